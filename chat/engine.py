@@ -29,6 +29,7 @@ from chat.interface import (
     EntryView,
     Event,
     FileCheckView,
+    FilesView,
     HistoryRoot,
     InvitationView,
     KeyringFailure,
@@ -362,11 +363,29 @@ class Engine:
     async def send_file(self, contact: str, path: str, named: str = "", send_id: str = "") -> EntryView:
         return await self._use_cases.files.send(self._partner(contact), Path(path), named, send_id)
 
+    async def cancel_file(self, contact: str, send_id: str) -> None:
+        self._use_cases.files.cancel(self._partner(contact), send_id)
+
+    async def open_feed(self) -> str:
+        return self._open.feeds.open()
+
+    async def feed(self, name: str, part: bytes, end: bool = False) -> None:
+        await self._open.feeds.put(name, part, end=end)
+
     async def take_file(self, contact: str, id: str) -> EntryView:
         return await self._open.files.take(self._partner(contact), History.entry_id(id))
 
     async def pause_file(self, contact: str, id: str) -> EntryView:
         return await self._open.files.pause(self._partner(contact), History.entry_id(id))
+
+    async def let_go_of_file(self, contact: str, id: str) -> EntryView:
+        return await self._open.files.let_go(self._partner(contact), History.entry_id(id))
+
+    async def files(self) -> tuple[FilesView, ...]:
+        return await self._open.files.overview()
+
+    async def limit_files(self, rate: int) -> None:
+        self._open.transfers.limit(rate)
 
     async def save_file(self, contact: str, id: str, folder: str) -> str:
         saved = await self._use_cases.files.save(self._partner(contact), History.entry_id(id), Path(folder))

@@ -24,6 +24,10 @@ from chat.errors import Unconfirmed as Unconfirmed
 from chat.errors import Unreachable as Unreachable
 from chat.errors import UsageError as UsageError
 from chat.errors import phrase as phrase
+from chat.outgoing import Given as Given
+from chat.outgoing import LeftOut as LeftOut
+from chat.outgoing import Outgoing as Outgoing
+from chat.outgoing import outgoing as outgoing
 from chat.views import NOTES_NAME as NOTES_NAME
 from chat.views import TIMER_UNITS as TIMER_UNITS
 from chat.views import AlertKind as AlertKind
@@ -39,6 +43,7 @@ from chat.views import EntryState as EntryState
 from chat.views import EntryView as EntryView
 from chat.views import FileCheckView as FileCheckView
 from chat.views import FileState as FileState
+from chat.views import FilesView as FilesView
 from chat.views import FileView as FileView
 from chat.views import HistoryRoot as HistoryRoot
 from chat.views import IdentityChangeView as IdentityChangeView
@@ -165,6 +170,19 @@ class FileProgress(Struct, frozen=True):
     contact: str
     id: str
     file: FileView
+
+
+class FileSealing(Struct, frozen=True):
+    """A file that `send_file` is about to send is being sealed: `done` of `size` bytes are.
+
+    `size` is 0 where a program gives the content. At most four a second per file; the entry comes after the
+    last. `send_id`: that of the call.
+    """
+
+    contact: str
+    send_id: str
+    done: int
+    size: int
 
 
 class FileSupplied(Struct, frozen=True):
@@ -337,7 +355,7 @@ class Closed(Struct, frozen=True):
 
 EntryEvent = (EntryAdded | EntryFilled | EntriesConflict | EntriesMarked | EntriesTimed | EntryChanged) | (
     (EntryDeleted | EntryEdited | EntriesKept | EntryReturned | HistoryCleared | Cleaning | Cleaned)
-    | (FileProgress | FileSupplied)
+    | (FileProgress | FileSealing | FileSupplied)
 )
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | OwnLogChanged | QuestionsChanged
 PairingEvent = NearbyChanged | PairingChanged | LinkingChanged | InvitationUsed | VisibilityChanged
@@ -347,10 +365,35 @@ ProfileEvent = (Ready | RelayChanged | RelayRemoved | NotesPinned | BackupProgre
 Event = EntryEvent | ContactEvent | PairingEvent | ProfileEvent
 
 
+FEED_PART_MAX: Final = 1 << 18
+"""Bytes of one part of a feed."""
+
 WITHOUT_ASKING: Final = "files.without-asking"
-"""The preference with the MiB up to which files are taken without asking, else DEFAULT_MIB."""
+"""The preference with the MiB up to which files are taken without asking, else DEFAULT_MIB.
+
+With `.` and a person id after its name it is that of one contact.
+"""
 
 DEFAULT_MIB: Final = 25
+
+KEEP_MOST: Final = "files.keep-most"
+"""The preference with the MiB of this disk above which each file is asked for, else KEEP_MOST_MIB."""
+
+KEEP_MOST_MIB: Final = 10_240
+
+FILES_RELAYED: Final = "files.relayed"
+"""The preference with the MiB up to which files go through a relay, else RELAYED_MIB.
+
+As in WITHOUT_ASKING, `.` and a person id after the name make it that of one contact.
+"""
+
+RELAYED_MIB: Final = 10
+
+FILES_LIMIT: Final = "files.limit"
+"""The preference with the KiB of files that this terminal sends a second; 0 for as many as go."""
+
+FILES: Final = "files."
+"""Begins the names of these preferences, which hold for this terminal alone: disks and networks differ."""
 
 
 class Messenger(Protocol):
@@ -510,20 +553,60 @@ class Messenger(Protocol):
     async def send_file(self, contact: str, path: str, named: str = "", send_id: str = "") -> EntryView:
         """Seal the file at `path`, and commit and send an entry that names it; others take it when they can.
 
-        `named`: another name for it. `send_id` as in `send`. Raises UsageError, NotPermitted, and where the
-        file cannot be read or the disk has no room for its pieces ParlourError.
+        `named`: another name for it, after those of the folders that it is in and with / between them: a
+        folder is sent as its files. `send_id` as in `send`. Until the entry is there `FileSealing` says how
+        far it is, and `cancel_file` ends it. Raises UsageError, NotPermitted, and where the file cannot be
+        read, the disk has no room for its pieces, or it was cancelled ParlourError.
+        """
+
+    async def cancel_file(self, contact: str, send_id: str) -> None:
+        """Let a `send_file` with this id end without an entry; nothing that it sealed is left.
+
+        Raises UsageError where none is sealing, as when the entry is there already, which can be deleted.
+        """
+
+    async def open_feed(self) -> str:
+        """The name of a new feed, which `send_file` takes in place of a path: its content comes by `feed`.
+
+        Two may be open at once. Raises UsageError.
+        """
+
+    async def feed(self, name: str, part: bytes, end: bool = False) -> None:
+        """Give the next part of a feed, at most FEED_PART_MAX bytes; waits until there is room for it.
+
+        Nothing is stored in plain. A feed ends with `end`. One of which nothing is heard for a minute, not
+        even an empty part, breaks, and then nothing is sent. Raises UsageError (no such feed, it broke).
         """
 
     async def take_file(self, contact: str, id: str) -> EntryView:
-        """Take a file, or go on with it. Raises UsageError (no such file), ParlourError (no room)."""
+        """Take a file, or go on with it; one that is withheld others can have again.
+
+        Raises UsageError (no such file), ParlourError (no room).
+        """
 
     async def pause_file(self, contact: str, id: str) -> EntryView:
-        """Take no more of a file for now: what came of it stays. Raises UsageError."""
+        """Take no more of a file for now: what came of it stays. Raises UsageError.
+
+        One that is whole is withheld: this terminal gives no more of it to others until `take_file`.
+        """
+
+    async def let_go_of_file(self, contact: str, id: str) -> EntryView:
+        """Delete the pieces of a file on this terminal, and on no other. Its message and its key stay.
+
+        `take_file` takes it again, from those who have it. Raises UsageError.
+        """
+
+    async def files(self) -> tuple[FilesView, ...]:
+        """What each conversation with files has here, the one with the most bytes first."""
+
+    async def limit_files(self, rate: int) -> None:
+        """Send at most so many bytes of files a second until this engine ends; 0 for as the person chose."""
 
     async def save_file(self, contact: str, id: str, folder: str) -> str:
         """Write a file that is whole into a folder, under its name or the next free one; returns the path.
 
-        Only this user may read it. Raises UsageError (no file, not whole, no such folder), CannotCreate.
+        A file of a folder that was sent goes into that folder, which is made where it is missing. Only this
+        user may read it. Raises UsageError (no file, not whole, no such folder), CannotCreate.
         """
 
     async def history(
@@ -665,7 +748,7 @@ class Messenger(Protocol):
         """What this terminal keeps."""
 
     async def keep(self, days: int, alone: bool = False) -> RetentionView:
-        """Keep texts of so many days here, all with 0.
+        """Keep texts and files of so many days here, all with 0.
 
         Older ones leave this terminal, and no other, once another terminal of this person has said that it
         keeps them. What is unread, and what no terminal of the contact has, stays. `alone`: they leave it

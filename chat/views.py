@@ -261,19 +261,26 @@ class EntryView(Redacting, frozen=True):
 class FileState(StrEnum):
     """Where the content of a file stands on this terminal. ASKS: this person has to say whether to take it.
 
-    TAKING: it is taken as soon as a terminal that has it is there.
+    TAKING: it is taken as soon as a terminal that has it is there. DIRECT: that is reached by a relay alone,
+    through which this person lets no file of that size go. WITHHELD: all of it is here, and this terminal
+    gives it to no other one for now. LET_GO: its pieces were deleted here, alone.
     """
 
     ASKS = "asks"
     TAKING = "taking"
+    DIRECT = "direct"
     PAUSED = "paused"
     WHOLE = "whole"
+    WITHHELD = "withheld"
+    LET_GO = "let go"
 
 
 class FileView(Redacting, frozen=True):
     """A file that an entry names. `name` is safe to show and to save; the peer chose it and `media`.
 
-    `size`, and `held` of it here, in bytes; `rate` in bytes a second, 0 where it is not known.
+    `size`, and `held` of it here, in bytes; `rate` in bytes a second, 0 where it is not known. `kept_on`: the
+    terminal or contact that last said it holds all of it, empty where none is known. `folder`: the safe names
+    of the folders that it is in, with / between them; empty for a file of its own.
     """
 
     name: Redacted[str]
@@ -282,6 +289,22 @@ class FileView(Redacting, frozen=True):
     state: FileState
     held: int = 0
     rate: int = 0
+    kept_on: Redacted[str] = ""
+    folder: Redacted[str] = ""
+
+    @property
+    def path(self) -> str:
+        """The name after those of its folders."""
+        return f"{self.folder}/{self.name}" if self.folder else self.name
+
+
+class FilesView(Struct, frozen=True):
+    """The files of a conversation: how many messages name one, bytes of them here, and bytes that are not."""
+
+    contact: str
+    number: int
+    held: int
+    lacking: int
 
 
 class VersionView(Redacting, frozen=True):

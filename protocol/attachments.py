@@ -50,10 +50,10 @@ def read_file(encoded: bytes) -> FileBody:
 
 
 def _check(body: FileBody) -> None:
-    name = body.name
-    # By code points alone: readers with other tables of Unicode must not differ.
-    if len(name.encode()) > FILE_NAME_BYTES_MAX or _UNNAMED.search(name) or name in (".", ".."):
-        raise Malformed("not the name of a file")
+    for name in (body.name, *body.folder):
+        # By code points alone: readers with other tables of Unicode must not differ.
+        if len(name.encode()) > FILE_NAME_BYTES_MAX or _UNNAMED.search(name) or name in (".", ".."):
+            raise Malformed("not the name of a file or folder")
     if body.media and _MEDIA.fullmatch(body.media) is None:
         raise Malformed("not a media type")
 
@@ -186,24 +186,32 @@ def neighbours(count: int, number: int) -> list[tuple[int, int]]:
     return found
 
 
-def check_piece(piece: Piece, shape: Shape, root: bytes) -> None:
+def check_piece(piece: Piece, shape: Shape, root: bytes) -> bytes:
     """Whether a piece is one of the file with this root (32 bytes); nothing of it may be kept before.
 
-    Errors: Malformed (no piece of a file of this shape), AuthenticationFailed (of another file).
+    Returns its leaf, 32 bytes. Errors: Malformed (no piece of a file of this shape), AuthenticationFailed (of
+    another file).
     """
     number, count, path = piece.number, shape.count, piece.path
     if number >= count or len(piece.data) != shape.length(number):
         raise Malformed("no piece of this file has this number and size")
     if len(path) != len(neighbours(count, number)):
         raise Malformed("another number of hashes than prove this piece")
-    node, place, rest = leaf_hash(piece.data), number, iter(path)
+    leaf = leaf_hash(piece.data)
+    if not equal(above_leaf(leaf, number, count, path), root):
+        raise AuthenticationFailed("not a piece of this file")
+    return leaf
+
+
+def above_leaf(leaf: bytes, number: int, count: int, path: Sequence[bytes]) -> bytes:
+    """The root above the leaf of a piece of a file with so many, by its whole path."""
+    node, place, rest = leaf, number, iter(path)
     for nodes in levels(count):
         if place ^ 1 < nodes:
             other = next(rest)
             node = node_hash(other, node) if place & 1 else node_hash(node, other)
         place >>= 1
-    if not equal(node, root):
-        raise AuthenticationFailed("not a piece of this file")
+    return node
 
 
 def check_size(size: int) -> None:

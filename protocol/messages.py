@@ -592,18 +592,23 @@ class TimerBody(Wire, frozen=True):
 TIMER_BODY: Codec[TimerBody] = Codec(TimerBody, limits.BODY_BYTES_MAX)
 
 
+FileName = Annotated[str, Meta(min_length=1, max_length=limits.FILE_NAME_BYTES_MAX)]
+
+
 class FileBody(Unprinted, frozen=True):
     """Body of kind 64: a file, sealed in pieces under `key` with the AEAD of this number (SPEC §12.1).
 
     `media` is its media type, or empty. `size`: bytes. `root` is the hash of the tree over its sealed pieces.
+    `folder` has the names of the folders that it is in, from the one that was sent downwards.
     """
 
-    name: Annotated[str, Meta(min_length=1, max_length=limits.FILE_NAME_BYTES_MAX)]
+    name: FileName
     media: Annotated[str, Meta(max_length=limits.MEDIA_TYPE_MAX)]
     size: Annotated[int, Meta(ge=0, le=limits.FILE_BYTES_MAX)]
     aead: Annotated[int, Meta(ge=1, le=2)]
     key: B32
     root: B32
+    folder: Annotated[list[FileName], Meta(max_length=limits.FILE_FOLDERS_MAX)]
 
 
 FILE_BODY: Codec[FileBody] = Codec(FileBody, limits.BODY_BYTES_MAX)

@@ -78,9 +78,25 @@ def b2b(data: bytes, *, personal: bytes, key: bytes = b"", size: int = 32) -> by
     """BLAKE2b with a label of labels.py (16 bytes), a key (0 to 64) and an output of 1 to 64 bytes."""
     if key:
         return hashlib.blake2b(data, digest_size=size, key=key, person=personal).digest()
+    if SODIUM is not None and len(data) >= _LONG:
+        return _b2b_of_sodium(SODIUM, data, personal, size)
     state = _unkeyed(personal, size).copy()
     state.update(data)
     return state.digest()
+
+
+_LONG: Final = 16_384
+"""Bytes from which on libsodium hashes: with AVX2 1.4 times as fast as hashlib for a piece of a file."""
+
+
+def _b2b_of_sodium(sodium: Sodium, data: bytes, personal: bytes, size: int) -> bytes:
+    ffi, null = sodium.ffi, sodium.ffi.NULL
+    out, label = ffi.new("unsigned char[]", size), personal.ljust(16, b"\0")
+    call = sodium.lib.crypto_generichash_blake2b_salt_personal
+    if call(out, size, ffi.from_buffer(data), len(data), null, 0, null, label) != 0:
+        raise LocalMisuse(f"no hash of {size} bytes")
+    digest: bytes = ffi.buffer(out)[:]
+    return digest
 
 
 @lru_cache(maxsize=64)

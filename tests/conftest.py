@@ -37,6 +37,12 @@ def _english() -> Iterator[None]:
         yield
 
 
+def pytest_configure() -> None:
+    from tests.support.machine import make_folders_in_memory
+
+    make_folders_in_memory()
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
     """Who runs which test, where `make test` runs them in two processes."""

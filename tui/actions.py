@@ -133,6 +133,7 @@ _CONTACT: Final = (
         N_("A muted contact does not ring the bell, notify or count in the title, on all your devices."),
     ),
     Action("timer", "", N_("Timer"), N_("Let new messages disappear some time after they were read.")),
+    Action("files", "", N_("Files"), N_("Choose up to which size files of this contact come unasked.")),
     Action("clear", "", N_("Clear"), N_("Delete your copy of all messages in this conversation.")),
 )
 _READING: Final = (
@@ -167,6 +168,7 @@ _READING: Final = (
         N_("Select a message"),
         N_("Move up to the messages. The arrow keys select one, and the keys below act on it."),
     ),
+    Action("send_files", "alt+a", N_("Send files"), N_("Choose files or folders, and send them.")),
     Action("emoji", "alt+e", N_("Emoji"), N_("Insert an emoji by name. Typing :name: works too.")),
     Action(
         "stop_writing",
@@ -184,6 +186,11 @@ _ENTRY: Final = (
     Action("copy_link", "l", N_("Copy link"), N_("Copy the first link in the message.")),
     Action("copy_code", "y", N_("Copy code"), N_("Copy the first code block in the message."), vi="Y"),
     Action("save", "s", N_("Save the file"), N_("Save the file of the message, or take it, or pause that.")),
+    Action(
+        "let_go", "x", N_("Let go of the file"), N_("Delete the file on this device. Its message stays here.")
+    ),
+    Action("open_file", "v", N_("Open the file"), N_("Open a saved file with a program of your system.")),
+    Action("show_folder", "w", N_("Show in its folder"), N_("Show a saved file in its folder.")),
     Action("origin", "o", N_("Original message"), N_("Go to the message that this one replies to.")),
     Action("back", "backspace b", N_("Back"), N_("Go back to where you jumped from.")),
     Action(
@@ -250,7 +257,7 @@ _YIELDING: Final = COMPOSER | _ON_ENTRY | {"write"}
 """The actions whose keys go to the widget with the focus first."""
 APP_WIDE: Final = frozenset(("help", "theme", "lock", "quit"))
 SOFT: Final = frozenset(("ctrl+u", "ctrl+d"))
-HINTED: Final = ("help", "switch", "palette", "search", "add", "contact", "lock", "quit")
+HINTED: Final = ("help", "switch", "palette", "search", "add", "send_files", "contact", "lock", "quit")
 """The actions of the key line, first the one that explains all others."""
 _SHOWN: Final = {
     "pageup": "PgUp",

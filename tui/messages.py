@@ -113,6 +113,14 @@ class DraftChanged(NewestWins):
 
 
 @dataclass
+class TextPasted(Message):
+    """A text was pasted into the message box of the conversation with `person`, where it stands now."""
+
+    text: str
+    person: str
+
+
+@dataclass
 class TextRefused(Message):
     """What was written is too long to be sent, or what was pasted too long to be held; `text` says it."""
 

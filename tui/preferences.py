@@ -23,6 +23,13 @@ DOWNLOADS: Final = "~/Downloads"
 AUTOLOCK_MAX: Final = 24 * 60
 _OPENED: Final = "open."
 
+SIZE_DIGITS: Final = 8
+
+
+def is_size(typed: str) -> bool:
+    """Whether this is a number of MiB that files may have, or empty, for the usual one."""
+    return not typed or (typed.isascii() and typed.isdecimal() and len(typed) <= SIZE_DIGITS)
+
 
 class Theme(StrEnum):
     DARK = "dark"

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Mapping
 from contextlib import aclosing, suppress
 from pathlib import Path
+from typing import Final
 
 import click
 
 from chat.cli.messages import FOLDER, file_fields, file_text
-from chat.cli.output import KEPT, find, note, one_line, talks
+from chat.cli.output import KEPT, find, labels, note, one_line, talks
 from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger
 from chat.interface import (
     DEFAULT_MIB,
+    FILES_LIMIT,
+    FILES_RELAYED,
+    KEEP_MOST,
+    KEEP_MOST_MIB,
+    RELAYED_MIB,
     WITHOUT_ASKING,
     Closed,
+    ContactView,
     EntryView,
     FileProgress,
     FileState,
     Messenger,
     UsageError,
+    size_text,
 )
 
+MOST: Final = 99_999_999
+
+NOT_FOR_ONE = "Only the sizes of --without-asking and --relayed can be those of one contact, whom NAME names."
 NO_FILE = "That message of {label} names no file: see 'parlour history NAME --json'."
 
 
@@ -58,6 +70,8 @@ async def save(call: Call, name: str, id: str, folder: Path, wait: float) -> int
 
 async def _whole_within(opened: Messenger, entry: EntryView, wait: float) -> bool:
     """Take a file; whether all of it is here. Waits while it comes, and so many seconds for its next part."""
+    if entry.file is not None and entry.file.state is FileState.WITHHELD:
+        return True
     async with aclosing(Feed(opened)) as events:
         taken = await opened.take_file(entry.contact, entry.id)
         if taken.file is not None and taken.file.state is FileState.WHOLE:
@@ -80,15 +94,94 @@ async def _whole_within(opened: Messenger, entry: EntryView, wait: float) -> boo
 
 
 @command("files")
-@click.option("--without-asking", "most", type=click.IntRange(0), metavar="MIB")
+@click.argument("name", type=TEXT, required=False)
+@click.option("--without-asking", type=click.IntRange(0, MOST), metavar="MIB", help="Take files up to MIB.")
+@click.option("--relayed", type=click.IntRange(0, MOST), metavar="MIB", help="Files up to MIB use relays.")
+@click.option("--as-usual", is_flag=True, help="Let both be for NAME as they are for all.")
+@click.option("--keep-most", type=click.IntRange(0, MOST), metavar="MIB", help="Ask above MIB in total.")
+@click.option("--limit", type=click.IntRange(0, MOST), metavar="KIB", help="Send KIB a second; 0: no limit.")
+@click.option("--let-go", type=(TEXT, TEXT), metavar="NAME ID", help="Delete a file on this device alone.")
 @coroutine
-async def files(call: Call, most: int | None) -> None:
-    """Show or set the size up to which this device takes files without asking, in MiB.
+async def files(
+    call: Call,
+    name: str | None,
+    without_asking: int | None,
+    relayed: int | None,
+    as_usual: bool,
+    keep_most: int | None,
+    limit: int | None,
+    let_go: tuple[str, str] | None,
+) -> None:
+    """Show the files of each conversation on this device, and what they may use; or set that.
 
-    Larger ones are shown, and 'parlour save' takes them. With 0 each file is asked for.
+    Files up to a size are taken without asking, for all or for the contact NAME. With 0 each is asked for.
+    Larger ones are shown, and 'parlour save' takes them. So it is above what this device keeps at most.
+    Nothing that is here is deleted for that: --let-go deletes a file on this device, and its message stays.
+
+    A file goes through a relay up to a size that both sides allow. All this holds for this device alone.
     """
+    for_all = (keep_most, limit, let_go) != (None, None, None)
+    if (as_usual and name is None) or (for_all and name is not None):
+        raise UsageError(NOT_FOR_ONE)
     async with messenger(call, offline=True) as opened:
-        if most is not None:
-            await opened.set_preference(WITHOUT_ASKING, str(most))
-        chosen = (await opened.preferences()).get(WITHOUT_ASKING, str(DEFAULT_MIB))
-        call.result({"without_asking": int(chosen)}, f"Files up to {chosen} MiB are taken without asking.")
+        people = await talks(opened)
+        label, contact = find(people, name) if name is not None else ("", None)
+        ending = f".{contact.person}" if contact is not None else ""
+        for key, value in ((WITHOUT_ASKING, without_asking), (FILES_RELAYED, relayed)):
+            if value is not None or as_usual:
+                await opened.set_preference(key + ending, "" if value is None else str(value))
+        for key, value in ((KEEP_MOST, keep_most), (FILES_LIMIT, limit)):
+            if value is not None:
+                await opened.set_preference(key, str(value))
+        if let_go is not None:
+            await _let_go(call, opened, *let_go)
+        elif contact is not None:
+            sizes = _sizes(await opened.preferences(), ending)
+            call.result({"name": label, **sizes}, "\n".join(_sizes_text(sizes, f" with {label}")))
+        else:
+            await _overview(call, opened, people)
+
+
+async def _let_go(call: Call, opened: Messenger, name: str, id: str) -> None:
+    label, contact = find(await talks(opened), name)
+    entry = await opened.entry(contact.person, id)
+    if entry is None or entry.file is None:
+        raise UsageError(NO_FILE.format(label=label))
+    now = (await opened.let_go_of_file(contact.person, entry.id)).file or entry.file
+    call.result({"id": entry.id, **file_fields(now)}, file_text(now))
+
+
+async def _overview(call: Call, opened: Messenger, people: Iterable[ContactView]) -> None:
+    chosen = await opened.preferences()
+    sizes = _sizes(chosen, "")
+    most, rate = _number(chosen, KEEP_MOST, KEEP_MOST_MIB), _number(chosen, FILES_LIMIT, 0)
+    named = {view.person: label for label, view in labels(people).items()}
+    lines = [
+        *_sizes_text(sizes, ""),
+        f"Above {most} MiB on this device each file is asked for.",
+        f"Files are sent at {rate} KiB a second." if rate else "Files are sent as fast as they go.",
+    ]
+    fields = list[dict[str, object]]()
+    for one in await opened.files():
+        label = named.get(one.contact, one.contact)
+        fields.append({"name": label, "files": one.number, "held": one.held, "lacking": one.lacking})
+        here, elsewhere = size_text(one.held), size_text(one.lacking)
+        lines.append(f"{label}: {one.number} files, {here} here, {elsewhere} not here")
+    call.result({**sizes, "keep_most": most, "limit": rate, "conversations": fields}, "\n".join(lines))
+
+
+def _sizes(chosen: Mapping[str, str], ending: str) -> dict[str, int]:
+    usual = {"without_asking": (WITHOUT_ASKING, DEFAULT_MIB), "relayed": (FILES_RELAYED, RELAYED_MIB)}
+    return {name: _number(chosen, key, most, ending) for name, (key, most) in usual.items()}
+
+
+def _number(chosen: Mapping[str, str], key: str, usual: int, ending: str = "") -> int:
+    value = chosen.get(key + ending) or chosen.get(key, "")
+    return int(value) if value.isdecimal() else usual
+
+
+def _sizes_text(sizes: Mapping[str, int], whose: str) -> list[str]:
+    return [
+        f"Files{whose} up to {sizes['without_asking']} MiB are taken without asking.",
+        f"Files{whose} up to {sizes['relayed']} MiB go through relays.",
+    ]

@@ -13,6 +13,8 @@ from typing import Final
 
 import click
 
+from chat.cli.giving import ToSend, check_input, give, to_send
+from chat.cli.limits import limited
 from chat.cli.output import (
     KEPT,
     block,
@@ -30,6 +32,7 @@ from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger, un
 from chat.cli.terminal import STDIN
 from chat.interface import (
     AlertsChanged,
+    CannotCreate,
     Closed,
     ContactChanged,
     ContactRemoved,
@@ -106,7 +109,8 @@ HELD: Final = 32
 """Newest entries of each conversation by which `listen` knows what another engine stored without it."""
 
 
-FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True)
+FILE: Final = click.Path(path_type=Path, exists=True, allow_dash=True)
+NEW_FOLDER: Final = click.Path(path_type=Path, file_okay=False, resolve_path=True)
 FOLDER: Final = click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True)
 
 
@@ -153,25 +157,40 @@ def file_fields(file: FileView) -> dict[str, object]:
     """What JSON says of a file. Only a file that is whole can be saved."""
     return {
         "name": file.name,
+        "folder": file.folder,
         "media": file.media,
         "size": file.size,
         "state": file.state.value,
         "held": file.held,
+        **({"last_known_on": file.kept_on} if file.kept_on else {}),
     }
 
 
 _FILE_STATES: Final = {
     FileState.ASKS: "not taken: 'parlour save' takes it",
     FileState.TAKING: "is taken when it can be",
+    FileState.DIRECT: "waits for a direct connection",
     FileState.PAUSED: "paused",
     FileState.WHOLE: "here",
+    FileState.LET_GO: "not on this device: 'parlour save' takes it again",
+    FileState.WITHHELD: "here, not given to others for now",
+}
+
+
+_FILE_NEWS: Final = {
+    FileState.ASKS: "is not taken: 'parlour save' takes it",
+    FileState.TAKING: "is taken",
+    FileState.PAUSED: "is paused",
+    FileState.WHOLE: "is here",
 }
 
 
 def file_text(file: FileView) -> str:
     """A file to read: its name, size, and where it stands."""
     held = f"{size_text(file.held)} of " if 0 < file.held < file.size else ""
-    return f"[file] {one_line(file.name)} ({held}{size_text(file.size)}, {_FILE_STATES[file.state]})"
+    gone = file.state is FileState.LET_GO and file.kept_on
+    state = _FILE_STATES[file.state] + (f"; last known on {one_line(file.kept_on)}" if gone else "")
+    return f"[file] {one_line(file.path)} ({held}{size_text(file.size)}, {state})"
 
 
 def _unshown(entry: EntryView) -> str:
@@ -335,21 +354,27 @@ class Printer:
 
     def _entry(self, entry: EntryView) -> None:
         self._know_entry(entry)
+        if entry.file is not None:
+            self._know_file(entry.id, entry.file)
         label = self._label(entry.contact)
         fields = {"event": "entry", **entry_fields(entry), "conversation": label}
         self._call.result(fields, entry_line(entry, label))
 
     def _file(self, event: FileProgress) -> None:
-        """A person reads when a file begins to be taken and when that changes, a program all."""
+        """A person reads when something else is done with a file than was said, a program all."""
         before = self._files.get(event.id)
         if before is event.file.state and not self._call.json:
             return
-        self._files[event.id] = event.file.state
-        if len(self._files) > KNOWN_MAX:
-            del self._files[next(iter(self._files))]
+        self._know_file(event.id, event.file)
         label = self._label(event.contact)
         fields = {"event": "file", "id": event.id, "conversation": label, **file_fields(event.file)}
-        self._call.result(fields, f"{label}: {event.id[:SHORT_ID]} {file_text(event.file)}")
+        named, news = one_line(event.file.path), _FILE_NEWS[event.file.state]
+        self._call.result(fields, f"{label}: {event.id[:SHORT_ID]} {named} {news}")
+
+    def _know_file(self, entry_id: str, file: FileView) -> None:
+        self._files[entry_id] = file.state
+        if len(self._files) > KNOWN_MAX:
+            del self._files[next(iter(self._files))]
 
     def _edited(self, entry: EntryView) -> None:
         label = self._label(entry.contact)
@@ -396,12 +421,23 @@ MAYBE_SENT: Final = (OutcomeUnknown, Unreachable, NotPermitted)
 @command("send")
 @click.argument("name", type=TEXT)
 @click.argument("text", type=TEXT, nargs=-1)
-@click.option("--file", "paths", type=FILE, multiple=True, metavar="PATH", help="Send this file; repeatable.")
+@click.option("--file", "paths", type=FILE, multiple=True, metavar="PATH", help="Send this; repeatable.")
+@click.option("--name", "named", type=TEXT, metavar="NAME", help="The name of the one file that is sent.")
 @click.option("--wait", type=click.FloatRange(0), default=5.0, metavar="SECONDS", show_default=True)
 @click.option("--id", "send_id", type=TEXT, metavar="ID", help="Send nothing where ID was used before.")
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="KIB", help="Send files at KIB a second until this ends."
+)
 @coroutine
 async def send(
-    call: Call, name: str, text: tuple[str, ...], paths: tuple[Path, ...], wait: float, send_id: str | None
+    call: Call,
+    name: str,
+    text: tuple[str, ...],
+    paths: tuple[Path, ...],
+    named: str | None,
+    wait: float,
+    send_id: str | None,
+    limit: int | None,
 ) -> int | None:
     """Send TEXT, or files, or both to the contact NAME.
 
@@ -415,19 +451,29 @@ async def send(
     The command waits while a device of the contact takes it; who wants it later takes it while Parlour is
     open here. With --id a repeat sends no file twice.
 
+    A folder is sent as its files, at most 1,000, each a message of its own; saving makes the folder again.
+    Hidden files go too. Symbolic links below it are left out. If PATH is -, the file comes from standard
+    input, is sealed as it comes and never stored in plain, and --name names it:
+
+    \b
+      tar c photos | parlour send --file - --name photos.tar NAME
+
     Status 0: a device of the contact has the message, and all of each file. Status 75: it waits until the
     contact is online, or until you compare the contact's identity, which has changed, or the contact has not
     taken a file yet. A note is stored with status 0.
     """
     if not text and not paths:
         raise UsageError("There is nothing to send: write some text, or name a file with --file PATH.")
+    check_input(call.lines, text, paths, named)
     drawn = send_id or secrets.token_hex(16)
     async with messenger(call) as opened:
         label, contact = find(await talks(opened), name)
+        files = await asyncio.to_thread(to_send, paths, named)
         devices = await opened.terminals()
         words = call.lines.rest().removesuffix("\n") if text == (STDIN,) else " ".join(text)
         if not text:
-            return await send_files(call, opened, label, contact, paths, wait, drawn)
+            async with limited(opened, limit) as lasts:
+                return await send_files(call, opened, label, contact, files, wait and wait + lasts, drawn)
         async with aclosing(Feed(opened)) as events:
             try:
                 entry = await opened.send(contact.person, words, "", drawn)
@@ -440,7 +486,11 @@ async def send(
         call.result({"id": entry.id, "state": state.value}, f"To {label}: {state.value}")
         waits = f"The message waits until {label} is online: leave Parlour open, or run 'parlour listen'."
         status = kept(state, devices, contact, held_line(label), waits)
-        return await send_files(call, opened, label, contact, paths, wait, drawn) or status
+        if not files:
+            return status
+        async with limited(opened, limit) as lasts:
+            some = await send_files(call, opened, label, contact, files, wait and wait + lasts, drawn)
+        return some or status
 
 
 async def send_files(
@@ -448,24 +498,26 @@ async def send_files(
     opened: Messenger,
     label: str,
     contact: ContactView,
-    paths: Iterable[Path],
+    files: Iterable[ToSend],
     wait: float,
     send_id: str,
 ) -> int | None:
-    """Send files one after the other, each until it is taken; the status of the last that was not."""
+    """Send files one after the other, each until it is taken; after one that is not, nothing waits."""
     status: int | None = None
-    for number, path in enumerate(paths, 1):
+    for file in files:
         async with aclosing(Feed(opened)) as events:
-            entry = await opened.send_file(contact.person, str(path), "", f"{send_id[:56]}/{number}")
+            entry = await give(
+                opened, call.lines, contact, file, f"{send_id[: 63 - len(file.mark)]}/{file.mark}"
+            )
             devices = await opened.terminals()
-            taken = await taken_within(events, entry, within(wait, contact, devices))
+            taken = await taken_within(events, entry, 0 if status else within(wait, contact, devices))
             now = await opened.entry(contact.person, entry.id) or entry
         fields = {"id": entry.id, "state": now.state.value, "taken": taken}
         size = size_text(entry.file.size) if entry.file is not None else ""
-        named = one_line(entry.file.name) if entry.file is not None else path.name
+        named = one_line(entry.file.path) if entry.file is not None else file.named
         said = "taken" if taken else now.state.value
         call.result(fields, f"To {label}: {named}, {size}: {said}")
-        if not taken and not contact.notes:
+        if not taken and not contact.notes and status is None:
             note(f"{label} takes {named} while Parlour is open here: leave it open, or run 'parlour listen'.")
             status = KEPT
     return status
@@ -533,7 +585,9 @@ async def state_within(opened: Messenger, events: Feed, entry: EntryView, wait: 
 
 
 @command("listen")
-@click.option("--save", "folder", type=FOLDER, metavar="FOLDER", help="Save each file that comes into it.")
+@click.option(
+    "--save", "folder", type=NEW_FOLDER, metavar="FOLDER", help="Save each file that comes into it."
+)
 @click.option("--house", is_flag=True, help="Print no messages and no names, for a device that is always on.")
 @coroutine
 async def listen(call: Call, house: bool, folder: Path | None) -> None:
@@ -544,11 +598,22 @@ async def listen(call: Call, house: bool, folder: Path | None) -> None:
     With --house this device receives messages and passes them on between your other devices and your
     contacts. It prints only what its owner must know about the device.
 
-    With --save each file of a contact is written into FOLDER as soon as all of it is here.
+    With --save each file of a contact is written into FOLDER as soon as all of it is here. FOLDER is made,
+    for you alone, where it is missing.
     """
     if house and folder is not None:
         raise UsageError("A house device saves no files: use --save without --house.")
+    if folder is not None:
+        await asyncio.to_thread(_make, folder)
     await until_stopped(_serve_as_house(call) if house else _listen(call, folder))
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as failure:
+        why = failure.strerror or "an error of the disk"
+        raise CannotCreate(f"{folder} cannot be made ({why}): choose another folder.") from failure
 
 
 ALONE: Final = (
@@ -578,7 +643,7 @@ async def _save(call: Call, opened: Messenger, event: FileProgress, folder: Path
     try:
         path = await opened.save_file(event.contact, event.id, str(folder))
     except ParlourError as failure:
-        note(f"{one_line(event.file.name)} was not saved: {failure}")
+        note(f"{one_line(event.file.path)} was not saved: {failure}")
     else:
         call.result({"event": "saved", "id": event.id, "path": path}, f"Saved {one_line(path)}")
 

@@ -47,9 +47,30 @@ class Lines:
         text, self._held = self._decode(bytes(self._held)), bytearray()
         return text
 
+    async def some(self, most: int, within: float) -> bytes | None:
+        """The next bytes, at most so many, none at the end; None where none came within so many seconds."""
+        if not (self._held or self._ended):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within):
+                    await self._readable()
+        while not self._ended and 0 < len(self._held) < most and self._has_more():
+            self._fill()
+        taken = bytes(self._held[:most])
+        del self._held[: len(taken)]
+        return taken if taken or self._ended else None
+
+    def _has_more(self) -> bool:
+        with suppress(OSError):  # Windows looks into sockets only
+            return bool(select.select([self._descriptor], [], [], 0)[0])
+        return False
+
+    @property
+    def at_terminal(self) -> bool:
+        return os.isatty(self._descriptor)
+
     def forget_typed(self) -> None:
         """Drop what was typed ahead at a terminal; a pipe keeps its order and is left alone."""
-        if os.isatty(self._descriptor):
+        if self.at_terminal:
             self._held.clear()
             with suppress(ImportError):  # Windows: what was typed ahead stays
                 import termios

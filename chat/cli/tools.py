@@ -141,7 +141,7 @@ def bench(
     """Measure what a message costs, next to bare libsodium.
 
     NAME is a row, or the part before its dot: session, noise, link, codec, commit, storage,
-    history, relay.
+    history, file, relay.
 
     The storage rows first create a history of 1,000,000 messages in the folder for temporary files, which
     takes two minutes and 2 GB.

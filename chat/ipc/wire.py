@@ -18,7 +18,7 @@ from chat import interface
 from chat.errors import Phrase, phrase
 from chat.interface import CannotCreate, Event, Messenger, ParlourError, Unreachable
 
-VERSION: Final = 12
+VERSION: Final = 13
 """Raised whenever a call, a view or an event changes: an engine and a command of two versions say so."""
 
 REQUEST_BYTES_MAX: Final = 1 << 20
@@ -149,7 +149,7 @@ CALLS: Final = {
 ONCE: Final = frozenset(
     (
         *("invite", "join", "pair_address", "pair_nearby", "answer_pairing", "send"),
-        *("send_file", "save_file"),
+        *("send_file", "save_file", "open_feed", "feed"),
         *("remove", "remove_relay", "change_passphrase", "lock"),
         *("add_terminal", "answer_linking", "remove_terminal"),
         *("rename_self", "recover", "confirm_recovery", "back_up", "export"),

@@ -88,7 +88,8 @@ class TcpConnection(asyncio.Protocol):
         """The next 1 to 131,072 bytes, or b"" when the stream has ended."""
         while not self._unread and not self._ended:
             await self._change()
-        data = bytes(self._unread[:READ_MAX])
+        with memoryview(self._unread) as unread:
+            data = bytes(unread[:READ_MAX])
         del self._unread[: len(data)]
         if self._reading_paused and len(self._unread) <= UNREAD_LOW:
             self._reading_paused = False

@@ -18,6 +18,7 @@ from chat.network.relay.client import RelayClient, RelayStands
 from chat.ports import Ports
 from chat.service import events
 from chat.service.alerts import Alerts, Keeper
+from chat.service.allowances import Allowances
 from chat.service.amending import Amendments
 from chat.service.attendance import Attendance
 from chat.service.backup import Backup
@@ -29,6 +30,7 @@ from chat.service.contacts import People
 from chat.service.discovery import AddressBook, Announcer, ListeningPort
 from chat.service.events import EventBus
 from chat.service.expiry import AgeClock, Expirer
+from chat.service.feeds import Feeds
 from chat.service.files import Files
 from chat.service.forwarding import Forwarding
 from chat.service.history import History
@@ -126,12 +128,13 @@ class UseCases:
             runtime, store, bus, keyring, keeper, [*profile.alerts, *unstored], profile.alerts_seen
         )
         self.backup = Backup(runtime, store, bus, vault)
-        self.preferences = Preferences(store)
+        self.preferences = Preferences(store, bus)
         self.port = port = ListeningPort(runtime, store, bus, vault, transport)
         self.links = links = Links(runtime, keyring, bus.signal)
         self.attendance = Attendance(runtime, store, keyring, book, links)
         ages = AgeClock(clock, profile.clock)
-        self.views = views = Views(keyring, book, links, bus, ages.now, shelf.held)
+        self.allowances = allowances = Allowances(store, links, profile.own.person, profile.allowances)
+        self.views = views = Views(keyring, book, links, bus, ages.now, shelf.held, allowances)
         gaps = Gaps(runtime, store, keyring)
         amendments = Amendments(store, bus, keyring, book, views, cleaner.begin)
         self.notes = notes = Notes(
@@ -175,7 +178,7 @@ class UseCases:
             runtime, store, bus, keyring, book, links, logs, gaps, port, notes, marks
         )
         self.renewals = renewals = Renewals(runtime, store, bus, keyring, links, logs, cleaner)
-        self.transfers = transfers = Transfers(runtime, store, bus, keyring, shelf)
+        self.transfers = transfers = Transfers(runtime, store, bus, keyring, shelf, allowances)
         self.sync = sync = Synchronizer(
             runtime,
             bus,
@@ -195,7 +198,8 @@ class UseCases:
         self.messages = Messages(
             runtime, store, bus, keyring, book, views, sync, cleaner, expirer, amendments, notes
         )
-        self.files = Files(runtime, store, bus, keyring, views, shelf, transfers, self.messages)
+        self.feeds = Feeds(runtime)
+        self.files = Files(runtime, store, bus, keyring, views, shelf, transfers, self.messages, self.feeds)
         self.reliance = Reliance(runtime, store, bus, keyring, forwarding)
         self.retention = Retention(
             runtime, store, bus, keyring, book, links, forwarding, cleaner, self.reliance
@@ -242,6 +246,8 @@ class UseCases:
         bus.on(events.NoteWritten, lambda signal: self.sync.send(self.keyring.own.person, signal.entry))
         bus.on(events.HoldingSaid, self.retention.hear)
         bus.on(events.KeepingSaid, self.retention.hear_keeping)
+        bus.on(events.FilesBounded, lambda _: self.runtime.tasks.spawn(self._bound_files()))
+        bus.on(events.ContactsChanged, lambda _: self.runtime.tasks.spawn(self._bound_files()))
         bus.on(events.FilesNamed, lambda _: self.files.came())
         bus.on(events.RanksSettled, lambda _: self.files.came())
         bus.on(events.SettlingDue, lambda _: self.settler.begin())
@@ -252,6 +258,8 @@ class UseCases:
         bus.on(events.RelaysShared, lambda _: self.runtime.tasks.spawn(self.relays.reload()))
         bus.on(events.EntriesGone, lambda signal: self.sync.gone(signal.entries))
         bus.on(events.EntriesGone, self.reliance.gone)
+        bus.on(events.FileLetGo, lambda signal: self.reliance.gone(events.EntriesGone((signal.entry,))))
+        bus.on(events.EntriesGone, lambda signal: self.transfers.gone(signal.entries))
         bus.on(events.ContactReleased, lambda signal: self.sync.catch_up(signal.person))
         bus.on(events.EntriesPassedOn, self.sync.pass_on)
         bus.on(events.TerminalFound, lambda signal: dialer.seek(signal.peer))
@@ -262,6 +270,10 @@ class UseCases:
         bus.on(events.DatabaseMended, lambda _: self._database_mended())
         bus.on(events.OwnEntryReturned, self.alerts.own_entry_returned)
         bus.on(events.VisibilityUsed, lambda _: self.announcer.set_visible(False))
+
+    async def _bound_files(self) -> None:
+        await self.allowances.reload()
+        self.transfers.follow()
 
     def _database_mended(self) -> None:
         self.runtime.tasks.spawn(self.views.publish_all(self.store))
@@ -306,6 +318,7 @@ class UseCases:
 
     async def stop(self, reason: int) -> None:
         """Close the port, end pairings, then links, with the reason of their Close."""
+        self.feeds.close()
         await self.port.close()
         self.relay_client.stop()
         self.acceptor.stop()
@@ -314,6 +327,7 @@ class UseCases:
         await self.attendance.save()
         await self.links.close_all(reason)
         await self.expirer.save()
+        await self.transfers.settle()
         await self.runtime.tasks.stop()
         await self.shelf.close()
 

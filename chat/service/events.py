@@ -54,6 +54,16 @@ class FilesNamed(Struct, frozen=True):
     """Entries came that name files, of which it is to be decided whether they are taken."""
 
 
+class FilesBounded(Struct, frozen=True):
+    """This person chose what files may use of this terminal."""
+
+
+class FileLetGo(Struct, frozen=True):
+    """This person let go of the file of an entry here, which stays: others may have relied on it."""
+
+    entry: bytes
+
+
 class EntriesGone(Struct, frozen=True):
     """The content of entries was destroyed here: none of it may leave any more."""
 

@@ -6,51 +6,65 @@ import asyncio
 import mimetypes
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
+
+from msgspec import Struct
 
 from chat.errors import phrase
 from chat.interface import (
-    DEFAULT_MIB,
-    WITHOUT_ASKING,
     EntryView,
+    FileProgress,
+    FileSealing,
     FileState,
+    FilesView,
     Notice,
     ParlourError,
     UsageError,
 )
-from chat.service.events import EventBus
+from chat.service import allowances
+from chat.service.events import EventBus, FileLetGo
+from chat.service.feeds import Feeds
 from chat.service.history import held_in
 from chat.service.keyring import Keyring
 from chat.service.messages import Messages
 from chat.service.shelf import Shelf
-from chat.service.transfers import Transfers
+from chat.service.transfers import TOLD_EVERY, Transfers
 from chat.service.views import Views
-from chat.storage import files, receipts, settings
+from chat.storage import files, receipts
+from chat.storage.below import make_below
 from chat.storage.database import Database, Store
 from chat.storage.errors import StorageUnsure
 from chat.storage.files import FileRow, Standing
 from chat.storage.new_file import FileExists, NewFile
 from chat.storage.pieces import CHANGED, NOT_A_FILE, NoRoom, NotSendable
 from chat.tasks import Runtime
-from protocol.attachments import file_body, safe_media, safe_name, shape_of, usual_aead
+from protocol.attachments import Shape, file_body, safe_media, safe_name, shape_of, usual_aead
 from protocol.entries_and_receipts import conversation_of
+from protocol.limits import FILE_FOLDERS_MAX
 from protocol.messages import FileBody
 from protocol.primitives import KEY_SIZE
-
-MIB: Final = 1 << 20
-
-WITHOUT_ASKING_IN_ALL: Final = 1_024
-"""MiB of the files of a conversation that are taken without asking. A contact can fill so much."""
 
 NO_FILE = phrase("This message names no file that is known here.")
 NOT_WHOLE = phrase("This file is not whole on this device yet: take it, and wait until it is here.")
 NOT_WHOLE_PATH = phrase("Name the whole path of the file, from the root of the disk.")
+TOO_DEEP = phrase("This file is in more than 16 folders of the folder that is sent: send it by itself.")
 NO_FOLDER = phrase("There is no such folder: choose another one.")
+CANCELLED = phrase("The file was not sent: that was cancelled.")
+NOT_SEALED = phrase("No such file is being prepared: it was sent already, or failed.")
 NAMES_TRIED: Final = 1_000
 ALL_TAKEN = phrase("Too many files in that folder have this name: choose another folder.")
+
+
+class _Sealing(Struct, eq=False):
+    """A file that is being sealed: whether the person cancelled it, and when it was last told of."""
+
+    cancelled: bool = False
+    told: float = -TOLD_EVERY
 
 
 class Files:
@@ -66,10 +80,12 @@ class Files:
         shelf: Shelf,
         transfers: Transfers,
         messages: Messages,
+        feeds: Feeds,
     ) -> None:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._views, self._shelf, self._transfers, self._messages = views, shelf, transfers, messages
-        self._due = asyncio.Event()
+        self._feeds, self._due, self._deciding = feeds, asyncio.Event(), asyncio.Lock()
+        self._sealings = dict[tuple[bytes, str], list[_Sealing]]()
 
     # --- Sending ---
 
@@ -77,17 +93,20 @@ class Files:
         """As interface.Messenger.send_file."""
         if (before := await self._messages.sent_file(person, send_id)) is not None:
             return before
-        source = await asyncio.to_thread(_open_source, path)
+        *folder, shown = _safe_names(name or path.name)
+        feed = self._feeds.take(str(path))
+        source = cast(BinaryIO, feed) if feed is not None else await asyncio.to_thread(_open_source, path)
         key, aead = self._runtime.random(KEY_SIZE), usual_aead()
         try:
-            size = os.fstat(source.fileno()).st_size
-            await self._shelf.require_room(shape_of(FileBody("a", "", size, aead.id, key, key)))
-            made = await self._shelf.seal(source, key, aead)
+            size = 0 if feed is not None else os.fstat(source.fileno()).st_size
+            with self._sealed_under(person, send_id, size) as sealed:
+                await self._shelf.require_room(Shape(size, aead))
+                ready = [] if feed is None else [feed.ready]
+                made = await self._shelf.seal(source, key, aead, sealed, *ready)
         finally:
             source.close()
-        shown = safe_name(name or path.name)
         media = safe_media(mimetypes.guess_type(shown)[0] or "")
-        body = FileBody(shown, media, made.size, aead.id, key, made.root)
+        body = FileBody(shown, media, made.size, aead.id, key, made.root, folder)
         try:
             return await self._messages.send_file(person, file_body(body), made.place, send_id)
         except StorageUnsure:
@@ -95,6 +114,34 @@ class Files:
         except ParlourError:
             await self._shelf.discard(made)
             raise
+
+    @contextmanager
+    def _sealed_under(self, person: bytes, send_id: str, size: int) -> Iterator[Callable[[int], None]]:
+        """For the time of the block a file is sealed, of which others hear, and which `cancel` ends."""
+        sealing = _Sealing()
+        self._sealings.setdefault((person, send_id), []).append(sealing)
+
+        def sealed(done: int) -> None:
+            if sealing.cancelled:
+                raise ParlourError(CANCELLED)
+            if (now := self._runtime.clock.monotonic()) >= sealing.told + TOLD_EVERY:
+                sealing.told = now
+                self._bus.publish(FileSealing(person.hex(), send_id, min(done, size) if size else done, size))
+
+        try:
+            yield sealed
+        finally:
+            left = self._sealings[person, send_id]
+            left.remove(sealing)
+            if not left:
+                del self._sealings[person, send_id]
+
+    def cancel(self, person: bytes, send_id: str) -> None:
+        """As interface.Messenger.cancel_file."""
+        if not (under_way := self._sealings.get((person, send_id))):
+            raise UsageError(NOT_SEALED)
+        for sealing in under_way:
+            sealing.cancelled = True
 
     # --- What came ---
 
@@ -113,15 +160,13 @@ class Files:
             self._due.clear()
             try:
                 for row in await self._store.read(files.standing, Standing.NEW):
-                    await self._decide(row)
+                    async with self._deciding:
+                        await self._decide(row)
             except ParlourError as failure:
                 self._bus.publish(Notice(failure.phrase))
 
     async def _decide(self, row: FileRow) -> None:
-        own = self._keyring.own_terminals
-        chosen, taken = await self._store.read(_limits, row.conversation, own)
-        size = row.body.size
-        if size > chosen or taken + size > max(WITHOUT_ASKING_IN_ALL * MIB, chosen):
+        if await self._store.read(allowances.asks, row, self._keyring.own_terminals):
             await self._ask(row)
             return
         try:
@@ -135,7 +180,8 @@ class Files:
         self._transfers.publish(row, FileState.ASKS, 0)
 
     async def _begin(self, row: FileRow) -> None:
-        await self._shelf.require_room(shape_of(row.body))
+        promised = await self._shelf.lacking(await self._store.read(files.standing, Standing.TAKEN))
+        await self._shelf.require_room(shape_of(row.body), promised)
         await self._store.write(files.stand, row.entry, Standing.TAKEN)
         await self._transfers.begin(row)
 
@@ -143,31 +189,68 @@ class Files:
 
     async def take(self, person: bytes, entry: bytes) -> EntryView:
         """As interface.Messenger.take_file."""
-        row = await self._row(person, entry)
-        if row.standing is not Standing.WHOLE:
-            await self._begin(row)
+        async with self._deciding:
+            row = await self._row(person, entry)
+            if row.standing is Standing.WITHHELD:
+                await self._store.write(files.stand, entry, Standing.WHOLE)
+                self._transfers.publish(row, FileState.WHOLE, row.body.size)
+            elif row.standing is not Standing.WHOLE:
+                await self._begin(row)
         return await self._store.read(self._shown, person, entry)
 
     async def pause(self, person: bytes, entry: bytes) -> EntryView:
         """As interface.Messenger.pause_file."""
-        row = await self._row(person, entry)
-        if row.standing in (Standing.NEW, Standing.TAKEN):
-            held = self._shelf.held(entry) or 0
-            await self._store.write(files.stand, entry, Standing.PAUSED)
-            await self._transfers.stop(entry)
-            self._transfers.publish(row, FileState.PAUSED, held)
+        async with self._deciding:
+            row = await self._row(person, entry)
+            if row.standing is Standing.WHOLE:
+                await self._store.write(files.stand, entry, Standing.WITHHELD)
+                await self._transfers.withhold(entry)
+                self._transfers.publish(row, FileState.WITHHELD, row.body.size)
+            if row.standing in (Standing.NEW, Standing.TAKEN):
+                held = self._shelf.held(entry) or 0
+                await self._store.write(files.stand, entry, Standing.PAUSED)
+                await self._transfers.stop(entry)
+                self._transfers.publish(row, FileState.PAUSED, held)
         return await self._store.read(self._shown, person, entry)
+
+    async def let_go(self, person: bytes, entry: bytes) -> EntryView:
+        """As interface.Messenger.let_go_of_file."""
+        async with self._deciding:
+            row = await self._row(person, entry)
+            if row.standing in files.ON_DISK:
+                await self._transfers.stop(entry)  # or what comes last would call it whole again
+                await self._store.write(files.let_go, entry)
+                await self._shelf.drop_gone()
+                self._bus.signal(FileLetGo(entry))
+        shown = await self._store.read(self._shown, person, entry)
+        if shown.file is not None:
+            self._bus.publish(FileProgress(person.hex(), entry.hex(), shown.file))
+        return shown
+
+    async def overview(self) -> tuple[FilesView, ...]:
+        """As interface.Messenger.files."""
+        found = defaultdict[str, list[tuple[int, int]]](list)
+        for row in await self._store.read(files.all_of):
+            held = await self._shelf.measure(row) if row.standing in files.ON_DISK else 0
+            found[(row.contact or self._keyring.own.person).hex()].append((row.body.size, held))
+        views = list[FilesView]()
+        for person, some in found.items():
+            size, held = (sum(one) for one in zip(*some, strict=True))
+            views.append(FilesView(person, len(some), held, size - held))
+        return tuple(sorted(views, key=lambda one: -one.held))
 
     async def save(self, person: bytes, entry: bytes, folder: Path) -> Path:
         """As interface.Messenger.save_file."""
         row = await self._row(person, entry)
-        if row.standing is not Standing.WHOLE:
+        if row.standing not in (Standing.WHOLE, Standing.WITHHELD):
             raise UsageError(NOT_WHOLE)
         if not folder.is_absolute() or not await asyncio.to_thread(folder.is_dir):
             raise UsageError(NO_FOLDER)
         volume = await self._shelf.take(row, entry)
         try:
-            target = await asyncio.to_thread(_free_target, folder, safe_name(row.body.name))
+            names = [safe_name(name) for name in row.body.folder]
+            below = await asyncio.to_thread(make_below, folder, names)
+            target = await asyncio.to_thread(_free_target, below, safe_name(row.body.name))
             try:
                 await self._shelf.save(volume, target)
                 await asyncio.to_thread(target.finish)
@@ -190,11 +273,12 @@ class Files:
         return self._views.entry(person, row, receipts.of(database, [entry]).get(entry, []))
 
 
-def _limits(database: Database, conversation: bytes, own: Collection[bytes]) -> tuple[int, int]:
-    """Bytes up to which a file is taken without asking, and those that were taken of a conversation."""
-    chosen = settings.preferences(database).get(WITHOUT_ASKING, "")
-    most = int(chosen) if chosen.isdecimal() and len(chosen) < 9 else DEFAULT_MIB
-    return most * MIB, files.taken_from(database, conversation, own)
+def _safe_names(name: str) -> list[str]:
+    """The names of the folders and of the file, made safe. Raises NotSendable."""
+    names = [safe_name(one) for one in name.split("/")]
+    if len(names) > FILE_FOLDERS_MAX + 1:
+        raise NotSendable(TOO_DEEP)
+    return names
 
 
 def _open_source(path: Path) -> BinaryIO:

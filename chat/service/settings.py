@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from chat.errors import Phrase, phrase
 from chat.interface import (
+    FILES,
     BadData,
     Notice,
     RelayChanged,
@@ -23,7 +24,7 @@ from chat.interface import (
 )
 from chat.network.connection import format_address
 from chat.network.relay.client import RelayStands
-from chat.service.events import EventBus, RelaysNamed
+from chat.service.events import EventBus, FilesBounded, RelaysNamed
 from chat.service.notes import Notes, Written
 from chat.storage import settings
 from chat.storage.database import Database, Store
@@ -83,8 +84,8 @@ NOT_TEXT = phrase("A preference contains characters that are not Unicode text.")
 class Preferences:
     """The use case *preferences*: named texts that the interfaces store for themselves."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, bus: EventBus) -> None:
+        self._store, self._bus = store, bus
 
     async def all(self) -> Mapping[str, str]:
         return await self._store.read(settings.preferences)
@@ -100,6 +101,8 @@ class Preferences:
         except UnicodeEncodeError:
             raise UsageError(NOT_TEXT) from None
         await self._store.write(settings.set_preference, name, value)
+        if name.startswith(FILES):
+            self._bus.signal(FilesBounded())
 
 
 _PLACE: Final = re.compile(r"(\S+|\[\S+\]):[0-9]+")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from chat.errors import UsageError, phrase
 from chat.storage import files, pieces
 from chat.storage.database import Store
-from chat.storage.files import FileRow
+from chat.storage.files import FileRow, Standing
 from chat.storage.new_file import NewFile
-from chat.storage.pieces import Made, Pieces, SealedFile
+from chat.storage.pieces import Made, Pieces, SealedFile, Sealing
 from chat.tasks import Runtime
 from protocol.attachments import Shape, shape_of
 from protocol.messages import PieceRange
@@ -19,12 +21,38 @@ from protocol.primitives import Aead
 
 T = TypeVar("T")
 
+DELETED = phrase("This file was deleted here before all of it was saved: nothing is left of it.")
+
+
+class Deleted(UsageError):
+    """The pieces of a file went while it was saved."""
+
+    def __init__(self) -> None:
+        super().__init__(DELETED)
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Let a thread work, and wait for it also where this task is cancelled: it needs its files open."""
+    done = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(done)
+    except asyncio.CancelledError:
+        await asyncio.wait([done])
+        raise
+
+
+async def _at_once() -> None:
+    """A file on the disk can be read whenever one wants."""
+
 
 class Volume:
-    """The open pieces of the file of one entry, which one thread uses at a time. `gone`: its key is."""
+    """The open pieces of the file of one entry, which one thread uses at a time.
+
+    `gone`: its key is. `going`: so it is as soon as the thread that uses it lets go of it.
+    """
 
     def __init__(self, row: FileRow, file: SealedFile) -> None:
-        self.row, self.gone = row, False
+        self.row, self.gone, self.going = row, False, False
         self._file, self._turn = file, asyncio.Lock()
         self.users = set[object]()
 
@@ -46,15 +74,11 @@ class Volume:
         async with self._turn:
             if self.gone:
                 return None
-            done = asyncio.ensure_future(asyncio.to_thread(work, self._file))
-            try:
-                return await asyncio.shield(done)
-            except asyncio.CancelledError:
-                await asyncio.wait([done])  # the thread goes on, and needs the files open
-                raise
+            return await _in_thread(partial(work, self._file))
 
     async def close(self, *, gone: bool) -> None:
         """Let go of its files, after what a thread does with it now."""
+        self.going = self.going or gone
         async with self._turn:
             if not self.gone:
                 self.gone = True
@@ -77,12 +101,16 @@ class Shelf:
         return None if volume is None else volume.held
 
     async def take(self, row: FileRow, user: object) -> Volume:
-        """The volume of a file for a user, until `release`. Raises StorageFailure."""
+        """The volume of a file for a user, until `release`; `gone` if its key is. Raises StorageFailure."""
         async with self._opening:
             volume = self._open.get(row.entry)
             if volume is None or volume.gone:
                 file = await asyncio.to_thread(self._pieces.open, row.place, shape_of(row.body))
                 volume = self._open[row.entry] = Volume(row, file)
+                # A deletion that came before this had nothing to close, and one that comes after it finds it.
+                if not await self._store.read(files.has_place, row.place):
+                    await volume.close(gone=True)
+                    await asyncio.to_thread(self._pieces.delete, row.place)
             volume.users.add(user)
             return volume
 
@@ -94,35 +122,76 @@ class Shelf:
                 del self._open[volume.row.entry]
                 await volume.close(gone=False)
 
-    async def require_room(self, shape: Shape) -> None:
-        """Raises NoRoom unless the disk has room for a file."""
-        await asyncio.to_thread(self._pieces.require_room, shape)
+    async def require_room(self, shape: Shape, promised: int = 0) -> None:
+        """Raises NoRoom unless the disk has room for a file, and for so many bytes of others."""
+        await asyncio.to_thread(self._pieces.require_room, shape, promised)
 
-    async def seal(self, source: BinaryIO, key: bytes, aead: Aead) -> Made:
-        """Seal what a source has, up to its end. Raises NotSendable, StorageFailure."""
+    async def measure(self, row: FileRow) -> int:
+        """Bytes of the content of a file that are held here. Raises StorageFailure."""
+        whole = row.standing in (Standing.WHOLE, Standing.WITHHELD)
+        held = row.body.size if whole else self.held(row.entry)
+        if held is None:
+            held = await asyncio.to_thread(self._pieces.measure, row.place, shape_of(row.body))
+        return held
+
+    async def lacking(self, rows: Iterable[FileRow]) -> int:
+        """Bytes that are still to come of some files. Raises StorageFailure."""
+        return sum([row.body.size - await self.measure(row) for row in rows])
+
+    async def seal(
+        self,
+        source: BinaryIO,
+        key: bytes,
+        aead: Aead,
+        sealed: Callable[[int], None],
+        ready: Callable[[], Awaitable[None]] = _at_once,
+    ) -> Made:
+        """Seal what a source has, up to its end. `sealed` hears how many bytes are, and ends it by raising.
+
+        `ready` waits before each read of a source that gives its content little by little. Raises
+        NotSendable, StorageFailure, and what `sealed` and `ready` raise: then nothing is left of it.
+        """
         place = self._runtime.random(16)
         sealing = await asyncio.to_thread(self._pieces.sealing, place, source, key, aead)
         try:
-            while await asyncio.to_thread(sealing.step):
-                pass
-            size, root = await asyncio.to_thread(sealing.finish)
+            await ready()
+            while await _in_thread(sealing.step):
+                sealed(sealing.done)
+                await ready()
+            size, root = await _in_thread(sealing.finish)
+            sealed(size)
         except BaseException:
-            sealing.close()
-            self._pieces.delete(place)
+            await _in_thread(partial(self._remove, sealing, place))
             raise
-        sealing.close()
+        await asyncio.to_thread(sealing.close)
         return Made(place, size, root)
+
+    def _remove(self, sealing: Sealing, place: bytes) -> None:
+        sealing.close()
+        self._pieces.delete(place)
 
     async def discard(self, made: Made) -> None:
         """What was sealed is not sent after all. Raises StorageFailure."""
         await asyncio.to_thread(self._pieces.delete, made.place)
 
     async def save(self, volume: Volume, target: NewFile) -> None:
-        """Write the content of a whole volume for the person. Raises PieceDamaged, StorageFailure."""
+        """Write the content of a whole volume for the person.
+
+        Raises PieceDamaged, Deleted (its message was meanwhile), StorageFailure.
+        """
         key = volume.row.body.key
-        await volume.use(lambda file: pieces.save(file, key, target))
+
+        if not await volume.use(lambda file: pieces.save(file, key, target, lambda: volume.going)):
+            raise Deleted
 
     # --- What goes with its key ---
+
+    def mark(self, entries: Iterable[bytes]) -> list[bytes]:
+        """The keys of entries are destroyed: nothing of them leaves from now on. Returns what is open."""
+        found = [entry for entry in entries if entry in self._open]
+        for entry in found:
+            self._open[entry].going = True
+        return found
 
     def drop(self) -> None:
         """Entries were deleted: delete the pieces whose key went with them."""

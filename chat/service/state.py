@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from chat.network.links import Peer
-from chat.service import keyring
+from chat.service import allowances, keyring
 from chat.service.keyring import Addresses, ContactKeys, OpenInvitation
 from chat.storage import alerts, contacts, expiry, persons, receipts, settings, sharing
 from chat.storage import keys as stored_keys
@@ -81,6 +83,7 @@ class Profile(Struct, frozen=True):
     alerts_seen: int
     clock: Moment | None
     awaited: frozenset[bytes] = frozenset()
+    allowances: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_profile(database: Database) -> Profile:
@@ -125,4 +128,5 @@ def read_profile(database: Database) -> Profile:
         alerts_seen=settings.alerts_seen(database),
         clock=expiry.read_clock(database),
         awaited=frozenset(sharing.awaited(database)),
+        allowances=allowances.of_files(database),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Final
 
@@ -17,27 +17,33 @@ from chat.errors import phrase
 from chat.interface import FileProgress, FileState, FileSupplied, Notice
 from chat.network.driver import Outgoing
 from chat.network.links import LiveLink, Peer
+from chat.service.allowances import Allowances
 from chat.service.events import EventBus
-from chat.service.keyring import Keyring
+from chat.service.keyring import Keyring, terminal_of
+from chat.service.pace import Pace
 from chat.service.shelf import Shelf, Volume
 from chat.service.views import file_view
 from chat.storage import files
 from chat.storage.database import Store
 from chat.storage.errors import StorageFailure
 from chat.storage.files import FileRow, Standing
-from chat.storage.pieces import RUN, SealedFile
+from chat.storage.pieces import RUN, NoRoom, SealedFile
 from chat.tasks import Runtime
 from protocol.entries_and_receipts import conversation_of
 from protocol.errors import ProtocolError, Unexpected
-from protocol.messages import AskPieces, Message, Piece, PiecesEnd, StopPieces, WholeFile
-from protocol.pieces import Demand, Supply
+from protocol.identity.reduction import PersonState
+from protocol.messages import AskPieces, FileBody, Message, Piece, PiecesEnd, StopPieces, WholeFile
+from protocol.pieces import Demand, Supply, Turn
 
 AT_ONCE: Final = 4
 """Files that are taken at the same time; others wait. Contacts fill this with files below the size that this
 person set, and this person with those that it wants."""
 
-ASKED: Final = 16
-"""Pieces that one message asks for, 0.9 MiB. A text waits behind what is under way: twice as much."""
+OF_ONE: Final = 2
+"""Of them those of one contact: who sends files and supplies none keeps no place from others."""
+
+ASKED: Final = 32
+"""Pieces that one message asks for, 1.8 MiB. A text waits behind what is under way: twice as much."""
 
 AHEAD: Final = 2
 """Such messages per file and link that wait for their end, so that the other side has always one."""
@@ -45,8 +51,11 @@ AHEAD: Final = 2
 OPEN_MAX: Final = 8
 """The same of all files on one link: half of what the other side must take."""
 
-RELAYED_MAX: Final = 10 << 20
-"""Bytes of a file above which none of it goes through a relay, which somebody else pays for."""
+RELAYED_ASKED: Final = 1
+"""The same through a relay, which ends a circuit whose reader leaves 256 KiB for 30 seconds."""
+
+RELAYED_OPEN: Final = 2
+"""Such messages of all files on one link through a relay: who reads 5 KiB a second keeps the link."""
 
 PENDING_MAX: Final = 2 * RUN
 """Pieces of one link that wait for the disk, a megabyte. Then nothing more is read on that link."""
@@ -60,6 +69,21 @@ AGAIN: Final = 60.0
 BAD = phrase("A device sent a false part of a file. It was thrown away, and that device is not asked again.")
 
 
+class Window(Struct, frozen=True):
+    """Pieces of one ask, and asks of a link that wait for their end."""
+
+    asked: int
+    open_max: int
+
+
+DIRECT: Final = Window(ASKED, OPEN_MAX)
+RELAYED: Final = Window(RELAYED_ASKED, RELAYED_OPEN)
+LOST = phrase(
+    "A part of a file that you gave others is damaged on this disk. It is taken again from a device that has"
+    " it: if there is none, send the file again."
+)
+
+
 class _Serving(Struct, eq=False):
     """A file of which the other end of a link asks, and how many asks wait; None: it may not have it."""
 
@@ -67,6 +91,11 @@ class _Serving(Struct, eq=False):
     asks: int = 0
     sent: int = 0
     told: float = -TOLD_EVERY
+
+    @property
+    def lasts(self) -> bool:
+        """Whether pieces of it may go out."""
+        return self.volume is not None and not self.volume.going
 
     def sends(self, size: int, now: float) -> bool:
         """So many bytes were sent; whether that is to be told."""
@@ -115,11 +144,33 @@ class _End(Struct, eq=False):
             self.room.clear()
             await self.room.wait()
 
+    async def settled(self) -> None:
+        """Wait until all that came was stored."""
+        while self.storing is not None and not self.storing.done():
+            await asyncio.wait([self.storing])
+
     def stored(self, some: list[Piece]) -> None:
         """These wait no longer."""
         done = set(map(id, some))
         self.pending = [piece for piece in self.pending if id(piece) not in done]
         self.room.set()
+
+    def may_send(self) -> bool:
+        """Whether something is ready; what was deleted since it was read is thrown away."""
+        while self.ready:
+            due = self.ready[0]
+            serving = self.serving.get(due.entry)
+            if isinstance(due, PiecesEnd) or (serving is not None and serving.lasts):
+                return True
+            self.ready.popleft()
+        return False
+
+    def drop(self, entry: bytes) -> None:
+        """No piece of the file of an entry goes out any more; what was asked for of it is answered."""
+        self.supply.drop(entry)
+        left = [one for one in self.ready if isinstance(one, PiecesEnd) or one.entry != entry]
+        self.ready.clear()
+        self.ready.extend(left)
 
     def fill(self, read: Callable[[], asyncio.Task[None]]) -> bool:
         """Let what is due next be read while other pieces go out; False where nothing is due."""
@@ -132,7 +183,8 @@ class _Taking(Struct, eq=False):
     """A file that is being taken. `lacking`: links whose other end lacked some of it, since when.
 
     `refused`: terminals that sent a false piece. `told`, `before`: when progress was last told, and how many
-    bytes were held then.
+    bytes were held then. `direct`: that it waits for a direct link. `moved`: when it
+    was begun, or some of it came.
     """
 
     volume: Volume
@@ -141,6 +193,8 @@ class _Taking(Struct, eq=False):
     told: float = 0.0
     before: int = 0
     rate: int = 0
+    direct: bool = False
+    moved: float = 0.0
 
     @property
     def row(self) -> FileRow:
@@ -150,10 +204,20 @@ class _Taking(Struct, eq=False):
 class Transfers:
     """Takes and supplies pieces of files. In memory it keeps a few per link, whatever the sizes."""
 
-    def __init__(self, runtime: Runtime, store: Store, bus: EventBus, keyring: Keyring, shelf: Shelf) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        store: Store,
+        bus: EventBus,
+        keyring: Keyring,
+        shelf: Shelf,
+        allowances: Allowances,
+    ) -> None:
         self._runtime, self._store, self._bus = runtime, store, bus
-        self._keyring, self._shelf = keyring, shelf
-        self._ends = dict[LiveLink, _End]()
+        self._keyring, self._shelf, self._allowances = keyring, shelf, allowances
+        self._pace, self._limit = Pace(runtime.clock.monotonic), 0
+        self._pace.follow(allowances.rate)
+        self._ends, self._ending = dict[LiveLink, _End](), list[_End]()
         self._taking = dict[bytes, _Taking]()
         self._waiting = dict[bytes, FileRow]()
         self._held = asyncio.Lock()
@@ -166,17 +230,29 @@ class Transfers:
         self._plan()
 
     def ended(self, link: LiveLink) -> None:
-        """It ended. What had been asked on it is asked on others."""
+        """It ended. What came on it is stored, and the rest of what had been asked on it asked on others."""
         if (end := self._ends.pop(link, None)) is None:
             return
+        self._pace.leave(link)
         for taking in self._taking.values():
             taking.lacking.pop(link, None)
-        self._runtime.tasks.spawn(self._let_go(list(end.serving.values())))
+        self._ending.append(end)
+        self._runtime.tasks.spawn(self._wind_up(end))
         self._plan()
 
-    async def _let_go(self, some: list[_Serving]) -> None:
-        for serving in some:
+    async def _wind_up(self, end: _End) -> None:
+        try:
+            await end.settled()
+        finally:
+            self._ending.remove(end)
+        for serving in list(end.serving.values()):
             await serving.release(self._shelf)
+        self._plan()
+
+    async def settle(self) -> None:
+        """Wait until all that came is on the disk: the engine stops."""
+        for end in (*self._ends.values(), *self._ending):
+            await end.settled()
 
     async def take(self, link: LiveLink, message: Message) -> None:
         """A message about pieces came. Raises ProtocolError, and what a read of the database raises."""
@@ -189,10 +265,7 @@ class Transfers:
                 end.supply.take(ask)
                 end.outgoing.below(partial(self._serve, link, end))
             case StopPieces(entry=entry):
-                end.supply.drop(entry)
-                left = [one for one in end.ready if isinstance(one, PiecesEnd) or one.entry != entry]
-                end.ready.clear()
-                end.ready.extend(left)
+                end.drop(entry)
             case Piece() as piece:
                 if end.demand.takes(piece):
                     await self._came(link, end, piece)
@@ -210,8 +283,8 @@ class Transfers:
         serving = end.serving.setdefault(entry, _Serving())
         serving.asks += 1
         row = await self._store.read(files.to_supply, entry, *self._asker(link))
-        held = row is not None and row.standing not in (Standing.NEW, Standing.ASKS)
-        if row is not None and link.relayed and row.body.size > RELAYED_MAX:
+        held = row is not None and row.standing in files.SUPPLIED
+        if row is not None and link.relayed and not self._allowances.relays(row.contact, row.body.size):
             held = False
         await serving.allow(self._shelf, row if held else None)
 
@@ -220,7 +293,13 @@ class Transfers:
         row = await self._store.read(files.to_supply, entry, *self._asker(link))
         if row is not None:
             person, size = row.contact or self._keyring.own.person, row.body.size
+            if terminal := terminal_of(self._log_of(link), link):
+                await self._store.write(files.held_at, entry, terminal)
             self._bus.publish(FileSupplied(person.hex(), entry.hex(), size, size, done=True))
+
+    def _log_of(self, link: LiveLink) -> PersonState:
+        contact = self._keyring.contacts.get(link.person)
+        return self._keyring.own_log if contact is None else contact.state
 
     def _asker(self, link: LiveLink) -> tuple[bytes, bytes | None]:
         """The conversation and the contact of the other end; None: it is a terminal of this person."""
@@ -230,10 +309,12 @@ class Transfers:
     async def _serve(self, link: LiveLink, end: _End) -> bool:
         """Send the next piece, or the end of an ask; False where nothing is due."""
         read = partial(self._begin_filling, end)
-        while not end.ready:
+        while not end.may_send():
             if not end.fill(read) or end.filling is None:
                 return False
             await asyncio.wait([end.filling])
+        if isinstance(end.ready[0], Piece) and not self._pace.grants(link, partial(self._go_on, link, end)):
+            return False
         due = end.ready.popleft()
         if len(end.ready) < RUN:
             end.fill(read)
@@ -244,6 +325,25 @@ class Transfers:
             await link.driver.send(due)
             self._tell_supplied(end.serving.get(due.entry), due)
         return link in self._ends
+
+    def _go_on(self, link: LiveLink, end: _End) -> None:
+        """A piece may go on a link: it waits behind what is queued, and nothing waits for it."""
+        end.outgoing.below(partial(self._serve, link, end))
+
+    def gone(self, entries: Collection[bytes]) -> None:
+        """The bodies of entries were destroyed: no piece of their files is sent or taken any more."""
+        for entry in self._shelf.mark(entries):
+            self._runtime.tasks.spawn(self.stop(entry))
+
+    def limit(self, rate: int) -> None:
+        """Send at most so many bytes a second, until this engine ends; 0 for as this person chose."""
+        self._limit = rate
+        self.follow()
+
+    def follow(self) -> None:
+        """This person chose otherwise what files may use."""
+        self._pace.follow(min(filter(None, (self._limit, self._allowances.rate)), default=0))
+        self._plan()
 
     def _begin_filling(self, end: _End) -> asyncio.Task[None]:
         return self._runtime.tasks.spawn(self._fill(end))
@@ -256,8 +356,29 @@ class Transfers:
         elif due is not None:
             serving = end.serving.get(due.entry)
             if serving is not None and serving.volume is not None:
-                read = partial(_read, entry=due.entry, first=due.first, count=due.count)
-                end.ready.extend(await serving.volume.use(read) or ())
+                volume = serving.volume
+                sound, lost = await volume.use(partial(_read, body=volume.row.body, due=due)) or ([], 0)
+                if serving.volume is volume:  # else it is withheld meanwhile
+                    end.ready.extend(sound)
+                if lost:
+                    await self._lost(due.entry)
+
+    async def _lost(self, entry: bytes) -> None:
+        """The disk has damaged pieces of a file: others do not get them, and they are taken again."""
+        row = await self._store.read(files.get, entry)
+        if row is None:
+            return
+        self._bus.publish(Notice(LOST))
+        if row.standing is Standing.WHOLE:
+            await self._store.write(files.stand, entry, Standing.TAKEN)
+            await self.begin(row)
+
+    async def withhold(self, entry: bytes) -> None:
+        """Supply no more of a file. Raises StorageFailure."""
+        for end in self._ends.values():
+            if (serving := end.serving.get(entry)) is not None:
+                end.drop(entry)
+                await serving.release(self._shelf)
 
     def _tell_supplied(self, serving: _Serving | None, piece: Piece) -> None:
         if serving is None or serving.volume is None:
@@ -282,11 +403,13 @@ class Transfers:
         async with self._held:
             if row.entry in self._taking or row.entry in self._waiting:
                 return
-            if len(self._taking) >= AT_ONCE:
+            if not self._has_room(row):
                 self._waiting[row.entry] = row
+                self._give_way()
                 return
             volume = await self._shelf.take(row, self)
-            taking = self._taking[row.entry] = _Taking(volume, before=volume.held)
+            now = self._runtime.clock.monotonic()
+            taking = self._taking[row.entry] = _Taking(volume, before=volume.held, moved=now)
         if volume.whole:
             await self._finish(taking)
         else:
@@ -296,48 +419,74 @@ class Transfers:
     async def stop(self, entry: bytes) -> None:
         """Take no more of a file for now: what came of it stays."""
         self._waiting.pop(entry, None)
-        taking = self._taking.pop(entry, None)
-        if taking is None:
-            return
+        if (taking := self._taking.pop(entry, None)) is not None:
+            await self._let_rest(taking)
+
+    async def _let_rest(self, taking: _Taking) -> None:
         for end in self._ends.values():
-            if end.demand.waits(entry):
-                end.outgoing.put(StopPieces(entry))
+            if end.demand.waits(taking.row.entry):
+                end.outgoing.put(StopPieces(taking.row.entry))
         await self._shelf.release(taking.volume, self)
         await self._next()
 
     async def _next(self) -> None:
         """Begin with a file that waited for others."""
-        if self._waiting and len(self._taking) < AT_ONCE:
-            entry = next(iter(self._waiting))
-            await self.begin(self._waiting.pop(entry))
+        row = next(filter(self._has_room, self._waiting.values()), None)
+        if row is not None:
+            del self._waiting[row.entry]
+            await self.begin(row)
+
+    def _has_room(self, row: FileRow) -> bool:
+        """Whether a file may be taken now: others wait neither for it nor for those of its contact."""
+        same = sum(one.row.contact == row.contact for one in self._taking.values())
+        return len(self._taking) < AT_ONCE and same < OF_ONE
+
+    def _give_way(self) -> None:
+        """Let a file that waits, and can come, have the place of one of which nothing has come for a time."""
+        now = self._runtime.clock.monotonic()
+        stuck = [one for one in self._taking.values() if now >= one.moved + AGAIN]
+        ready = [row for row in self._waiting.values() if self._may_come(row)]
+        for taking, _ in zip(stuck, ready, strict=False):
+            entry = taking.row.entry
+            self._waiting[entry] = taking.row  # behind the others; who pauses it meanwhile finds it
+            del self._taking[entry]
+            self._runtime.tasks.spawn(self._let_rest(taking))
+
+    def _may_come(self, row: FileRow) -> bool:
+        """Whether somebody who may have a file is linked."""
+        persons = self._keyring.own.person, row.contact
+        return any(link.person in persons for link in self._ends)
 
     def _plan(self) -> None:
         """Ask for what is missing, of all who may have it."""
         for taking in list(self._taking.values()):
-            if taking.volume.gone:
+            if taking.volume.going:
                 self._runtime.tasks.spawn(self.stop(taking.row.entry))
                 continue
+            row = taking.row
+            if self._allowances.waits_for_direct(row.contact, row.body.size) is not taking.direct:
+                self._tell(taking, FileState.TAKING)
             for link, end in self._ends.items():
                 if self._is_source(link, taking):
-                    self._ask(end, taking)
+                    self._ask(end, taking, RELAYED if link.relayed else DIRECT)
 
     def _is_source(self, link: LiveLink, taking: _Taking) -> bool:
         own = self._keyring.own.person
         if link.peer in taking.refused or link.person not in (own, taking.row.contact):
             return False
-        if link.relayed and taking.row.body.size > RELAYED_MAX:
+        row = taking.row
+        if link.relayed and not self._allowances.relays(row.contact, row.body.size):
             return False
         since = taking.lacking.get(link)
         return since is None or self._runtime.clock.monotonic() >= since + AGAIN
 
-    def _ask(self, end: _End, taking: _Taking) -> None:
+    def _ask(self, end: _End, taking: _Taking, window: Window) -> None:
         entry = taking.row.entry
-        while end.demand.waits(entry) < AHEAD and end.demand.open < OPEN_MAX:
+        while end.demand.waits(entry) < AHEAD and end.demand.open < window.open_max:
             elsewhere = set[int]().union(*(one.demand.awaited(entry) for one in self._ends.values()))
-            elsewhere.update(
-                piece.number for one in self._ends.values() for piece in one.pending if piece.entry == entry
-            )
-            ranges = taking.volume.missing(ASKED, elsewhere)
+            came = (piece for one in (*self._ends.values(), *self._ending) for piece in one.pending)
+            elsewhere.update(piece.number for piece in came if piece.entry == entry)
+            ranges = taking.volume.missing(window.asked, elsewhere)
             if not ranges:
                 return
             end.outgoing.put(end.demand.ask(entry, ranges))
@@ -362,18 +511,22 @@ class Transfers:
         if taking is None:
             return
         try:
-            await taking.volume.use(partial(_store, pieces=some, root=taking.row.body.root))
+            new = await taking.volume.use(partial(_store, pieces=some, root=taking.row.body.root))
         except ProtocolError:
             taking.refused.add(link.peer)
             self._bus.publish(Notice(BAD))
             link.driver.abort()
             return
-        except StorageFailure as failure:
+        except (StorageFailure, NoRoom) as failure:
+            if self._taking.get(entry) is not taking:
+                return  # this person has let go of it
             await self._store.write(files.stand, entry, Standing.PAUSED)
             self._tell(taking, FileState.PAUSED)
             self._bus.publish(Notice(failure.phrase))
             await self.stop(entry)
             return
+        if new:
+            taking.moved = self._runtime.clock.monotonic()
         if taking.volume.gone:
             await self.stop(entry)
         elif taking.volume.whole and self._taking.get(entry) is taking:
@@ -392,6 +545,7 @@ class Transfers:
         """Ask those again who lacked something."""
         if self._taking:
             self._plan()
+            self._give_way()
 
     async def _finish(self, taking: _Taking) -> None:
         entry = taking.row.entry
@@ -409,6 +563,9 @@ class Transfers:
         passed = now - taking.told
         rate = int((held - taking.before) / passed) if taking.told and passed > 0 else 0
         taking.told, taking.before = now, held
+        taking.direct = self._allowances.waits_for_direct(row.contact, row.body.size)
+        if taking.direct and state is FileState.TAKING:
+            state = FileState.DIRECT
         person = row.contact or self._keyring.own.person
         view = file_view(row.body, state, held, rate)
         self._bus.publish(FileProgress(person.hex(), row.entry.hex(), view))
@@ -419,8 +576,11 @@ class Transfers:
         self._bus.publish(FileProgress(person.hex(), row.entry.hex(), file_view(row.body, state, held)))
 
 
-def _read(file: SealedFile, *, entry: bytes, first: int, count: int) -> list[Piece]:
-    return file.read(entry, first, count)
+def _read(file: SealedFile, *, body: FileBody, due: Turn) -> tuple[list[Piece], int]:
+    """Pieces that prove themselves, and how many do not."""
+    found = file.read(due.entry, due.first, due.count)
+    sound = file.sound(found, body.key, body.root)
+    return sound, len(found) - len(sound)
 
 
 def _store(file: SealedFile, *, pieces: list[Piece], root: bytes) -> int:

@@ -33,6 +33,7 @@ from chat.interface import (
     VersionView,
 )
 from chat.network.links import Links, Peer
+from chat.service.allowances import Allowances
 from chat.service.events import EventBus
 from chat.service.keyring import Keyring
 from chat.service.state import ContactBook
@@ -103,13 +104,16 @@ STATES: Final = {
     Standing.TAKEN: FileState.TAKING,
     Standing.PAUSED: FileState.PAUSED,
     Standing.WHOLE: FileState.WHOLE,
+    Standing.WITHHELD: FileState.WITHHELD,
+    Standing.LET_GO: FileState.LET_GO,
 }
 
 
-def file_view(body: FileBody, state: FileState, held: int, rate: int = 0) -> FileView:
-    """A file as shown. `held`: bytes; `rate`: bytes a second."""
-    held = body.size if state is FileState.WHOLE else held
-    return FileView(safe_name(body.name), body.media, body.size, state, held, rate)
+def file_view(body: FileBody, state: FileState, held: int, rate: int = 0, kept_on: str = "") -> FileView:
+    """A file as shown. `held`: bytes; `rate`: bytes a second; `kept_on`: a name of who has it."""
+    held = body.size if state in (FileState.WHOLE, FileState.WITHHELD) else held
+    folder = "/".join(map(safe_name, body.folder))
+    return FileView(safe_name(body.name), body.media, body.size, state, held, rate, kept_on, folder)
 
 
 def utc(milliseconds: int) -> datetime:
@@ -136,9 +140,11 @@ class Views:
         bus: EventBus,
         now: Callable[[], Moment],
         held: Callable[[bytes], int | None],
+        allowances: Allowances,
     ) -> None:
         """`held`: bytes that are held of the file of an entry (id), None where that is not known."""
         self._keyring, self._now, self._held_of = keyring, now, held
+        self._allowances = allowances
         self._book = contacts
         self._links = links
         self._bus = bus
@@ -234,21 +240,35 @@ class Views:
             kept_on=self._kept_on(row),
             noted=noted,
             claimed=CLAIMED[row.claimed],
-            file=None if named is None else self._stored_file(row, named),
+            file=None if named is None else self._stored_file(person, row, named),
         )
 
     def _file_of(self, body: FileBody, here: bool) -> FileView:
         """The file of an entry that was just stored."""
         return file_view(body, FileState.WHOLE if here else FileState.TAKING, 0)
 
-    def _stored_file(self, row: EntryRow, body: FileBody) -> FileView:
+    def _stored_file(self, person: bytes, row: EntryRow, body: FileBody) -> FileView:
         state = STATES[Standing(row.file or 0)]
-        return file_view(body, state, self._held_of(row.id) or 0)
+        contact = None if person == self._keyring.own.person else person
+        if state is FileState.TAKING and self._allowances.waits_for_direct(contact, body.size):
+            state = FileState.DIRECT
+        return file_view(body, state, self._held_of(row.id) or 0, 0, self._has_file(person, row))
+
+    def _has_file(self, person: bytes, row: EntryRow) -> str:
+        """Who last said that it has a file, or who sealed it: a terminal of this person, or the contact."""
+        holder, own = row.holder or row.author, self._keyring.own
+        if holder not in self._keyring.own_terminals:
+            return self.name(person)
+        return self._terminal(holder) if holder != own.terminal else ""
 
     def _kept_on(self, row: EntryRow) -> str:
         """The name of the terminal that keeps what this one let go of, or digits of its id."""
-        named = self._keyring.own_log.live.get(row.holder or b"")
-        return "" if named is None or row.deleted else named.name or f"{named.id.hex()[:ID_DIGITS]}…"
+        return "" if row.deleted or row.salt else self._terminal(row.holder or b"")
+
+    def _terminal(self, terminal: bytes) -> str:
+        """The name of a live terminal of this person, or digits of its id; empty where it is none."""
+        named = self._keyring.own_log.live.get(terminal)
+        return "" if named is None else named.name or f"{named.id.hex()[:ID_DIGITS]}…"
 
     def _state(self, person: bytes, row: EntryRow, receipts_of: Iterable[ReceiptRow]) -> EntryState:
         """The state of an entry of the conversation with a contact."""

@@ -78,8 +78,9 @@ COLUMNS: Final = (
     " ifnull(b.salt, x''), ifnull(b.body, x''), e.destroyed,"
     f" {RIVALLED}, EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = e.number),"
     " (SELECT due FROM expiring WHERE entry = e.number),"
-    " (SELECT ifnull(k.terminal, x'') FROM let_go AS g LEFT JOIN terminals AS k ON k.number = g.holder"
-    "  WHERE g.entry = e.number),"
+    " ifnull((SELECT ifnull(k.terminal, x'') FROM let_go AS g LEFT JOIN terminals AS k ON k.number = g.holder"
+    "  WHERE g.entry = e.number), (SELECT k.terminal FROM files AS f"
+    "  JOIN terminals AS k ON k.number = f.holder WHERE f.entry = e.number)),"
     " ifnull((SELECT 1 + k.own FROM claims AS k WHERE k.entry = e.number), 0),"
     " (SELECT f.state FROM files AS f WHERE f.entry = e.number),"
     " (SELECT m.by FROM amended AS m WHERE m.entry = e.number)"
@@ -104,7 +105,8 @@ class EntryRow(Struct, frozen=True):  # data classes would take a third of the t
 
     `destroyed` is 0, 1 (deleted), ON_ALL or EXPIRED. `rivalled` (another entry has its author, incarnation
     and sequence) and `quarantined` are 0 or 1. `due`: the age at which it ends (`chat.storage.expiry`).
-    `holder`: the terminal that keeps the body of which this one let go, b"" if none is known to, else None.
+    `holder`: the terminal that keeps the body of which this one let go, b"" if none is known to, or else the
+    one that last said it holds all of the file, else None.
     `claimed`: no self key that is held says that this person wrote it, but BY_CONTACT or BY_OWN; else 0.
     `file`: what is done with the file that it names (`chat.storage.files.Standing`), if it names one.
     `amended`: the edit whose words are shown, or the delete that took the body.

@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from chat.storage import persons
 from chat.storage.database import Database, Row
 from chat.storage.quarantine import QUARANTINED
 from protocol.attachments import read_file
@@ -18,13 +19,30 @@ from protocol.messages import FileBody
 
 
 class Standing(IntEnum):
-    """What is done with a file, as `files.state` has it."""
+    """What is done with a file, as `files.state` has it. WITHHELD: it is whole, and others do not get it."""
 
     NEW = 0
     ASKS = 1
     TAKEN = 2
     PAUSED = 3
     WHOLE = 4
+    WITHHELD = 5
+    LET_GO = 6
+
+
+SUPPLIED: Final = (Standing.TAKEN, Standing.PAUSED, Standing.WHOLE)
+"""Those of which this terminal gives others what it holds."""
+
+ON_DISK: Final = (*SUPPLIED, Standing.WITHHELD)
+"""Those of which pieces stand on the disk, or are to."""
+
+EACH: Final = 16_384
+"""Bytes that a file takes of the disk, whatever its size: it has three files."""
+
+
+def on_disk(size: int) -> int:
+    """Bytes of the disk that a file of a size counts for. Empty files would fill a disk, too."""
+    return size + EACH
 
 
 class FileRow(Struct, frozen=True):
@@ -48,6 +66,7 @@ _FIELDS: Final = (
     " JOIN entries AS e ON e.number = f.entry JOIN bodies AS b ON b.entry = e.number"
     " JOIN conversations AS c ON c.number = e.conversation"
 )
+_ON_DISK: Final = tuple(map(int, ON_DISK))
 _COUNTS: Final = (
     f"NOT EXISTS (SELECT 1 FROM {QUARANTINED} WHERE q.entry = e.number)"
     " AND e.number NOT IN (SELECT entry FROM claims)"
@@ -110,17 +129,42 @@ def to_supply(db: Database, entry: bytes, conversation: bytes, contact: bytes | 
 
 
 def taken_from(db: Database, conversation: bytes, own: Collection[bytes]) -> int:
-    """Bytes of the files of a conversation that others than `own` terminals wrote, and that are taken."""
-    marks, kinds = ",".join("?" * len(own)), (Standing.TAKEN, Standing.PAUSED, Standing.WHOLE)
+    """Bytes of the disk for the files of a conversation that others than `own` terminals wrote."""
+    marks = ",".join("?" * len(own))
     return int(
         db.value(
-            "SELECT ifnull(sum(f.size), 0) FROM files AS f JOIN entries AS e ON e.number = f.entry"
-            f" WHERE f.state IN {tuple(map(int, kinds))}"
+            f"SELECT ifnull(sum(f.size + {EACH}), 0) FROM files AS f JOIN entries AS e ON e.number = f.entry"
+            f" WHERE f.state IN {_ON_DISK}"
             " AND e.conversation = (SELECT number FROM conversations WHERE id = ?)"
             f" AND e.author NOT IN (SELECT number FROM terminals WHERE terminal IN ({marks}))",
             *(conversation, *own),
         )
     )
+
+
+def kept(db: Database) -> int:
+    """Bytes of the disk for all files of which pieces stand here, or are to."""
+    sql = f"SELECT ifnull(sum(size + {EACH}), 0) FROM files WHERE state IN {_ON_DISK}"
+    return int(db.value(sql))
+
+
+def held_at(db: Database, entry: bytes, terminal: bytes) -> None:
+    """A terminal says that it holds all of the file of an entry (id)."""
+    sql = "UPDATE files SET holder = ? WHERE entry = (SELECT number FROM entries WHERE id = ?)"
+    db.run(sql, persons.terminal_number(db, terminal), entry)
+
+
+def let_go(db: Database, entry: bytes) -> None:
+    """The pieces of the file of an entry (id) are to be deleted here. Its key stays, to take it again."""
+    one = "entry = (SELECT number FROM entries WHERE id = ?)"
+    db.run(f"INSERT OR IGNORE INTO files_gone (place) SELECT place FROM files WHERE {one}", entry)
+    sql = f"UPDATE files SET place = randomblob(16), state = ? WHERE {one}"
+    db.run(sql, int(Standing.LET_GO), entry)
+
+
+def all_of(db: Database) -> list[FileRow]:
+    """The files of all conversations, the oldest first."""
+    return [_row(one) for one in db.rows(f"{_FIELDS} WHERE {_COUNTS} ORDER BY e.number")]
 
 
 def standing(db: Database, some: Standing) -> list[FileRow]:
@@ -134,6 +178,11 @@ def standing(db: Database, some: Standing) -> list[FileRow]:
 def places(db: Database) -> set[bytes]:
     """The names of all pieces that belong to an entry, or are to be deleted."""
     return {place for (place,) in db.rows("SELECT place FROM files UNION SELECT place FROM files_gone")}
+
+
+def has_place(db: Database, place: bytes) -> bool:
+    """Whether an entry has pieces of this name."""
+    return bool(db.value("SELECT EXISTS (SELECT 1 FROM files WHERE place = ?)", place))
 
 
 def gone(db: Database) -> list[bytes]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +25,7 @@ from protocol.attachments import (
     HASH_SIZE,
     Shape,
     above,
+    above_leaf,
     check_piece,
     leaf_hash,
     levels,
@@ -33,10 +36,16 @@ from protocol.attachments import (
 from protocol.errors import AuthenticationFailed
 from protocol.limits import FILE_BYTES_MAX, PIECE_BYTES
 from protocol.messages import Piece, PieceRange
-from protocol.primitives import Aead
+from protocol.primitives import Aead, equal
 
-RUN: Final = 8
-"""Pieces that are read or written together: half a megabyte, whatever the size of the file."""
+RUN: Final = 16
+"""Pieces that are read or written together: a megabyte, whatever the size of the file."""
+
+STRETCH: Final = 2 * RUN
+"""Pieces of a source that are read together while it is sealed, almost 2 MiB."""
+
+SEALERS_MAX: Final = 4
+"""Threads that seal one file at the same time. This person alone begins that."""
 
 SYNCED_EVERY: Final = 1_024
 """Pieces after which what was written is made durable. A power cut, and no crash, loses at most so many."""
@@ -44,7 +53,7 @@ SYNCED_EVERY: Final = 1_024
 SPARE: Final = 64 << 20
 """Bytes of the disk that no file may take: the history needs them more."""
 
-_BOOT: Final = 48
+BOOT_BYTES: Final = 48
 """Bytes at the beginning of what is held, for the start of the machine in which it was written."""
 
 _HASHES: Final = 4_096
@@ -106,13 +115,24 @@ class Pieces:
     def __init__(self, profile: Path, boot: Callable[[], str]) -> None:
         self._folder, self._boot = profile / folder.FILES, boot
 
-    def require_room(self, shape: Shape) -> None:
-        """Raises NoRoom unless the disk has room for a file, and for the history as before."""
+    def require_room(self, shape: Shape, promised: int = 0) -> None:
+        """Raises NoRoom unless the disk has room for a file, and for the history as before.
+
+        `promised`: bytes of others that are to come.
+        """
         self._make()
         with system_failures():
             free = shutil.disk_usage(self._folder).free
-        if free < shape.sealed + 3 * HASH_SIZE * shape.count + SPARE:
+        if free < shape.sealed + 3 * HASH_SIZE * shape.count + promised + SPARE:
             raise NoRoom
+
+    def measure(self, place: bytes, shape: Shape) -> int:
+        """Bytes of the content of a file that is not open which are held; 0 where nothing of it is."""
+        size, path = (shape.count + 7) // 8, self.paths(place)[2]
+        with system_failures(), suppress(FileNotFoundError):
+            held = int.from_bytes(path.read_bytes()[BOOT_BYTES : BOOT_BYTES + size]).bit_count()
+            return shape.size if held == shape.count else min(shape.size, held * PIECE_BYTES)
+        return 0
 
     def _make(self) -> None:
         with system_failures():
@@ -158,6 +178,10 @@ def _open(path: Path) -> int:
 
 def _write_all(descriptor: int, parts: Sequence[bytes], at: int) -> None:
     """Write parts one after the other; a full disk may take some of them only."""
+    if 1 < len(parts) <= STRETCH and hasattr(os, "pwritev"):  # without a copy of them all
+        written = os.pwritev(descriptor, parts, at)
+        if written == sum(map(len, parts)):
+            return
     data: bytes | memoryview = b"".join(parts) if len(parts) > 1 else parts[0]
     while data:
         written = os.pwrite(descriptor, data, at)
@@ -173,7 +197,7 @@ class SealedFile:
     def __init__(self, paths: tuple[Path, Path, Path], shape: Shape, boot: str) -> None:
         self.shape = shape
         self._layout = _Layout(shape.count)
-        self._boot = boot.encode()[:_BOOT].ljust(_BOOT, b"\0")
+        self._boot = boot.encode()[:BOOT_BYTES].ljust(BOOT_BYTES, b"\0")
         self._near = dict[tuple[int, int], bytes]()  # hashes near the last piece that was read
         self._stored = set[tuple[int, int]]()  # hashes near the last piece that was written
         self._unsynced = 0
@@ -190,9 +214,9 @@ class SealedFile:
     def _load(self) -> None:
         """What is held: after a power cut only what had been made durable before."""
         size = (self.shape.count + 7) // 8
-        found = os.pread(self._held, _BOOT + 2 * size, 0)
-        sure, written = found[_BOOT : _BOOT + size], found[_BOOT + size :]
-        same = found[:_BOOT] == self._boot and self._boot.strip(b"\0")
+        found = os.pread(self._held, BOOT_BYTES + 2 * size, 0)
+        sure, written = found[BOOT_BYTES : BOOT_BYTES + size], found[BOOT_BYTES + size :]
+        same = found[:BOOT_BYTES] == self._boot and self._boot.strip(b"\0")
         whole = len(written) == size
         self._bits = bytearray((written if same and whole else sure).ljust(size, b"\0"))
         self._changed = (0, size)
@@ -248,14 +272,40 @@ class SealedFile:
         numbers = [number for number in range(first, end) if self.has(number)]
         if not numbers:
             return []
-        whole = self.shape.whole
         with system_failures():
-            size = (numbers[-1] + 1 - numbers[0]) * whole
-            data = memoryview(os.pread(self._data, size, numbers[0] * whole))
-            return [
-                Piece(entry, number, self._path(number), bytes(self._cut(data, number - numbers[0], number)))
-                for number in numbers
-            ]
+            return [Piece(entry, number, self._path(number), self._read(number)) for number in numbers]
+
+    def _read(self, number: int) -> bytes:
+        # One read for each: a large one would be copied once more.
+        return os.pread(self._data, self.shape.length(number), number * self.shape.whole)
+
+    def sound(self, some: Sequence[Piece], key: bytes, root: bytes) -> list[Piece]:
+        """Those that would prove themselves. The disk has damaged the others, which are not held any more."""
+        proven = list[Piece]()
+        with system_failures():
+            for piece in some:
+                if self._is_sound(piece, key, root):
+                    proven.append(piece)
+                else:
+                    self._lose(piece.number)
+        return proven
+
+    def _is_sound(self, piece: Piece, key: bytes, root: bytes) -> bool:
+        # The AEAD sees damage in a fifth of the time that the leaf's hash would take.
+        shape, number = self.shape, piece.number
+        leaf = os.pread(self._tree, HASH_SIZE, self._layout.offset(0, number))
+        try:
+            open_piece(shape.aead, key, number, piece.data)
+        except AuthenticationFailed:
+            return False
+        return equal(above_leaf(leaf, number, shape.count, piece.path), root)
+
+    def _lose(self, number: int) -> None:
+        self._near.clear()
+        self._bits[number >> 3] &= ~(1 << (number & 7))
+        self.held -= 1
+        for start in (BOOT_BYTES, BOOT_BYTES + len(self._bits)):
+            self._write_bits(start, (number >> 3,))
 
     def _cut(self, data: memoryview, at: int, number: int) -> memoryview:
         start = at * self.shape.whole
@@ -289,21 +339,25 @@ class SealedFile:
     def write(self, pieces: Sequence[Piece], root: bytes) -> int:
         """Store pieces that prove themselves; returns how many are new.
 
-        Raises ProtocolError for the first that does not, after storing those before it.
+        Raises ProtocolError for the first that does not, after storing those before it, and NoRoom.
         """
-        new = list[Piece]()
+        new, leaves = list[Piece](), list[bytes]()
         try:
             for piece in pieces:
-                check_piece(piece, self.shape, root)
+                leaf = check_piece(piece, self.shape, root)
                 if not self.has(piece.number):
                     new.append(piece)
+                    leaves.append(leaf)
         finally:
             if new:
                 with system_failures():
-                    self._store(new)
+                    self._store(new, leaves)
         return len(new)
 
-    def _store(self, new: Sequence[Piece]) -> None:
+    def _store(self, new: Sequence[Piece], leaves: Sequence[bytes]) -> None:
+        disk = os.fstatvfs(self._data)
+        if disk.f_bavail * disk.f_frsize < SPARE:
+            raise NoRoom  # something else filled it since this file was begun
         whole = self.shape.whole
         start = 0
         for at, piece in enumerate(new, 1):
@@ -311,9 +365,9 @@ class SealedFile:
                 run = new[start:at]
                 _write_all(self._data, [one.data for one in run], run[0].number * whole)
                 start = at
-        for piece in new:
-            near = neighbours(self._layout.count, piece.number)
-            for node, value in zip(near, piece.path, strict=True):
+        for piece, leaf in zip(new, leaves, strict=True):
+            near = [(0, piece.number), *neighbours(self._layout.count, piece.number)]
+            for node, value in zip(near, (leaf, *piece.path), strict=True):
                 if node not in self._stored:
                     _write_all(self._tree, [value], self._layout.offset(*node))
             self._stored = set(near)
@@ -322,7 +376,7 @@ class SealedFile:
             if not self.has(number):
                 self._bits[number >> 3] |= 1 << (number & 7)
                 self.held += 1
-        self._write_bits(_BOOT + len(self._bits), {piece.number >> 3 for piece in new})
+        self._write_bits(BOOT_BYTES + len(self._bits), {piece.number >> 3 for piece in new})
         self._unsynced += len(new)
         if self._unsynced >= SYNCED_EVERY or self.whole:
             self._sync()
@@ -335,7 +389,7 @@ class SealedFile:
         """Make data durable, then hashes, then what is held."""
         for descriptor in (self._data, self._tree):
             os.fsync(descriptor)
-        _write_all(self._held, [bytes(self._bits)], _BOOT)
+        _write_all(self._held, [bytes(self._bits)], BOOT_BYTES)
         os.fsync(self._held)
         self._unsynced = 0
 
@@ -354,7 +408,11 @@ _FULL: Final = b"\xff" * 4_096
 
 
 class Sealing:
-    """Seals a file of this person, a stretch with each `step`. `done`: bytes so far."""
+    """Seals a file of this person, a stretch with each `step`. `done`: bytes so far.
+
+    Threads of its own seal and hash runs at the same time, since each piece stands for itself: at most
+    SEALERS_MAX runs and one more are in memory. `close` waits for them.
+    """
 
     def __init__(
         self, paths: tuple[Path, Path, Path], source: BinaryIO, key: bytes, aead: Aead, boot: str
@@ -362,6 +420,8 @@ class Sealing:
         self._paths, self._source, self._key, self._aead, self._boot = paths, source, key, aead, boot
         self.done, self._count, self._left = 0, 0, b""
         self._descriptors = list[int]()
+        self._sealers = ThreadPoolExecutor(sealers(), thread_name_prefix="seal")
+        self._under_way = deque[Future[None]]()
         with system_failures():
             for path in paths[:2]:
                 self._descriptors.append(_open(path))
@@ -369,32 +429,46 @@ class Sealing:
     def step(self) -> bool:
         """Seal the next stretch; whether more may follow. Raises NotSendable, StorageFailure."""
         try:
-            read = self._source.read(RUN * PIECE_BYTES - len(self._left))
+            read = self._source.read(STRETCH * PIECE_BYTES - len(self._left))
         except OSError:
             raise NotSendable(CHANGED) from None
         data = self._left + (read or b"")
         self.done += len(read or b"")
         if self.done > FILE_BYTES_MAX:
             raise NotSendable(TOO_LARGE)
-        if read and len(data) < RUN * PIECE_BYTES:
+        if read and len(data) < STRETCH * PIECE_BYTES:
             self._left = data  # a pipe gives less at a time
             return True
         self._left = b""
         if data or not self._count:
-            self._seal(data)
+            self._begin(data)
+        self._await(0 if not read else sealers())
         return bool(read)
 
-    def _seal(self, data: bytes) -> None:
+    def _begin(self, data: bytes) -> None:
+        """Let the sealers have a stretch, a run each."""
         view = memoryview(data)
+        for start in range(0, max(1, len(data)), RUN * PIECE_BYTES):
+            run = view[start : start + RUN * PIECE_BYTES]
+            self._await(sealers())
+            self._under_way.append(self._sealers.submit(self._seal, self._count, run))
+            self._count += max(1, -(-len(run) // PIECE_BYTES))
+
+    def _await(self, most: int) -> None:
+        """Wait until no more than so many runs are under way. Raises what failed."""
+        while len(self._under_way) > most:
+            self._under_way.popleft().result()
+
+    def _seal(self, first: int, run: memoryview) -> None:
+        """In a thread."""
         sealed = [
-            seal_piece(self._aead, self._key, self._count + at, bytes(view[start : start + PIECE_BYTES]))
-            for at, start in enumerate(range(0, max(1, len(data)), PIECE_BYTES))
+            seal_piece(self._aead, self._key, first + at, bytes(run[start : start + PIECE_BYTES]))
+            for at, start in enumerate(range(0, max(1, len(run)), PIECE_BYTES))
         ]
         whole = PIECE_BYTES + self._aead.tag_size
         with system_failures():
-            _write_all(self._descriptors[0], sealed, self._count * whole)
-            _write_all(self._descriptors[1], [leaf_hash(one) for one in sealed], self._count * HASH_SIZE)
-        self._count += len(sealed)
+            _write_all(self._descriptors[0], sealed, first * whole)
+            _write_all(self._descriptors[1], [leaf_hash(one) for one in sealed], first * HASH_SIZE)
 
     def finish(self) -> tuple[int, bytes]:
         """Write the rest of the tree, and what is held; returns size and root."""
@@ -419,19 +493,31 @@ class Sealing:
             bits[-1] = (1 << (count & 7)) - 1
         held = _open(self._paths[2])
         try:
-            boot = self._boot.encode()[:_BOOT].ljust(_BOOT, b"\0")
+            boot = self._boot.encode()[:BOOT_BYTES].ljust(BOOT_BYTES, b"\0")
             _write_all(held, [boot, bytes(bits), bytes(bits)], 0)
             os.fsync(held)
         finally:
             os.close(held)
 
     def close(self) -> None:
+        self._sealers.shutdown(cancel_futures=True)  # what a thread writes to must be open until then
         while self._descriptors:
             os.close(self._descriptors.pop())
 
 
-def save(file: SealedFile, key: bytes, target: NewFile) -> None:
-    """Write the plain content of a whole file for the person. Raises PieceDamaged, StorageFailure."""
+def sealers() -> int:
+    """Threads that seal one file."""
+    return min(SEALERS_MAX, os.cpu_count() or 1)
+
+
+def save(file: SealedFile, key: bytes, target: NewFile, goes: Callable[[], bool] = lambda: False) -> bool:
+    """Write the plain content of a whole file for the person. Raises PieceDamaged, StorageFailure.
+
+    False, at once, if it `goes` meanwhile: what was deleted is not written to its end.
+    """
     for part in file.contents(key):
+        if goes():
+            return False
         target.write(part)
     target.end()
+    return True

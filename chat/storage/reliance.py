@@ -7,17 +7,17 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from chat.storage import persons, retention
+from chat.storage import files, persons, retention
 from chat.storage.database import Database
 from chat.storage.expiry import Ended
 from chat.storage.retention import LOST, NOBODY, PIECE, Clock
-from protocol.entries_and_receipts import KIND_EDIT, KIND_TEXT
+from protocol.entries_and_receipts import KIND_EDIT, KIND_FILE, KIND_TEXT
 from protocol.messages import ENTRY_HEADER
 from protocol.own_terminals import wants_body
 
 _FOREVER: Final = 2**63 - 1
 
-_LEAVES: Final = f"e.kind IN ({KIND_TEXT}, {KIND_EDIT}) AND NOT e.destroyed"
+_LEAVES: Final = f"e.kind IN ({KIND_TEXT}, {KIND_EDIT}, {KIND_FILE}) AND NOT e.destroyed"
 
 _SOME: Final = "(SELECT value FROM json_each(?1))"
 
@@ -68,16 +68,20 @@ def left_out(db: Database, numbers: Collection[int], wanted: int) -> dict[int, b
 
 _header = ENTRY_HEADER.decode
 
+_WHOLE: Final = (int(files.Standing.WHOLE), int(files.Standing.WITHHELD))
+
 
 def held_among(db: Database, conversation: bytes, ids: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
     """Those of some entries whose bodies this terminal keeps, and those that it does not hold; ascending.
 
-    It keeps none unless it keeps all: the word of one that lets go itself could leave none.
+    It keeps none unless it keeps all: the word of one that lets go itself could leave none. A file is one of
+    them only if all of it is here: who relies on this terminal deletes its own.
     """
     held = (
         "SELECT e.id FROM entries AS e JOIN bodies AS b ON b.entry = e.number"
         " JOIN conversations AS c ON c.number = e.conversation AND c.id = ?"
-        f" WHERE {retention.among(ids)} ORDER BY e.id"
+        f" WHERE {retention.among(ids)} AND (e.kind != {KIND_FILE} OR EXISTS ("
+        f"SELECT 1 FROM files AS f WHERE f.entry = e.number AND f.state IN {_WHOLE})) ORDER BY e.id"
     )
     found = [entry for (entry,) in db.rows(held, conversation, *ids)]
     lacked = sorted(set(ids).difference(found))
@@ -86,14 +90,17 @@ def held_among(db: Database, conversation: bytes, ids: Sequence[bytes]) -> tuple
 
 _GONE: Final = (
     f"SELECT e.number, c.id, e.id FROM entries AS e {retention.CONVERSATION}"
-    f" WHERE e.number > ?1 AND e.destroyed = 1 AND e.kind IN ({KIND_TEXT}, {KIND_EDIT}) AND e.time < ?2"
-    " ORDER BY e.number LIMIT ?3"
+    f" WHERE e.number > ?1 AND e.destroyed = 1 AND e.kind IN ({KIND_TEXT}, {KIND_EDIT}, {KIND_FILE})"
+    " AND e.time < ?2 UNION SELECT e.number, c.id, e.id FROM files AS f"
+    f" JOIN entries AS e ON e.number = f.entry {retention.CONVERSATION}"
+    f" WHERE f.entry > ?1 AND f.state = {int(files.Standing.LET_GO)} AND e.time < ?2 ORDER BY 1 LIMIT ?3"
 )
 
 
 def deleted_here(db: Database, after: int, wanted: int) -> tuple[list[Asked], int | None]:
-    """The next PIECE texts and edits from before a time that were deleted on this terminal, after a number.
+    """The next PIECE texts, edits and files from before a time that were deleted on this terminal.
 
+    `after` a number: files whose pieces alone were are among them.
     Also the number of the last one, None after the last.
     """
     found = db.rows(_GONE, after, wanted, PIECE)
@@ -102,7 +109,7 @@ def deleted_here(db: Database, after: int, wanted: int) -> tuple[list[Asked], in
 
 def of_two(db: Database, ids: Sequence[bytes]) -> list[Asked]:
     """Those of some entries that are texts or edits of a conversation with a contact."""
-    kinds = f"e.kind IN ({KIND_TEXT}, {KIND_EDIT})"
+    kinds = f"e.kind IN ({KIND_TEXT}, {KIND_EDIT}, {KIND_FILE})"
     found = f"SELECT c.id, e.id FROM entries AS e {retention.CONVERSATION} WHERE {kinds} AND "
     return [(talk, entry) for talk, entry in db.rows(found + retention.among(ids), *ids)]
 

@@ -18,7 +18,7 @@ from chat.storage.database import Database
 from chat.storage.entries import RETURNS
 from chat.storage.expiry import Ended
 from chat.storage.forgetting import at_once, forget
-from protocol.entries_and_receipts import KIND_EDIT, KIND_TEXT, READ, STORED
+from protocol.entries_and_receipts import KIND_EDIT, KIND_FILE, KIND_TEXT, READ, STORED
 from protocol.limits import RECEIPT_IDS_MAX
 from protocol.own_terminals import READ_UNTOLD
 
@@ -141,11 +141,12 @@ def _may_go(entry: str) -> str:
 
 CONVERSATION: Final = f"JOIN conversations AS c ON c.number = e.conversation AND c.kind = {TWO}"
 
-# A text goes with its edits, which would be shown in its place, or not at all. Edits that do not count, of
-# which a removed terminal can write any number, go one by one once the text has gone.
+# A text goes with its edits, which would be shown in its place, or not at all; a file by itself. Edits that
+# do not count, of which a removed terminal can write any number, go one by one once the text has gone.
 _TEXTS: Final = (
     f"SELECT e.number, e.id, ifnull(c.contact, x''), c.id FROM entries AS e {CONVERSATION}"
-    f" WHERE e.number IN (SELECT value FROM json_each(?3)) AND e.kind = {KIND_TEXT} AND {_may_go('e')}"
+    f" WHERE e.number IN (SELECT value FROM json_each(?3)) AND e.kind IN ({KIND_TEXT}, {KIND_FILE})"
+    f" AND {_may_go('e')}"
     " AND NOT EXISTS (SELECT 1 FROM amendments AS a JOIN entries AS x ON x.number = a.entry"
     f" WHERE a.target = e.id AND x.kind = {KIND_EDIT} AND a.state = 1)"
 )
@@ -205,6 +206,7 @@ def due(db: Database, after: int, now: int, *, alone: bool = False) -> tuple[lis
     found = groups(db, numbers, before, now)
     if not alone:
         return found, last
+    found = _texts(db, found)  # what no device holds of a file is nowhere: nobody insists on that unasked
     stored = db.value(_STORED_SINCE, before, now, after, last)
     left = [
         one
@@ -244,11 +246,23 @@ def let_go(db: Database, ids: Collection[bytes], holder: bytes, clock: Clock, be
     held = f"SELECT e.number FROM entries AS e JOIN bodies AS b ON b.entry = e.number WHERE {among(ids)}"
     numbers = [number for (number,) in db.rows(held, *ids)]
     due_now = [one for one in groups(db, numbers, chosen.before(now), now) if set(one.ids) <= set(ids)]
+    if not holder:
+        due_now = _texts(db, due_now)
     gone = due_now[: at_once(db, [one.numbers[0] for one in due_now])]
     if gone:
         at = persons.terminal_number(db, holder) if holder else NOBODY
         _release(db, [number for one in gone for number in one.numbers], at)
     return [Ended(one.contact, one.conversation, entry) for one in gone for entry in one.ids]
+
+
+def _texts(db: Database, some: Sequence[Group]) -> list[Group]:
+    """Those of some groups that name no file."""
+    numbers = json.dumps([number for one in some for number in one.numbers])
+    named = (
+        f"SELECT number FROM entries WHERE kind = {KIND_FILE} AND number IN (SELECT value FROM json_each(?))"
+    )
+    files = {number for (number,) in db.rows(named, numbers)}
+    return [one for one in some if files.isdisjoint(one.numbers)]
 
 
 NOBODY: Final = 0

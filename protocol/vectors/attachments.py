@@ -35,7 +35,13 @@ class World:
 
 def _body(_: World, step: Json) -> Json:
     body = read_file(read_bytes(step["body"]))
-    return {"name": body.name, "media": body.media, "size": body.size, "aead": body.aead}
+    return {
+        "name": body.name,
+        "media": body.media,
+        "size": body.size,
+        "aead": body.aead,
+        "folder": body.folder,
+    }
 
 
 def _seal(_: World, step: Json) -> Json:

@@ -22,7 +22,15 @@ PARTS = {
 }
 
 # What tells of the machine that an engine runs on, which a contract cannot have happen.
-OF_THE_MACHINE = {"Ready", "Notice", "Cleaning", "HistoryMoving", "FileProgress", "FileSupplied"}
+OF_THE_MACHINE = {
+    "Ready",
+    "Notice",
+    "Cleaning",
+    "HistoryMoving",
+    "FileProgress",
+    "FileSealing",
+    "FileSupplied",
+}
 
 
 def _calls(of: type) -> set[str]:

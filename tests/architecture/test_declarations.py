@@ -31,6 +31,7 @@ CHANGED: Final = {
     "chat.network.links.LiveLink",
     "chat.network.mdns_browser._Instance",
     "chat.service.alerts.Keeper",
+    "chat.service.files._Sealing",
     "chat.service.keyring.ContactKeys",
     "chat.service.keyring.OpenInvitation",
     "chat.service.moving._Move",

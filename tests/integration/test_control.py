@@ -35,6 +35,7 @@ from chat.interface import (
     EntryState,
     Event,
     FileProgress,
+    FileSealing,
     FileState,
     FileSupplied,
     FileView,
@@ -153,6 +154,8 @@ async def test_each_call_arrives_with_its_arguments_and_brings_the_engines_answe
             file = FileView("a.txt", "text/plain", 1, FileState.WHOLE, 1)
             arguments["id"] = direct.receive_file(ben.person, file, b"a").id
             arguments["path"], arguments["folder"] = str(a_file(tmp_path)), str(tmp_path)
+        if name == "cancel_file":
+            direct.sealed.add((ben.person, "an id"))
         if name == "edit":
             arguments["id"] = direct.say_as_me(ben.person, "mine", EntryState.DELIVERED).id
         engines, taken = getattr(direct, name), list[object]()
@@ -166,9 +169,11 @@ async def test_each_call_arrives_with_its_arguments_and_brings_the_engines_answe
             return taken[1]
 
         monkeypatch.setattr(direct, name, answer)
-        answered = await ask(client, name, arguments)
+        given = {**arguments, "name": await direct.open_feed()} if name == "feed" else arguments
+        answered = await ask(client, name, given)
         declared = list(parameters.values())[1:]
-        sent = {one.name: arguments.get(one.name, one.default) for one in declared}
+        named = {one.name for one in declared if one.default is one.empty or one.name == "contact"}
+        sent = {one.name: given[one.name] if one.name in named else one.default for one in declared}
         assert taken == [sent, answered], name
 
 
@@ -200,6 +205,7 @@ async def test_each_event_comes_through_whole_and_in_order(both: Both) -> None:
         EntryDeleted(ben.person, entry.id),
         EntryEdited(entry),
         FileProgress(ben.person, entry.id, FileView("a.txt", "", 9, FileState.TAKING, 5, 7)),
+        FileSealing(ben.person, "an id", 5, 9),
         FileSupplied(ben.person, entry.id, 5, 9),
         Cleaning(0.25),
         Cleaned(),

@@ -62,11 +62,14 @@ function selfTag(selfKey, header) {
   return hash('parlour.self', [untagged], { key: selfKey });
 }
 
-// Bytes of an Entry message of `kind` 1 from the header's other fields, with a timer of so many seconds.
-export function write(selfKey, { timer = 0, ...fields }, { text: written, reply = empty }, salt = random(16)) {
-  const body = encode(TextBody, { text: written, reply });
+// Bytes of an Entry message of `kind` 1, or 64 for a body that names a file, from the header's other fields, with
+// a timer of so many seconds.
+export function write(selfKey, { timer = 0, ...fields }, named, salt = random(16)) {
+  const [kind, body] = named.root
+    ? [FILE, encode(FileBody, named)]
+    : [TEXT, encode(TextBody, { reply: empty, ...named })];
   const until = timer && fields.time + timer * 1000 + FOUR_WEEKS_MS;
-  const header = { ...fields, kind: TEXT, timer, until, content: contentHash(salt, body), self_tag: empty };
+  const header = { ...fields, kind, timer, until, content: contentHash(salt, body), self_tag: empty };
   header.self_tag = selfTag(selfKey, header);
   const raw = encode(EntryHeader, header);
   return { id: entryId(raw), header: raw, salt, body };

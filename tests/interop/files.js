@@ -1,11 +1,12 @@
 // Files: bodies, sealed pieces, the tree that proves them, and what two ends owe each other; SPEC §12.
-import { bytes, decode, int, struct, text } from './codec.js';
+import { bytes, decode, int, list, struct, text } from './codec.js';
 import { Rejected, must } from './errors.js';
-import { equal, hash, open, seal, tagSize } from './primitives.js';
+import { equal, hash, open, random, seal, tagSize } from './primitives.js';
 
 export const PIECE = 59_392;
 const FILE_MOST = 2 ** 40;
 const NAME_MOST = 200;
+const FOLDERS_MOST = 16;
 const ASKS_MOST = 16;
 const BODY_MOST = 131_072;
 const id = bytes(32);
@@ -17,14 +18,15 @@ export const FileBody = struct({
   aead: int(1, 2),
   key: id,
   root: id,
+  folder: list(0, FOLDERS_MOST, text(1, NAME_MOST)),
 });
 
 const UNNAMED = /[\u0000-\u001f\u007f-\u009f/\\]/u;
 const MEDIA = /^[a-z0-9][a-z0-9!#$&^_.+-]*\/[a-z0-9][a-z0-9!#$&^_.+-]*$/u;
 
-export function checkFile({ name, media }) {
-  const named = Buffer.byteLength(name) <= NAME_MOST && !UNNAMED.test(name) && !['.', '..'].includes(name);
-  must(named, 'malformed', 'V-ET-09');
+export function checkFile({ name, media, folder }) {
+  const isName = (one) => Buffer.byteLength(one) <= NAME_MOST && !UNNAMED.test(one) && !['.', '..'].includes(one);
+  must([name, ...folder].every(isName), 'malformed', 'V-ET-09');
   must(media === '' || MEDIA.test(media), 'malformed', 'V-ET-09');
 }
 
@@ -107,6 +109,21 @@ export function checkPiece({ number, path, data }, { size, aead, root }) {
     node = place % 2 ? nodeOf(node, path[at]) : nodeOf(path[at], node);
   }
   must(equal(node, root), 'authentication', 'V-PE-03');
+}
+
+// A content in memory, sealed under a key that is drawn for it: the body that names it, and its pieces.
+export function sealFile(name, media, content) {
+  const [aead, fileKey] = [2, random(32)];
+  const sealed = Array.from({ length: countOf(content.length) }, (_, number) =>
+    sealPiece(aead, fileKey, number, content.subarray(number * PIECE, (number + 1) * PIECE)),
+  );
+  const levels = treeOf(sealed.map(leafOf));
+  const pieces = sealed.map((data, number) => {
+    const path = proofOf(sealed.length, number).map(([level, place]) => levels[level][place]);
+    return { number, path, data };
+  });
+  const root = levels.at(-1)[0];
+  return { body: { name, media, size: content.length, aead, key: fileKey, root, folder: [] }, pieces };
 }
 
 const key = (entry) => entry.toString('hex');

@@ -27,26 +27,38 @@ function readAll(raws) {
   return nodes;
 }
 
-const parentsOf = (node) => (node.op.parents ?? []).map(key);
+const parentsOf = (node) => (node.parents ??= (node.op.parents ?? []).map(key));
 
 // Sets depth and past of every node that is placed; the placed ones in the order of (depth, id).
 function place(nodes) {
   const placed = [];
-  let waiting = [...nodes.values()].sort(byId);
-  for (let depth = 0; waiting.length; depth++) {
-    const ready = waiting.filter((node) => parentsOf(node).every((name) => nodes.get(name)?.depth < depth));
-    if (!ready.length) break;
-    ready.forEach((node) => putAt(node, depth, nodes));
+  const followers = followersOf(nodes);
+  const isReady = (node) => parentsOf(node).every((name) => nodes.get(name)?.depth !== undefined);
+  let ready = [...nodes.values()].filter((node) => !parentsOf(node).length);
+  for (let depth = 0; ready.length; depth++) {
+    ready.sort(byId).forEach((node) => putAt(node, depth, nodes));
     placed.push(...ready);
-    waiting = waiting.filter((node) => node.depth === undefined);
+    const next = new Set(ready.flatMap((node) => followers.get(key(node.id)) ?? []));
+    ready = [...next].filter(isReady);
   }
   return placed;
 }
 
+function followersOf(nodes) {
+  const found = new Map();
+  for (const node of nodes.values()) {
+    for (const name of parentsOf(node)) found.set(name, [...(found.get(name) ?? []), node]);
+  }
+  return found;
+}
+
 function putAt(node, depth, nodes) {
   node.depth = depth;
-  node.past = new Set();
-  for (const name of parentsOf(node)) {
+  const [first, ...others] = parentsOf(node);
+  node.past = new Set(nodes.get(first)?.past);
+  if (first) node.past.add(first);
+  for (const name of others) {
+    if (node.past.has(name)) continue; // and so is all that it follows
     node.past.add(name);
     for (const above of nodes.get(name).past) node.past.add(above);
   }

@@ -6,6 +6,15 @@ export const key = (value) => value.toString('hex');
 const nameOf = (node) => (node.name ??= key(node.id));
 
 // The terminal that signed; null for a genesis and for a Recover.
+// The names of what placed nodes, of which the last come last, follow. What a node in it follows is in it.
+function pastsOf(nodes) {
+  const names = new Set();
+  for (const node of [...nodes].reverse()) {
+    if (!names.has(nameOf(node))) node.past.forEach((name) => names.add(name));
+  }
+  return names;
+}
+
 export const authorOf = (node) => (node.author ??= node.op.author ? key(node.op.author) : '') || null;
 export const removalsOf = ({ op }) => (op.is === 'Remove' ? [op] : op.is === 'Recover' ? op.removed : []);
 const isGrant = ({ op }) => ['Add', 'Rename', 'Later'].includes(op.is);
@@ -115,13 +124,14 @@ export class Reduction {
       .map(({ node, removal }) => ({
         node,
         byItself: authorOf(node) === terminal,
-        keeps: (own) => this.upto(removal.last).has(nameOf(own)),
+        keeps: this.upto(removal.last),
       }));
   }
 
+  // Whether a node is the last one or one that it follows.
   upto(last) {
     const node = last.length ? this.nodes.get(key(last)) : null;
-    return node ? new Set([key(last), ...node.past]) : new Set();
+    return (own) => own === node || Boolean(node?.past.has(nameOf(own)));
   }
 
   fork(terminal, context) {
@@ -222,7 +232,8 @@ export class Reduction {
     });
     const first = [...this.forks().flat(), ...this.removalsKept(), ...this.firstRivals(), ...standing];
     const names = new Set([...this.again, ...first.map(nameOf)]);
-    for (const name of [...names]) this.nodes.get(name).past.forEach((above) => names.add(above));
+    const above = pastsOf(this.placed.filter((node) => names.has(nameOf(node))));
+    above.forEach((name) => names.add(name));
     return this.placed.filter((node) => names.has(nameOf(node)));
   }
 }
@@ -247,7 +258,7 @@ function terminalsOf(reduction) {
 
 function headsOf(reduction, kept, live) {
   const shown = kept.filter((node) => reduction.view.has(nameOf(node)));
-  const covered = new Set(shown.flatMap((node) => [...node.past]));
+  const covered = pastsOf(shown);
   const tips = shown.filter((node) => !covered.has(nameOf(node)));
   if (tips.length <= HEADS_MOST) return ascending(tips);
   const last = live.map(({ terminal }) => kept.filter((node) => authorOf(node) === key(terminal)).at(-1));
@@ -260,8 +271,11 @@ function headsOf(reduction, kept, live) {
 // What an operation that is held but not kept needs to stay: it, or one out of view that follows it.
 function lostOf(reduction, kept) {
   const outside = reduction.placed.filter((node) => !reduction.view.has(nameOf(node)));
-  const stays = new Set([...kept, ...outside].flatMap((node) => [nameOf(node), ...node.past]));
-  return reduction.placed.filter((node) => !stays.has(nameOf(node))).sort((a, b) => Buffer.compare(a.id, b.id));
+  const stays = new Set([...kept, ...outside].map(nameOf));
+  const staying = pastsOf(reduction.placed.filter((node) => stays.has(nameOf(node))));
+  return reduction.placed
+    .filter((node) => !stays.has(nameOf(node)) && !staying.has(nameOf(node)))
+    .sort((a, b) => Buffer.compare(a.id, b.id));
 }
 
 function sequencesOf(kept) {

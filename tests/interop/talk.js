@@ -90,11 +90,13 @@ export class Conversation {
   take(message) {
     const { answers, events } = this.terminal.receive(message);
     this.send(answers);
-    for (const what of events) {
-      console.log(what);
-      const place = this.due.indexOf(what.split(' ')[0]);
-      if (place >= 0) this.due.splice(place, 1);
-    }
+    events.forEach((what) => this.tell(what));
     if (this.due.length === 0) this.link.close(0);
+  }
+
+  tell(what) {
+    console.log(what);
+    const place = this.due.indexOf(what.split(' ')[0]);
+    if (place >= 0) this.due.splice(place, 1);
   }
 }

@@ -88,12 +88,15 @@ export class Terminal {
     return this.conversation.entries().filter(isBy);
   }
 
-  write(text) {
+  // A text, or the body of a file. The entry.
+  write(named) {
     const { id: conversation } = this.conversation;
     const place = { conversation, author: this.terminal, incarnation: this.incarnation, time: Date.now() };
     const fields = { ...place, ...this.conversation.place(this.terminal), membership: this.log.heads };
-    const entry = entries.write(this.selfKey, fields, { text });
-    this.conversation.add(entries.readForm(entry));
+    const body = typeof named === 'string' ? { text: named } : named;
+    const entry = entries.readForm(entries.write(this.selfKey, fields, body));
+    this.conversation.add(entry);
+    return entry;
   }
 
   // The answers to a message of the contact, and what it means here.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from contextlib import ExitStack
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 
@@ -175,6 +176,23 @@ def test_a_conversation_with_the_second_implementation(ada: Station) -> None:
         "That was the longest there is",
     ]
     assert [entry["state"] for entry in history if entry["author"] == "Ada"] == ["read"] * 3
+
+
+def test_the_two_implementations_send_each_other_a_file(ada: Station, tmp_path: Path) -> None:
+    content = Random(14).randbytes(200_000)
+    (tmp_path / "from ada.txt").write_bytes(content)
+    with listening(ada), ada.start("invite", "--yes") as inviting:
+        invitation = invited(inviting.line(PATIENCE))
+        with _node("exchange_files.js", ada.ask(lambda engine: engine.me()).port, given=invitation) as node:
+            _, entry, digest = node.wait_for(lambda line: line.startswith("sent "), _WAIT).split()
+            node.wait_for("taken".__eq__, _WAIT)
+            sent = ada.run("send", "--file", str(tmp_path / "from ada.txt"), "Node", "--wait", "60")
+            assert sent.status == 0
+            said = _ended(node, "done")
+        (saved,) = ada.run("save", "Node", entry, "--to", str(tmp_path)).objects
+    assert f"file from ada.txt text/plain {sha256(content).hexdigest()}" in said
+    assert sha256(Path(saved["path"]).read_bytes()).hexdigest() == digest
+    assert Path(saved["path"]).name == "from node.bin"
 
 
 def test_the_two_implementations_meet_at_a_relay(ada: Station) -> None:

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,15 +73,15 @@ def outcome(plan: Plan) -> tuple[str, str, str]:
     return ended.law, ended.how, ended.digest
 
 
-def first_failure(runs: int, planted: str, *, several: bool = False) -> tuple[int, str]:
-    """In such a process: the first seed that finds a planted bug, and the law; 0 and nothing in vain.
+def first_failure(seeds: Iterable[int], planted: str, *, several: bool = False) -> tuple[int, str]:
+    """In such a process: the first of the seeds that finds a planted bug, and the law; 0 and nothing in vain.
 
     `several`: only where somebody has several terminals can the bug show, and only these are run.
     """
     from tests.sim.runner import run
 
     _plant(planted)
-    for plan in map(draw, range(1, runs + 1)):
+    for plan in map(draw, seeds):
         if (plan.devices or not several) and (law := run(plan).law):
             return plan.seed, law
     return 0, ""

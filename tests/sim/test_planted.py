@@ -7,30 +7,31 @@ import pytest
 from tests.sim.run import first_failure, pool
 
 WITHIN = 200
-"""Runs, from seed 1 on."""
+"""Seeds, from 1 on, that are tried where the one that is known to find the bug does so no more."""
 
 FOUND_BY = {
-    "receipt before commit": {"delivered"},
-    "nothing resent": {"liveness"},
-    "shown twice": {"once"},
-    "order by arrival": {"order"},
-    "delivered without receipt": {"delivered"},
-    "read without shown": {"read"},
-    "deleted comes back": {"deleted"},
-    "expired stays": {"expired"},
-    "nonce reused": {"nonce"},
-    "verified in memory only": {"verified"},
+    "receipt before commit": ("delivered", 34),
+    "nothing resent": ("liveness", 2),
+    "shown twice": ("once", 2),
+    "order by arrival": ("order", 2),
+    "delivered without receipt": ("delivered", 2),
+    "read without shown": ("read", 2),
+    "deleted comes back": ("deleted", 51),
+    "expired stays": ("expired", 24),
+    "nonce reused": ("nonce", 2),
+    "verified in memory only": ("verified", 12),
 }
+"""The law that finds each bug, and a seed whose run is short."""
 
 AMONG_SEVERAL = {
-    "deleted on all here alone": {"liveness"},
-    "marked here alone": {"liveness"},
-    "removed keeps links": {"sealed"},
-    "removal forgotten": {"removed"},
-    "removal obeyed late": {"stolen"},
-    "addition not followed": {"log"},
-    "removal ends all links": {"liveness"},
-    "read here alone": {"liveness"},
+    "deleted on all here alone": ("liveness", 128),
+    "marked here alone": ("liveness", 26),
+    "removed keeps links": ("sealed", 20),
+    "removal forgotten": ("removed", 32),
+    "removal obeyed late": ("stolen", 32),
+    "addition not followed": ("log", 26),
+    "removal ends all links": ("liveness", 32),
+    "read here alone": ("liveness", 45),
 }
 """Those that only a person with several terminals can meet."""
 
@@ -38,7 +39,9 @@ AMONG_SEVERAL = {
 @pytest.mark.slow
 @pytest.mark.parametrize("bug", [*FOUND_BY, *AMONG_SEVERAL])
 def test_the_planted_bug_is_found(bug: str) -> None:
+    law, known = (FOUND_BY | AMONG_SEVERAL)[bug]
+    seeds = [known, *range(1, WITHIN + 1)]
     with pool(1) as processes:
-        seed, law = processes.submit(first_failure, WITHIN, bug, several=bug in AMONG_SEVERAL).result()
-    assert seed, f"not found in {WITHIN} runs"
-    assert law in (FOUND_BY | AMONG_SEVERAL)[bug]
+        found = processes.submit(first_failure, seeds, bug, several=bug in AMONG_SEVERAL).result()
+    assert found[0], f"not found in {WITHIN} runs"
+    assert found[1] == law

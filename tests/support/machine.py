@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -111,6 +112,26 @@ _NPM_CI = (
 )  # fmt: skip
 
 
+def make_folders_in_memory() -> None:
+    """Make temporary folders in memory where that has room (Linux): a disk is what most tests wait for.
+
+    What they ask of a sync is that it is called, and in which order, which is the same there. TMPDIR wins.
+    """
+    if "TMPDIR" not in os.environ and _room_in_memory() >= _ROOM:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
+
+
+def _room_in_memory() -> int:
+    """Bytes that files in memory may take here, and 0 where programs cannot be started from there."""
+    try:
+        place = os.statvfs(_MEMORY)
+        told = Path("/proc/meminfo").read_text(encoding="ascii")
+    except (AttributeError, OSError):
+        return 0
+    available = int(told.partition("MemAvailable:")[2].split()[0]) * 1024
+    return 0 if place.f_flag & os.ST_NOEXEC else min(available, place.f_bavail * place.f_frsize)
+
+
 @functools.cache
 def _network_obstacle() -> str:
     """Why there can be no lab here, or nothing."""
@@ -133,6 +154,8 @@ def _left_out(reason: str) -> NoReturn:
     pytest.skip(reason, allow_module_level=True)
 
 
+_MEMORY: Final = Path("/dev/shm")
+_ROOM: Final = 6 << 30
 MACHINE: Final = "machine"
 CRASH: Final = "tests/crash"
 _WITHIN: Final = tuple(

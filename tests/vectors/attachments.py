@@ -14,6 +14,7 @@ from protocol.limits import (
     ASK_RANGES_MAX,
     ASKS_MAX,
     FILE_BYTES_MAX,
+    FILE_FOLDERS_MAX,
     FILE_NAME_BYTES_MAX,
     MEDIA_TYPE_MAX,
     PIECE_BYTES,
@@ -43,7 +44,7 @@ AEGIS, CHACHA = sorted(AEADS)
 
 def _bodies(seed: Seed) -> Group:
     group = Group("12.1", {})
-    base = FileBody("notes.txt", "text/plain", 5, AEGIS, seed.bytes("key"), seed.bytes("root"))
+    base = FileBody("notes.txt", "text/plain", 5, AEGIS, seed.bytes("key"), seed.bytes("root"), [])
     long_media = f"{'a' * (MEDIA_TYPE_MAX - 2)}/b"
     for comment, changes in (
         ("a file", {}),
@@ -54,6 +55,8 @@ def _bodies(seed: Seed) -> Group:
         ("the longest media type", {"media": long_media}),
         ("a name with what a program does not show", {"name": "a\u202egpj.exe"}),
         ("a name that begins with dots", {"name": "...x"}),
+        ("a file in a folder of a folder", {"folder": ["photos", "2026"]}),
+        ("the deepest folder with the longest names", {"folder": ["é" * 100] * FILE_FOLDERS_MAX}),
     ):
         body = encode(replace(base, **changes))
         group.add(comment, ["Body"], SUCCESS, one_step(ACTIONS, World(), "body", body=body.hex()))
@@ -69,6 +72,16 @@ def _bodies(seed: Seed) -> Group:
         ("a line break in the name", {"name": "a\nb"}),
         ("DEL in the name", {"name": "a\x7fb"}),
         ("a C1 control in the name", {"name": "a\x9bb"}),
+        ("a folder without a name", {"folder": ["a", ""]}),
+        ("a folder above in the folders", {"folder": ["a", ".."]}),
+        ("this folder in the folders", {"folder": ["."]}),
+        ("an absolute folder", {"folder": ["/etc"]}),
+        ("two folders in one name", {"folder": ["a/b"]}),
+        ("a folder of Windows in the folders", {"folder": ["C:\\"]}),
+        ("a zero byte in a folder", {"folder": ["a\0b"]}),
+        ("a folder of one byte too many", {"folder": ["a" * (FILE_NAME_BYTES_MAX + 1)]}),
+        ("a folder of too many bytes in few letters", {"folder": ["é" * (FILE_NAME_BYTES_MAX // 2 + 1)]}),
+        ("one folder too many", {"folder": ["a"] * (FILE_FOLDERS_MAX + 1)}),
         ("a media type without a part", {"media": "text"}),
         ("a media type in capitals", {"media": "Text/plain"}),
         ("a media type with a parameter", {"media": "text/plain; a=b"}),

@@ -9,6 +9,7 @@ from chat.interface import Messenger, UsageError
 from tui.linear.composer import SLASH, Composer, Deletion
 from tui.linear.contacts import Contacts
 from tui.linear.devices import Devices
+from tui.linear.files import Files
 from tui.linear.history import History
 from tui.linear.input import LineInput
 from tui.linear.output import Output
@@ -50,6 +51,7 @@ class Parts:
         self.questions = questions = Questions(output, options, input.at_terminal)
         self.history = history = History(messenger, output, options, preferences, state)
         self.composer = Composer(messenger, output, preferences, state, history)
+        self.files = Files(messenger, output, state, history, questions)
         self.deletion = Deletion(messenger, output, state, history, questions, preferences)
         self.contacts = Contacts(messenger, output, options, preferences, state, questions)
         self.pairing = Pairing(messenger, output, options, state, questions, history)
@@ -66,6 +68,11 @@ def _talking(p: Parts) -> dict[str, Row]:
         "where": (N_("Show which conversation is open; so does an empty line."), p.history.where, ""),
         "write": (N_("Write a message of several lines; new lines wait meanwhile."), p.composer.write, ""),
         "reply": (N_("Reply to an entry by its number."), p.composer.reply, N_("NUMBER TEXT")),
+        "send": (
+            N_("Send a file, several, or a folder as its files; with quotes around a path with spaces."),
+            p.files.send,
+            N_("PATH"),
+        ),
         "edit": (N_("Change an entry of yours by its number."), p.composer.edit, N_("NUMBER TEXT")),
         "delete": (
             N_("Delete an entry here, on all your devices or, your own, for everyone; a choice is kept."),
@@ -107,6 +114,16 @@ def _reading(p: Parts) -> dict[str, Row]:
             N_("Save the file of an entry, here or in a folder; take it first, or pause that."),
             p.history.save,
             N_("NUMBER FOLDER"),
+        ),
+        "letgo": (
+            N_("Delete the file of an entry here; the entry stays."),
+            p.history.let_go,
+            _NUMBER,
+        ),
+        "files": (
+            N_("Show or set up to which size files of this contact come without a question."),
+            p.history.sizes,
+            N_("MIB or usual"),
         ),
         "details": (N_("Show author, terminal, times and receipts of an entry."), p.history.details, _NUMBER),
     }

@@ -13,6 +13,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from chat.interface import (
+    DEFAULT_MIB,
+    WITHOUT_ASKING,
     EntryView,
     FileProgress,
     FileState,
@@ -25,7 +27,7 @@ from tui.conversation import MISSING, SILENT
 from tui.linear.output import Output
 from tui.linear.state import State
 from tui.linear.wording import day_line, details_lines, entry_lines, quoted, standing
-from tui.preferences import DOWNLOADS, Options, Preferences
+from tui.preferences import DOWNLOADS, Options, Preferences, is_size
 from tui.text.formatting import clock_time, day_of, ends_mark, file_line, safe_line, safe_name, unsearched
 from tui.text.translation import _, _n
 
@@ -40,6 +42,7 @@ _MOST: Final = 200
 _AROUND: Final = 3
 _OWN_MAX: Final = 64
 _FILES_MAX: Final = 256
+_USUAL: Final = "usual"
 
 
 @dataclass
@@ -154,10 +157,31 @@ class History:
         if entry.file.state is FileState.WHOLE:
             path = await self.messenger.save_file(entry.contact, entry.id, _folder(folder.strip()))
             await self.output.say(_("Saved as {path}").format(path=safe_line(path)))
-        elif entry.file.state is FileState.TAKING:
+        elif entry.file.state in (FileState.TAKING, FileState.DIRECT):
             await self.messenger.pause_file(entry.contact, entry.id)
         else:
             await self.messenger.take_file(entry.contact, entry.id)
+
+    async def let_go(self, typed: str) -> None:
+        """Delete what this device has of a file."""
+        entry = await self.find(typed)
+        if entry.file is None:
+            raise UsageError(_("This entry has no file."))
+        await self.messenger.let_go_of_file(entry.contact, entry.id)
+
+    async def sizes(self, typed: str) -> None:
+        """Say up to which size files of the open conversation come without a question, or set it."""
+        view = self.state.other()
+        own = f"{WITHOUT_ASKING}.{view.person}"
+        if typed:
+            size = "" if typed == _USUAL else typed
+            if not is_size(size):
+                raise UsageError(_("Type a number of MiB, or usual."))
+            await self.messenger.set_preference(own, size)
+        kept = await self.messenger.preferences()
+        size = kept.get(own) or kept.get(WITHOUT_ASKING) or str(DEFAULT_MIB)
+        said = _("Files of {name} up to {size} MiB come without a question.")
+        await self.output.say(said.format(name=self.state.name_of(view.person), size=safe_line(size)))
 
     async def file_moved(self, event: FileProgress) -> None:
         """Say when a file changes its state; each line is read aloud, so nothing between two states."""

@@ -441,7 +441,7 @@ FILE_CELLS: Final = 60
 def file_line(file: FileView) -> str:
     """The line of a message that names a file: how large it is, and how much of it is here."""
     named = {
-        "name": shorten(safe_line(file.name), FILE_CELLS),
+        "name": shorten(safe_line(file.path), FILE_CELLS),
         "size": size_text(file.size),
         "percent": 100 * file.held // max(file.size, 1),
     }
@@ -459,8 +459,17 @@ def file_line(file: FileView) -> str:
             return _("File {name}, {percent} % of {size}").format(**named)
         case FileState.TAKING:
             return _("File {name}, {size}: comes when a device that has it is online").format(**named)
+        case FileState.DIRECT:
+            return _("File {name}, {size}: waits for a direct connection").format(**named)
+        case FileState.LET_GO if file.kept_on:
+            named["where"] = safe_name(file.kept_on)
+            return _("File {name}, {size}: not on this device, last known on {where}").format(**named)
+        case FileState.LET_GO:
+            return _("File {name}, {size}: not on this device").format(**named)
         case FileState.WHOLE:
             return _("File {name}, {size}").format(**named)
+        case FileState.WITHHELD:
+            return _("File {name}, {size}: not given to others for now").format(**named)
 
 
 def instead_of_text(entry: EntryView, kind: str = "") -> str:

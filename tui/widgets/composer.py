@@ -23,7 +23,7 @@ from textual.strip import Strip
 from textual.widgets import Static, TextArea
 from textual.widgets.text_area import EditResult, Location, Selection
 
-from tui.messages import ChoicesChanged, DraftChanged, DropReply, SendText, TextRefused
+from tui.messages import ChoicesChanged, DraftChanged, DropReply, SendText, TextPasted, TextRefused
 from tui.text.emoji import Begun, Choice, begun, ended
 from tui.text.formatting import TEXT_LIMIT, counter, shorten, with_room, without_controls
 from tui.text.translation import _
@@ -204,6 +204,10 @@ class Composer(Editor):
         if self._does(event.key, event.character or "") or await self._do_at_once(event.key):
             event.stop()
             event.prevent_default()
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Say what the text area puts in next: it may be the paths of files that were dropped."""
+        self.post_message(TextPasted(event.text, self.person))
 
     def _does(self, key: str, character: str) -> bool:
         """Do what a key means here and in no other text field; False where it means nothing of its own."""

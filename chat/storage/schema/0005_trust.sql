@@ -388,7 +388,8 @@ CREATE TABLE files (
     entry INTEGER PRIMARY KEY REFERENCES entries,
     place BLOB NOT NULL UNIQUE CHECK (length(place) = 16), -- random, in the name of the pieces
     size  INTEGER NOT NULL,                                -- bytes of the content, as the body says
-    state INTEGER NOT NULL                                 -- 0: to be decided; 1: waits for this person; 2: is taken; 3: paused; 4: whole
+    state INTEGER NOT NULL,                                -- 0: to be decided; 1: waits for this person; 2: is taken; 3: paused; 4: whole; 5: whole, and withheld; 6: let go of here
+    holder INTEGER REFERENCES terminals                    -- the last that said it holds all of it
 ) STRICT;
 CREATE INDEX files_by_state ON files (state) WHERE state IN (0, 2);
 

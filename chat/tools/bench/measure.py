@@ -201,6 +201,7 @@ GOALS: Final[Mapping[tuple[str, int | None], Mapping[str, Goal]]] = {
     },
     ("storage.burst", 1_000_000): {"sqlcipher": Goal(0.6, 0.75)},
     ("history.move", 20_000): {"sqlcipher": Goal(0.4, 0.6)},
+    ("file.send", 256 << 20): {"scp": Goal(1.0, 1.5)},
     ("relay.forward", 256): {"tcp": Goal(0.5, 0.8), "nats": Goal(1.0, 2.0)},
     ("relay.forward", 61_440): {"tcp": Goal(0.5, 0.8), "nats": Goal(1.0, 2.0)},
     ("relay.latency", 256): {"nats": Goal(1.0, 2.0)},

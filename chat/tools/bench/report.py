@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
-from chat.tools.bench import commit, crypto, moving, relay, storage
+from chat.tools.bench import commit, crypto, moving, relay, resuming, sending, storage
 from chat.tools.bench.measure import GOALS, LATE, LEFT_OUT, LIMITS, MISSED, Goal, Subject, interleave
 from chat.tools.bench.peers import Work
 from protocol.codec import encode
@@ -37,6 +37,8 @@ _MEASURES: Final[Mapping[str, Callable[..., list[dict[str, Any]]]]] = {
     commit.NAME: commit.measure,
     **{name: partial(storage.measure, name) for name in storage.NAMES},
     moving.NAME: moving.measure,
+    sending.NAME: sending.measure,
+    resuming.NAME: resuming.measure,
     relay.FORWARD: relay.forward,
     relay.LATENCY: relay.latency,
     relay.NAME: relay.measure,

@@ -7,8 +7,8 @@ const message = (step) => decodeMessage(hex(step.message));
 
 const RUN = {
   body(step) {
-    const { name, media, size, aead } = files.readFile(hex(step.body));
-    return { name, media, size, aead };
+    const { name, media, size, aead, folder } = files.readFile(hex(step.body));
+    return { name, media, size, aead, folder };
   },
   seal(step) {
     const [content, key] = [hex(step.content), hex(step.key)];

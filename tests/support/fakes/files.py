@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from chat.errors import phrase
-from chat.interface import EntryAdded, EntryView, FileProgress, FileState, FileSupplied, FileView, UsageError
+from chat.interface import (
+    EntryAdded,
+    EntryView,
+    FileProgress,
+    FileState,
+    FileSupplied,
+    FilesView,
+    FileView,
+    UsageError,
+)
 from tests.support.fakes.others import Others
 
 NO_FILE = "This message names no file that is known here."
 
 
 class Files(Others):
-    """`contents`: by entry, what a file has in it."""
+    """`contents`: by entry, what a file has in it. `limits`: the rates that were set.
+
+    `sealed`: contact and id of those being sealed.
+    """
 
     def __init__(self, name: str = "Ann", *, prompt: bool = True, visible: bool = False) -> None:
         super().__init__(name, prompt=prompt, visible=visible)
         self.contents: dict[str, bytes] = {}
+        self.limits: list[int] = []
+        self.sealed: set[tuple[str, str]] = set()
+        self._feeds: dict[str, tuple[bytearray, asyncio.Event]] = {}
 
     def receive_file(self, person: str, file: FileView, content: bytes = b"") -> EntryView:
         """An entry of a contact names a file."""
@@ -38,7 +54,7 @@ class Files(Others):
         before = conversation.entries[at]
         if before.file is None:
             raise UsageError(phrase(NO_FILE))
-        held = before.file.size if state is FileState.WHOLE else held
+        held = before.file.size if state in (FileState.WHOLE, FileState.WITHHELD) else held
         file = replace(before.file, state=state, held=held, rate=rate)
         conversation.entries[at] = replace(before, file=file)
         self.emit(FileProgress(person, entry, file))
@@ -48,8 +64,9 @@ class Files(Others):
         view, conversation = self._partner(contact), self._conversation(contact)
         if send_id and (contact, send_id) in self._sent_with:
             return self._sent_with[contact, send_id]
-        data = _read(Path(path))
-        file = FileView(named or Path(path).name, "", len(data), FileState.WHOLE, len(data))
+        data = await self._fed(path) if path in self._feeds else _read(Path(path))
+        folder, _slash, name = (named or Path(path).name).rpartition("/")
+        file = FileView(name, "", len(data), FileState.WHOLE, len(data), folder=folder)
         entry = replace(self._entry(view, "", own=True, time=None), kind="file", file=file)
         self._sent_with[contact, send_id] = entry
         self.contents[entry.id] = data
@@ -60,6 +77,30 @@ class Files(Others):
             self.emit(FileSupplied(contact, entry.id, len(data), len(data), done=True))
         return entry
 
+    async def cancel_file(self, contact: str, send_id: str) -> None:
+        self._partner(contact)
+        if (contact, send_id) not in self.sealed:
+            raise UsageError(phrase("No such file is being prepared."))
+        self.sealed.remove((contact, send_id))
+
+    async def open_feed(self) -> str:
+        name = f"feed:{len(self._feeds)}"
+        self._feeds[name] = (bytearray(), asyncio.Event())
+        return name
+
+    async def feed(self, name: str, part: bytes, end: bool = False) -> None:
+        if name not in self._feeds:
+            raise UsageError(phrase("There is no such feed."))
+        held, ended = self._feeds[name]
+        held += part
+        if end:
+            ended.set()
+
+    async def _fed(self, name: str) -> bytes:
+        held, ended = self._feeds[name]
+        await ended.wait()
+        return bytes(held)
+
     def _file(self, contact: str, id: str) -> FileView:
         conversation = self._conversation(contact)
         found = next((one.file for one in conversation.entries if one.id == id), None)
@@ -69,17 +110,39 @@ class Files(Others):
 
     async def take_file(self, contact: str, id: str) -> EntryView:
         file = self._file(contact, id)
-        state = FileState.WHOLE if self.prompt else FileState.TAKING
+        whole = self.prompt or file.state is FileState.WITHHELD
+        state = FileState.WHOLE if whole else FileState.TAKING
         return self.move_file(contact, id, state, file.held)
 
     async def pause_file(self, contact: str, id: str) -> EntryView:
         file = self._file(contact, id)
-        state = FileState.PAUSED if file.state is FileState.TAKING else file.state
+        paused = {FileState.TAKING: FileState.PAUSED, FileState.DIRECT: FileState.PAUSED}
+        paused |= {FileState.WHOLE: FileState.WITHHELD}
+        state = paused.get(file.state, file.state)
         return self.move_file(contact, id, state, file.held)
+
+    async def let_go_of_file(self, contact: str, id: str) -> EntryView:
+        self._file(contact, id)
+        return self.move_file(contact, id, FileState.LET_GO)
+
+    async def files(self) -> tuple[FilesView, ...]:
+        named = {
+            person: [one.file for one in conversation.entries if one.file is not None]
+            for person, conversation in self._conversations.items()
+        }
+        return tuple(
+            FilesView(person, len(some), held, sum(one.size for one in some) - held)
+            for person, some in named.items()
+            if some
+            for held in (sum(one.held for one in some),)
+        )
+
+    async def limit_files(self, rate: int) -> None:
+        self.limits.append(rate)
 
     async def save_file(self, contact: str, id: str, folder: str) -> str:
         file = self._file(contact, id)
-        if file.state is not FileState.WHOLE:
+        if file.state not in (FileState.WHOLE, FileState.WITHHELD):
             raise UsageError(phrase("This file is not whole."))
         return str(_write(Path(folder), file.name, self.contents[id]))
 

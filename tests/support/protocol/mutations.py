@@ -8,6 +8,7 @@ change but a mistake in the table.
 from __future__ import annotations
 
 import compileall
+import gc
 import json
 import os
 import re
@@ -19,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 PROTOCOL: Final = Path(__file__).parents[3] / "protocol"
 MISSED: Final = "missed"
@@ -27,6 +28,10 @@ BROKEN: Final = "broken"
 
 _WITHOUT_VECTORS: Final = ("hotpath.py", "relay/cluster.py")
 """A second implementation of the ratchet, and what SPEC §24 leaves to relays. Both have other tests."""
+
+
+Files: TypeAlias = dict[str, Any]
+"""The files of vectors by area. They are read once: no change is made in them."""
 
 
 @dataclass(frozen=True)
@@ -118,41 +123,45 @@ def main(folder: Path, plants: Path) -> None:
     compileall.compile_dir(folder, quiet=2)
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(folder))
-    unchanged = json.loads(_in_child(_look))
+    files = {path.stem: json.loads(path.read_bytes()) for path in folder.glob("protocol/vectors/*.json")}
+    unchanged = json.loads(_in_child(lambda: _look(files)))
     for library in unchanged["libraries"]:
         with suppress(ImportError):  # some make their own parts, which cannot be asked for
             import_module(library)
-    # The area that saw the last change of a file is likely to see the next one, and is tried first.
+    seconds: dict[str, float] = unchanged["seconds"]
+    # A child would look for rubbish in all that was read here, and would copy it.
+    gc.disable()
+    gc.freeze()
+    # What saw the last change of a file is likely to see the next one, and is tried first.
     likely: dict[str, str] = {}
     for plant in json.loads(plants.read_text(encoding="utf-8")):
         first = likely.get(plant["file"], "")
-        areas = sorted(unchanged["areas"], key=lambda area: area != first)
-        area = _outcome(folder / "protocol" / plant["file"], plant, areas)
-        likely[plant["file"]] = area
-        sys.stdout.write(f"{area}\n")
+        order = sorted(seconds, key=lambda case: (case != first, seconds[case] / _likely(case, first)))
+        case = _outcome(folder / "protocol" / plant["file"], plant, files, order)
+        likely[plant["file"]] = case
+        sys.stdout.write(f"{_area(case)}\n")
     sys.stdout.flush()
 
 
-def _look() -> str:
-    """What is loaded that is not the project's, and the areas, the cheapest first."""
-    own, frame = _vectors()
+def _look(files: Files) -> str:
+    """What is loaded that is not the project's, and the seconds of each case."""
     seconds = {}
-    for name in own.AREAS:
+    for name, case in _cases(files).items():
         begun = time.process_time()
-        assert not _sees(own, frame, name), name
+        assert not _fails(case), name
         seconds[name] = time.process_time() - begun
     libraries = [name for name in sys.modules if name.partition(".")[0] not in ("protocol", "__main__")]
-    return json.dumps({"libraries": libraries, "areas": sorted(seconds, key=lambda name: seconds[name])})
+    return json.dumps({"libraries": libraries, "seconds": seconds})
 
 
-def _outcome(path: Path, plant: dict[str, str], areas: list[str]) -> str:
-    """The area that sees the change; or why there is none."""
+def _outcome(path: Path, plant: dict[str, str], files: Files, order: list[str]) -> str:
+    """The case that sees the change; or why there is none."""
     true, stat = path.read_text(encoding="utf-8"), path.stat()
     if true.count(plant["old"]) != 1:
         return "not found once"
     path.write_text(true.replace(plant["old"], plant["new"]), encoding="utf-8")
     try:
-        return _in_child(lambda: _run(areas))
+        return _in_child(lambda: _run(files, order))
     finally:
         path.write_text(true, encoding="utf-8")
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
@@ -163,7 +172,8 @@ def _in_child(work: Callable[[], str]) -> str:
     child = os.fork()
     if child == 0:
         try:
-            os.write(writing, work().encode())
+            with os.fdopen(writing, "w") as telling:
+                telling.write(work())
         except BaseException:  # noqa: BLE001 - this process ends here, whatever it is
             traceback.print_exc()
         finally:
@@ -177,20 +187,31 @@ def _in_child(work: Callable[[], str]) -> str:
     return outcome
 
 
-def _run(areas: list[str]) -> str:
+def _run(files: Files, order: list[str]) -> str:
     try:
-        own, frame = _vectors()
+        cases = _cases(files)
     except (SyntaxError, NameError, AttributeError, ImportError, LookupError, TypeError, ValueError):
         return BROKEN
-    return next((name for name in areas if _sees(own, frame, name)), MISSED)
+    return next((name for name in order if _fails(cases[name])), MISSED)
 
 
-def _vectors() -> tuple[Any, Any]:
-    return import_module("protocol.vectors.own"), import_module("protocol.vectors.frame")
+def _cases(files: Files) -> dict[str, Any]:
+    """Every case by its area and its number there, of the protocol as it is in the folder now."""
+    own, frame = import_module("protocol.vectors.own"), import_module("protocol.vectors.frame")
+    return {
+        f"{area} {number}": case
+        for area, run in own.AREAS.items()
+        for number, case in enumerate(frame.file_cases(files[area], run))
+    }
 
 
-def _sees(own: Any, frame: Any, area: str) -> bool:
-    return any(_fails(case) for case in frame.file_cases(own.load(area), own.AREAS[area]))
+def _likely(case: str, seen: str) -> int:
+    """How much more likely a case sees a change than others do, where `seen` saw the last one of the file."""
+    return 200 if _area(case) == _area(seen) else 1
+
+
+def _area(case: str) -> str:
+    return case.split(" ")[0] if case[-1:].isdigit() else case
 
 
 def _fails(case: Any) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
 from unittest.mock import patch
 
 from msgspec.structs import replace
@@ -179,6 +181,28 @@ def _device(fake: FakeMessenger) -> None:
     fake.device_begins("laptop")
 
 
+SHELF: Final = Path("/tmp/parlour-files")
+
+
+def _shelve(_fake: FakeMessenger) -> None:
+    """A folder with files of every kind that a person may try to send."""
+    for name, size in (
+        ("Photos/quay.jpg", 2_400_000),
+        ("Photos/2026/tables.jpg", 1_100_000),
+        ("minutes, 24 November.md", 3_100),
+        ("plan-3.svg", 48_300),
+        ("plan-4.svg", 51_900),
+        ("年度 报告.pdf", 812_000),
+    ):
+        path = SHELF / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            file.truncate(size)
+    for name, target in (("lost", "nowhere"), ("Photos/all", "..")):
+        with suppress(FileExistsError):
+            (SHELF / name).symlink_to(target)
+
+
 def _old(fake: FakeMessenger) -> None:
     """This profile may be an older copy."""
     fake.failures.update(rename_self=NotSynced(NOT_SYNCED))
@@ -292,7 +316,8 @@ TALKING = (
     dialog("contact-menu", "ctrl+o", "This contact"),
     dialog("safety-number", "ctrl+t", "Safety number"),
     dialog("rename", "f6", "Rename"),
-    talk("timer", "New messages with", keys("ctrl+o"), Seen("Rename"), keys("end", "up", "enter")),
+    talk("timer", "New messages with", keys("ctrl+o"), Seen("Rename"), keys("end", "up", "up", "enter")),
+    talk("file-size", "in MiB", keys("ctrl+o"), Seen("Rename"), keys("end", "up", "enter")),
     talk("clear", "Are you sure?", keys("ctrl+o"), Seen("Rename"), keys("end", "enter")),
     dialog("block", "f7", "Are you sure?"),
     dialog("remove", "f8", "Are you sure?"),
@@ -389,6 +414,27 @@ ON_THE_FAKE = (
         Seen("Type the numbers of the devices to remove, or 0 for none."),
         Typed("1"),
         keys("enter"),
+    ),
+    acted("send-files", "plan-4.svg", _shelve, keys("alt+a"), Seen("Send files"), Typed(f"{SHELF}/")),
+    acted(
+        "send-files-chosen",
+        "{number} chosen",
+        _shelve,
+        keys("alt+a"),
+        Seen("Send files"),
+        Typed(f"{SHELF}/"),
+        Seen("plan-4.svg"),
+        keys("insert", "down", "insert", "insert"),
+    ),
+    acted(
+        "send-files-asked",
+        "Photos/quay.jpg, Photos/2026/tables.jpg",
+        _shelve,
+        keys("alt+a"),
+        Seen("Send files"),
+        Typed(f"{SHELF}/"),
+        Seen("plan-4.svg"),
+        keys("insert", "insert", "enter"),
     ),
     acted("devices", "Your devices", _several, keys("alt+d")),
     dialog("device-add", "alt+d", "Add a device", Seen("Your devices"), keys("a")),

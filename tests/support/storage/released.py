@@ -243,10 +243,11 @@ def name_files(database: Database) -> None:
     """Ben sent two files, of which one is taken and one was deleted, so that its pieces are to go."""
     teller = Teller(BEN, b"ben....3")
     for name in ("taken.txt", "deleted.txt"):
-        body = FileBody(name, "text/plain", 7, 1, blob(f"key of {name}"), blob(f"root of {name}"))
+        body = FileBody(name, "text/plain", 7, 1, blob(f"key of {name}"), blob(f"root of {name}"), [])
         entry = teller.write(KIND_FILE, file_body(body))
         entries.insert(database, entry, unread=True)
         files.hold(database, entry.id, blob(f"place of {name}", 16))
+        files.held_at(database, entry.id, BEN.terminal)
         if name == "deleted.txt":
             entries.destroy(database, entry.id)
 

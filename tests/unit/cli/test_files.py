@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import stat
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from chat.interface import FileState, FileView
+from chat.errors import phrase
+from chat.interface import FileState, FileView, UsageError
 from chat.views import size_text
 from tests.support.cli.line import Line
 
@@ -38,7 +41,7 @@ def test_a_file_that_nobody_takes_waits(line: Line, tmp_path: Path) -> None:
     assert outcome.out == "To Ben: report.txt, 12 B: queued\n"
 
 
-@pytest.mark.parametrize("given", [["--file", "/nowhere"], ["--file", "/"], []])
+@pytest.mark.parametrize("given", [["--file", "/nowhere"], ["--file", "/dev/null"], []])
 def test_what_cannot_be_sent_is_a_usage_error(line: Line, given: list[str]) -> None:
     line.messenger.add_contact("Ben", present=True)
     assert line.run("send", "Ben", *given).status == 64
@@ -82,6 +85,7 @@ def test_history_names_files(line: Line) -> None:
     assert shown["kind"] == "file"
     assert shown["file"] == {
         "name": "report.txt",
+        "folder": "",
         "media": "text/plain",
         "size": 12,
         "state": "whole",
@@ -90,13 +94,166 @@ def test_history_names_files(line: Line) -> None:
     assert line.run("history", "Ben").out.endswith("Ben: [file] report.txt (12 B, here)\n")
 
 
-def test_the_size_without_asking_is_shown_and_set(line: Line) -> None:
-    assert line.run("files").out == "Files up to 25 MiB are taken without asking.\n"
-    assert line.run("files", "--without-asking", "3", "--json").objects == [{"without_asking": 3}]
-    assert line.run("files").out == "Files up to 3 MiB are taken without asking.\n"
+def test_what_files_may_use_is_shown_and_set(line: Line) -> None:
+    assert line.run("files").out.splitlines() == [
+        "Files up to 25 MiB are taken without asking.",
+        "Files up to 10 MiB go through relays.",
+        "Above 10240 MiB on this device each file is asked for.",
+        "Files are sent as fast as they go.",
+    ]
+    received(line)
+    given = ["--without-asking", "3", "--relayed", "4", "--keep-most", "5", "--limit", "6"]
+    (shown,) = line.run("files", *given, "--json").objects
+    talk = {"name": "Ben", "files": 1, "held": 12, "lacking": 0}
+    sizes = {"without_asking": 3, "relayed": 4, "keep_most": 5, "limit": 6}
+    assert shown == {**sizes, "conversations": [talk]}
+    assert line.run("files").out.splitlines()[3:] == [
+        "Files are sent at 6 KiB a second.",
+        "Ben: 1 files, 12 B here, 0 B not here",
+    ]
+
+
+def test_a_contact_has_sizes_of_its_own_until_it_has_the_usual_ones(line: Line) -> None:
+    line.messenger.add_contact("Ben", present=True)
+    own = {"name": "Ben", "without_asking": 0, "relayed": 900}
+    assert line.run("files", "Ben", "--without-asking", "0", "--relayed", "900", "--json").objects == [own]
+    assert line.run("files", "Ben", "--json").objects == [own]
+    assert line.run("files").out.startswith("Files up to 25 MiB")
+    usual = {"name": "Ben", "without_asking": 25, "relayed": 10}
+    assert line.run("files", "Ben", "--as-usual", "--json").objects == [usual]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [["--as-usual"], ["Ben", "--limit", "1"], ["Ben", "--keep-most", "1"], ["--limit", "-1"], ["Nobody"]],
+)
+def test_what_is_not_of_one_contact_is_a_usage_error(line: Line, given: list[str]) -> None:
+    line.messenger.add_contact("Ben", present=True)
+    assert line.run("files", *given).status == 64
+
+
+def test_a_file_is_let_go_of_here(line: Line) -> None:
+    entry = received(line)
+    (shown,) = line.run("files", "--let-go", "Ben", entry, "--json").objects
+    assert (shown["id"], shown["state"], shown["held"]) == (entry, "let go", 0)
+    assert "not on this device" in line.run("history", "Ben").out
+    assert line.run("files", "--let-go", "Ben", "77" * 32).status == 64
+
+
+def test_a_limit_holds_for_one_command(line: Line, tmp_path: Path) -> None:
+    line.messenger.add_contact("Ben", present=True)
+    line.run("send", "Ben", "--file", file_at(tmp_path), "--limit", "3")
+    assert line.messenger.limits == [3_072, 0]
+    line.run("send", "Ben", "words", "--file", file_at(tmp_path))
+    assert line.messenger.limits == [3_072, 0]
 
 
 def test_sizes_are_short() -> None:
     sizes = (0, 1_023, 1_024, 1_536, 10_240, 1_048_575, 26_214_400, 2**40)
     shown = ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "10 KiB", "1.0 MiB", "25 MiB", "1.0 TiB"]
     assert [size_text(size) for size in sizes] == shown
+
+
+def test_a_folder_is_sent_as_its_files(line: Line, tmp_path: Path) -> None:
+    line.messenger.add_contact("Ben", present=True)
+    folder = tmp_path / "photos"
+    (folder / "below").mkdir(parents=True)
+    file_at(folder, "cat.txt")
+    file_at(folder / "below", ".dog.txt")
+    (folder / "link").symlink_to(tmp_path)
+    outcome = line.run("send", "Ben", "--file", str(folder), "--id", "mine")
+    assert outcome.status == 0
+    assert outcome.out.splitlines() == [
+        "To Ben: photos/cat.txt, 12 B: taken",
+        "To Ben: photos/below/.dog.txt, 12 B: taken",
+    ]
+    assert "2 files, 24 B" in outcome.err
+    assert f"Left out: {folder / 'link'} (a symbolic link)" in outcome.err
+    ids = line.messenger.send_ids[-2:]
+    assert len(set(ids)) == 2
+    file_at(folder, "an earlier one.txt")
+    line.run("send", "Ben", "--file", str(folder), "--id", "mine")
+    assert [one for one in line.messenger.send_ids[-3:] if one in ids] == ids
+    assert all(len(one) <= 64 for one in line.messenger.send_ids)
+
+
+def test_after_a_file_that_nobody_takes_no_other_waits(line: Line, tmp_path: Path) -> None:
+    line.messenger.add_contact("Ben", present=False)
+    paths = [file_at(tmp_path, name) for name in "abc"]
+    given = [word for path in paths for word in ("--file", path)]
+    outcome = line.run("send", "Ben", *given, "--wait", "0.01")
+    assert outcome.status == 75
+    assert outcome.err.count("leave it open") == 1
+    assert len(outcome.out.splitlines()) == 3
+
+
+def test_a_file_comes_from_a_pipe(line: Line) -> None:
+    friend = line.messenger.add_contact("Ben", present=True)
+    outcome = line.run("send", "--file", "-", "--name", "notes.tar", "Ben", typed="some\ntar\n")
+    assert (outcome.status, outcome.out) == (0, "To Ben: notes.tar, 9 B: taken\n")
+    (entry,) = line.messenger._conversation(friend.person).entries
+    assert line.messenger.contents[entry.id] == b"some\ntar\n"
+
+
+def test_a_pipe_that_was_sent_before_is_not_sent_again(line: Line) -> None:
+    friend = line.messenger.add_contact("Ben", present=True)
+    for _again in range(2):
+        given = ("--file", "-", "--name", "notes.tar", "--id", "mine", "--wait", "0")
+        line.run("send", "Ben", *given, typed="some")
+    assert len(line.messenger._conversation(friend.person).entries) == 1
+
+
+def test_what_the_engine_says_of_a_pipe_is_said(line: Line) -> None:
+    line.messenger.add_contact("Ben", present=True)
+    line.messenger.failures["send_file"] = UsageError(phrase("The disk has too little room."))
+    outcome = line.run("send", "Ben", "--file", "-", "--name", "notes.tar", typed="some")
+    assert outcome.failed(64)
+    assert "too little room" in outcome.err
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--file", "-"],
+        ["--file", "-", "--file", "-", "--name", "a"],
+        ["-", "--file", "-", "--name", "a"],
+        ["--file", "/", "--name", "a"],
+    ],
+)
+def test_a_pipe_needs_a_name_and_is_read_once(line: Line, given: list[str]) -> None:
+    line.messenger.add_contact("Ben", present=True)
+    assert line.run("send", "Ben", *given, typed="data").status == 64
+    assert line.messenger.called("send_file") == []
+
+
+def test_a_file_is_sent_under_another_name(line: Line, tmp_path: Path) -> None:
+    line.messenger.add_contact("Ben", present=True)
+    outcome = line.run("send", "Ben", "--file", file_at(tmp_path), "--name", "other.txt")
+    assert outcome.out == "To Ben: other.txt, 12 B: taken\n"
+
+
+def test_listen_says_each_fact_of_a_file_once_and_makes_the_folder(line: Line, tmp_path: Path) -> None:
+    friend = line.messenger.add_contact("Ben", present=False)
+
+    def comes() -> None:
+        taking = FileView("report.txt", "text/plain", 12, FileState.TAKING, folder="papers")
+        entry = line.messenger.receive_file(friend.person, taking, b"twelve bytes").id
+        for state, held in ((FileState.TAKING, 0), (FileState.TAKING, 6), (FileState.WHOLE, 12)):
+            line.messenger.move_file(friend.person, entry, state, held)
+        line.messenger.receive(friend.person, "that was all")
+        line.messenger.after["save_file"] = partial(line.messenger._end, "stopped", locked=True)
+
+    line.messenger.after["contacts"] = comes
+    folder = tmp_path / "new" / "folder"
+    outcome = line.run("listen", "--save", str(folder))
+    said = [row for row in outcome.out.splitlines() if "papers/report.txt" in row]
+    assert len(said) == 2
+    assert said[0].endswith("Ben: [file] papers/report.txt (12 B, is taken when it can be)")
+    assert said[1].endswith(" papers/report.txt is here")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert [path.read_bytes() for path in folder.rglob("*.txt")] == [b"twelve bytes"]
+
+
+def test_a_folder_that_cannot_be_made_is_said(line: Line, tmp_path: Path) -> None:
+    file_at(tmp_path)
+    assert line.run("listen", "--save", str(tmp_path / "report.txt" / "x")).failed(73)

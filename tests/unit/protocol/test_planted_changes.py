@@ -16,7 +16,7 @@ from protocol.vectors.own import AREAS
 from tests.support.protocol import mutations
 from tests.support.protocol.mutations import COMPUTED, PROTOCOL, Plant, checks, constants, labels
 
-PARTS = 5
+PARTS = 2
 """Tests that share the changes: a test that takes minutes looks like one that hangs."""
 
 pytestmark = pytest.mark.slow

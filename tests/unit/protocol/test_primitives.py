@@ -113,6 +113,17 @@ def test_the_binding_hashes_as_hashlib_does() -> None:
     assert bytes(sodium.ffi.buffer(out)) == primitives.b2b(b"", personal=b"parlour.chain", key=key, size=64)
 
 
+@pytest.mark.parametrize("size", [16, 32, 64])
+def test_what_is_long_is_hashed_alike_with_and_without_the_binding(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    for data in (bytes(16_383), bytes(16_384), bytes(range(256)) * 300):
+        with_it = primitives.b2b(data, personal=b"parlour.aleaf", size=size)
+        with monkeypatch.context() as without:
+            without.setattr(primitives, "SODIUM", None)
+            assert primitives.b2b(data, personal=b"parlour.aleaf", size=size) == with_it
+
+
 def test_without_the_low_level_binding_no_instructions_are_assumed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(primitives, "SODIUM", None)
     assert primitives.aes_instructions() is False

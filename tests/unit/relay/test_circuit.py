@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 
 from chat.relay.circuit import Buffers, End
+from chat.service.transfers import RELAYED_ASKED, RELAYED_OPEN
+from protocol.limits import PIECE_BYTES
 from tests.unit.relay.circuits import Joined, Passage, Span, carried, pattern, read, reset, settle
 
 Start = Callable[[Buffers], Joined]
@@ -195,3 +197,21 @@ async def test_without_a_free_buffer_ends_pass_and_breaks_are_noticed(start: Sta
     reset(broken.left)
     assert await read(broken.right, 1) == b""
     assert broken.ends == [End.BROKEN]
+
+
+async def test_who_sends_a_file_to_a_slow_reader_keeps_the_circuit() -> None:
+    """As many pieces wait as a terminal lets wait through a relay, and 5 KiB a second are read."""
+    joined, size = Joined(), (PIECE_BYTES + 2_048) * RELAYED_OPEN * RELAYED_ASKED
+    for end in (joined.one, joined.other):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+    joined.right.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    joined.circuit.start()
+    sending = asyncio.ensure_future(asyncio.get_running_loop().sock_sendall(joined.left, bytes(size)))
+    await settle()
+    began = asyncio.get_running_loop().time()
+    for second in range(1, size // 5_120 + 1):
+        await read(joined.right, 5_120)
+        await joined.check(began + second)
+    await sending
+    assert joined.ends == []
+    joined.close()

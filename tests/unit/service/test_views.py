@@ -51,7 +51,7 @@ def test_a_name_that_looks_like_a_label_makes_no_two_labels_equal() -> None:
 def views(*rows: ContactRow) -> Views:
     keyring: Any = SimpleNamespace(own=SimpleNamespace(person=OWN), own_log=SimpleNamespace(name="Ada"))
     book: Any = SimpleNamespace(rows={row.person: row for row in rows})
-    return Views(keyring, book, mock.Mock(), mock.Mock(), mock.Mock(), mock.Mock())
+    return Views(keyring, book, mock.Mock(), mock.Mock(), mock.Mock(), mock.Mock(), mock.Mock())
 
 
 BEN, BENNO, OTHER_BEN = contact("1234", "Ben"), contact("5678", "Benno"), contact("9abc", "Carl", "Ben")

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from chat.interface import ContactView, EntryView, FileState, FileView
+from chat.interface import WITHOUT_ASKING, ContactView, EntryView, FileState, FileView
 from tests.support.fakes.messenger import FakeMessenger
-from tests.support.tui.driving import chatting, history, until, until_shown, with_bob
+from tests.support.tui.driving import chat, chatting, history, until, until_shown, with_bob
 from tests.support.tui.opened import on_top
-from tui.screens.dialog import SaveDialog
+from tui.screens.dialog import ConfirmDialog, SaveDialog
+from tui.screens.filesizes import FilesDialog
 from tui.text.formatting import file_line
 
 MIB = 1 << 20
@@ -100,3 +101,58 @@ async def test_a_text_has_no_file_to_save() -> None:
         await until(pilot, lambda: history(pilot).has_focus)
         await pilot.press("s")
         await until_shown(pilot, "This message has no file.")
+
+
+async def test_x_lets_go_of_a_file_here_after_a_question() -> None:
+    messenger, bob, entry = with_file(FileState.WHOLE)
+    async with chatting(messenger) as pilot:
+        await choose(pilot, entry)
+        await pilot.press("x")
+        await on_top(pilot, ConfirmDialog)
+        await pilot.press("y")
+        await until_shown(pilot, "report.pdf, 4.0 MiB: not on this device")
+        assert messenger.called("let_go_of_file") == [(bob.person, entry.id)]
+        await pilot.press("x")
+        await until_shown(pilot, "This message has no file on this device.")
+
+
+async def test_the_size_of_a_contact_is_set_and_made_the_usual_one() -> None:
+    messenger, bob = with_bob()
+    name = f"{WITHOUT_ASKING}.{bob.person}"
+    messenger._preferences[WITHOUT_ASKING] = "7"
+    async with chatting(messenger) as pilot:
+        chat(pilot).action_do("files")
+        await on_top(pilot, FilesDialog)
+        await until_shown(pilot, "Empty stands for 7")
+        await pilot.press(*"many", "enter")
+        await until_shown(pilot, "Enter a number of MiB")
+        await pilot.press(*["backspace"] * 4, *"12", "enter")
+        await until(pilot, lambda: messenger._preferences.get(name) == "12")
+        chat(pilot).action_do("files")
+        dialog = await on_top(pilot, FilesDialog)
+        assert dialog.query_one("#size").value == "12"  # type: ignore[attr-defined]
+        await pilot.press(*["backspace"] * 2, "enter")
+        await until(pilot, lambda: name not in messenger._preferences)
+
+
+@pytest.mark.parametrize(
+    ("state", "where", "said"),
+    [
+        (FileState.DIRECT, "", "waits for a direct connection"),
+        (FileState.LET_GO, "", "not on this device"),
+        (FileState.LET_GO, "desk\u202e\n", "not on this device, last known on desk"),
+    ],
+)
+def test_the_line_says_where_a_file_is(state: FileState, where: str, said: str) -> None:
+    line = file_line(FileView("a.txt", "", 5, state, kept_on=where))
+    assert line.endswith(said)
+
+
+async def test_a_file_that_waits_for_a_direct_connection_is_paused() -> None:
+    messenger, bob, entry = with_file(FileState.DIRECT)
+    async with chatting(messenger) as pilot:
+        await choose(pilot, entry)
+        await until_shown(pilot, "waits for a")
+        await pilot.press("s")
+        await until_shown(pilot, "paused at")
+    assert messenger.called("pause_file") == [(bob.person, entry.id)]

@@ -230,6 +230,17 @@ SCREENS = (
     history("entry-menu", "enter", "down", "enter", *"x"),
     history("details", "i", "escape", "r", Text("answer"), "enter"),
     talk("save", "ctrl+up", "s", "escape", "r", Text("answer"), "enter", happens=_send_file),
+    talk("let-go", "ctrl+up", "x", "y", "r", Text("answer"), "enter", happens=_send_file),
+    talk("file-size", "ctrl+o", *["down"] * 7, "enter", *"12", "enter", *"Hi", "enter"),
+    talk(
+        "send-a-file",
+        *("alt+a", Text(__file__), "enter", *"Hi", "enter"),
+        calls=(("send_file", "Bob", __file__, "test_input_order.py"), ("send", "Bob", "Hi")),
+    ),
+    talk("send-nothing", "alt+a", Text("/nowhere"), "enter", "escape", *"Hi", "enter"),
+    talk(
+        "send-into-a-folder", "alt+a", Text("/usr/sha"), "tab", "enter", "insert", "insert", "escape", *"Hi"
+    ),
     history("delete", "d", "y", "up", "d", "y"),
     history("delete-no", "d", "n", "r", *"kept", "enter"),
     history("origin", "up", "o", "b", "r", Text("answer"), "enter"),

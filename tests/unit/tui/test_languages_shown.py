@@ -11,6 +11,7 @@ import ast
 import gettext
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from string import Formatter, ascii_lowercase, ascii_uppercase
 from typing import ClassVar
 
@@ -49,6 +50,7 @@ from tui.screens.devices import AddDialog, DevicesDialog, LinkDialog, LinkingDia
 from tui.screens.dialog import Dialog, SaveDialog
 from tui.screens.pairing import BeginDialog, PairingDialog
 from tui.screens.recovery import SignDialog
+from tui.screens.sending import SendDialog
 from tui.screens.unlock import UnlockScreen
 from tui.text import translation
 from tui.widgets.composer import Composer
@@ -61,7 +63,7 @@ WORD = re.compile(r"[A-Za-z]{2,}")
 TALL = (120, 100)  # nothing that a dialog shows has to be scrolled for
 
 KEYS = {part for one in ACTIONS for key in one.keys for part in WORD.findall(shown_key(key))}
-KEYS |= set(WORD.findall("Enter Esc Tab Space"))
+KEYS |= set(WORD.findall("Enter Esc Tab Space Insert"))
 # The same in every language: its own name, the words of the protocol, programs and what is typed for them.
 SAME = {"English", "PARLOUR", *WORDS, *word_list()}
 SAME |= {"off"}  # typed, as a time is
@@ -112,8 +114,9 @@ def foreign(text: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _foreign(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _foreign(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     with monkeypatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path))  # what a home has in it is no text of the program
         patch.setattr(gettext, "translation", lambda *_given, **_named: Foreign())
         translation.use(translation.ENGLISH)
         yield
@@ -236,7 +239,7 @@ async def test_every_action_and_what_it_opens() -> None:
         await look_behind(pilot, "own_changes")
         messenger.failures["settings"] = UsageError(phrase("This contact is blocked: unblock it first."))
         await look_behind(pilot, "settings")
-        for dialog in (SignDialog(not_synced), SaveDialog("2026", "/1")):
+        for dialog in (SignDialog(not_synced), SaveDialog("2026", "/1"), SendDialog("2026", "/1")):
             await pilot.app.push_screen(dialog)
             await settled(pilot)
             look(pilot)

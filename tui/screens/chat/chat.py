@@ -59,8 +59,10 @@ from tui.messages import attempt
 from tui.preferences import Density, Options, Preferences
 from tui.screens.chat.contacts import ContactActions, ProfileDialogs
 from tui.screens.chat.devices import DevicesController
+from tui.screens.chat.files import FilesController
 from tui.screens.chat.finding import FindingController
 from tui.screens.chat.history import HistoryController
+from tui.screens.chat.opening import OpeningController
 from tui.screens.chat.pairing import PairingController
 from tui.screens.chat.people import PeopleController
 from tui.screens.chat.sending import ComposerController
@@ -82,7 +84,9 @@ class ChatScreen(Screen[None]):
     CSS_PATH: ClassVar[list[str | PurePath]] = ["chat.tcss", "writing.tcss"]
     AUTO_FOCUS = ""
     # What opens a dialog or moves the focus; then what commands act on, which writing does not wait for.
-    KEYS_WAIT_FOR = frozenset(("start", "find", "jump", "contact", "dialogs", "invite", "details"))
+    KEYS_WAIT_FOR = frozenset(
+        ("start", "find", "jump", "contact", "dialogs", "invite", "details", "files", "opening")
+    )
     COMMANDS_WAIT_FOR = frozenset(("open", "own", "page", "reply", "delete", "visible"))
     HORIZONTAL_BREAKPOINTS = _BREAKPOINTS
     BINDINGS: ClassVar[list[BindingType]] = [*chat_bindings()]
@@ -111,6 +115,7 @@ class ChatScreen(Screen[None]):
         shared = (messenger, state, surface)
         self.composer = ComposerController(*shared, options, preferences, self._view)
         self.people = PeopleController(*shared, options, attention, preferences, self.composer)
+        self.opening = OpeningController(surface, self._view)
         self.history = HistoryController(
             *shared,
             options,
@@ -119,8 +124,10 @@ class ChatScreen(Screen[None]):
             self.composer.reply_to,
             self.composer.edit,
             preferences,
+            self.opening,
             self.people.show,
         )
+        self.files = FilesController(*shared, self.composer)
         self.pairing = PairingController(*shared, options, self.open_conversation)
         self.contact_actions = ContactActions(*shared, options)
         self.profile_dialogs = ProfileDialogs(
@@ -139,7 +146,7 @@ class ChatScreen(Screen[None]):
             *(finding.switch, finding.palette, finding.search, finding.jump),
             *(pairing.add, pairing.invite, pairing.join, pairing.address, pairing.visible),
             *(history.entry, history.reply, history.edit, history.copy, history.copy_link, history.copy_code),
-            history.save,
+            *(history.save, history.let_go, self.opening.open_file, self.opening.show_folder),
             *(history.origin, history.back, history.details, history.oldest, composer.write),
             *(profile.doctor, profile.relays, profile.recovery, profile.settings, profile.own_changes),
             *(profile.use_recovery, profile.rename_self, profile.passphrase, self.devices.devices),
@@ -147,13 +154,13 @@ class ChatScreen(Screen[None]):
         on_contact = (
             *(contact.contact, contact.pin, contact.clear),
             *(history.first_unread, history.mark_all_read, history.day, history.choose_entry),
-            *(history.delete, composer.emoji),
+            *(history.delete, composer.emoji, self.files.send_files),
         )
         actions: dict[str, Callable[[], object]] = {do.__name__: do for do in anywhere}
         actions |= {do.__name__: partial(self.surface.on_contact, do) for do in on_contact}
         on_other = (
             *(contact.verify, contact.rename, contact.block, contact.remove),
-            *(contact.mute, contact.timer),
+            *(contact.mute, contact.timer, contact.files),
         )
         actions |= {do.__name__: partial(self.surface.on_other_person, do) for do in on_other}
         return actions | {
@@ -405,6 +412,9 @@ class ChatScreen(Screen[None]):
 
     def on_draft_changed(self) -> None:
         self.composer.text_changed()
+
+    def on_text_pasted(self, message: messages.TextPasted) -> None:
+        self.files.pasted(message.person, message.text)
 
     def on_text_refused(self, message: messages.TextRefused) -> None:
         self.surface.say(message.text, problem=True)

@@ -8,6 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from chat.interface import (
+    DEFAULT_MIB,
+    WITHOUT_ASKING,
     AlertKind,
     AlertView,
     ContactView,
@@ -20,6 +22,7 @@ from tui.actions import Group
 from tui.preferences import Options, Preferences
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.dialog import ConfirmDialog, RenameDialog, TimerDialog
+from tui.screens.filesizes import FilesDialog
 from tui.text.formatting import (
     GONE,
     NEW_KEYS,
@@ -52,7 +55,7 @@ class ContactActions:
     _turning: dict[tuple[str, str], bool] = field(init=False, default_factory=dict)  # what is on its way
 
     def contact(self, view: ContactView) -> None:
-        useless = {"verify", "rename", "block", "remove", "mute", "timer"} if view.notes else set()
+        useless = {"verify", "rename", "block", "remove", "mute", "timer", "files"} if view.notes else set()
         self.surface.offer("contact", Group.CONTACT, useless)
 
     def verify(self, view: ContactView) -> None:
@@ -89,6 +92,17 @@ class ContactActions:
     def timer(self, view: ContactView) -> None:
         dialog = TimerDialog(self.state.named(view), view.timer)
         self.surface.choose(dialog, partial(self._set_timer, view.person))
+
+    def files(self, view: ContactView) -> None:
+        self.surface.run("contact", self._files, view)
+
+    async def _files(self, view: ContactView) -> None:
+        kept = await self.surface.ask(self.messenger.preferences())
+        if kept is not None:
+            own = f"{WITHOUT_ASKING}.{view.person}"
+            usual = kept.get(WITHOUT_ASKING, "") or str(DEFAULT_MIB)
+            dialog = FilesDialog(self.state.named(view), kept.get(own, ""), usual)
+            self.surface.choose(dialog, partial(self._call, self.messenger.set_preference, own))
 
     def _set_timer(self, person: str, seconds: int) -> None:
         self.surface.run("contact", self._timer, person, seconds)

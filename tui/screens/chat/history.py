@@ -24,6 +24,7 @@ from tui.attention import Attention
 from tui.conversation import EXPIRED, GONE, Conversation
 from tui.messages import PreferenceChosen, Problem, attempt
 from tui.preferences import DOWNLOADS, SAVED_IN, Options, Preferences
+from tui.screens.chat.opening import OpeningController
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.dialog import DayDialog, DeleteDialog, SaveDialog
 from tui.text.formatting import (
@@ -63,6 +64,7 @@ class HistoryController:
     answer: Callable[[EntryView], None]
     rewrite: Callable[[EntryView], None]
     preferences: Preferences
+    opening: OpeningController
     show_people: Callable[[], None]
     catching_up: int = field(init=False, default=0)
     # Entries whose first row was on the screen, whose last row was, and that the engine was asked to mark.
@@ -123,6 +125,8 @@ class HistoryController:
         useless |= set() if entry.scopes else {"delete"}
         useless |= set() if entry.own and entry.kind == "text" else {"edit"}
         useless |= set() if entry.file is not None else {"save"}
+        useless |= set() if _is_here(entry) else {"let_go"}
+        useless |= set() if self.opening.is_saved(entry) else {"open_file", "show_folder"}
         self.surface.offer("entry", Group.ENTRY, useless)
 
     def reply(self) -> None:
@@ -154,12 +158,24 @@ class HistoryController:
         if entry is None or entry.file is None:
             self.surface.say(_("This message has no file."))
         elif entry.file.state is FileState.WHOLE:
-            dialog = SaveDialog(entry.file.name, self.preferences.get(SAVED_IN) or DOWNLOADS)
+            dialog = SaveDialog(entry.file.path, self.preferences.get(SAVED_IN) or DOWNLOADS)
             self.surface.choose(dialog, partial(self._save_in, entry))
-        elif entry.file.state is FileState.TAKING:
+        elif entry.file.state in (FileState.TAKING, FileState.DIRECT):
             self.surface.call("file", self.messenger.pause_file, entry.contact, entry.id)
         else:
             self.surface.call("file", self.messenger.take_file, entry.contact, entry.id)
+
+    def let_go(self) -> None:
+        """Delete what this device has of a file."""
+        entry = self.view.chosen
+        if entry is None or not _is_here(entry):
+            self.surface.say(_("This message has no file on this device."))
+            return
+        self.surface.confirm(
+            _("Let go of the file?"),
+            _("Deletes it on this device. You can take it again while somebody has it who is online."),
+            partial(self.surface.call, "file", self.messenger.let_go_of_file, entry.contact, entry.id),
+        )
 
     def _save_in(self, entry: EntryView, folder: str) -> None:
         self.surface.post(PreferenceChosen(SAVED_IN, folder))
@@ -168,7 +184,7 @@ class HistoryController:
     async def _save(self, entry: EntryView, folder: str) -> None:
         path = await self.surface.ask(self.messenger.save_file(entry.contact, entry.id, folder))
         if path is not None:
-            self.surface.say(_("Saved as {path}").format(path=safe_line(path)))
+            self.opening.saved(entry, path)
 
     def details(self) -> None:
         entry = self.view.chosen
@@ -456,3 +472,8 @@ class HistoryController:
             self.surface.say(done)
         else:
             self.surface.say(nothing)
+
+
+def _is_here(entry: EntryView) -> bool:
+    """Whether an entry has a file of which this device may hold something."""
+    return entry.file is not None and entry.file.state not in (FileState.ASKS, FileState.LET_GO)

@@ -1,8 +1,10 @@
-"""Files line by line: what is announced, and `/save`."""
+"""Files line by line: what is announced, `/save` and `/send`."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from chat.interface import FileState, FileView
 from tests.support.fakes.messenger import FakeMessenger
@@ -41,3 +43,44 @@ async def test_a_file_that_is_taken_is_paused_and_a_text_has_none() -> None:
     assert any("comes when a device that has it is online" in line for line in said)
     assert any("paused at 0 %" in line for line in said)
     assert "This entry has no file." in said
+
+
+async def test_a_file_is_sent_at_once_and_a_folder_after_a_question(tmp_path: Path) -> None:
+    door = locked_door()
+    messenger: FakeMessenger | None = door.messenger
+    assert messenger is not None
+    folder = tmp_path / "my photos"
+    folder.mkdir()
+    for name in ("a b.txt", ".hidden"):
+        (folder / name).write_bytes(b"12345")
+    (folder / "link").symlink_to(tmp_path)
+    steps = [
+        *(">> correct horse", "> /open Ben", "> /send", f"> /send {folder}/a b.txt"),
+        *(f"> /send '{folder}'", "> /no", f"> /send {folder}", "> /yes"),
+        *(f"> /send {tmp_path}/nothing", "> /quit"),
+    ]
+    said, _status = await play(iter(steps), door)
+    assert "Type /send and the path of a file or folder." in said
+    assert "Sent: a b.txt, 5 B" in said
+    assert "Send 2 files (10 B) to Ben?" in said
+    assert f"1 is left out ({folder}/link: a symbolic link)" in said
+    named = [call[2] for call in messenger.called("send_file")]
+    assert named == ["a b.txt", "my photos/.hidden", "my photos/a b.txt"]
+    assert any("is not there: check its name." in line for line in said)
+
+
+async def test_a_file_is_let_go_of_and_the_size_of_a_contact_is_set() -> None:
+    door = locked_door()
+    assert door.messenger is not None
+    ben = next(iter(door.messenger._contacts))
+    entry = door.messenger.receive_file(ben, replace(FILE, state=FileState.WHOLE), b"the report")
+    steps = [
+        *(">> correct horse", "> /open Ben", "> /last 1", "> /letgo 1", "> /files", "> /files 3"),
+        *("> /files many", "> /files usual", "> /quit"),
+    ]
+    said, _status = await play(iter(steps), door)
+    assert any("not on this device" in line for line in said)
+    assert door.messenger.called("let_go_of_file") == [(ben, entry.id)]
+    sizes = [line.split()[5] for line in said if line.endswith("come without a question.")]
+    assert sizes == ["25", "3", "25"]
+    assert "Type a number of MiB, or usual." in said

@@ -1,0 +1,111 @@
+"""What `send --file` gives: a file, a folder as its files, or what a pipe brings."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from chat.cli.output import note, one_line
+from chat.cli.terminal import STDIN, Lines
+from chat.interface import (
+    FEED_PART_MAX,
+    ContactView,
+    EntryView,
+    Messenger,
+    Outgoing,
+    UsageError,
+    outgoing,
+    size_text,
+)
+
+TWICE: Final = "Standard input can be read once: use it for the text or for one file."
+NAMELESS: Final = "A file from standard input has no name yet: add --name NAME."
+ONE_NAME: Final = "--name names one file: use it with one --file, and not with a folder."
+AT_TERMINAL: Final = (
+    "Standard input is a terminal: give the file by a pipe, as in tar c FOLDER | parlour send …"
+)
+QUIET: Final = 15.0
+"""Seconds after which the engine hears that a pipe which brings nothing is still open."""
+
+SHOWN: Final = 5  # of what is left out, each in a line of its own
+
+
+class ToSend(Struct, frozen=True):
+    """One file to send. An empty `path` is standard input. `mark` makes its id out of that of the command."""
+
+    path: str
+    named: str
+    mark: str
+
+
+def check_input(lines: Lines, text: Sequence[str], paths: Sequence[Path], name: str | None) -> None:
+    """Whether what the command names fits together. Raises UsageError."""
+    piped = [path for path in paths if str(path) == STDIN]
+    if len(piped) + (tuple(text) == (STDIN,)) > 1:
+        raise UsageError(TWICE)
+    if piped and not name:
+        raise UsageError(NAMELESS)
+    if piped and lines.at_terminal:
+        raise UsageError(AT_TERMINAL)
+    if name and (len(paths) != 1 or paths[0].is_dir()):
+        raise UsageError(ONE_NAME)
+
+
+def to_send(paths: Sequence[Path], name: str | None) -> list[ToSend]:
+    """All files of these paths, in order. Says what of a folder is left out. Blocks. Raises UsageError."""
+    files: list[ToSend] = []
+    for number, path in enumerate(paths, 1):
+        if str(path) == STDIN:
+            files.append(ToSend("", name or "", str(number)))
+            continue
+        found = outgoing(path)
+        for one in found.files:
+            # Files that come or go in a folder change no id of the others.
+            below = hashlib.blake2b(one.named.encode(errors="replace"), digest_size=8).hexdigest()
+            mark = str(number) if path.is_file() else f"{number}/{below}"
+            files.append(ToSend(one.path, name or (one.named if path.is_dir() else ""), mark))
+        if path.is_dir():
+            _say(path, found)
+    return files
+
+
+def _say(path: Path, found: Outgoing) -> None:
+    note(f"{one_line(str(path))}: {len(found.files):,} files, {size_text(found.size)}, each sent by itself.")
+    for one in found.left_out[:SHOWN]:
+        note(f"Left out: {one_line(one.path)} ({one.why})")
+    if len(found.left_out) > SHOWN:
+        note(f"Left out: {len(found.left_out) - SHOWN:,} others")
+
+
+async def give(
+    opened: Messenger, lines: Lines, contact: ContactView, file: ToSend, send_id: str
+) -> EntryView:
+    """Send one file. Raises ParlourError."""
+    if file.path:
+        return await opened.send_file(contact.person, file.path, file.named, send_id)
+    feed = await opened.open_feed()
+    sending = asyncio.create_task(opened.send_file(contact.person, feed, file.named, send_id))
+    feeding = asyncio.create_task(_feed(opened, lines, feed))
+    try:
+        await asyncio.wait({sending, feeding}, return_when=asyncio.FIRST_COMPLETED)
+        if not sending.done() and feeding.exception() is not None:
+            await asyncio.wait({sending}, timeout=1.0)  # it says best what is wrong
+        if not sending.done():
+            await feeding
+        return await sending  # perhaps it was sent before, and nothing of this is read
+    finally:
+        feeding.cancel()
+        sending.cancel()
+
+
+async def _feed(opened: Messenger, lines: Lines, feed: str) -> None:
+    """Pass standard input on, up to its end. Nothing that stops before it ends the feed."""
+    part: bytes | None = None
+    while part != b"":
+        part = await lines.some(FEED_PART_MAX, QUIET)
+        await opened.feed(feed, part or b"", end=part == b"")

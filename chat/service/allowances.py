@@ -1,0 +1,89 @@
+"""What this person lets files use of this terminal: its disk, its network, relays (SPEC §12.3).
+
+Disks and networks differ between the terminals of a person, so each has its own bounds: none is shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from chat.interface import (
+    DEFAULT_MIB,
+    FILES,
+    FILES_LIMIT,
+    FILES_RELAYED,
+    KEEP_MOST,
+    KEEP_MOST_MIB,
+    RELAYED_MIB,
+    WITHOUT_ASKING,
+)
+from chat.network.links import Links
+from chat.storage import files, settings
+from chat.storage.database import Database, Store
+from chat.storage.files import FileRow
+
+MIB: Final = 1 << 20
+KIB: Final = 1 << 10
+
+WITHOUT_ASKING_IN_ALL: Final = 1_024
+"""MiB of the files of a conversation that are taken without asking. A contact can fill so much."""
+
+_DIGITS: Final = 9
+
+
+def number(chosen: Mapping[str, str], name: str, usual: int, person: bytes | None = None) -> int:
+    """A number that this person chose, for a contact before that for all; `usual` where it is none."""
+    names = [name] if person is None else [f"{name}.{person.hex()}", name]
+    for one in names:
+        value = chosen.get(one, "")
+        if value.isascii() and value.isdecimal() and len(value) < _DIGITS:
+            return int(value)
+    return usual
+
+
+def of_files(db: Database) -> dict[str, str]:
+    """What this person chose for files, by the name of the preference."""
+    chosen = settings.preferences(db)
+    return {name: value for name, value in chosen.items() if name.startswith(FILES)}
+
+
+def asks(db: Database, row: FileRow, own: Collection[bytes]) -> bool:
+    """Whether this person is asked before a file is taken. `own`: the terminals of this person."""
+    chosen = of_files(db)
+    most = number(chosen, WITHOUT_ASKING, DEFAULT_MIB, row.contact) * MIB
+    in_all = number(chosen, KEEP_MOST, KEEP_MOST_MIB) * MIB
+    size = files.on_disk(row.body.size)
+    return (
+        row.body.size > most
+        or files.taken_from(db, row.conversation, own) + size > max(WITHOUT_ASKING_IN_ALL * MIB, most)
+        or files.kept(db) + size > in_all
+    )
+
+
+class Allowances:
+    """What holds at any moment of a link: it is in memory, and read again when this person chooses."""
+
+    def __init__(self, store: Store, links: Links, own: bytes, chosen: Mapping[str, str]) -> None:
+        self._store, self._links, self._own, self._chosen = store, links, own, chosen
+
+    @property
+    def rate(self) -> int:
+        """Bytes a second of files that this terminal sends; 0 for as many as go."""
+        return number(self._chosen, FILES_LIMIT, 0) * KIB
+
+    async def reload(self) -> None:
+        """This person chose otherwise, or removed a contact."""
+        self._chosen = await self._store.read(of_files)
+
+    def relays(self, contact: bytes | None, size: int) -> bool:
+        """Whether a file of the conversation with a contact, None for the notes, may go through a relay."""
+        return size <= number(self._chosen, FILES_RELAYED, RELAYED_MIB, contact) * MIB
+
+    def waits_for_direct(self, contact: bytes | None, size: int) -> bool:
+        """Whether those from whom a file can come are reached by relays alone, which it may not use."""
+        if self.relays(contact, size):
+            return False
+        persons = {self._own} if contact is None else {self._own, contact}
+        found = [link for link in self._links.all() if link.person in persons]
+        return bool(found) and all(link.relayed for link in found)

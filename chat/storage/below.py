@@ -1,0 +1,44 @@
+"""Folders of this person, for the files of a folder that was sent: real ones alone, never through a link."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from chat.errors import phrase
+from chat.interface import CannotCreate
+from chat.storage.folder import system_failures
+
+
+class NotAFolder(CannotCreate):
+    """A file, a link or the folder of another user has the name of a folder that is to be written in."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            phrase("{path} is in the way: it is no folder of yours. Choose another one.", path=str(path))
+        )
+
+
+def make_below(folder: Path, names: Sequence[str]) -> Path:
+    """The folder with these safe names below `folder`; what is missing is made, with mode 0700.
+
+    Raises NotAFolder (also for a link, wherever it leads), StorageFailure.
+    """
+    place = folder
+    for name in names:
+        place /= name
+        with system_failures():
+            with suppress(FileExistsError):
+                place.mkdir(mode=0o700)
+            found = place.lstat()
+        if not stat.S_ISDIR(found.st_mode) or not _is_own(found):
+            raise NotAFolder(place)
+    return place
+
+
+def _is_own(found: os.stat_result) -> bool:
+    """Nobody else can put a link in the place of a folder of this user between two looks at it."""
+    return not hasattr(os, "getuid") or found.st_uid == os.getuid()

@@ -1,0 +1,106 @@
+"""Opening what was saved: asked for, twice where a system may run it, and never executed."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from chat.interface import FileState, FileView, UsageError
+from tests.support.fakes.messenger import FakeMessenger
+from tests.support.tui.driving import chatting, history, until, until_shown, with_bob
+from tests.support.tui.opened import on_top
+from tui import opening
+from tui.opening import is_harmful, open_path
+from tui.screens.dialog import ConfirmDialog, SaveDialog
+
+
+@pytest.fixture
+def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program that writes down what it was given to open."""
+    log, opener = tmp_path / "opened", tmp_path / "xdg-open"
+    opener.write_text(f'#!/bin/sh\nprintf "%s\\n" "$1" >>"{log}"\n')
+    opener.chmod(0o700)
+    monkeypatch.setattr(opening, "program", lambda: str(opener))
+    monkeypatch.setattr("tui.screens.chat.opening.program", lambda: str(opener))
+    log.touch()
+    return log
+
+
+def text_of(path: Path) -> str:
+    return path.read_text()
+
+
+async def saved(pilot: Pilot[None], messenger: FakeMessenger, folder: Path, name: str) -> None:
+    """A file of this name is saved, and the cursor is on it."""
+    bob = next(iter(messenger._contacts.values()))
+    entry = messenger.receive_file(bob.person, FileView(name, "", 3, FileState.WHOLE, 3), b"abc")
+    await until_shown(pilot, name)
+    history(pilot).choose(entry.id)
+    await until(pilot, lambda: history(pilot).has_focus)
+    await pilot.press("v")
+    await until_shown(pilot, "Save the file first (s).")
+    await pilot.press("s")
+    dialog = await on_top(pilot, SaveDialog)
+    dialog.query_one("#folder").value = str(folder)  # type: ignore[attr-defined]
+    await pilot.press("enter")
+    await until(pilot, lambda: (folder / name).exists())
+    await until_shown(pilot, "Saved as")
+
+
+async def test_a_saved_file_is_opened_after_a_question_and_its_folder_shown(
+    tmp_path: Path, opened: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    messenger, _bob = with_bob()
+    async with chatting(messenger, (120, 30)) as pilot:
+        await saved(pilot, messenger, folder, "cat.jpg")
+        await pilot.press("v")
+        await on_top(pilot, ConfirmDialog)
+        await until_shown(pilot, "cat.jpg?")
+        await pilot.press("n", "v")
+        await on_top(pilot, ConfirmDialog)
+        assert text_of(opened) == ""
+        await pilot.press("y")
+        await until(pilot, lambda: opened.read_text() == f"{folder / 'cat.jpg'}\n")
+        await pilot.press("w")
+        await until(pilot, lambda: opened.read_text() == f"{folder / 'cat.jpg'}\n{folder}\n")
+
+
+async def test_attack_80_what_a_system_may_run_is_asked_for_twice(tmp_path: Path, opened: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    messenger, _bob = with_bob()
+    async with chatting(messenger, (120, 30)) as pilot:
+        await saved(pilot, messenger, folder, "cat.jpg.desktop")
+        await pilot.press("v", "y")
+        await until_shown(pilot, "may run as a program")
+        assert text_of(opened) == ""
+        await pilot.press("enter")
+        await pilot.press("v", "y", "y")
+        await until(pilot, lambda: opened.read_text() != "")
+
+
+@pytest.mark.parametrize("name", ["a.exe", "a.EXE", "a.exe.", "a.tar.sh", "a.jpg.lnk", "x.HTML", "a.js .txt"])
+def test_names_that_may_run_are_known(name: str) -> None:
+    assert is_harmful(name)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "exe", "a.tar.gz", "notes.txt", ".profile", "a.pdf", "a.docx"])
+def test_names_that_only_show_are_known(name: str) -> None:
+    assert not is_harmful(name)
+
+
+async def test_what_is_gone_or_a_link_is_not_opened(tmp_path: Path, opened: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "opened")
+    for path in (tmp_path / "gone", tmp_path / "link", Path("relative")):
+        with pytest.raises(UsageError):
+            await open_path(path)
+    assert text_of(opened) == ""
+    (tmp_path / "xdg-open").write_text("#!/bin/sh\nexit 3\n")
+    with pytest.raises(UsageError, match="No program"):
+        async with asyncio.timeout(10):
+            await open_path(tmp_path)

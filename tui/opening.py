@@ -1,0 +1,62 @@
+"""Opens a saved file, or its folder, with the program that the system has for it; executes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from asyncio.subprocess import DEVNULL
+from pathlib import Path
+from typing import Final
+
+from chat.interface import UsageError
+from tui.text.translation import _
+
+_HARMFUL: Final = frozenset(
+    (
+        *("exe", "com", "bat", "cmd", "scr", "pif", "msi", "msp", "msix", "cpl", "hta", "reg", "lnk", "url"),
+        *("ps1", "psm1", "vbs", "vbe", "js", "jse", "wsf", "wsh", "jar", "jnlp", "dll", "inf", "gadget"),
+        *("sh", "bash", "zsh", "fish", "csh", "py", "pyw", "pl", "rb", "php", "lua", "run", "bin", "out"),
+        *("desktop", "appimage", "deb", "rpm", "apk", "snap", "flatpak", "flatpakref", "service"),
+        *("app", "command", "tool", "workflow", "scpt", "applescript", "pkg", "dmg", "iso", "img", "vhd"),
+        *("html", "htm", "xhtml", "mhtml", "shtml", "svg", "xml", "webloc", "terminal", "fileloc"),
+        *("docm", "dotm", "xlsm", "xltm", "xlam", "pptm", "potm", "ppam", "ppsm", "sldm", "xll", "one"),
+    )
+)
+"""Ends of names that a system may run, or whose program runs what is in them."""
+
+
+def is_harmful(name: str) -> bool:
+    """Whether the system may run what has this name."""
+    return any(part.strip(" .") in _HARMFUL for part in name.casefold().split(".")[1:])
+
+
+def program() -> str:
+    """The program that opens files here. Raises UsageError where there is none."""
+    if os.name == "nt":
+        return "explorer.exe"
+    found = shutil.which("open" if sys.platform == "darwin" else "xdg-open")
+    if found is None:
+        raise UsageError(_("This system has no program that opens files."))
+    return found
+
+
+async def open_path(path: Path) -> None:
+    """Open a file or a folder. Returns when the program was given it. Raises UsageError."""
+    if not path.is_absolute() or not await asyncio.to_thread(_is_there, path):
+        raise UsageError(_("It is not where it was saved any more."))
+    try:
+        # In a session of its own it stays open when this program ends, and draws nothing over it.
+        running = await asyncio.create_subprocess_exec(
+            program(), str(path), stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True
+        )
+    except OSError:
+        raise UsageError(_("This system has no program that opens files.")) from None
+    if await running.wait() and os.name != "nt":  # Windows' program says 1 where all went well
+        raise UsageError(_("No program of this system opens it."))
+
+
+def _is_there(path: Path) -> bool:
+    """A file or a folder, and no link to one: somebody else may have put that there."""
+    return not path.is_symlink() and (path.is_file() or path.is_dir())
