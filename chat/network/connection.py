@@ -90,7 +90,7 @@ class TcpConnection(asyncio.Protocol):
             await self._change()
         with memoryview(self._unread) as unread:
             data = bytes(unread[:READ_MAX])
-        del self._unread[: len(data)]
+        del self._unread[:READ_MAX]
         if self._reading_paused and len(self._unread) <= UNREAD_LOW:
             self._reading_paused = False
             self._read_on()

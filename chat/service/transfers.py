@@ -57,8 +57,9 @@ RELAYED_ASKED: Final = 1
 RELAYED_OPEN: Final = 2
 """Such messages of all files on one link through a relay: who reads 5 KiB a second keeps the link."""
 
-PENDING_MAX: Final = 2 * RUN
-"""Pieces of one link that wait for the disk, a megabyte. Then nothing more is read on that link."""
+PENDING_MAX: Final = RUN
+"""Pieces of one link that wait for the disk, a megabyte. Then nothing more is read on that link. So many come
+again where this program is killed; the end of a link loses none of them."""
 
 TOLD_EVERY: Final = 0.25
 """Seconds between two events of the progress of one file."""
@@ -553,10 +554,11 @@ class Transfers:
         except (StorageFailure, NoRoom) as failure:
             if self._taking.get(entry) is not taking:
                 return  # this person has let go of it
-            await self._store.write(files.stand, entry, Standing.PAUSED)
+            await self.stop(entry)  # first: a full disk may not take even its new state
             self._tell(taking, FileState.PAUSED)
             self._bus.publish(Notice(failure.phrase))
-            await self.stop(entry)
+            if entry not in self._taking:  # this person may have taken it again
+                await self._store.write(files.stand, entry, Standing.PAUSED)
             return
         if new:
             taking.moved = self._runtime.clock.monotonic()

@@ -154,8 +154,10 @@ MEASURED_BELOW = (
 # A stored burst is measured inside, on the protocol and the storage, and shown with the protocol's rows.
 # A history that nobody could wait for to be written is written there too.
 MEASURED_INSIDE = (*("chat.tools.bench.commit", "chat.tools.bench.long_history", "chat.tools.bench.storage"),)
-# A history that moves is made inside, and looked at through the profile's socket.
-MEASURED_BY_A_CLIENT = "chat.tools.bench.moving"
+# A history that moves, and a large file, are made inside, and looked at through the profile's socket.
+MEASURED_BY_A_CLIENT = (
+    *("chat.tools.bench.moving", "chat.tools.bench.resuming", "chat.tools.bench.sending"),
+)
 # A relay is measured by terminals of the protocol alone; a function puts one without limits together.
 MEASURED_AT_A_RELAY = "chat.tools.bench.relay"
 
@@ -173,11 +175,11 @@ def the_benchmark_looks_from_outside(found: Import) -> bool:
         )
     if found.module in (MEASURED_AT_A_RELAY, *MEASURED_BELOW) and found.top == "protocol":
         return True
-    if found.module == MEASURED_BY_A_CLIENT and (
+    if found.module in MEASURED_BY_A_CLIENT and (
         found.top == "protocol" or within(found.target, "chat.storage")
     ):
         return True
-    if found.module == MEASURED_BY_A_CLIENT and found.target == "chat.ipc.client":
+    if found.module in MEASURED_BY_A_CLIENT and found.target == "chat.ipc.client":
         return True
     if found.module == MEASURED_AT_A_RELAY and found.in_function:
         return found.target in ("chat.ports", "chat.relay.quotas", "chat.relay.run", "chat.relay.server")

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chat.interface import WITHOUT_ASKING, Closed, EntryView, FileState, Messenger, ParlourError
-from chat.service.transfers import PENDING_MAX
+from chat.service.transfers import AHEAD, ASKED, PENDING_MAX
 from protocol.limits import PIECE_BYTES
 from tests.support.e2e.pieces_noted import WHERE, twice
 from tests.support.e2e.programs import Station, end, pair, wait_event
@@ -30,14 +30,18 @@ from tests.support.lab.programs import Program
 
 LOOKS_EVERY = 0.005
 CUT_FOR = 1.0
+FULL_FOR = 3.0
 PATIENCE = 3_600.0
 
 
 @dataclass
 class Outcome:
-    """`twice`: pieces that came whole again; `stored_again`: those of them that had been stored before."""
+    """How often the disk was `filled`; `twice`: pieces that came whole again; `stored_again`: those of them
+    that had been stored before.
+    """
 
     cuts: int = 0
+    filled: int = 0
     kills: dict[str, int] = field(default_factory=lambda: {"Ada": 0, "Ben": 0})
     twice: int = 0
     stored_again: int = 0
@@ -47,6 +51,7 @@ class Outcome:
     def problems(self) -> list[str]:
         """A piece in the memory of a program that is killed may come again, and one for each cut."""
         most = self.cuts + self.kills["Ada"] + self.kills["Ben"] * (PENDING_MAX + 1)
+        most += self.filled * (ASKED * AHEAD + PENDING_MAX)  # which came while the disk was full
         found = list(self.faults)
         if self.stored_again:
             found.append(f"{self.stored_again} pieces came again that had been stored")
@@ -90,7 +95,7 @@ class Two:
     def wait_stored(self, count: int) -> None:
         until = time.monotonic() + PATIENCE
         while self.stored() < count and time.monotonic() < until:
-            time.sleep(LOOKS_EVERY)
+            threading.Event().wait(LOOKS_EVERY)
 
     def kill(self, station: Station) -> None:
         self.running[station.name].kill()
@@ -100,7 +105,7 @@ class Two:
     def cut(self) -> None:
         self.lab.cut(self.lab.hosts[1])
         self.outcome.cuts += 1
-        time.sleep(CUT_FOR)
+        threading.Event().wait(CUT_FOR)
         self.lab.heal(self.lab.hosts[1])
 
     def until_whole(self, entries: Sequence[EntryView], sources: Sequence[Path]) -> None:
@@ -127,7 +132,7 @@ async def _saved(ben: Messenger, entry: EntryView, target: Path) -> str:
             held = await ben.entry(writer.person, entry.id)
             if held is not None and held.file is not None and held.file.state is FileState.WHOLE:
                 return await ben.save_file(writer.person, entry.id, str(target))
-            if held is not None and held.file is not None and held.file.state is FileState.PAUSED:
+            if held is not None and held.file is not None and held.file.state is not FileState.TAKING:
                 await ben.take_file(writer.person, entry.id)
             with suppress(TimeoutError):
                 async with asyncio.timeout(1):
@@ -189,11 +194,12 @@ def _small_disk(folder: Path, size: int) -> Iterator[None]:
 def _fill(two: Two, count: int) -> None:
     """Let the disk be full for some seconds while the file comes."""
     two.wait_stored(count)
+    two.outcome.filled += 1
     filler = two.ben.profile / "filler"
     with suppress(OSError), filler.open("wb", buffering=0) as file:
         while True:
             file.write(bytes(1 << 20))
-    time.sleep(3)
+    threading.Event().wait(FULL_FOR)
     filler.unlink()
 
 

@@ -12,16 +12,13 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from msgspec import Struct
 
-from chat.assemble import ProfileDoor
-from chat.config import Config
-from chat.engine import Engine
 from chat.interface import ContactChanged, FileProgress
 from chat.ipc.client import RemoteMessenger
-from chat.storage import files, folder, profile
+from chat.storage import entries, files, folder, keys, persons, profile
 from chat.storage.files import Standing
 from chat.storage.pieces import BOOT_BYTES, Pieces
 from chat.tools.bench.flows import PASSPHRASE, Person, own_network
@@ -38,6 +35,7 @@ from protocol.attachments import (
     seal_piece,
     usual_aead,
 )
+from protocol.entries_and_receipts import KIND_FILE, conversation_of_two, write_entry
 from protocol.limits import PIECE_BYTES
 from protocol.messages import FileBody
 from protocol.primitives import KEY_SIZE, system_random
@@ -150,7 +148,7 @@ def _resumes(rounds: int, size: int) -> Iterator[float]:
             for program in pair(made, enter, terminals):
                 program.stop()
         large.write(_paths(made / "Ada", place), whole=True)
-        entry = asyncio.run(_send(made / "Ada", large.body, place))
+        entry = _send(made / "Ada", large.body, place)
         for number in range(rounds + 1):
             with Terminals() as terminals:
                 ada, ben = (Person(name, made, terminals, enter) for name in ("Ada", "Ben"))
@@ -172,15 +170,24 @@ def _started(person: Person) -> Program:
     return program
 
 
-async def _send(profile_folder: Path, body: bytes, place: bytes) -> bytes:
-    """Commit the entry of a file whose pieces stand already: sealing 100 GiB would last minutes."""
-    engine = cast(Engine, await ProfileDoor(profile_folder, Config()).unlock(PASSPHRASE, offline=True))
-    try:
-        (friend,) = await engine.contacts()
-        view = await engine._use_cases.messages.send_file(bytes.fromhex(friend.person), body, place)
-        return bytes.fromhex(view.id)
-    finally:
-        await engine.close()
+def _send(profile_folder: Path, body: bytes, place: bytes) -> bytes:
+    """Commit the entry of a file whose pieces stand already: sealing so many would last minutes."""
+    with profile.unlock(profile_folder, PASSPHRASE) as opened, closing(opened.database()) as database:
+        own, friend = keys.read_own(database), database.value("SELECT person FROM contacts")
+        heads = persons.pinned(database, own.person).heads
+        at = conversation_of_two(own.person, friend), own.terminal, system_random(8)
+        entry = write_entry(
+            entries.next_place(database, *at, heads),
+            round(time.time() * 1000),
+            KIND_FILE,
+            body,
+            own.self_key,
+            system_random,
+        )
+        with database.transaction():
+            entries.insert_all(database, [entry], own.terminal, contact=friend)
+            files.hold(database, entry.id, place)
+        return entry.id
 
 
 def _take(profile_folder: Path, entry: bytes) -> tuple[Path, Path, Path]:

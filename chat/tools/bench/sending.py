@@ -20,14 +20,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import quantiles
 from typing import Any, Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Struct
 
 from chat.interface import (
@@ -272,7 +268,7 @@ def _meet(folder: Path, enter: Enter) -> None:
 def _tls(folder: Path, enter: Enter) -> Iterator[Callable[[], float]]:
     """Sends the file to a program of its own by TLS; the seconds that it took."""
     certificate, target = folder / "tls.pem", folder / "by tls"
-    certificate.write_bytes(_certificate())
+    _certify(certificate)
     near = [sys.executable, "-m", "chat.tools.bench.sending"]
     command = enter([*near, "to", str(certificate), str(target)])
     pipe = subprocess.PIPE
@@ -291,20 +287,16 @@ def _seconds_said(command: list[str]) -> float:
     return float(done.stdout)
 
 
-def _certificate() -> bytes:
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=True)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    encoding = serialization.Encoding.PEM
-    private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return private + made.public_bytes(encoding)
+def _certify(path: Path) -> None:
+    """A key and a certificate of its own. Raises NotTaken."""
+    if shutil.which("openssl") is None:
+        raise NotTaken("openssl is not installed")
+    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    named = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2"]
+    files = ["-keyout", str(path), "-out", f"{path}.public"]
+    subprocess.run([*new, *named, *files], check=True, capture_output=True)
+    with path.open("ab") as file:
+        file.write(Path(f"{path}.public").read_bytes())
 
 
 def _take_by_tls(certificate: str, target: str) -> None:
