@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from chat.cli.giving import ToSend, give
+from chat.cli.terminal import Lines
 from chat.errors import phrase
-from chat.interface import FileState, FileView, UsageError
+from chat.interface import EntryView, FileState, FileView, UsageError
 from chat.views import size_text
 from tests.support.cli.line import Line
+from tests.support.fakes.messenger import FakeMessenger
 
 
 def file_at(folder: Path, name: str = "report.txt", data: bytes = b"twelve bytes") -> str:
@@ -31,6 +35,26 @@ def test_a_file_is_sent_and_taken(line: Line, tmp_path: Path) -> None:
     assert line.messenger.send_ids[-1] == "mine/1"
     said = line.run("send", "Ben", "hello", "there", "--file", path, "--file", path).out.splitlines()
     assert said == ["To Ben: delivered", *["To Ben: report.txt, 12 B: taken"] * 2]
+
+
+async def test_a_file_whose_sending_is_interrupted_is_not_sent(tmp_path: Path) -> None:
+    """The engine is another process, which would go on."""
+    messenger, begun = FakeMessenger(), asyncio.Event()
+    friend = messenger.add_contact("Ben", present=True)
+
+    async def sealing(contact: str, path: str, named: str = "", send_id: str = "") -> EntryView:
+        messenger.sealed.add((contact, send_id))
+        begun.set()
+        return await asyncio.Future()
+
+    messenger.send_file = sealing  # type: ignore[method-assign]
+    file = ToSend(file_at(tmp_path), "", "1")
+    giving = asyncio.ensure_future(give(messenger, Lines(), friend, file, "an id"))
+    await begun.wait()
+    giving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await giving
+    assert messenger.sealed == set()
 
 
 def test_a_file_that_nobody_takes_waits(line: Line, tmp_path: Path) -> None:
