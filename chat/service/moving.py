@@ -84,9 +84,9 @@ class Asked:
         self.left, self.covered = set(mine), {head.id for head in page.heads}
         self.authors: Collection[int] | None = None
         self.position: Position = BEGINNING
-        # By author, the last ones first: 16 bytes an entry, as a history may have millions.
-        self._ranks: dict[int, array[int]] = defaultdict(lambda: array("q"))
-        self._numbers: dict[int, array[int]] = defaultdict(lambda: array("q"))
+        # By author the ranks and numbers, the last ones first: 16 bytes an entry, as a history may have
+        # millions. A chain that forks has several runs, at most one for each named head.
+        self._runs: dict[int, list[tuple[array[int], array[int]]]] = defaultdict(list)
         self._order: Iterator[tuple[int, int]] | None = None
 
     @property
@@ -100,16 +100,21 @@ class Asked:
     def found(self, places: Sequence[repair.Place]) -> None:
         """More of what the other side lacks."""
         for author, rank, number in places:
-            self._ranks[author].append(rank)
-            self._numbers[author].append(number)
+            runs = self._runs[author]
+            run = next((one for one in runs if one[0][-1] >= rank), None)
+            if run is None:
+                runs.append(run := (array("q"), array("q")))
+            run[0].append(rank)
+            run[1].append(number)
 
     def take(self, most: int) -> list[int]:
         """The next entries by number, in the order of the conversation; none once all are taken."""
         if self._order is None:
-            # Each author's chain is in order, so that nothing has to be sorted at once.
+            # Each run is in order, so that nothing has to be sorted at once.
             chains = [
-                zip(reversed(ranks), reversed(self._numbers[author]), strict=True)
-                for author, ranks in self._ranks.items()
+                zip(reversed(ranks), reversed(numbers), strict=True)
+                for runs in self._runs.values()
+                for ranks, numbers in runs
             ]
             self._order = heapq.merge(*chains)
         return [number for _, number in islice(self._order, most)]

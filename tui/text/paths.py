@@ -72,7 +72,7 @@ def _of_uri(word: str) -> str | None:
         return None
     if parts.netloc.lower() not in _LOCAL or parts.query or parts.fragment or "\0" in path:
         return None
-    return path[1:] if os.name == "nt" and re.match(r"/[A-Za-z]:", path) else path
+    return path[1:] if os.name == "nt" and path[2:3] == ":" else path
 
 
 def _words(line: str, quotes: str, escape: str) -> list[str] | None:

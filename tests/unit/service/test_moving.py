@@ -64,7 +64,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 def answer(
-    database: Database, *pages: Heads, late: Sequence[ParsedEntry] = ()
+    database: Database, *pages: Heads, late: Sequence[ParsedEntry] = (), contact: bytes = THEM
 ) -> tuple[list[bytes], list[int]]:
     """Ids of what is sent for these pages, and the rows that were passed over for it.
 
@@ -86,7 +86,7 @@ def answer(
     async def all_of_it() -> None:
         answers = Answers(disk, carried, carry, end)  # type: ignore[arg-type]
         for page in pages:
-            answers.add(Asked(page, set(siblings.heads_on(database, page)), 0, THEM))
+            answers.add(Asked(page, set(siblings.heads_on(database, page)), 0, contact))
         while await answers.step():
             assert not over
 
@@ -160,9 +160,13 @@ def test_what_is_sent_for_a_page_is_what_the_protocol_says(
         try:
             with database.transaction():
                 entries.insert_all(database, held, ME.terminal, contact=THEM)
-                sent, brought = answer(database, page)
+                contact = random.choice([THEM, b""])
+                sent, brought = answer(database, page, contact=contact)
                 ways.add(bool(brought))
                 assert sorted(sent) == sorted(expected), seed
+                if not contact:  # the notes are in order throughout
+                    ranks = {row.id: row.rank for row in siblings.rows_of(database, sent)}
+                    assert [ranks[one] for one in sent] == sorted(ranks.values()), seed
                 raise _Undone
         except _Undone:
             pass

@@ -8,7 +8,7 @@ from pathlib import Path
 from textual import events
 from textual.pilot import Pilot
 
-from chat.interface import UsageError
+from chat.interface import FileSealing, Given, UsageError
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chat, composer, until, until_shown, with_bob_open
 from tests.support.tui.opened import on_top
@@ -132,3 +132,11 @@ async def test_a_file_that_is_refused_is_said(tmp_path: Path) -> None:
         messenger.failures["send_file"] = UsageError("The disk has too little room for this file.")
         await pilot.press("enter")
         await until_shown(pilot, "gone was not sent: The disk has too little room")
+
+
+async def test_how_much_is_encrypted_is_said() -> None:
+    async with with_bob_open() as (pilot, messenger, bob):
+        chat(pilot).files._now = "mine", Given("/tmp/big", "big", 2_048), " (1/2)"
+        messenger.emit(FileSealing(bob.person, "mine", 1_024, 2_048))
+        messenger.emit(FileSealing(bob.person, "another", 2_000, 2_048))
+        await until_shown(pilot, "Encrypting big, 50 % of 2.0 KiB… (1/2)")

@@ -34,6 +34,7 @@ from chat.interface import (
     EntryFilled,
     EntryReturned,
     FileProgress,
+    FileSealing,
     HistoryCleared,
     HistoryMoving,
     IdentityChanged,
@@ -326,6 +327,8 @@ class ChatScreen(Screen[None]):
             case EntryEdited(entry):
                 self.composer.entry_edited(entry)
                 self.history.entry_edited(entry)
+            case FileSealing():
+                self.files.sealing(message.event)
             case FileProgress():
                 self.history.file_moved(message.event)
             case EntryDeleted(contact, entry_id, deleted_by, expired):

@@ -10,7 +10,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from chat.interface import ContactView, Given, LeftOut, Messenger, ParlourError, outgoing, size_text
+from chat.interface import (
+    ContactView,
+    FileSealing,
+    Given,
+    LeftOut,
+    Messenger,
+    ParlourError,
+    outgoing,
+    size_text,
+)
 from tui.messages import Problem, attempt
 from tui.screens.chat.sending import ComposerController
 from tui.screens.chat.surface import ChatState, Surface
@@ -35,6 +44,7 @@ class FilesController:
     composer: ComposerController
     _begin: str = field(init=False, default=_HOME)
     _sending: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
+    _now: tuple[str, Given, str] | None = field(init=False, default=None)  # its id, and which of how many
 
     def send_files(self, view: ContactView) -> None:
         if view.held or self.state.removed:
@@ -118,10 +128,11 @@ class FilesController:
         drawn = secrets.token_hex(16)
         async with self._sending:
             for number, one in enumerate(files, 1):
-                self._say(person, one, number, len(files))
-                sent = await attempt(
-                    self.messenger.send_file(person, one.path, one.named, f"{drawn}/{number}")
-                )
+                send_id = f"{drawn}/{number}"
+                self._now = send_id, one, f" ({number}/{len(files)})" if len(files) > 1 else ""
+                self._say(person, 0)
+                sent = await attempt(self.messenger.send_file(person, one.path, one.named, send_id))
+                self._now = None
                 if isinstance(sent, Problem):
                     said = _("{name} was not sent: {reason}")
                     self.surface.say(said.format(name=_name(one), reason=sent.text), problem=True)
@@ -129,11 +140,18 @@ class FilesController:
         if person == self.state.current:
             self.surface.clear()
 
-    def _say(self, person: str, one: Given, number: int, total: int) -> None:
-        if person == self.state.current:
-            which = f" ({number}/{total})" if total > 1 else ""
-            said = _("Encrypting {name}, {size}…").format(name=_name(one), size=size_text(one.size))
-            self.surface.say(said + which)
+    def sealing(self, event: FileSealing) -> None:
+        """Say how much of the file that this screen sends is encrypted."""
+        if self._now is not None and event.send_id == self._now[0]:
+            self._say(event.contact, 100 * event.done // max(event.size, 1))
+
+    def _say(self, person: str, percent: int) -> None:
+        if person != self.state.current or self._now is None:
+            return
+        _send_id, one, which = self._now
+        said = _("Encrypting {name}, {percent} % of {size}…")
+        size = size_text(one.size)
+        self.surface.say(said.format(name=_name(one), percent=percent, size=size) + which)
 
 
 def _name(one: Given) -> str:
