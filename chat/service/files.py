@@ -180,8 +180,12 @@ class Files:
         self._transfers.publish(row, FileState.ASKS, 0)
 
     async def _begin(self, row: FileRow) -> None:
-        promised = await self._shelf.lacking(await self._store.read(files.standing, Standing.TAKEN))
-        await self._shelf.require_room(shape_of(row.body), promised)
+        others = [
+            one for one in await self._store.read(files.standing, Standing.TAKEN) if one.entry != row.entry
+        ]
+        promised = await self._shelf.lacking(others)
+        held = await self._shelf.measure(row)  # what is here needs no room again
+        await self._shelf.require_room(shape_of(row.body), promised - held)
         await self._store.write(files.stand, row.entry, Standing.TAKEN)
         await self._transfers.begin(row)
 
