@@ -184,6 +184,7 @@ _ENTRY: Final = (
     Action("copy_link", "l", N_("Copy link"), N_("Copy the first link in the message.")),
     Action("copy_code", "y", N_("Copy code"), N_("Copy the first code block in the message."), vi="Y"),
     Action("save", "s", N_("Save the file"), N_("Save the file of the message, or take it, or pause that.")),
+    Action("show", "v", N_("Show the picture"), N_("Show the picture of the message, or hide it again.")),
     Action("origin", "o", N_("Original message"), N_("Go to the message that this one replies to.")),
     Action("back", "backspace b", N_("Back"), N_("Go back to where you jumped from.")),
     Action(

@@ -398,11 +398,18 @@ MAYBE_SENT: Final = (OutcomeUnknown, Unreachable, NotPermitted)
 @click.argument("name", type=TEXT)
 @click.argument("text", type=TEXT, nargs=-1)
 @click.option("--file", "paths", type=FILE, multiple=True, metavar="PATH", help="Send this file; repeatable.")
+@click.option("--original", is_flag=True, help="Send pictures with their metadata: place, time, camera.")
 @click.option("--wait", type=click.FloatRange(0), default=5.0, metavar="SECONDS", show_default=True)
 @click.option("--id", "send_id", type=TEXT, metavar="ID", help="Send nothing where ID was used before.")
 @coroutine
 async def send(
-    call: Call, name: str, text: tuple[str, ...], paths: tuple[Path, ...], wait: float, send_id: str | None
+    call: Call,
+    name: str,
+    text: tuple[str, ...],
+    paths: tuple[Path, ...],
+    original: bool,
+    wait: float,
+    send_id: str | None,
 ) -> int | None:
     """Send TEXT, or files, or both to the contact NAME.
 
@@ -416,6 +423,9 @@ async def send(
     The command waits while a device of the contact takes it; who wants it later takes it while Parlour is
     open here. With --id a repeat sends no file twice.
 
+    What a PNG, JPEG, GIF or WebP picture says besides itself, such as its place, time, camera and comments,
+    is left out; with --original it stays. Other kinds of files are sent as they are.
+
     Status 0: a device of the contact has the message, and all of each file. Status 75: it waits until the
     contact is online, or until you compare the contact's identity, which has changed, or the contact has not
     taken a file yet. A note is stored with status 0.
@@ -428,7 +438,7 @@ async def send(
         devices = await opened.terminals()
         words = call.lines.rest().removesuffix("\n") if text == (STDIN,) else " ".join(text)
         if not text:
-            return await send_files(call, opened, label, contact, paths, wait, drawn)
+            return await send_files(call, opened, label, contact, paths, wait, drawn, original=original)
         async with aclosing(Feed(opened)) as events:
             try:
                 entry = await opened.send(contact.person, words, "", drawn)
@@ -441,7 +451,7 @@ async def send(
         call.result({"id": entry.id, "state": state.value}, f"To {label}: {state.value}")
         waits = f"The message waits until {label} is online: leave Parlour open, or run 'parlour listen'."
         status = kept(state, devices, contact, held_line(label), waits)
-        return await send_files(call, opened, label, contact, paths, wait, drawn) or status
+        return await send_files(call, opened, label, contact, paths, wait, drawn, original=original) or status
 
 
 async def send_files(
@@ -452,12 +462,15 @@ async def send_files(
     paths: Iterable[Path],
     wait: float,
     send_id: str,
+    *,
+    original: bool = False,
 ) -> int | None:
     """Send files one after the other, each until it is taken; the status of the last that was not."""
     status: int | None = None
     for number, path in enumerate(paths, 1):
         async with aclosing(Feed(opened)) as events:
-            entry = await opened.send_file(contact.person, str(path), "", f"{send_id[:56]}/{number}")
+            one = f"{send_id[:56]}/{number}"
+            entry = await opened.send_file(contact.person, str(path), "", one, original)
             devices = await opened.terminals()
             taken = await taken_within(events, entry, within(wait, contact, devices))
             now = await opened.entry(contact.person, entry.id) or entry

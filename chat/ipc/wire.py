@@ -18,7 +18,7 @@ from chat import interface
 from chat.errors import Phrase, phrase
 from chat.interface import CannotCreate, Event, Messenger, ParlourError, Unreachable
 
-VERSION: Final = 12
+VERSION: Final = 13
 """Raised whenever a call, a view or an event changes: an engine and a command of two versions say so."""
 
 REQUEST_BYTES_MAX: Final = 1 << 20

@@ -27,6 +27,7 @@ from tui.linear.state import State
 from tui.linear.wording import day_line, details_lines, entry_lines, quoted, standing
 from tui.preferences import DOWNLOADS, Options, Preferences
 from tui.text.formatting import clock_time, day_of, ends_mark, file_line, safe_line, safe_name, unsearched
+from tui.text.pictures import COLUMNS_MAX, ROWS_MAX, cells, escaped
 from tui.text.translation import _, _n
 
 PAGE: Final = 20
@@ -158,6 +159,20 @@ class History:
             await self.messenger.pause_file(entry.contact, entry.id)
         else:
             await self.messenger.take_file(entry.contact, entry.id)
+
+    async def show(self, typed: str) -> None:
+        """Draw the picture of an entry, which nobody hears."""
+        entry = await self.find(typed)
+        if entry.file is None:
+            raise UsageError(_("This entry has no file."))
+        depth = self.output.colours
+        if not depth:
+            raise UsageError(_("This terminal draws no colours, which a picture needs: /save saves it."))
+        columns = min(COLUMNS_MAX, self.output.columns)
+        shown = await self.messenger.show_picture(entry.contact, entry.id, columns, 2 * ROWS_MAX)
+        rows = [escaped(row, all_colours=depth > 256) for row in cells(shown, columns)]
+        await self.output.draw(rows)
+        await self.output.say(file_line(entry.file))
 
     async def file_moved(self, event: FileProgress) -> None:
         """Say when a file changes its state; each line is read aloud, so nothing between two states."""

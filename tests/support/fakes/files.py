@@ -7,18 +7,31 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from chat.errors import phrase
-from chat.interface import EntryAdded, EntryView, FileProgress, FileState, FileSupplied, FileView, UsageError
+from chat.interface import (
+    EntryAdded,
+    EntryView,
+    FileProgress,
+    FileState,
+    FileSupplied,
+    FileView,
+    PictureView,
+    UsageError,
+)
 from tests.support.fakes.others import Others
 
 NO_FILE = "This message names no file that is known here."
 
 
 class Files(Others):
-    """`contents`: by entry, what a file has in it. `sealed`: contact and id of those being sealed."""
+    """`contents`: by entry, what a file has in it. `pictures`: what is shown of it.
+
+    `sealed`: contact and id of those being sealed.
+    """
 
     def __init__(self, name: str = "Ann", *, prompt: bool = True, visible: bool = False) -> None:
         super().__init__(name, prompt=prompt, visible=visible)
         self.contents: dict[str, bytes] = {}
+        self.pictures: dict[str, PictureView] = {}
         self.sealed: set[tuple[str, str]] = set()
 
     def receive_file(self, person: str, file: FileView, content: bytes = b"") -> EntryView:
@@ -45,7 +58,9 @@ class Files(Others):
         self.emit(FileProgress(person, entry, file))
         return conversation.entries[at]
 
-    async def send_file(self, contact: str, path: str, named: str = "", send_id: str = "") -> EntryView:
+    async def send_file(
+        self, contact: str, path: str, named: str = "", send_id: str = "", original: bool = False
+    ) -> EntryView:
         view, conversation = self._partner(contact), self._conversation(contact)
         if send_id and (contact, send_id) in self._sent_with:
             return self._sent_with[contact, send_id]
@@ -91,6 +106,14 @@ class Files(Others):
         if file.state not in (FileState.WHOLE, FileState.WITHHELD):
             raise UsageError(phrase("This file is not whole."))
         return str(_write(Path(folder), file.name, self.contents[id]))
+
+    async def show_picture(self, contact: str, id: str, width: int, height: int) -> PictureView:
+        file = self._file(contact, id)
+        if file.state not in (FileState.WHOLE, FileState.WITHHELD):
+            raise UsageError(phrase("This file is not whole."))
+        if id not in self.pictures:
+            raise UsageError(phrase("This file is not a picture that can be shown."))
+        return self.pictures[id]
 
 
 def _read(path: Path) -> bytes:

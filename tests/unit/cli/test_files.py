@@ -24,10 +24,17 @@ def test_a_file_is_sent_and_taken(line: Line, tmp_path: Path) -> None:
     (sent,) = outcome.objects
     assert (outcome.status, outcome.err) == (0, "")
     assert (sent["state"], sent["taken"]) == ("delivered", True)
-    assert line.messenger.called("send_file") == [(friend.person, path, "")]
+    assert line.messenger.called("send_file") == [(friend.person, path, "", False)]
     assert line.messenger.send_ids[-1] == "mine/1"
     said = line.run("send", "Ben", "hello", "there", "--file", path, "--file", path).out.splitlines()
     assert said == ["To Ben: delivered", *["To Ben: report.txt, 12 B: taken"] * 2]
+
+
+def test_an_original_is_sent_as_it_is(line: Line, tmp_path: Path) -> None:
+    friend = line.messenger.add_contact("Ben", present=True)
+    path = file_at(tmp_path)
+    line.run("send", "Ben", "--file", path, "--original")
+    assert line.messenger.called("send_file") == [(friend.person, path, "", True)]
 
 
 def test_a_file_that_nobody_takes_waits(line: Line, tmp_path: Path) -> None:

@@ -140,6 +140,7 @@ class ChatScreen(Screen[None]):
             *(pairing.add, pairing.invite, pairing.join, pairing.address, pairing.visible),
             *(history.entry, history.reply, history.edit, history.copy, history.copy_link, history.copy_code),
             history.save,
+            history.show,
             *(history.origin, history.back, history.details, history.oldest, composer.write),
             *(profile.doctor, profile.relays, profile.recovery, profile.settings, profile.own_changes),
             *(profile.use_recovery, profile.rename_self, profile.passphrase, self.devices.devices),

@@ -17,6 +17,7 @@ from chat.interface import (
     FileState,
     HistoryCleared,
     Messenger,
+    PictureView,
     Term,
 )
 from tui.actions import Group
@@ -36,11 +37,13 @@ from tui.text.formatting import (
     shorten,
 )
 from tui.text.markdown import blocks, links
+from tui.text.pictures import may_be_picture
 from tui.text.translation import _
 from tui.widgets.history import History
 
 _FIRST = datetime(1, 1, 2, tzinfo=UTC)
 _JUMPS_MAX = 50
+_PICTURES_MAX = 16  # of those that were shown last in a conversation
 _QUOTED_CELLS = 40
 _ADDRESS_CELLS = 60  # so that what is said stays in one row
 
@@ -71,6 +74,7 @@ class HistoryController:
     _asked_to_mark: set[str] = field(init=False, default_factory=set)
     _jumps: list[str] = field(init=False, default_factory=list)
     _paging: set[Conversation] = field(init=False, default_factory=set)
+    _pictures: dict[str, PictureView] = field(init=False, default_factory=dict)
     # The contacts of deleted entries that the file may still contain.
     _erasing: dict[str, str] = field(init=False, default_factory=dict)
 
@@ -123,6 +127,7 @@ class HistoryController:
         useless |= set() if entry.scopes else {"delete"}
         useless |= set() if entry.own and entry.kind == "text" else {"edit"}
         useless |= set() if entry.file is not None else {"save"}
+        useless |= set() if entry.file is not None and may_be_picture(entry.file) else {"show"}
         self.surface.offer("entry", Group.ENTRY, useless)
 
     def reply(self) -> None:
@@ -160,6 +165,36 @@ class HistoryController:
             self.surface.call("file", self.messenger.pause_file, entry.contact, entry.id)
         else:
             self.surface.call("file", self.messenger.take_file, entry.contact, entry.id)
+
+    def show(self) -> None:
+        """Show the picture of the entry under the cursor, or hide it again."""
+        entry = self.view.chosen
+        if entry is not None and entry.id in self._pictures:
+            self._show_pictures({one: held for one, held in self._pictures.items() if one != entry.id})
+        elif entry is None or entry.file is None or not may_be_picture(entry.file):
+            self.surface.say(_("This message has no picture that can be shown (PNG, JPEG, GIF, WebP)."))
+        elif self.view.app.no_color:
+            self.surface.say(_("A picture needs colours, which NO_COLOR has turned off. Save it to see it."))
+        else:
+            self._run("picture", self._show, entry)
+
+    async def _show(self, opened: Conversation, entry: EntryView) -> None:
+        self.surface.say(_("Decoding the picture…"))
+        width, height = self.view.picture_size
+        shown = await self.surface.ask(self.messenger.show_picture(entry.contact, entry.id, width, height))
+        if shown is not None and self.state.conversation is opened and entry.id in opened.window:
+            kept = list(self._pictures.items())[1 - _PICTURES_MAX :]
+            self._show_pictures({**dict(kept), entry.id: shown})
+            self.surface.say("")
+
+    def _show_pictures(self, pictures: dict[str, PictureView]) -> None:
+        self._pictures = pictures
+        self.view.show_pictures(pictures)
+
+    def _hide_picture(self, entry: str) -> None:
+        """An entry is gone: keep nothing of its picture."""
+        if entry in self._pictures:
+            self._show_pictures({one: held for one, held in self._pictures.items() if one != entry})
 
     def _save_in(self, entry: EntryView, folder: str) -> None:
         self.surface.post(PreferenceChosen(SAVED_IN, folder))
@@ -208,6 +243,7 @@ class HistoryController:
 
     def entry_deleted(self, contact: str, entry: str, deleted_by: str) -> None:
         """Draw a deleted entry as being deleted: the profile's file may hold its text until it is cleaned."""
+        self._hide_picture(entry)
         self._erasing[entry] = contact
         if self.state.conversation is not None and contact == self.state.conversation.person:
             self.state.conversation.erased(entry, by=deleted_by)
@@ -221,6 +257,7 @@ class HistoryController:
 
     def entry_expired(self, contact: str, entry: str) -> None:
         """Draw an entry as gone whose timer has ended."""
+        self._hide_picture(entry)
         if self.state.conversation is not None and contact == self.state.conversation.person:
             self.state.conversation.erased(entry, EXPIRED)
             self.view.erase(frozenset(self._erasing))
@@ -293,6 +330,7 @@ class HistoryController:
         if problem is not None:
             self.surface.say(problem.text, problem=True)
         self._jumps.clear()
+        self._show_pictures({})
         for entries in (self._shown_first, self._shown_last, self._asked_to_mark):
             entries.clear()
         self.view.unread = first
