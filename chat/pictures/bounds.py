@@ -1,4 +1,4 @@
-"""What a process that works on a picture may use, how it is called, and how it ends (SPEC §12)."""
+"""What a process that works on a picture may use, how it is called, and how it ends (SPEC §12.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lets a confined process work on pictures: plain bytes go through pipes, never to the disk (SPEC §12)."""
+"""Lets a confined process work on pictures: plain bytes go through pipes, never to the disk (SPEC §12.5)."""
 
 from __future__ import annotations
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from rich.style import Style
 from textual.pilot import Pilot
 
 from chat.interface import ContactView, EntryView, FileState, FileView, PictureView
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chatting, history, until, until_shown, with_bob
+from tui.actions import command
 from tui.text.pictures import HALF, cells, colours, escaped, may_be_picture, spans
 
 RED, BLUE = (224, 32, 32), (32, 32, 224)
 PICTURE = PictureView(width=4, height=3, pixels=bytes([*RED * 4, *BLUE * 4, *RED * 4]))
 
 
+PHOTO = FileView("sunset.jpg", "image/jpeg", 4_000, FileState.WHOLE, 4_000)
+
+
 def with_picture(state: FileState = FileState.WHOLE) -> tuple[FakeMessenger, ContactView, EntryView]:
     messenger, bob = with_bob()
-    file = FileView("sunset.jpg", "image/jpeg", 4_000, state, 4_000)
-    entry = messenger.receive_file(bob.person, file, b"")
+    entry = messenger.receive_file(bob.person, replace(PHOTO, state=state), b"")
     messenger.pictures[entry.id] = PICTURE
     return messenger, bob, entry
 
@@ -67,6 +71,22 @@ async def test_a_picture_goes_with_its_entry_and_with_its_conversation() -> None
         await messenger.delete(bob.person, entry.id)
         await until(pilot, lambda: not drawn(pilot))
         assert not history(pilot)._setting.pictures
+
+
+async def test_pictures_of_a_contact_are_shown_as_they_come_where_that_is_allowed() -> None:
+    messenger, bob, entry = with_picture(FileState.TAKING)
+    async with chatting(messenger) as pilot:
+        await until_shown(pilot, "sunset.jpg")
+        messenger.move_file(bob.person, entry.id, FileState.WHOLE)
+        await pilot.pause()
+        assert not messenger.called("show_picture")
+        await pilot.app.screen.run_action(command("pictures"))
+        await until(pilot, lambda: len(drawn(pilot)) == 2)
+        assert messenger._preferences[f"pictures.{bob.person}"] == "on"
+        later = messenger.receive_file(bob.person, replace(PHOTO, name="later.png", state=FileState.TAKING))
+        messenger.pictures[later.id] = PICTURE
+        messenger.move_file(bob.person, later.id, FileState.WHOLE)
+        await until(pilot, lambda: len(drawn(pilot)) == 4)
 
 
 @pytest.mark.parametrize("state", [FileState.ASKS, FileState.TAKING, FileState.PAUSED])

@@ -148,7 +148,7 @@ class ChatScreen(Screen[None]):
         on_contact = (
             *(contact.contact, contact.pin, contact.clear),
             *(history.first_unread, history.mark_all_read, history.day, history.choose_entry),
-            *(history.delete, composer.emoji),
+            *(history.delete, history.pictures, composer.emoji),
         )
         actions: dict[str, Callable[[], object]] = {do.__name__: do for do in anywhere}
         actions |= {do.__name__: partial(self.surface.on_contact, do) for do in on_contact}

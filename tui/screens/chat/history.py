@@ -24,7 +24,7 @@ from tui.actions import Group
 from tui.attention import Attention
 from tui.conversation import EXPIRED, GONE, Conversation
 from tui.messages import PreferenceChosen, Problem, attempt
-from tui.preferences import DOWNLOADS, SAVED_IN, Options, Preferences
+from tui.preferences import DOWNLOADS, ON, SAVED_IN, Options, Preferences, pictures_of
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.dialog import DayDialog, DeleteDialog, SaveDialog
 from tui.text.formatting import (
@@ -44,6 +44,7 @@ from tui.widgets.history import History
 _FIRST = datetime(1, 1, 2, tzinfo=UTC)
 _JUMPS_MAX = 50
 _PICTURES_MAX = 16  # of those that were shown last in a conversation
+_ALLOWED_MAX = 4  # pictures that are shown without being asked for: a contact can have so many decoded
 _QUOTED_CELLS = 40
 _ADDRESS_CELLS = 60  # so that what is said stays in one row
 
@@ -75,6 +76,8 @@ class HistoryController:
     _jumps: list[str] = field(init=False, default_factory=list)
     _paging: set[Conversation] = field(init=False, default_factory=set)
     _pictures: dict[str, PictureView] = field(init=False, default_factory=dict)
+    # Those that were shown, or tried, without being asked for.
+    _tried: set[str] = field(init=False, default_factory=set)
     # The contacts of deleted entries that the file may still contain.
     _erasing: dict[str, str] = field(init=False, default_factory=dict)
 
@@ -186,6 +189,32 @@ class HistoryController:
             kept = list(self._pictures.items())[1 - _PICTURES_MAX :]
             self._show_pictures({**dict(kept), entry.id: shown})
             self.surface.say("")
+
+    def pictures(self, view: ContactView) -> None:
+        """Show the pictures of a conversation without being asked for each, or not any more."""
+        name, on = pictures_of(view.person), self.preferences.get(pictures_of(view.person)) != ON
+        self.preferences.hold(name, ON if on else "")
+        self.surface.post(PreferenceChosen(name, ON if on else ""))
+        shown = _("Pictures of {name} are shown as they come.")
+        said = shown if on else _("Pictures of {name} are shown when you ask for one.")
+        self.surface.say(said.format(name=self.state.named(view)))
+        self._show_allowed()
+
+    def _show_allowed(self) -> None:
+        """Show the newest pictures that are not shown, where the person allowed that for the contact."""
+        opened = self.state.conversation
+        if opened is None or self.preferences.get(pictures_of(opened.person)) != ON or self.view.app.no_color:
+            return
+        due = [one for one in opened.window.entries if one.file is not None and may_be_picture(one.file)]
+        due = [one for one in due[-_ALLOWED_MAX:] if one.id not in self._tried]
+        self._tried |= {one.id for one in due}
+        if due:
+            self._run("pictures", self._show_each, due)
+
+    async def _show_each(self, opened: Conversation, entries: list[EntryView]) -> None:
+        for entry in entries:
+            if self.state.conversation is opened and entry.id not in self._pictures:
+                await self._show(opened, entry)
 
     def _show_pictures(self, pictures: dict[str, PictureView]) -> None:
         self._pictures = pictures
@@ -330,11 +359,13 @@ class HistoryController:
         if problem is not None:
             self.surface.say(problem.text, problem=True)
         self._jumps.clear()
+        self._tried.clear()
         self._show_pictures({})
         for entries in (self._shown_first, self._shown_last, self._asked_to_mark):
             entries.clear()
         self.view.unread = first
         self.view.show(opened.window, first)
+        self._show_allowed()
 
     async def read_again(self, opened: Conversation) -> None:
         """Read what is shown once more, in its place: names in it may have changed."""
@@ -381,6 +412,8 @@ class HistoryController:
         opened = self.state.conversation
         if opened is not None and event.contact == opened.person and opened.file_moved(event.id, event.file):
             self.view.window_changed(opened.window)
+            if event.file.state is FileState.WHOLE:
+                self._show_allowed()
 
     def entries_conflict(self, contact: str, entries: Iterable[str]) -> None:
         """Mark entries of one terminal that claim one place in its chain."""
@@ -405,6 +438,7 @@ class HistoryController:
             if came and self.state.conversation is opened:
                 opened.trim(self.view.reading)
                 self.view.window_changed(opened.window, came)
+                self._show_allowed()
                 if any(new.own for new in came):
                     self.view.action_newest()
         finally:
