@@ -132,13 +132,13 @@ _CONTACT: Final = (
         N_("Mute or unmute"),
         N_("A muted contact does not ring the bell, notify or count in the title, on all your devices."),
     ),
-    Action("timer", "", N_("Timer"), N_("Let new messages disappear some time after they were read.")),
     Action(
         "pictures",
         "",
         N_("Show pictures"),
         N_("Show the pictures of this contact as they come, or only when you ask for one."),
     ),
+    Action("timer", "", N_("Timer"), N_("Let new messages disappear some time after they were read.")),
     Action("clear", "", N_("Clear"), N_("Delete your copy of all messages in this conversation.")),
 )
 _READING: Final = (
