@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from chat.interface import FileState, FileView
 from chat.views import size_text
+from tests.architecture.imports import ROOT
 from tests.support.cli.line import Line
+from tui.text.formatting import file_line
 
 
 def file_at(folder: Path, name: str = "report.txt", data: bytes = b"twelve bytes") -> str:
@@ -107,3 +110,22 @@ def test_sizes_are_short() -> None:
     sizes = (0, 1_023, 1_024, 1_536, 10_240, 1_048_575, 26_214_400, 2**40)
     shown = ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "10 KiB", "1.0 MiB", "25 MiB", "1.0 TiB"]
     assert [size_text(size) for size in sizes] == shown
+
+
+def test_case_80_hostile_names_disturb_neither_a_line_nor_json(line: Line) -> None:
+    names = list(json.loads((ROOT / "seeds/hostile/names.json").read_text()).values())
+    ben = line.messenger.add_contact("Ben")
+    for name in names:
+        line.messenger.receive_file(ben.person, FileView(name, "image/png", 3, FileState.WHOLE, 3), b"abc")
+    read = line.run("history", "Ben", "--json")
+    assert [one["file"]["name"] for one in read.objects] == names  # type: ignore[index, call-overload]
+    assert len(read.out.splitlines()) == len(names)
+    assert read.out.replace("\n", "").isascii() or not set(read.out) & set("\0\x1b\r\x9b")
+    lines = line.run("history", "Ben").out.splitlines()
+    assert len(lines) == len(names)
+    assert all(one.isprintable() for one in lines)
+
+
+@pytest.mark.parametrize("name", json.loads((ROOT / "seeds/hostile/names.json").read_text()).values())
+def test_case_80_hostile_names_do_not_disturb_a_screen(name: str) -> None:
+    assert file_line(FileView(name, "image/png", 3, FileState.WHOLE, 3)).isprintable()
