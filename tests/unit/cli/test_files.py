@@ -118,7 +118,7 @@ def test_case_80_hostile_names_disturb_neither_a_line_nor_json(line: Line) -> No
     for name in names:
         line.messenger.receive_file(ben.person, FileView(name, "image/png", 3, FileState.WHOLE, 3), b"abc")
     read = line.run("history", "Ben", "--json")
-    assert [one["file"]["name"] for one in read.objects] == names  # type: ignore[index, call-overload]
+    assert [one["file"]["name"] for one in read.objects] == names
     assert len(read.out.splitlines()) == len(names)
     assert read.out.replace("\n", "").isascii() or not set(read.out) & set("\0\x1b\r\x9b")
     lines = line.run("history", "Ben").out.splitlines()
