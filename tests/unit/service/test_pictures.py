@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -252,3 +253,24 @@ def test_the_decoder_alone_refuses_what_it_is_not_for() -> None:
     for name in ("bmp", "tiff", "eps-for-ghostscript", "svg"):
         with pytest.raises(NotUnderstood):
             decoding.decode(HOSTILE[name], 8, 8)
+
+
+_FAULTY = """
+def without_metadata(data):
+    try:
+        open("/etc/passwd").close()
+    except OSError:
+        return b"refused"
+    return b"opened"
+"""
+
+
+def test_case_80_a_faulty_decoder_in_the_real_process_opens_nothing(tmp_path: Path) -> None:
+    (tmp_path / "chat").mkdir()
+    (tmp_path / "chat" / "__init__.py").touch()
+    shutil.copytree(ROOT / "chat" / "pictures", tmp_path / "chat" / "pictures")
+    (tmp_path / "chat" / "pictures" / "metadata.py").write_text(_FAULTY)
+    program = str(ROOT / "chat" / "pictures" / "program.py")
+    modules = [str(tmp_path), *filter(None, sys.path)]
+    command = [sys.executable, "-I", "-S", program, "clean", "0", "0", *modules]
+    assert subprocess.run(command, env={}, input=b"", capture_output=True, check=True).stdout == b"refused"
