@@ -13,7 +13,7 @@ from PIL import Image
 
 from chat.interface import ParlourError, UsageError
 from chat.pictures import bounds, decoding
-from chat.pictures.bounds import NotUnderstood, media_of
+from chat.pictures.bounds import NotUnderstood, TooLarge, media_of
 from chat.pictures.metadata import without_metadata
 from chat.service import pictures
 from chat.service.pictures import DAMAGED, NO_LIBRARY, NOT_A_PICTURE, STOPPED, TOO_LARGE, Pictures
@@ -253,6 +253,16 @@ def test_the_decoder_alone_refuses_what_it_is_not_for() -> None:
     for name in ("bmp", "tiff", "eps-for-ghostscript", "svg"):
         with pytest.raises(NotUnderstood):
             decoding.decode(HOSTILE[name], 8, 8)
+    for whole in (b"P6 1 1 255\nabc", encoded(noise(2, 2), "BMP"), encoded(noise(2, 2), "TIFF")):
+        with pytest.raises(NotUnderstood):
+            decoding.decode(whole, 8, 8)
+
+
+def test_a_picture_of_a_few_pixels_too_many_is_refused_before_any_is_decoded() -> None:
+    with pytest.raises(TooLarge):
+        decoding.decode(png(8_000, 5_001, rows=b"\0"), 8, 8)
+    with pytest.raises(NotUnderstood):
+        decoding.decode(png(8_000, 5_000, rows=b"\0"), 8, 8)
 
 
 _FAULTY = """
