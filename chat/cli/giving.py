@@ -85,12 +85,18 @@ def _say(path: Path, found: Outgoing) -> None:
 
 
 async def give(
-    opened: Messenger, lines: Lines, contact: ContactView, file: ToSend, send_id: str
+    opened: Messenger,
+    lines: Lines,
+    contact: ContactView,
+    file: ToSend,
+    send_id: str,
+    *,
+    original: bool = False,
 ) -> EntryView:
     """Send one file. Raises ParlourError. Cancelled while it is prepared, it is not sent."""
     if file.path:
         try:
-            return await opened.send_file(contact.person, file.path, file.named, send_id)
+            return await opened.send_file(contact.person, file.path, file.named, send_id, original)
         except asyncio.CancelledError:
             with suppress(ParlourError):  # it was sent already
                 await opened.cancel_file(contact.person, send_id)

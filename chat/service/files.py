@@ -24,14 +24,17 @@ from chat.interface import (
     FilesView,
     Notice,
     ParlourError,
+    PictureView,
     UsageError,
 )
+from chat.pictures.bounds import INPUT_MAX
 from chat.service import allowances
 from chat.service.events import EventBus, FileLetGo
 from chat.service.feeds import Feeds
 from chat.service.history import held_in
 from chat.service.keyring import Keyring
 from chat.service.messages import Messages
+from chat.service.pictures import TOO_LARGE, Pictures
 from chat.service.shelf import Shelf
 from chat.service.transfers import TOLD_EVERY, Transfers
 from chat.service.views import Views
@@ -85,11 +88,14 @@ class Files:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._views, self._shelf, self._transfers, self._messages = views, shelf, transfers, messages
         self._feeds, self._due, self._deciding = feeds, asyncio.Event(), asyncio.Lock()
+        self._pictures = Pictures()
         self._sealings = dict[tuple[bytes, str], list[_Sealing]]()
 
     # --- Sending ---
 
-    async def send(self, person: bytes, path: Path, name: str = "", send_id: str = "") -> EntryView:
+    async def send(
+        self, person: bytes, path: Path, name: str = "", send_id: str = "", *, original: bool = False
+    ) -> EntryView:
         """As interface.Messenger.send_file."""
         if (before := await self._messages.sent_file(person, send_id)) is not None:
             return before
@@ -98,11 +104,16 @@ class Files:
         source = cast(BinaryIO, feed) if feed is not None else await asyncio.to_thread(_open_source, path)
         key, aead = self._runtime.random(KEY_SIZE), usual_aead()
         try:
-            size = 0 if feed is not None else os.fstat(source.fileno()).st_size
+            if feed is None:
+                content = source if original else await self._pictures.cleaned(source)
+                size = content.seek(0, os.SEEK_END)
+                content.seek(0)
+            else:
+                content, size = source, 0
             with self._sealed_under(person, send_id, size) as sealed:
                 await self._shelf.require_room(Shape(size, aead))
                 ready = [] if feed is None else [feed.ready]
-                made = await self._shelf.seal(source, key, aead, sealed, *ready)
+                made = await self._shelf.seal(content, key, aead, sealed, *ready)
         finally:
             source.close()
         media = safe_media(mimetypes.guess_type(shown)[0] or "")
@@ -264,6 +275,22 @@ class Files:
         finally:
             await self._shelf.release(volume, entry)
         return target.path
+
+    async def show(self, person: bytes, entry: bytes, width: int, height: int) -> PictureView:
+        """As interface.Messenger.show_picture."""
+        row = await self._row(person, entry)
+        if row.standing not in (Standing.WHOLE, Standing.WITHHELD):
+            raise UsageError(NOT_WHOLE)
+        if row.body.size > INPUT_MAX:
+            raise UsageError(TOO_LARGE)
+        volume = await self._shelf.take(row, user := object())
+        try:
+            data = await volume.use(lambda file: b"".join(file.contents(row.body.key)))
+        finally:
+            await self._shelf.release(volume, user)
+        if data is None:
+            raise UsageError(NO_FILE)
+        return await self._pictures.show(data, width, height)
 
     async def _row(self, person: bytes, entry: bytes) -> FileRow:
         """The file of an entry of the conversation with a person. Raises UsageError."""
