@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import threading
 from contextlib import suppress
@@ -69,8 +70,10 @@ class Feed(io.RawIOBase):
         return True
 
     def read(self, size: int = -1, /) -> bytes:
-        """Take what is there, up to `size`, and nothing at the end."""
+        """Take what is there, up to `size`, and nothing at the end. Raises OSError once it broke."""
         with self._lock:
+            if self.closed:
+                raise OSError(errno.EPIPE, "the feed has broken")  # its content is gone: this is not its end
             taken = bytes(self._held[: size if size >= 0 else HELD_MAX])
             del self._held[: len(taken)]
         with suppress(RuntimeError):  # the loop has ended, and nobody waits
@@ -79,8 +82,9 @@ class Feed(io.RawIOBase):
 
     def close(self) -> None:
         """Nothing is read any more. Called in the event loop."""
-        super().close()
-        self._held.clear()
+        with self._lock:  # a thread that reads must not take what is left for the end
+            super().close()
+            self._held.clear()
         self._given.set()
         self._room.set()
 

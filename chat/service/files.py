@@ -7,8 +7,9 @@ import mimetypes
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Final, cast
@@ -43,8 +44,8 @@ from chat.storage.below import make_below
 from chat.storage.database import Database, Store
 from chat.storage.errors import StorageUnsure
 from chat.storage.files import FileRow, Standing
-from chat.storage.new_file import FileExists, NewFile
-from chat.storage.pieces import CHANGED, NOT_A_FILE, NoRoom, NotSendable
+from chat.storage.new_file import FileExists, NewFile, finished_name
+from chat.storage.pieces import CHANGED, NOT_A_FILE, NoRoom, NotSendable, PieceDamaged
 from chat.tasks import Runtime
 from protocol.attachments import Shape, file_body, safe_media, safe_name, shape_of, usual_aead
 from protocol.entries_and_receipts import conversation_of
@@ -89,6 +90,7 @@ class Files:
         self._views, self._shelf, self._transfers, self._messages = views, shelf, transfers, messages
         self._feeds, self._due, self._deciding = feeds, asyncio.Event(), asyncio.Lock()
         self._pictures = Pictures()
+        self._naming, self._writing = asyncio.Lock(), list[tuple[str, Path]]()
         self._sealings = dict[tuple[bytes, str], list[_Sealing]]()
 
     # --- Sending ---
@@ -125,6 +127,8 @@ class Files:
         except ParlourError:
             await self._shelf.discard(made)
             raise
+        finally:
+            self._shelf.settled(made)
 
     @contextmanager
     def _sealed_under(self, person: bytes, send_id: str, size: int) -> Iterator[Callable[[int], None]]:
@@ -162,19 +166,26 @@ class Files:
 
     async def run(self) -> None:
         """Delete what a crash left, go on with what was taken, and decide about what comes; never ends."""
-        await self._shelf.sweep()
+        await self._try(self._shelf.sweep)
         for row in await self._store.read(files.standing, Standing.TAKEN):
-            await self._transfers.begin(row)
+            await self._try(partial(self._transfers.begin, row))
         self._due.set()
         while True:
             await self._due.wait()
             self._due.clear()
-            try:
-                for row in await self._store.read(files.standing, Standing.NEW):
-                    async with self._deciding:
-                        await self._decide(row)
-            except ParlourError as failure:
-                self._bus.publish(Notice(failure.phrase))
+            await self._try(self._decide_all)
+
+    async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
+        """A disk that fails once, or with one file, keeps no other file from this person."""
+        try:
+            await work()
+        except ParlourError as failure:
+            self._bus.publish(Notice(failure.phrase))
+
+    async def _decide_all(self) -> None:
+        for row in await self._store.read(files.standing, Standing.NEW):
+            async with self._deciding:
+                await self._decide(row)
 
     async def _decide(self, row: FileRow) -> None:
         if await self._store.read(allowances.asks, row, self._keyring.own_terminals):
@@ -191,14 +202,22 @@ class Files:
         self._transfers.publish(row, FileState.ASKS, 0)
 
     async def _begin(self, row: FileRow) -> None:
-        others = [
-            one for one in await self._store.read(files.standing, Standing.TAKEN) if one.entry != row.entry
-        ]
-        promised = await self._shelf.lacking(others)
-        held = await self._shelf.measure(row)  # what is here needs no room again
-        await self._shelf.require_room(shape_of(row.body), promised - held)
+        await self._require_room(shape_of(row.body), row)
         await self._store.write(files.stand, row.entry, Standing.TAKEN)
         await self._transfers.begin(row)
+
+    async def _require_room(self, shape: Shape, row: FileRow | None = None) -> None:
+        """Raises NoRoom unless there is room for a file and what is still to come of others.
+
+        `row`: of one that comes, of which a part may be here.
+        """
+        with suppress(NoRoom):  # without a look at each of the others, of which a contact can send many
+            await self._shelf.require_room(shape, await self._store.read(files.promised))
+            return
+        taken = await self._store.read(files.standing, Standing.TAKEN)
+        promised = await self._shelf.lacking(one for one in taken if row is None or one.entry != row.entry)
+        held = 0 if row is None else await self._shelf.measure(row)  # it needs no room again
+        await self._shelf.require_room(shape, promised - held)
 
     # --- The person ---
 
@@ -259,19 +278,20 @@ class Files:
         row = await self._row(person, entry)
         if row.standing not in (Standing.WHOLE, Standing.WITHHELD):
             raise UsageError(NOT_WHOLE)
-        if not folder.is_absolute() or not await asyncio.to_thread(folder.is_dir):
+        if not folder.is_absolute() or not await asyncio.to_thread(os.path.isdir, folder):
             raise UsageError(NO_FOLDER)
         volume = await self._shelf.take(row, entry)
         try:
-            names = [safe_name(name) for name in row.body.folder]
-            below = await asyncio.to_thread(make_below, folder, names)
-            target = await asyncio.to_thread(_free_target, below, safe_name(row.body.name))
-            try:
+            names = [finished_name(safe_name(name)) for name in (*row.body.folder, row.body.name)]
+            below = await asyncio.to_thread(make_below, folder, names[:-1])
+            async with self._target(below, names[-1]) as target:
                 await self._shelf.save(volume, target)
                 await asyncio.to_thread(target.finish)
-            except BaseException:
-                target.abandon()
-                raise
+        except PieceDamaged:
+            body = row.body
+            await volume.use(lambda file: file.check(body.key, body.root))
+            await self._transfers.lost(entry)
+            raise
         finally:
             await self._shelf.release(volume, entry)
         return target.path
@@ -291,6 +311,22 @@ class Files:
         if data is None:
             raise UsageError(NO_FILE)
         return await self._pictures.show(data, width, height)
+
+    @asynccontextmanager
+    async def _target(self, folder: Path, name: str) -> AsyncIterator[NewFile]:
+        """A new file, under a name that no other call writes now. Removed if the block fails."""
+        where = await asyncio.to_thread(os.path.realpath, folder)
+        async with self._naming:
+            taken = [path.name for at, path in self._writing if at == where]
+            target = await asyncio.to_thread(_free_target, folder, name, taken)
+            self._writing.append((where, target.path))
+        try:
+            yield target
+        except BaseException:
+            target.abandon()
+            raise
+        finally:
+            self._writing.remove((where, target.path))
 
     async def _row(self, person: bytes, entry: bytes) -> FileRow:
         """The file of an entry of the conversation with a person. Raises UsageError."""
@@ -319,7 +355,7 @@ def _open_source(path: Path) -> BinaryIO:
     try:
         # A named pipe would hold the thread until somebody writes into it.
         source = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except OSError:
+    except (OSError, ValueError):  # also a NUL in a pasted path
         raise NotSendable(CHANGED) from None
     if not stat.S_ISREG(os.fstat(source).st_mode):
         os.close(source)
@@ -335,9 +371,15 @@ def _names(name: str) -> Iterator[str]:
     yield from (f"{stem} ({number}){dot}{suffix}" for number in count(2))
 
 
-def _free_target(folder: Path, name: str) -> NewFile:
-    """A new file of this name, or of one with a number where there is one. Raises UsageError, as NewFile."""
+def _free_target(folder: Path, name: str, taken: Iterable[str]) -> NewFile:
+    """A new file of this name, or of one with a number where there is one. Raises UsageError, as NewFile.
+
+    `taken`: names of files that are being written there, which a repeat would remove.
+    """
+    written = {one.casefold() for one in taken}
     for _, one in zip(range(NAMES_TRIED), _names(name), strict=False):
+        if one.casefold() in written:
+            continue
         try:
             return NewFile(folder / one)
         except FileExists:

@@ -94,6 +94,7 @@ class Shelf:
         self._open = dict[bytes, Volume]()
         self._opening = asyncio.Lock()
         self._dropping: asyncio.Task[None] | None = None
+        self._making = set[bytes]()  # places of what is sealed, which no entry has yet
 
     def held(self, entry: bytes) -> int | None:
         """Bytes that are held of the content of an open volume; None where it is not open."""
@@ -149,9 +150,26 @@ class Shelf:
         """Seal what a source has, up to its end. `sealed` hears how many bytes are, and ends it by raising.
 
         `ready` waits before each read of a source that gives its content little by little. Raises
-        NotSendable, StorageFailure, and what `sealed` and `ready` raise: then nothing is left of it.
+        NotSendable, NoRoom, StorageFailure, and what `sealed` and `ready` raise: then nothing is left of it.
+        `settled` says later that an entry has it, or none will.
         """
         place = self._runtime.random(16)
+        self._making.add(place)
+        try:
+            return await self._seal(place, source, key, aead, sealed, ready)
+        except BaseException:
+            self._making.discard(place)
+            raise
+
+    async def _seal(
+        self,
+        place: bytes,
+        source: BinaryIO,
+        key: bytes,
+        aead: Aead,
+        sealed: Callable[[int], None],
+        ready: Callable[[], Awaitable[None]],
+    ) -> Made:
         sealing = await asyncio.to_thread(self._pieces.sealing, place, source, key, aead)
         try:
             await ready()
@@ -169,6 +187,10 @@ class Shelf:
     def _remove(self, sealing: Sealing, place: bytes) -> None:
         sealing.close()
         self._pieces.delete(place)
+
+    def settled(self, made: Made) -> None:
+        """An entry has what was sealed, or none ever will."""
+        self._making.discard(made.place)
 
     async def discard(self, made: Made) -> None:
         """What was sealed is not sent after all. Raises StorageFailure."""
@@ -210,8 +232,11 @@ class Shelf:
     async def sweep(self) -> None:
         """Delete what a crash left: pieces that no entry has. Raises StorageFailure."""
         await self.drop_gone()
+        # First what is there, then what is known of it: what is begun meanwhile is no stray.
+        found = await asyncio.to_thread(self._pieces.strays, ())
+        making = self._making.copy()
         known = await self._store.read(files.places)
-        for place in await asyncio.to_thread(self._pieces.strays, known):
+        for place in sorted(set(found) - making - known):
             await asyncio.to_thread(self._pieces.delete, place)
 
     async def close(self) -> None:

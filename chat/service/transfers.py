@@ -123,13 +123,15 @@ class _Serving(Struct, eq=False):
 class _End(Struct, eq=False):
     """One link: what its other end asks for, and what it is asked for.
 
-    `ready` is what goes out next, read from the disk. `pending` are pieces that are to be stored.
+    `ready` is what goes out next, read from the disk. `pending` are pieces that are to be stored. `asked` are
+    files that the other end may have, and asked for since it last said that it holds them.
     """
 
     outgoing: Outgoing
     supply: Supply = field(default_factory=Supply)
     demand: Demand = field(default_factory=Demand)
     serving: dict[bytes, _Serving] = field(default_factory=dict)
+    asked: set[bytes] = field(default_factory=set)
     ready: deque[Piece | PiecesEnd] = field(default_factory=deque)
     filling: asyncio.Task[None] | None = None
     pending: list[Piece] = field(default_factory=list)
@@ -220,8 +222,9 @@ class Transfers:
         self._pace.follow(allowances.rate)
         self._ends, self._ending = dict[LiveLink, _End](), list[_End]()
         self._taking = dict[bytes, _Taking]()
-        self._waiting = dict[bytes, FileRow]()
+        self._waiting = dict[bytes, bytes | None]()  # an entry, and its contact: contacts can make many
         self._held = asyncio.Lock()
+        self._unreadable = set[bytes]()  # of which this person was told; files of this terminal alone
 
     # --- Links ---
 
@@ -271,7 +274,7 @@ class Transfers:
                 if end.demand.takes(piece):
                     await self._came(link, end, piece)
             case WholeFile(entry=entry):
-                await self._has_it(link, entry)
+                await self._has_it(link, end, entry)
             case PiecesEnd() as over:
                 self._over(link, over.entry, end.demand.ended(over))
             case _:
@@ -285,12 +288,25 @@ class Transfers:
         serving.asks += 1
         row = await self._store.read(files.to_supply, entry, *self._asker(link))
         held = row is not None and row.standing in files.SUPPLIED
+        if row is not None:
+            end.asked.add(entry)
         if row is not None and link.relayed and not self._allowances.relays(row.contact, row.body.size):
             held = False
-        await serving.allow(self._shelf, row if held else None)
+        try:
+            await serving.allow(self._shelf, row if held else None)
+        except StorageFailure as failure:  # one file that cannot be read must not end the talk
+            if entry not in self._unreadable:
+                self._unreadable.add(entry)
+                self._bus.publish(Notice(failure.phrase))
 
-    async def _has_it(self, link: LiveLink, entry: bytes) -> None:
-        """The other end says that it holds a file now. Of one that it may not have that means nothing."""
+    async def _has_it(self, link: LiveLink, end: _End, entry: bytes) -> None:
+        """The other end says that it holds a file now. Of one that it may not have that means nothing.
+
+        Nor of one that it did not ask for: saying so again and again must not cost a write each.
+        """
+        if entry not in end.asked:
+            return
+        end.asked.discard(entry)
         row = await self._store.read(files.to_supply, entry, *self._asker(link))
         if row is not None:
             person, size = row.contact or self._keyring.own.person, row.body.size
@@ -362,14 +378,14 @@ class Transfers:
                 if serving.volume is volume:  # else it is withheld meanwhile
                     end.ready.extend(sound)
                 if lost:
-                    await self._lost(due.entry)
+                    self._bus.publish(Notice(LOST))
+                    await self.lost(due.entry)
 
-    async def _lost(self, entry: bytes) -> None:
-        """The disk has damaged pieces of a file: others do not get them, and they are taken again."""
+    async def lost(self, entry: bytes) -> None:
+        """The disk has damaged pieces of a file, which are taken again. Raises NoRoom, StorageFailure."""
         row = await self._store.read(files.get, entry)
         if row is None:
             return
-        self._bus.publish(Notice(LOST))
         if row.standing is Standing.WHOLE:
             await self._store.write(files.stand, entry, Standing.TAKEN)
             await self.begin(row)
@@ -404,8 +420,8 @@ class Transfers:
         async with self._held:
             if row.entry in self._taking or row.entry in self._waiting:
                 return
-            if not self._has_room(row):
-                self._waiting[row.entry] = row
+            if not self._has_room(row.contact):
+                self._waiting[row.entry] = row.contact
                 self._give_way()
                 return
             volume = await self._shelf.take(row, self)
@@ -432,30 +448,37 @@ class Transfers:
 
     async def _next(self) -> None:
         """Begin with a file that waited for others."""
-        row = next(filter(self._has_room, self._waiting.values()), None)
-        if row is not None:
-            del self._waiting[row.entry]
-            await self.begin(row)
+        while (entry := self._first_with_room()) is not None:
+            row = await self._store.read(files.get, entry)
+            if entry not in self._waiting:
+                continue  # it was stopped meanwhile, or another task begins with it
+            del self._waiting[entry]
+            if row is not None:
+                await self.begin(row)
+                return
 
-    def _has_room(self, row: FileRow) -> bool:
+    def _first_with_room(self) -> bytes | None:
+        return next((entry for entry, contact in self._waiting.items() if self._has_room(contact)), None)
+
+    def _has_room(self, contact: bytes | None) -> bool:
         """Whether a file may be taken now: others wait neither for it nor for those of its contact."""
-        same = sum(one.row.contact == row.contact for one in self._taking.values())
+        same = sum(one.row.contact == contact for one in self._taking.values())
         return len(self._taking) < AT_ONCE and same < OF_ONE
 
     def _give_way(self) -> None:
         """Let a file that waits, and can come, have the place of one of which nothing has come for a time."""
         now = self._runtime.clock.monotonic()
         stuck = [one for one in self._taking.values() if now >= one.moved + AGAIN]
-        ready = [row for row in self._waiting.values() if self._may_come(row)]
+        ready = [contact for contact in self._waiting.values() if self._may_come(contact)]
         for taking, _ in zip(stuck, ready, strict=False):
             entry = taking.row.entry
-            self._waiting[entry] = taking.row  # behind the others; who pauses it meanwhile finds it
+            self._waiting[entry] = taking.row.contact  # behind the others; who pauses it meanwhile finds it
             del self._taking[entry]
             self._runtime.tasks.spawn(self._let_rest(taking))
 
-    def _may_come(self, row: FileRow) -> bool:
-        """Whether somebody who may have a file is linked."""
-        persons = self._keyring.own.person, row.contact
+    def _may_come(self, contact: bytes | None) -> bool:
+        """Whether somebody who may have a file of the conversation with a contact is linked."""
+        persons = self._keyring.own.person, contact
         return any(link.person in persons for link in self._ends)
 
     def _plan(self) -> None:

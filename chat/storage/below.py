@@ -10,7 +10,9 @@ from pathlib import Path
 
 from chat.errors import phrase
 from chat.interface import CannotCreate
+from chat.storage.errors import StorageBroken, StorageReadOnly
 from chat.storage.folder import system_failures
+from chat.storage.new_file import FolderUnwritable
 
 
 class NotAFolder(CannotCreate):
@@ -25,15 +27,18 @@ class NotAFolder(CannotCreate):
 def make_below(folder: Path, names: Sequence[str]) -> Path:
     """The folder with these safe names below `folder`; what is missing is made, with mode 0700.
 
-    Raises NotAFolder (also for a link, wherever it leads), StorageFailure.
+    Raises NotAFolder (also for a link, wherever it leads), FolderUnwritable, StorageFailure.
     """
     place = folder
     for name in names:
         place /= name
-        with system_failures():
-            with suppress(FileExistsError):
-                place.mkdir(mode=0o700)
-            found = place.lstat()
+        try:
+            with system_failures():
+                with suppress(FileExistsError):
+                    place.mkdir(mode=0o700)
+                found = place.lstat()
+        except (StorageReadOnly, StorageBroken):  # a folder of the system, or too long a path
+            raise FolderUnwritable(folder) from None
         if not stat.S_ISDIR(found.st_mode) or not _is_own(found):
             raise NotAFolder(place)
     return place

@@ -148,6 +148,11 @@ def kept(db: Database) -> int:
     return int(db.value(sql))
 
 
+def promised(db: Database) -> int:
+    """Bytes of the content of all files that are being taken, held already or not."""
+    return int(db.value("SELECT ifnull(sum(size), 0) FROM files WHERE state = ?", int(Standing.TAKEN)))
+
+
 def held_at(db: Database, entry: bytes, terminal: bytes) -> None:
     """A terminal says that it holds all of the file of an entry (id)."""
     sql = "UPDATE files SET holder = ? WHERE entry = (SELECT number FROM entries WHERE id = ?)"

@@ -15,6 +15,11 @@ _UNFINISHED: Final = ".parlour-part"
 """No other program ends a name so: what has it was left by an export that was killed, and is removed."""
 
 
+def finished_name(name: str) -> str:
+    """A name that no unfinished file has: else another file of this person would be taken for one."""
+    return f"{name}_" if name.casefold().endswith(_UNFINISHED) else name
+
+
 class FileExists(CannotCreate):
     """There is a file of this name."""
 
@@ -55,7 +60,7 @@ class NewFile:
                 self.unfinished.unlink(missing_ok=True)  # a program that was killed left it
                 flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
                 self._file = os.fdopen(os.open(self.unfinished, flags, 0o600), "wb")
-        except errors.StorageReadOnly:
+        except (errors.StorageReadOnly, errors.StorageBroken):  # a folder of the system, or too long a path
             raise FolderUnwritable(path.parent) from None
 
     def write(self, data: bytes) -> None:

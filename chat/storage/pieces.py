@@ -5,6 +5,7 @@ A crash loses no piece that was written, and a power cut only the last ones: not
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections import deque
@@ -62,7 +63,10 @@ _HASHES: Final = 4_096
 NOT_A_FILE = phrase("This is not a file that can be sent: name a file, not a folder or a device.")
 TOO_LARGE = phrase("This file is larger than a terabyte: send it in parts.")
 CHANGED = phrase("The file cannot be read: check that it is there and that you may read it.")
-DAMAGED = phrase("A part of this file is damaged on this disk: ask for it to be sent again.")
+DAMAGED = phrase(
+    "A part of this file is damaged on this disk. It is taken again from a device that has it: save the file"
+    " after that, or ask for it to be sent again."
+)
 NO_ROOM = phrase("The disk has too little room for this file: free some space, then try again.")
 
 
@@ -176,6 +180,13 @@ def _open(path: Path) -> int:
     return os.open(path, flags, 0o600)
 
 
+def _require_spare(descriptor: int) -> None:
+    """Raises NoRoom, OSError."""
+    disk = os.fstatvfs(descriptor)
+    if disk.f_bavail * disk.f_frsize < SPARE:
+        raise NoRoom
+
+
 def _write_all(descriptor: int, parts: Sequence[bytes], at: int) -> None:
     """Write parts one after the other; a full disk may take some of them only."""
     if 1 < len(parts) <= STRETCH and hasattr(os, "pwritev"):  # without a copy of them all
@@ -219,6 +230,8 @@ class SealedFile:
         same = found[:BOOT_BYTES] == self._boot and self._boot.strip(b"\0")
         whole = len(written) == size
         self._bits = bytearray((written if same and whole else sure).ljust(size, b"\0"))
+        if self.shape.count & 7:
+            self._bits[-1] &= (1 << (self.shape.count & 7)) - 1  # a disk may set bits of no piece
         self._changed = (0, size)
         if not (same and whole):
             head = self._boot + sure.ljust(size, b"\0") + self._bits
@@ -277,7 +290,12 @@ class SealedFile:
 
     def _read(self, number: int) -> bytes:
         # One read for each: a large one would be copied once more.
-        return os.pread(self._data, self.shape.length(number), number * self.shape.whole)
+        try:
+            return os.pread(self._data, self.shape.length(number), number * self.shape.whole)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return b""  # a bad sector: this piece is lost, and those near it are not
 
     def sound(self, some: Sequence[Piece], key: bytes, root: bytes) -> list[Piece]:
         """Those that would prove themselves. The disk has damaged the others, which are not held any more."""
@@ -289,6 +307,13 @@ class SealedFile:
                 else:
                     self._lose(piece.number)
         return proven
+
+    def check(self, key: bytes, root: bytes) -> int:
+        """Look at all pieces that are held; returns how many the disk has damaged, which are not any more."""
+        before = self.held
+        for first in range(0, self.shape.count, RUN):
+            self.sound(self.read(b"", first, RUN), key, root)
+        return before - self.held
 
     def _is_sound(self, piece: Piece, key: bytes, root: bytes) -> bool:
         # The AEAD sees damage in a fifth of the time that the leaf's hash would take.
@@ -302,6 +327,7 @@ class SealedFile:
 
     def _lose(self, number: int) -> None:
         self._near.clear()
+        self._stored.clear()  # what is damaged is written again
         self._bits[number >> 3] &= ~(1 << (number & 7))
         self.held -= 1
         for start in (BOOT_BYTES, BOOT_BYTES + len(self._bits)):
@@ -355,9 +381,7 @@ class SealedFile:
         return len(new)
 
     def _store(self, new: Sequence[Piece], leaves: Sequence[bytes]) -> None:
-        disk = os.fstatvfs(self._data)
-        if disk.f_bavail * disk.f_frsize < SPARE:
-            raise NoRoom  # something else filled it since this file was begun
+        _require_spare(self._data)  # something else may have filled the disk since this file was begun
         whole = self.shape.whole
         start = 0
         for at, piece in enumerate(new, 1):
@@ -427,7 +451,7 @@ class Sealing:
                 self._descriptors.append(_open(path))
 
     def step(self) -> bool:
-        """Seal the next stretch; whether more may follow. Raises NotSendable, StorageFailure."""
+        """Seal the next stretch; whether more may follow. Raises NotSendable, NoRoom, StorageFailure."""
         try:
             read = self._source.read(STRETCH * PIECE_BYTES - len(self._left))
         except OSError:
@@ -446,7 +470,9 @@ class Sealing:
         return bool(read)
 
     def _begin(self, data: bytes) -> None:
-        """Let the sealers have a stretch, a run each."""
+        """Let the sealers have a stretch, a run each. Raises NoRoom: nobody knows how long a pipe gives."""
+        with system_failures():
+            _require_spare(self._descriptors[0])
         view = memoryview(data)
         for start in range(0, max(1, len(data)), RUN * PIECE_BYTES):
             run = view[start : start + RUN * PIECE_BYTES]

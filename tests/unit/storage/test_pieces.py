@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import stat
 from pathlib import Path
 
@@ -11,8 +13,8 @@ from msgspec.structs import replace
 
 from chat.storage import pieces
 from chat.storage.new_file import NewFile
-from chat.storage.pieces import NotSendable, PieceDamaged, Pieces, SealedFile, save
-from protocol.attachments import AEADS, Shape, root_of
+from chat.storage.pieces import NoRoom, NotSendable, PieceDamaged, Pieces, SealedFile, save
+from protocol.attachments import AEADS, HASH_SIZE, Shape, root_of
 from protocol.errors import ProtocolError
 from protocol.limits import PIECE_BYTES
 from protocol.messages import Piece, PieceRange
@@ -185,3 +187,69 @@ def test_the_root_is_that_of_the_leaves(tmp_path: Path, monkeypatch: pytest.Monk
     shape, root = sealed(tmp_path, content(13 * PIECE_BYTES))
     tree = folder_of(tmp_path).paths(PLACE)[1].read_bytes()
     assert root == root_of([tree[at : at + 32] for at in range(0, 32 * shape.count, 32)])
+
+
+def test_bits_that_the_disk_sets_of_no_piece_count_for_none(tmp_path: Path) -> None:
+    shape, root = sealed(tmp_path, content(5 * PIECE_BYTES))
+    there = all_of(tmp_path, shape)
+    copy = opened(tmp_path, shape)
+    copy.write(there[:4], root)
+    copy.close()
+    held = folder_of(tmp_path).paths(OTHER)[2]
+    damaged = bytearray(held.read_bytes())
+    for place in (pieces.BOOT_BYTES, pieces.BOOT_BYTES + 1):
+        damaged[place] |= 0x80
+    held.write_bytes(damaged)
+    for boot in ("a start", "another start"):
+        copy = opened(tmp_path, shape, boot=boot)
+        assert (copy.held, copy.whole) == (4, False)
+        copy.close()
+    copy = opened(tmp_path, shape)
+    copy.write(there, root)
+    assert copy.whole
+    copy.close()
+
+
+def test_a_hash_that_the_disk_damaged_is_written_again_with_its_piece(tmp_path: Path) -> None:
+    shape, root = sealed(tmp_path, content(5 * PIECE_BYTES))
+    there, copy = all_of(tmp_path, shape), opened(tmp_path, shape)
+    copy.write(there, root)
+    tree = folder_of(tmp_path).paths(OTHER)[1]
+    damaged = bytearray(tree.read_bytes())
+    damaged[4 * HASH_SIZE] ^= 1
+    tree.write_bytes(damaged)
+    assert copy.check(KEY, root) == 1
+    copy.write(there, root)
+    assert copy.check(KEY, root) == 0
+    assert copy.whole
+    copy.close()
+
+
+def test_a_sector_that_cannot_be_read_loses_one_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape, root = sealed(tmp_path, content(9 * PIECE_BYTES))
+    file, pread = opened(tmp_path, shape, PLACE), os.pread
+
+    def bad(descriptor: int, size: int, at: int) -> bytes:
+        if at == 3 * shape.whole:
+            raise OSError(errno.EIO, "bad sector")
+        return pread(descriptor, size, at)
+
+    monkeypatch.setattr(os, "pread", bad)
+    assert file.check(KEY, root) == 1
+    assert file.missing(0, 64) == [PieceRange(3, 1)]
+    file.close()
+
+
+def test_what_a_pipe_gives_leaves_the_room_that_the_history_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealing = folder_of(tmp_path).sealing(
+        OTHER, io.BytesIO(content(3 * pieces.STRETCH * PIECE_BYTES)), KEY, AEAD
+    )
+    assert sealing.step()
+    monkeypatch.setattr(pieces, "SPARE", 1 << 62)
+    with pytest.raises(NoRoom):
+        sealing.step()
+    sealing.close()

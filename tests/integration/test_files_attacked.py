@@ -1,0 +1,290 @@
+"""Hostile contacts, failing disks and impatient persons: the talk goes on, and no file is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from chat.interface import (
+    FEED_PART_MAX,
+    CannotCreate,
+    DeletionScope,
+    FileProgress,
+    FileState,
+    FileSupplied,
+    Notice,
+    ParlourError,
+    UsageError,
+)
+from chat.service import feeds
+from chat.service.shelf import Shelf, Volume
+from chat.storage import files
+from chat.storage.database import Database
+from chat.storage.errors import StorageBroken
+from chat.storage.new_file import NewFile
+from chat.storage.pieces import Pieces, SealedFile
+from protocol.attachments import Shape
+from protocol.limits import PIECE_BYTES
+from protocol.messages import Piece, PiecesEnd, WholeFile
+from tests.integration.steps import current
+from tests.integration.test_files import LONG, answers, at, content, on_disk, saved, send, target_of
+from tests.integration.test_folders_and_feeds import bytes_at, sent_and_taken
+from tests.support.engines.engines import Person, in_virtual_time, talk, two_contacts
+
+MANY = 8
+
+
+async def slow_files(ada: Person, ben: Person, folder: Path) -> list[str]:
+    """Files of which nothing comes, most of which wait for others."""
+    await talk(ada, ben, "hello")
+    await ada.engine.limit_files(1)
+    sent = [(await send(ada, ben, folder, content(9))).id for _ in range(MANY)]
+    await talk(ada, ben, "all came")
+    return sent
+
+
+def whole(person: Person, count: int) -> asyncio.Future[FileProgress]:
+    """The moment when so many files are whole."""
+    found = set[str]()
+
+    def so_many(event: FileProgress) -> bool:
+        if event.file.state is FileState.WHOLE:
+            found.add(event.id)
+        return len(found) == count
+
+    return person.wait(FileProgress, so_many)
+
+
+@in_virtual_time
+async def test_attack_75_files_that_never_come_cost_neither_a_look_at_each_nor_their_bodies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, measure = list[bytes](), Pieces.measure
+
+    def looking(some: Pieces, place: bytes, shape: Shape) -> int:
+        looked.append(place)
+        return measure(some, place, shape)
+
+    monkeypatch.setattr(Pieces, "measure", looking)
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        sent = await slow_files(ada, ben, tmp_path)
+        waiting = ben.engine._use_cases.transfers._waiting
+        assert len(waiting) == MANY - 2
+        assert all(isinstance(contact, bytes) for contact in waiting.values())
+        assert looked == []
+        gone = next(iter(waiting))
+        await ben.engine.delete(await ben.contact(ada), gone.hex(), DeletionScope.HERE)
+        done = whole(ben, MANY - 1)
+        await ada.engine.limit_files(0)
+        await done
+        assert waiting == {}
+        rest = [one for one in sent if one != gone.hex()]
+        assert [await saved(ben, ada, one, tmp_path) for one in rest] == [content(9)] * (MANY - 1)
+
+
+@in_virtual_time
+async def test_a_file_whose_pieces_cannot_be_opened_ends_no_talk(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        done = at(ben, FileState.WHOLE)
+        sent = await send(ada, ben, tmp_path, content(LONG))
+        await done
+        await talk(ben, ada, "idle")
+        held = on_disk(ada)[1]
+        held.unlink()
+        held.mkdir()
+        link, told = current(ben, ada), ada.wait(Notice)
+        assert await answers(ben, ada, sent.id, 4) == [PiecesEnd(bytes.fromhex(sent.id))]
+        assert "disk" in (await told).text
+        assert await answers(ben, ada, sent.id, 4) == [PiecesEnd(bytes.fromhex(sent.id))]
+        await talk(ben, ada, "still here")
+        assert current(ben, ada) is link
+
+
+@in_virtual_time
+async def test_pieces_that_the_disk_cannot_read_are_as_if_they_were_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> list[Piece]:
+        raise StorageBroken
+
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        done = at(ben, FileState.WHOLE)
+        sent = await send(ada, ben, tmp_path, content(LONG))
+        await done
+        link, told = current(ben, ada), ada.wait(Notice)
+        with monkeypatch.context() as patched:
+            patched.setattr(SealedFile, "read", fails)
+            assert await answers(ben, ada, sent.id, 4) == [PiecesEnd(bytes.fromhex(sent.id))]
+        assert "disk" in (await told).text
+        assert len(await answers(ben, ada, sent.id, 4)) == 5
+        assert current(ben, ada) is link
+
+
+@in_virtual_time
+async def test_a_disk_that_fails_at_the_start_keeps_no_file_of_later_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> list[bytes]:
+        raise StorageBroken
+
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await ben.stop()
+        with monkeypatch.context() as patched:
+            patched.setattr(Pieces, "strays", fails)
+            await ben.start()
+            await talk(ada, ben, "hello")
+        done = at(ben, FileState.WHOLE)
+        await send(ada, ben, tmp_path, content(LONG))
+        await done
+
+
+@in_virtual_time
+async def test_a_file_that_the_disk_damaged_is_taken_again_when_it_is_saved(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        done = at(ben, FileState.WHOLE)
+        sent = await send(ada, ben, tmp_path, content(LONG))
+        await done
+        data, held, tree = on_disk(ben)
+        for path, place in ((data, 40 * (PIECE_BYTES + 32)), (data, 200 * (PIECE_BYTES + 32)), (tree, 7)):
+            damaged = bytearray(path.read_bytes())
+            damaged[place] ^= 1
+            path.write_bytes(damaged)
+        again = at(ben, FileState.WHOLE)
+        with pytest.raises(ParlourError, match="taken again"):
+            await saved(ben, ada, sent.id, tmp_path)
+        assert list(target_of(ben, tmp_path).iterdir()) == []
+        await again
+        assert await saved(ben, ada, sent.id, tmp_path) == content(LONG)
+        for path in (held, data):  # cut off
+            os.truncate(path, 100)
+        again = at(ben, FileState.WHOLE)
+        with pytest.raises(ParlourError, match="taken again"):
+            await ben.engine.save_file(await ben.contact(ada), sent.id, str(tmp_path))
+        await again
+        assert await saved(ben, ada, sent.id, tmp_path) == content(LONG)
+
+
+@in_virtual_time
+async def test_one_file_that_is_saved_twice_at_once_is_there_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, begun, together = Shelf.save, list[NewFile](), asyncio.Event()
+
+    async def both(shelf: Shelf, volume: Volume, target: NewFile) -> None:
+        begun.append(target)
+        if len(begun) == 2:
+            together.set()
+        await together.wait()
+        await write(shelf, volume, target)
+
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        done = at(ben, FileState.WHOLE)
+        first = await send(ada, ben, tmp_path, content(9))
+        await done
+        done = at(ben, FileState.WHOLE)
+        second = await send(ada, ben, tmp_path, content(8))
+        await done
+        friend, target = await ben.contact(ada), str(target_of(ben, tmp_path))
+        monkeypatch.setattr(Shelf, "save", both)
+        saving = [ben.engine.save_file(friend, one.id, target) for one in (first, second)]
+        paths = await asyncio.gather(*saving)
+        assert sorted(map(bytes_at, paths)) == [content(8), content(9)]
+        assert sorted(Path(path).name for path in paths) == ["report (2).bin", "report.bin"]
+
+
+@in_virtual_time
+async def test_attack_80_no_name_is_that_of_an_unfinished_file(tmp_path: Path) -> None:
+    """Else a file that comes later would take its place."""
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        source, target = tmp_path / "source", target_of(ben, tmp_path)
+        source.write_bytes(b"x")
+        friend = await ben.contact(ada)
+        for name in ("a.Parlour-Part", "a.parlour-part/b", "a"):
+            sent = await sent_and_taken(ada, ben, source, name)
+            await ben.engine.save_file(friend, sent.id, str(target))
+        assert sorted(path.name for path in target.iterdir()) == ["a", "a.Parlour-Part_", "a.parlour-part_"]
+
+
+@in_virtual_time
+async def test_paths_that_no_system_has_are_refused(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        friend, source = await ada.contact(ben), tmp_path / "source"
+        source.write_bytes(b"x")
+        for path in ("/a\0b", f"/{'x' * 300}"):
+            with pytest.raises(UsageError, match="cannot be read"):
+                await ada.engine.send_file(friend, path)
+        sent = await ada.engine.send_file(friend, str(source))
+        for folder in (f"/{'x' * 300}", "/a\0b"):
+            with pytest.raises(UsageError, match="no such folder"):
+                await ada.engine.save_file(friend, sent.id, folder)
+
+
+@in_virtual_time
+async def test_a_feed_that_is_let_go_of_while_a_thread_reads_it_has_no_end() -> None:
+    feed = feeds.Feed()
+    await feed.put(b"half", end=False)
+    await feed.ready()
+    feed.close()
+    with pytest.raises(OSError, match="broken"):
+        feed.read(9)
+
+
+@in_virtual_time
+async def test_who_says_again_and_again_that_it_has_a_file_costs_one_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted, held_at = list[bytes](), files.held_at
+
+    def noting(db: Database, entry: bytes, terminal: bytes) -> None:
+        noted.append(entry)
+        held_at(db, entry, terminal)
+
+    monkeypatch.setattr(files, "held_at", noting)
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        done = ada.wait(FileSupplied, lambda event: event.done)
+        sent = await send(ada, ben, tmp_path, content(LONG))
+        await done
+        driver = current(ben, ada).driver
+        for _ in range(9):
+            await driver.send(WholeFile(bytes.fromhex(sent.id)))
+        await talk(ben, ada, "again")
+        assert noted == [bytes.fromhex(sent.id)]
+
+
+@in_virtual_time
+async def test_what_is_sealed_while_the_start_looks_for_strays_stays(tmp_path: Path) -> None:
+    """A command sends as soon as its engine runs."""
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        shelf, name = ada.engine._use_cases.shelf, await ada.engine.open_feed()
+        sending = asyncio.create_task(ada.engine.send_file(await ada.contact(ben), name, "x"))
+        await ada.engine.feed(name, content(FEED_PART_MAX))
+        await asyncio.sleep(1)
+        assert len(on_disk(ada)) == 2
+        await shelf.sweep()
+        await ada.engine.feed(name, b"end", end=True)
+        sent = await sending
+        await shelf.sweep()
+        assert await saved(ada, ben, sent.id, tmp_path) == content(FEED_PART_MAX) + b"end"
+        assert shelf._making == set()
+
+
+@in_virtual_time
+async def test_names_that_are_too_long_where_they_are_saved_say_so(tmp_path: Path) -> None:
+    """A contact may choose 17 names of 200 bytes, which fit near the root of a disk alone."""
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        source, target, deep = tmp_path / "source", target_of(ben, tmp_path), tmp_path
+        source.write_bytes(b"x")
+        friend = await ben.contact(ada)
+        for _number in range(4):
+            deep /= "y" * 250
+            deep.mkdir()
+        long = await sent_and_taken(ada, ben, source, "/".join(["x" * 200] * 17))
+        with pytest.raises(CannotCreate, match="choose another place"):
+            await ben.engine.save_file(friend, long.id, str(deep))
+        path = Path(await ben.engine.save_file(friend, long.id, str(target)))
+        assert len(path.relative_to(target).parts) == 17
+        with pytest.raises(CannotCreate, match="choose another place"):
+            await ben.engine.save_file(friend, long.id, "/proc")
