@@ -38,6 +38,7 @@ from chat.interface import (
     NotPermitted,
     PairingView,
     ParlourError,
+    PictureView,
     QuestionView,
     Ready,
     RecoveryView,
@@ -360,8 +361,11 @@ class Engine:
         answered = History.entry_id(reply) if reply else b""
         return await self._use_cases.messages.send(self._partner(contact), text, answered, send_id)
 
-    async def send_file(self, contact: str, path: str, named: str = "", send_id: str = "") -> EntryView:
-        return await self._use_cases.files.send(self._partner(contact), Path(path), named, send_id)
+    async def send_file(
+        self, contact: str, path: str, named: str = "", send_id: str = "", original: bool = False
+    ) -> EntryView:
+        person = self._partner(contact)
+        return await self._use_cases.files.send(person, Path(path), named, send_id, original=original)
 
     async def cancel_file(self, contact: str, send_id: str) -> None:
         self._use_cases.files.cancel(self._partner(contact), send_id)
@@ -390,6 +394,10 @@ class Engine:
     async def save_file(self, contact: str, id: str, folder: str) -> str:
         saved = await self._use_cases.files.save(self._partner(contact), History.entry_id(id), Path(folder))
         return str(saved)
+
+    async def show_picture(self, contact: str, id: str, width: int, height: int) -> PictureView:
+        entry = History.entry_id(id)
+        return await self._use_cases.files.show(self._partner(contact), entry, width, height)
 
     async def history(
         self, contact: str, limit: int = 100, before: str | None = None, after: str | None = None

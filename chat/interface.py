@@ -54,6 +54,7 @@ from chat.views import NearbyView as NearbyView
 from chat.views import OwnChange as OwnChange
 from chat.views import PairingStage as PairingStage
 from chat.views import PairingView as PairingView
+from chat.views import PictureView as PictureView
 from chat.views import Query as Query
 from chat.views import QuestionView as QuestionView
 from chat.views import ReceiptView as ReceiptView
@@ -550,13 +551,17 @@ class Messenger(Protocol):
         OutcomeUnknown: it may be stored.
         """
 
-    async def send_file(self, contact: str, path: str, named: str = "", send_id: str = "") -> EntryView:
+    async def send_file(
+        self, contact: str, path: str, named: str = "", send_id: str = "", original: bool = False
+    ) -> EntryView:
         """Seal the file at `path`, and commit and send an entry that names it; others take it when they can.
 
         `named`: another name for it, after those of the folders that it is in and with / between them: a
-        folder is sent as its files. `send_id` as in `send`. Until the entry is there `FileSealing` says how
-        far it is, and `cancel_file` ends it. Raises UsageError, NotPermitted, and where the file cannot be
-        read, the disk has no room for its pieces, or it was cancelled ParlourError.
+        folder is sent as its files. `send_id` as in `send`. The metadata of a PNG, JPEG, GIF or WebP picture
+        (place, time, camera, comments, thumbnails) is left out unless `original` is set, or a program gives
+        it. Until the entry is there `FileSealing` says how far it is, and `cancel_file` ends it. Raises
+        UsageError (also where metadata cannot be left out), NotPermitted, and where the file cannot be read,
+        the disk has no room for its pieces, or it was cancelled ParlourError.
         """
 
     async def cancel_file(self, contact: str, send_id: str) -> None:
@@ -607,6 +612,13 @@ class Messenger(Protocol):
 
         A file of a folder that was sent goes into that folder, which is made where it is missing. Only this
         user may read it. Raises UsageError (no file, not whole, no such folder), CannotCreate.
+        """
+
+    async def show_picture(self, contact: str, id: str, width: int, height: int) -> PictureView:
+        """Decode a picture that is whole, in a confined process, into so many pixels (a side up to 400).
+
+        Nothing plain reaches the disk. Raises UsageError (no file, not whole, no PNG, JPEG, GIF or
+        WebP), ParlourError (damaged, too large, or Pillow is not installed).
         """
 
     async def history(

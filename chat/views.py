@@ -307,6 +307,14 @@ class FilesView(Struct, frozen=True):
     lacking: int
 
 
+class PictureView(Redacting, frozen=True):
+    """A picture in few pixels: from the top left on, three bytes for each, red, green and blue."""
+
+    width: int
+    height: int
+    pixels: Redacted[bytes]
+
+
 class VersionView(Redacting, frozen=True):
     """What an entry said from `time` (UTC) on. `id` is that of the edit, or of the entry itself."""
 

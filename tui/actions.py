@@ -132,6 +132,12 @@ _CONTACT: Final = (
         N_("Mute or unmute"),
         N_("A muted contact does not ring the bell, notify or count in the title, on all your devices."),
     ),
+    Action(
+        "pictures",
+        "",
+        N_("Show pictures"),
+        N_("Show the pictures of this contact as they come, or only when you ask for one."),
+    ),
     Action("timer", "", N_("Timer"), N_("Let new messages disappear some time after they were read.")),
     Action("files", "", N_("Files"), N_("Choose up to which size files of this contact come unasked.")),
     Action("clear", "", N_("Clear"), N_("Delete your copy of all messages in this conversation.")),
@@ -191,6 +197,7 @@ _ENTRY: Final = (
     ),
     Action("open_file", "v", N_("Open the file"), N_("Open a saved file with a program of your system.")),
     Action("show_folder", "w", N_("Show in its folder"), N_("Show a saved file in its folder.")),
+    Action("show", "p", N_("Show the picture"), N_("Show the picture of the message, or hide it again.")),
     Action("origin", "o", N_("Original message"), N_("Go to the message that this one replies to.")),
     Action("back", "backspace b", N_("Back"), N_("Go back to where you jumped from.")),
     Action(

@@ -20,6 +20,8 @@ SAVED_IN: Final = "saved_in"
 
 DOWNLOADS: Final = "~/Downloads"
 
+ON: Final = "on"
+
 AUTOLOCK_MAX: Final = 24 * 60
 _OPENED: Final = "open."
 
@@ -155,6 +157,11 @@ class Preferences:
 
     def _switch(self, name: str, *, default: bool) -> bool:
         return {"on": True, "off": False}.get(self.get(name), default)
+
+
+def pictures_of(person: str) -> str:
+    """The preference that is ON where the pictures of a conversation are shown without being asked for."""
+    return f"pictures.{person}"
 
 
 def switch(on: bool, *, default: bool) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from chat.interface import (
     EntryView,
     Messenger,
     Outgoing,
+    ParlourError,
     UsageError,
     outgoing,
     size_text,
@@ -83,11 +85,22 @@ def _say(path: Path, found: Outgoing) -> None:
 
 
 async def give(
-    opened: Messenger, lines: Lines, contact: ContactView, file: ToSend, send_id: str
+    opened: Messenger,
+    lines: Lines,
+    contact: ContactView,
+    file: ToSend,
+    send_id: str,
+    *,
+    original: bool = False,
 ) -> EntryView:
-    """Send one file. Raises ParlourError."""
+    """Send one file. Raises ParlourError. Cancelled while it is prepared, it is not sent."""
     if file.path:
-        return await opened.send_file(contact.person, file.path, file.named, send_id)
+        try:
+            return await opened.send_file(contact.person, file.path, file.named, send_id, original)
+        except asyncio.CancelledError:
+            with suppress(ParlourError):  # it was sent already
+                await opened.cancel_file(contact.person, send_id)
+            raise
     feed = await opened.open_feed()
     sending = asyncio.create_task(opened.send_file(contact.person, feed, file.named, send_id))
     feeding = asyncio.create_task(_feed(opened, lines, feed))

@@ -423,6 +423,7 @@ MAYBE_SENT: Final = (OutcomeUnknown, Unreachable, NotPermitted)
 @click.argument("text", type=TEXT, nargs=-1)
 @click.option("--file", "paths", type=FILE, multiple=True, metavar="PATH", help="Send this; repeatable.")
 @click.option("--name", "named", type=TEXT, metavar="NAME", help="The name of the one file that is sent.")
+@click.option("--original", is_flag=True, help="Send pictures with their metadata: place, time, camera.")
 @click.option("--wait", type=click.FloatRange(0), default=5.0, metavar="SECONDS", show_default=True)
 @click.option("--id", "send_id", type=TEXT, metavar="ID", help="Send nothing where ID was used before.")
 @click.option(
@@ -435,6 +436,7 @@ async def send(
     text: tuple[str, ...],
     paths: tuple[Path, ...],
     named: str | None,
+    original: bool,
     wait: float,
     send_id: str | None,
     limit: int | None,
@@ -458,6 +460,9 @@ async def send(
     \b
       tar c photos | parlour send --file - --name photos.tar NAME
 
+    What a PNG, JPEG, GIF or WebP picture says besides itself, such as its place, time, camera and comments,
+    is left out; with --original it stays. Other kinds of files are sent as they are.
+
     Status 0: a device of the contact has the message, and all of each file. Status 75: it waits until the
     contact is online, or until you compare the contact's identity, which has changed, or the contact has not
     taken a file yet. A note is stored with status 0.
@@ -473,7 +478,8 @@ async def send(
         words = call.lines.rest().removesuffix("\n") if text == (STDIN,) else " ".join(text)
         if not text:
             async with limited(opened, limit) as lasts:
-                return await send_files(call, opened, label, contact, files, wait and wait + lasts, drawn)
+                wait = wait and wait + lasts
+                return await send_files(call, opened, label, contact, files, wait, drawn, original=original)
         async with aclosing(Feed(opened)) as events:
             try:
                 entry = await opened.send(contact.person, words, "", drawn)
@@ -489,7 +495,8 @@ async def send(
         if not files:
             return status
         async with limited(opened, limit) as lasts:
-            some = await send_files(call, opened, label, contact, files, wait and wait + lasts, drawn)
+            wait = wait and wait + lasts
+            some = await send_files(call, opened, label, contact, files, wait, drawn, original=original)
         return some or status
 
 
@@ -501,14 +508,15 @@ async def send_files(
     files: Iterable[ToSend],
     wait: float,
     send_id: str,
+    *,
+    original: bool = False,
 ) -> int | None:
     """Send files one after the other, each until it is taken; after one that is not, nothing waits."""
     status: int | None = None
     for file in files:
         async with aclosing(Feed(opened)) as events:
-            entry = await give(
-                opened, call.lines, contact, file, f"{send_id[: 63 - len(file.mark)]}/{file.mark}"
-            )
+            one = f"{send_id[: 63 - len(file.mark)]}/{file.mark}"
+            entry = await give(opened, call.lines, contact, file, one, original=original)
             devices = await opened.terminals()
             taken = await taken_within(events, entry, 0 if status else within(wait, contact, devices))
             now = await opened.entry(contact.person, entry.id) or entry

@@ -25,14 +25,17 @@ from chat.interface import (
     FilesView,
     Notice,
     ParlourError,
+    PictureView,
     UsageError,
 )
+from chat.pictures.bounds import INPUT_MAX
 from chat.service import allowances
 from chat.service.events import EventBus, FileLetGo
 from chat.service.feeds import Feed, Feeds
 from chat.service.history import held_in
 from chat.service.keyring import Keyring
 from chat.service.messages import Messages
+from chat.service.pictures import TOO_LARGE, Pictures
 from chat.service.shelf import Shelf
 from chat.service.transfers import TOLD_EVERY, Transfers
 from chat.service.views import Views
@@ -90,12 +93,15 @@ class Files:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._views, self._shelf, self._transfers, self._messages = views, shelf, transfers, messages
         self._feeds, self._due, self._deciding = feeds, asyncio.Event(), asyncio.Lock()
+        self._pictures = Pictures()
         self._naming, self._writing = asyncio.Lock(), list[tuple[str, Path]]()
         self._sealings = dict[tuple[bytes, str], list[_Sealing]]()
 
     # --- Sending ---
 
-    async def send(self, person: bytes, path: Path, name: str = "", send_id: str = "") -> EntryView:
+    async def send(
+        self, person: bytes, path: Path, name: str = "", send_id: str = "", *, original: bool = False
+    ) -> EntryView:
         """As interface.Messenger.send_file."""
         if (before := await self._messages.sent_file(person, send_id)) is not None:
             return before
@@ -104,11 +110,12 @@ class Files:
         source = cast(BinaryIO, feed) if feed is not None else await asyncio.to_thread(_open_source, path)
         key, aead = self._runtime.random(KEY_SIZE), usual_aead()
         try:
-            size = 0 if feed is not None else os.fstat(source.fileno()).st_size
+            content = source if feed is not None or original else await self._cleaned(source)
+            size = 0 if feed is not None else _size_of(content)
             with self._sealed_under(person, send_id, size, feed) as sealed:
                 await self._shelf.require_room(Shape(size, aead))
                 ready = [] if feed is None else [feed.ready]
-                made = await self._shelf.seal(source, key, aead, sealed, *ready)
+                made = await self._shelf.seal(content, key, aead, sealed, *ready)
         finally:
             source.close()
         media = safe_media(mimetypes.guess_type(shown)[0] or "")
@@ -122,6 +129,12 @@ class Files:
             raise
         finally:
             self._shelf.settled(made)
+
+    async def _cleaned(self, source: BinaryIO) -> BinaryIO:
+        try:
+            return await self._pictures.cleaned(source)
+        except OSError:
+            raise NotSendable(CHANGED) from None
 
     @contextmanager
     def _sealed_under(
@@ -203,17 +216,22 @@ class Files:
         self._transfers.publish(row, FileState.ASKS, 0)
 
     async def _begin(self, row: FileRow) -> None:
-        await self._require_room(shape_of(row.body))
+        await self._require_room(shape_of(row.body), row)
         await self._store.write(files.stand, row.entry, Standing.TAKEN)
         await self._transfers.begin(row)
 
-    async def _require_room(self, shape: Shape) -> None:
-        """Raises NoRoom unless there is room for a file and what is still to come of others."""
+    async def _require_room(self, shape: Shape, row: FileRow | None = None) -> None:
+        """Raises NoRoom unless there is room for a file and what is still to come of others.
+
+        `row`: of one that comes, of which a part may be here.
+        """
         with suppress(NoRoom):  # without a look at each of the others, of which a contact can send many
             await self._shelf.require_room(shape, await self._store.read(files.promised))
             return
-        promised = await self._shelf.lacking(await self._store.read(files.standing, Standing.TAKEN))
-        await self._shelf.require_room(shape, promised)
+        taken = await self._store.read(files.standing, Standing.TAKEN)
+        promised = await self._shelf.lacking(one for one in taken if row is None or one.entry != row.entry)
+        held = 0 if row is None else await self._shelf.measure(row)  # it needs no room again
+        await self._shelf.require_room(shape, promised - held)
 
     # --- The person ---
 
@@ -292,6 +310,22 @@ class Files:
             await self._shelf.release(volume, entry)
         return target.path
 
+    async def show(self, person: bytes, entry: bytes, width: int, height: int) -> PictureView:
+        """As interface.Messenger.show_picture."""
+        row = await self._row(person, entry)
+        if row.standing not in (Standing.WHOLE, Standing.WITHHELD):
+            raise UsageError(NOT_WHOLE)
+        if row.body.size > INPUT_MAX:
+            raise UsageError(TOO_LARGE)
+        volume = await self._shelf.take(row, user := object())
+        try:
+            data = await volume.use(lambda file: b"".join(file.contents(row.body.key)))
+        finally:
+            await self._shelf.release(volume, user)
+        if data is None:
+            raise UsageError(NO_FILE)
+        return await self._pictures.show(data, width, height)
+
     @asynccontextmanager
     async def _target(self, folder: Path, name: str) -> AsyncIterator[NewFile]:
         """A new file, under a name that no other call writes now. Removed if the block fails."""
@@ -341,6 +375,17 @@ def _open_source(path: Path) -> BinaryIO:
         os.close(source)
         raise NotSendable(NOT_A_FILE)
     return os.fdopen(source, "rb", buffering=0)
+
+
+def _size_of(content: BinaryIO) -> int:
+    """Bytes that a file seems to have, 0 where the system does not say. It stands at its beginning then."""
+    try:
+        content.seek(0)
+        return content.seek(0, os.SEEK_END)
+    except OSError:
+        return 0  # some files of the system have a content, and no end to seek
+    finally:
+        content.seek(0)
 
 
 def _names(name: str) -> Iterator[str]:

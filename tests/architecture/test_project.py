@@ -117,6 +117,7 @@ def test_every_dependency_is_locked_with_hashes() -> None:
         "requirements-dev.lock": project["dependency-groups"]["dev"],
         "requirements-nats.lock": project["project"]["optional-dependencies"]["nats"],
         "requirements-keyring.lock": project["project"]["optional-dependencies"]["keyring"],
+        "requirements-pictures.lock": project["project"]["optional-dependencies"]["pictures"],
         "requirements-peers.lock": project["dependency-groups"]["peers"],
     }
     for lock, requirements in wanted.items():

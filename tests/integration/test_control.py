@@ -53,6 +53,7 @@ from chat.interface import (
     OwnLogChanged,
     PairingChanged,
     ParlourError,
+    PictureView,
     QuestionsChanged,
     QuestionView,
     Ready,
@@ -150,10 +151,12 @@ async def test_each_call_arrives_with_its_arguments_and_brings_the_engines_answe
             arguments["linking"] = direct.device_begins("laptop").id
         if name == "export":
             arguments["path"] = "/another"
-        if name.endswith("_file"):
+        if name.endswith("_file") or name == "show_picture":
             file = FileView("a.txt", "text/plain", 1, FileState.WHOLE, 1)
             arguments["id"] = direct.receive_file(ben.person, file, b"a").id
             arguments["path"], arguments["folder"] = str(a_file(tmp_path)), str(tmp_path)
+        if name == "show_picture":
+            direct.pictures[str(arguments["id"])] = PictureView(width=1, height=1, pixels=b"\xff\0\x80")
         if name == "cancel_file":
             direct.sealed.add((ben.person, "an id"))
         if name == "edit":

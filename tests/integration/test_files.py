@@ -156,6 +156,7 @@ async def test_after_cuts_a_file_goes_on_and_no_piece_that_is_stored_comes_again
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writes, came = Writes(monkeypatch), taken_whole(monkeypatch)
+    slow_disk(monkeypatch)
     async with two_contacts(tmp_path) as (network, ada, ben):
         await talk(ada, ben, "hello")
         reached = asyncio.ensure_future(writes.reach(40))
@@ -196,13 +197,8 @@ async def test_what_came_on_a_link_that_ends_is_not_asked_of_another_terminal(
             await asks
             writes.stored.clear()
             came.clear()
-            whole, use = at(ben, FileState.WHOLE), Volume.use
-
-            async def slowly(volume: Volume, work: Callable[[SealedFile], T]) -> T | None:
-                await asyncio.sleep(0.2)
-                return await use(volume, work)
-
-            monkeypatch.setattr(Volume, "use", slowly)
+            whole = at(ben, FileState.WHOLE)
+            slow_disk(monkeypatch)
             await ben.engine.take_file(await ben.contact(ada), sent.id)
             await writes.reach(30)
             current(ben, ada).driver.abort()
@@ -245,6 +241,17 @@ async def test_a_piece_that_the_disk_of_its_holder_damaged_is_never_sent_and_tak
 
 def numbers(found: Sequence[Message]) -> list[int]:
     return [one.number for one in found if isinstance(one, Piece)]
+
+
+def slow_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a thread does with pieces lasts longer than what the network does."""
+    use = Volume.use
+
+    async def slowly(volume: Volume, work: Callable[[SealedFile], T]) -> T | None:
+        await asyncio.sleep(0.2)
+        return await use(volume, work)
+
+    monkeypatch.setattr(Volume, "use", slowly)
 
 
 def taken_whole(monkeypatch: pytest.MonkeyPatch) -> list[int]:

@@ -386,3 +386,13 @@ async def test_a_pipe_that_gives_nothing_can_be_cancelled(tmp_path: Path) -> Non
         assert on_disk(ada) == []
         with pytest.raises(UsageError, match="broken off"):
             await ada.engine.feed(name, b"more")
+
+
+@pytest.mark.skipif(not Path("/proc/version").exists(), reason="only Linux has this file")
+@in_virtual_time
+async def test_a_file_of_the_system_that_has_no_size_is_sent(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        sent = await sent_and_taken(ada, ben, Path("/proc/version"), "version")
+        assert await saved(ben, ada, sent.id, tmp_path) == bytes_at("/proc/version")
+        with pytest.raises(UsageError, match="cannot be read"):
+            await ada.engine.send_file(await ada.contact(ben), "/proc/self/mem")

@@ -201,6 +201,14 @@ def _fill(two: Two, count: int) -> None:
             file.write(bytes(1 << 20))
     threading.Event().wait(FULL_FOR)
     filler.unlink()
+    two.ben.ask(_take_again)
+
+
+async def _take_again(ben: Messenger) -> None:
+    """The disk was full, which has paused the file."""
+    (writer,) = await ben.contacts()
+    for entry in await ben.history(writer.person):
+        await ben.take_file(writer.person, entry.id)
 
 
 def soak(folder: Path, mebibytes: int, files: int, kills: int, every: float) -> Outcome:

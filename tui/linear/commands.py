@@ -125,6 +125,11 @@ def _reading(p: Parts) -> dict[str, Row]:
             p.history.sizes,
             N_("MIB or usual"),
         ),
+        "show": (
+            N_("Show the picture of an entry in blocks of colour."),
+            p.history.show,
+            _NUMBER,
+        ),
         "details": (N_("Show author, terminal, times and receipts of an entry."), p.history.details, _NUMBER),
     }
 

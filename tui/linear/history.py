@@ -29,6 +29,7 @@ from tui.linear.state import State
 from tui.linear.wording import day_line, details_lines, entry_lines, quoted, standing
 from tui.preferences import DOWNLOADS, Options, Preferences, is_size
 from tui.text.formatting import clock_time, day_of, ends_mark, file_line, safe_line, safe_name, unsearched
+from tui.text.pictures import COLUMNS_MAX, ROWS_MAX, cells, escaped
 from tui.text.translation import _, _n
 
 PAGE: Final = 20
@@ -182,6 +183,20 @@ class History:
         size = kept.get(own) or kept.get(WITHOUT_ASKING) or str(DEFAULT_MIB)
         said = _("Files of {name} up to {size} MiB come without a question.")
         await self.output.say(said.format(name=self.state.name_of(view.person), size=safe_line(size)))
+
+    async def show(self, typed: str) -> None:
+        """Draw the picture of an entry, which nobody hears."""
+        entry = await self.find(typed)
+        if entry.file is None:
+            raise UsageError(_("This entry has no file."))
+        depth = self.output.colours
+        if not depth:
+            raise UsageError(_("This terminal draws no colours, which a picture needs: /save saves it."))
+        columns = min(COLUMNS_MAX, self.output.columns)
+        shown = await self.messenger.show_picture(entry.contact, entry.id, columns, 2 * ROWS_MAX)
+        rows = [escaped(row, all_colours=depth > 256) for row in cells(shown, columns)]
+        await self.output.draw(rows)
+        await self.output.say(file_line(entry.file))
 
     async def file_moved(self, event: FileProgress) -> None:
         """Say when a file changes its state; each line is read aloud, so nothing between two states."""

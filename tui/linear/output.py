@@ -9,6 +9,7 @@ import queue
 import threading
 import unicodedata
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 from rich.cells import cell_len
@@ -149,6 +150,28 @@ class Output:
         self.editor.left = False
         written = "".join(f"{line.translate(_STEERING)}\n" for line in lines)
         await self.echo(f"{begins}{written}{typed}")
+
+    @property
+    def colours(self) -> int:
+        """How many colours are drawn, 0 for none: what the environment says. The terminal is not asked."""
+        if not self.at_terminal or os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb":
+            return 0
+        return 1 << 24 if os.environ.get("COLORTERM") in ("truecolor", "24bit") else 256
+
+    @property
+    def columns(self) -> int:
+        """Columns of the terminal but one, since a full row begins another one in some."""
+        try:
+            return max(1, os.get_terminal_size(self._descriptor).columns - 1)
+        except OSError:
+            return 79
+
+    async def draw(self, rows: Iterable[str]) -> None:
+        """Write rows of colours, which this program made: no text of others is in them."""
+        typed = self.editor.shown
+        begins = "\n" if typed or self.editor.left else ""
+        self.editor.left = False
+        await self.echo(begins + "".join(f"{row}\n" for row in rows) + typed)
 
     async def echo(self, typed: str) -> None:
         await self._write(typed.encode(self._encoding, "backslashreplace"))

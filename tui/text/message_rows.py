@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta, tzinfo
+from types import MappingProxyType
 
 from msgspec import Struct
 from rich.cells import cell_len
 
-from chat.interface import EntryView, hits
+from chat.interface import EntryView, PictureView, hits
 from tui.conversation import DELETED, Window
 from tui.text.formatting import (
     clock_time,
@@ -28,6 +29,7 @@ from tui.text.formatting import (
 )
 from tui.text.markdown import Line, Span, addresses, lines
 from tui.text.matching import between, with_hits
+from tui.text.pictures import cells, spans
 from tui.text.translation import _
 from tui.text.wrapping import cuts, pieces
 
@@ -37,6 +39,7 @@ PAUSE = timedelta(minutes=10)
 _BAR = "▎ "
 _MARGIN = 1
 _HANGING_LEAST = 24  # columns under which the rows of a list's item are not indented
+_NO_PICTURES: Mapping[str, PictureView] = MappingProxyType({})
 _QUOTED_MAX = 400  # characters of an origin that are looked at for its one row
 
 
@@ -45,7 +48,7 @@ class Setting(Struct, frozen=True):
 
     Columns, time zone, the day that is today; the entry (id) before which a line says that it is new; what
     finds the words of a search; whether a blank row parts all entries; the language of the words; the deleted
-    entries (ids) of which something may still be in the profile's file.
+    entries (ids) of which something may still be in the profile's file; the pictures shown.
     """
 
     width: int
@@ -56,6 +59,7 @@ class Setting(Struct, frozen=True):
     roomy: bool = False
     language: str = ""
     erasing: frozenset[str] = frozenset()
+    pictures: Mapping[str, PictureView] = _NO_PICTURES
 
 
 class Place(Struct, frozen=True):
@@ -102,7 +106,7 @@ def rows_of(entry: EntryView, standing: Place, setting: Setting, answers: str = 
     if answers:
         rows.append(_answers(entry, answers, setting.width))
     rows += [_warning(entry, mark, setting.width) for mark in warnings(entry)]
-    return (*rows, *_body(entry, setting))
+    return (*rows, *_picture(entry, setting), *_body(entry, setting))
 
 
 def lead_rows(standing: Place, *, new: bool, roomy: bool = False) -> int:
@@ -158,6 +162,14 @@ def _body(entry: EntryView, setting: Setting) -> list[Row]:
     left = (("time", ends + " "),) if ends else ()
     end = *left, (f"mark-{entry.state.value}", mark + " " if mark else ""), ("time", time + " " * _MARGIN)
     return [*rows, (bar, *_padded(last, room), *end)]
+
+
+def _picture(entry: EntryView, setting: Setting) -> list[Row]:
+    shown = setting.pictures.get(entry.id) if entry.file is not None else None
+    if shown is None:
+        return []
+    bar, inner = (f"bar-{_side(entry)}", _BAR), setting.width - len(_BAR)
+    return [(bar, *_padded(tuple(spans(row)), inner)) for row in cells(shown, inner - _MARGIN)]
 
 
 def _lines(entry: EntryView, setting: Setting) -> list[Line]:

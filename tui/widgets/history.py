@@ -5,7 +5,7 @@ It stays at its end until the reader scrolls away, and then keeps the reader's p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, tzinfo
 from typing import ClassVar, NamedTuple
 
@@ -18,12 +18,13 @@ from textual.geometry import Region, Size
 from textual.scrollbar import ScrollTo
 from textual.strip import Strip
 
-from chat.interface import EntryState, EntryView, Term, pattern
+from chat.interface import EntryState, EntryView, PictureView, Term, pattern
 from tui.actions import command, history_bindings
 from tui.conversation import Window
 from tui.messages import AddressClicked, OriginsMissing, ReachedNewest, ReachedOldest, ViewChanged, WantNewest
 from tui.text.formatting import shorten
 from tui.text.message_rows import Row, Setting, address_at, style_at
+from tui.text.pictures import COLUMNS_MAX, ROWS_MAX
 from tui.text.translation import _, _n
 from tui.widgets.history_layout import Barred, Look, Sheet, Spot, Strips, StripStyle
 
@@ -143,6 +144,16 @@ class History(Barred, can_focus=True):
         """Draw what the window holds now; of these deleted entries the file may still hold words."""
         self._setting = replace(self._setting, erasing=erasing)
         self._arrange(self.spot)
+
+    def show_pictures(self, pictures: Mapping[str, PictureView]) -> None:
+        """Draw these pictures above the lines of their files."""
+        self._setting = replace(self._setting, pictures=pictures)
+        self._arrange(self.spot)
+
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """The pixels for which a picture in this view has room, two in each cell."""
+        return min(COLUMNS_MAX, max(1, self._columns - 3)), 2 * max(4, min(ROWS_MAX, self.size.height - 4))
 
     def apply_style(self, *, roomy: bool, language: str) -> None:
         """Lay out in this spacing, with words in this language; the reader's place stays."""

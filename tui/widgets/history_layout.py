@@ -25,6 +25,7 @@ from chat.interface import EntryState, EntryView, FileView
 from tui.conversation import Window
 from tui.text.formatting import warnings
 from tui.text.message_rows import Place, Row, Setting, lead_rows, place, quoted, rows_of
+from tui.text.pictures import colours
 
 Spot = tuple[str, int]
 """An entry (id) and how many of its rows are above."""
@@ -208,11 +209,16 @@ class Strips:
         bar, *rest = row
         return [
             Segment(_CHOSEN_BAR, self._style(bar[0]) + ground),
-            # A hit has dark letters, for its own ground alone.
-            *(Segment(text, self._style(name) + (ground if name != "hit" else None)) for name, text in rest),
+            # A hit has dark letters, for its own ground alone, and a picture has its own colours.
+            *(
+                Segment(text, self._style(name) + (None if name == "hit" or colours(name) else ground))
+                for name, text in rest
+            ),
         ]
 
     def _style(self, name: str) -> Style:
+        if drawn := colours(name):
+            return self._common.ground + Style(color=drawn[0], bgcolor=drawn[1] if drawn[1:] else None)
         if name not in self._resolved:
             self._resolved[name] = self._common.ground + self._styles(name)
         return self._resolved[name]

@@ -174,17 +174,12 @@ def _send(profile_folder: Path, body: bytes, place: bytes) -> bytes:
     """Commit the entry of a file whose pieces stand already: sealing so many would last minutes."""
     with profile.unlock(profile_folder, PASSPHRASE) as opened, closing(opened.database()) as database:
         own, friend = keys.read_own(database), database.value("SELECT person FROM contacts")
-        heads = persons.pinned(database, own.person).heads
         at = conversation_of_two(own.person, friend), own.terminal, system_random(8)
-        entry = write_entry(
-            entries.next_place(database, *at, heads),
-            round(time.time() * 1000),
-            KIND_FILE,
-            body,
-            own.self_key,
-            system_random,
-        )
         with database.transaction():
+            heads = persons.pinned(database, own.person).heads
+            at_end = entries.next_place(database, *at, heads)
+            now = round(time.time() * 1000)
+            entry = write_entry(at_end, now, KIND_FILE, body, own.self_key, system_random)
             entries.insert_all(database, [entry], own.terminal, contact=friend)
             files.hold(database, entry.id, place)
         return entry.id

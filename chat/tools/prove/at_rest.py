@@ -37,8 +37,9 @@ async def show_only_ciphertext(stage: Stage, record: Record) -> None:
     await stage.say(stage.ada, f"{stage.needle} to Ben")
     await stage.say(stage.ben, f"{stage.needle} to Ada")
     record.did("Two people on throw-away profiles told each other a random word, the needle.")
-    await stage.give(stage.ada, stage.needle)
-    record.did("Ada sent a file full of it, which Ben's terminal took.")
+    picture = await stage.give(stage.ada, stage.needle)
+    record.did("Ada sent a picture full of it, which Ben's terminal took.")
+    await stage.show(picture, record)
     _control(stage, record)
     profiles = [await asyncio.to_thread(search_module.look, each.folder, texts) for each in stage.both]
     record.did(
@@ -186,7 +187,8 @@ async def show_deleted(stage: Stage, record: Record) -> None:
     record.did(f"{len(entries)} entries with another random word were said, and found in both databases.")
     others = _pieces_of(stage)
     entries.append(await stage.give(stage.ada, stage.deleted))
-    record.did("Ada sent a file full of that word, too, which Ben's terminal took.")
+    record.did("Ada sent a picture full of that word, too, which Ben's terminal took.")
+    await stage.show(entries[-1], record)
     record.measure("pieces_before", _pieces_of(stage) - others, "bytes of its sealed pieces before")
     before = await _search_both(stage, needles)
     if not all(one.found for one in before):

@@ -6,7 +6,9 @@ import asyncio
 import os
 import secrets
 import shutil
+import struct
 import tempfile
+import zlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from typing import Final
 
 from chat.interface import EntryChanged, EntryState, EntryView, Event, FileSupplied, ParlourError
 from chat.storage.folder import ProfileLock, make_private
+from chat.tools.prove.findings import Record
 from chat.tools.prove.programs import OWN, TERMINAL, Terminal, pair
 from chat.tools.prove.tracing import Reached, obstacle
 from chat.tools.prove.wire import Wire
@@ -22,8 +25,8 @@ from chat.tools.prove.wire import Wire
 PREFIX: Final = "parlour-prove-"
 LOCK: Final = "lock"
 
-FILE_LINES: Final = 4_096
-"""Lines of a file that is sent: some pieces of it."""
+SIDE: Final = 400
+"""Pixels of each side of a picture that is sent, which is shown in its own size: some pieces of it."""
 
 
 @contextmanager
@@ -98,9 +101,9 @@ class Stage:
         return entries
 
     async def give(self, speaker: Terminal, word: str) -> EntryView:
-        """Send a file full of a word, and wait until the other side has taken it. Raises CannotShow."""
-        given = self.folder / "given.txt"
-        await asyncio.to_thread(given.write_text, f"{word} in a file\n" * FILE_LINES, "utf-8")
+        """Send a picture full of a word, and wait until the other side has taken it. Raises CannotShow."""
+        given = self.folder / "given.png"
+        await asyncio.to_thread(given.write_bytes, _picture(word))
         speaker.mark()
         entry = await speaker.messenger.send_file(speaker.contact, str(given))
         await asyncio.to_thread(given.unlink)
@@ -110,6 +113,27 @@ class Stage:
 
         await speaker.expect(taken, "the file was not taken")
         return entry
+
+    async def show(self, entry: EntryView, record: Record) -> None:
+        """Let both terminals decode a picture, so that their memory has what no file may have."""
+        for each in self.both:
+            try:
+                shown = await each.messenger.show_picture(each.contact, entry.id, SIDE, SIDE)
+            except ParlourError as failure:
+                record.did(f"{each.name}'s terminal showed no picture: {failure}")
+            else:
+                record.did(f"{each.name}'s terminal showed {shown.width} × {shown.height} pixels of it.")
+
+
+def _picture(word: str) -> bytes:
+    """A PNG whose bytes, and whose pixels, have a word in each row."""
+    row = b"\0" + (f"{word} in a picture, ".encode() * SIDE)[: 3 * SIDE]
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", SIDE, SIDE, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(row * SIDE, 0)) + chunk(b"IEND", b"")
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from chat.pictures import program
 from chat.storage.folder import make_private
 
 _CALLS: Final = "socket,connect,sendto,sendmsg,sendmmsg,execve,execveat,io_uring_setup"
@@ -28,6 +29,10 @@ _WITHIN: Final = 10.0
 _V4: Final = re.compile(r'sin_port=htons\((\d+)\), sin_addr=inet_addr\("([0-9.]+)"\)')
 _V6: Final = re.compile(r'sin6_port=htons\((\d+)\),.*?inet_pton\(AF_INET6, "([0-9a-fA-F:.]+)"')
 _UNIX: Final = re.compile(r'sa_family=AF_UNIX, sun_path=(@?"[^"]*")')
+_DECODER: Final = ("-I", "-S", program.__file__)
+"""Arguments of the one program that a terminal may start. It decodes a picture; strace watches it, too."""
+
+_DECODES: Final = f'("{sys.executable}", [' + ", ".join(f'"{one}"' for one in (sys.executable, *_DECODER))
 _STARTED: Final = re.compile(r'\bexecve(?:at)?\(.*?"([^"]*)"')
 _BARE: Final = re.compile(r"\bsocket\((?:AF_PACKET|.*SOCK_RAW(?!.*NETLINK))|\bio_uring_setup\(")
 """What reaches out without a call that is read here."""
@@ -86,7 +91,7 @@ def read_calls(log: Path) -> Calls:
             calls.reached += reached
             if found := _UNIX.search(line):
                 calls.sockets.append(found[1].strip('"'))
-            if found := _STARTED.search(line):
+            if (found := _STARTED.search(line)) and _DECODES not in line:
                 calls.programs.append(found[1])
             if _BARE.search(line) or (not reached and _UNREADABLE.search(line)):
                 calls.unread.append(line.strip())
@@ -116,10 +121,18 @@ def tell_of_connections(say: Callable[[dict[str, object]], None]) -> None:
                 say({"local": str(address)})
         elif event in _LOOKING_UP:
             say({"looked_up": str(arguments[0])})
-        elif event in _STARTING:
+        elif event in _STARTING and not _decodes(event, arguments):
             say({"started": event})
 
     sys.addaudithook(heard)
+
+
+def _decodes(event: str, arguments: tuple[Any, ...]) -> bool:
+    """Whether what starts decodes a picture, without an environment."""
+    if event != "subprocess.Popen":
+        return False
+    _executable, command, _folder, environment = arguments
+    return tuple(command[1:4]) == _DECODER and command[0] == sys.executable and environment == {}
 
 
 def say(fields: dict[str, object]) -> None:

@@ -151,6 +151,7 @@ TOLD_MAX: Final = 20
 FROM_WITHIN: Final = (
     "Everything that both terminals did while all of this ran was looked at: each connection, datagram, name"
     " looked up and program started, as Python itself tells of them from inside the process."
+    " The one program that may start decodes a picture, without files and connections."
 )
 FROM_OUTSIDE: Final = "The same was recorded from outside, by strace, as the system calls of the processes."
 WITHOUT: Final = (

@@ -16,6 +16,7 @@ from chat.interface import (
     FileSupplied,
     FilesView,
     FileView,
+    PictureView,
     UsageError,
 )
 from tests.support.fakes.others import Others
@@ -24,15 +25,16 @@ NO_FILE = "This message names no file that is known here."
 
 
 class Files(Others):
-    """`contents`: by entry, what a file has in it. `limits`: the rates that were set.
+    """`contents`: by entry, what a file has in it. `pictures`: what is shown of it.
 
-    `sealed`: contact and id of those being sealed.
+    `limits`: the rates that were set. `sealed`: contact and id of those being sealed.
     """
 
     def __init__(self, name: str = "Ann", *, prompt: bool = True, visible: bool = False) -> None:
         super().__init__(name, prompt=prompt, visible=visible)
         self.contents: dict[str, bytes] = {}
         self.limits: list[int] = []
+        self.pictures: dict[str, PictureView] = {}
         self.sealed: set[tuple[str, str]] = set()
         self._feeds: dict[str, tuple[bytearray, asyncio.Event]] = {}
 
@@ -60,7 +62,9 @@ class Files(Others):
         self.emit(FileProgress(person, entry, file))
         return conversation.entries[at]
 
-    async def send_file(self, contact: str, path: str, named: str = "", send_id: str = "") -> EntryView:
+    async def send_file(
+        self, contact: str, path: str, named: str = "", send_id: str = "", original: bool = False
+    ) -> EntryView:
         view, conversation = self._partner(contact), self._conversation(contact)
         if send_id and (contact, send_id) in self._sent_with:
             return self._sent_with[contact, send_id]
@@ -145,6 +149,14 @@ class Files(Others):
         if file.state not in (FileState.WHOLE, FileState.WITHHELD):
             raise UsageError(phrase("This file is not whole."))
         return str(_write(Path(folder), file.name, self.contents[id]))
+
+    async def show_picture(self, contact: str, id: str, width: int, height: int) -> PictureView:
+        file = self._file(contact, id)
+        if file.state not in (FileState.WHOLE, FileState.WITHHELD):
+            raise UsageError(phrase("This file is not whole."))
+        if id not in self.pictures:
+            raise UsageError(phrase("This file is not a picture that can be shown."))
+        return self.pictures[id]
 
 
 def _read(path: Path) -> bytes:

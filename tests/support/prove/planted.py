@@ -12,7 +12,9 @@ from pathlib import Path
 from unittest.mock import patch
 
 from chat.cli.__main__ import main as relay
+from chat.interface import PictureView
 from chat.relay.circuit import Buffers
+from chat.service.files import Files
 from chat.storage.database import Database
 from chat.storage.pieces import Pieces
 from chat.tools.prove import tracing
@@ -79,6 +81,19 @@ def hoarding_terminal() -> None:
         tracing.main()
 
 
+def drawing_terminal() -> None:
+    """A terminal that keeps the pixels of a picture that it showed."""
+    show = Files.show
+
+    async def keep(use: Files, person: bytes, entry: bytes, width: int, height: int) -> PictureView:
+        shown = await show(use, person, entry, width, height)
+        (use._shelf._pieces._folder.parent / "thumbnail").write_bytes(shown.pixels)
+        return shown
+
+    with patch.object(Files, "show", keep):
+        tracing.main()
+
+
 def hasty_terminal() -> None:
     """A terminal that says that it has entries before it has stored them."""
     receipt_before_commit(0.1)
@@ -108,6 +123,8 @@ if __name__ == "__main__":
             keeping_terminal()
         case ["keep_pieces"]:
             hoarding_terminal()
+        case ["keep_pixels"]:
+            drawing_terminal()
         case ["hasten"]:
             hasty_terminal()
         case ["hoard", log]:

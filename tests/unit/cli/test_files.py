@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import stat
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from chat.cli.giving import ToSend, give
+from chat.cli.terminal import Lines
 from chat.errors import phrase
-from chat.interface import FileState, FileView, UsageError
+from chat.interface import EntryView, FileState, FileView, UsageError
 from chat.views import size_text
+from tests.architecture.imports import ROOT
 from tests.support.cli.line import Line
+from tests.support.fakes.messenger import FakeMessenger
+from tui.text.formatting import file_line
 
 
 def file_at(folder: Path, name: str = "report.txt", data: bytes = b"twelve bytes") -> str:
@@ -27,10 +34,39 @@ def test_a_file_is_sent_and_taken(line: Line, tmp_path: Path) -> None:
     (sent,) = outcome.objects
     assert (outcome.status, outcome.err) == (0, "")
     assert (sent["state"], sent["taken"]) == ("delivered", True)
-    assert line.messenger.called("send_file") == [(friend.person, path, "")]
+    assert line.messenger.called("send_file") == [(friend.person, path, "", False)]
     assert line.messenger.send_ids[-1] == "mine/1"
     said = line.run("send", "Ben", "hello", "there", "--file", path, "--file", path).out.splitlines()
     assert said == ["To Ben: delivered", *["To Ben: report.txt, 12 B: taken"] * 2]
+
+
+async def test_a_file_whose_sending_is_interrupted_is_not_sent(tmp_path: Path) -> None:
+    """The engine is another process, which would go on."""
+    messenger, begun = FakeMessenger(), asyncio.Event()
+    friend = messenger.add_contact("Ben", present=True)
+
+    async def sealing(
+        contact: str, path: str, named: str = "", send_id: str = "", original: bool = False
+    ) -> EntryView:
+        messenger.sealed.add((contact, send_id))
+        begun.set()
+        return await asyncio.Future()
+
+    messenger.send_file = sealing  # type: ignore[method-assign]
+    file = ToSend(file_at(tmp_path), "", "1")
+    giving = asyncio.ensure_future(give(messenger, Lines(), friend, file, "an id"))
+    await begun.wait()
+    giving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await giving
+    assert messenger.sealed == set()
+
+
+def test_an_original_is_sent_as_it_is(line: Line, tmp_path: Path) -> None:
+    friend = line.messenger.add_contact("Ben", present=True)
+    path = file_at(tmp_path)
+    line.run("send", "Ben", "--file", path, "--original")
+    assert line.messenger.called("send_file") == [(friend.person, path, "", True)]
 
 
 def test_a_file_that_nobody_takes_waits(line: Line, tmp_path: Path) -> None:
@@ -257,3 +293,22 @@ def test_listen_says_each_fact_of_a_file_once_and_makes_the_folder(line: Line, t
 def test_a_folder_that_cannot_be_made_is_said(line: Line, tmp_path: Path) -> None:
     file_at(tmp_path)
     assert line.run("listen", "--save", str(tmp_path / "report.txt" / "x")).failed(73)
+
+
+def test_case_80_hostile_names_disturb_neither_a_line_nor_json(line: Line) -> None:
+    names = list(json.loads((ROOT / "seeds/hostile/names.json").read_text()).values())
+    ben = line.messenger.add_contact("Ben")
+    for name in names:
+        line.messenger.receive_file(ben.person, FileView(name, "image/png", 3, FileState.WHOLE, 3), b"abc")
+    read = line.run("history", "Ben", "--json")
+    assert [one["file"]["name"] for one in read.objects] == names
+    assert len(read.out.splitlines()) == len(names)
+    assert read.out.replace("\n", "").isascii() or not set(read.out) & set("\0\x1b\r\x9b")
+    lines = line.run("history", "Ben").out.splitlines()
+    assert len(lines) == len(names)
+    assert all(one.isprintable() for one in lines)
+
+
+@pytest.mark.parametrize("name", json.loads((ROOT / "seeds/hostile/names.json").read_text()).values())
+def test_case_80_hostile_names_do_not_disturb_a_screen(name: str) -> None:
+    assert file_line(FileView(name, "image/png", 3, FileState.WHOLE, 3)).isprintable()

@@ -200,7 +200,18 @@ FIELDS = frozenset(("AUTO_FOCUS", "TITLE"))
 KEYWORDS = frozenset(("action", "classes", "vi"))
 ALLOWED = frozenset(
     (
-        *("TEXTUAL", "TERM", "TMUX", "LANG", "LANGUAGE", "STY", "SCREENDIR", "USER", "HOME"),  # variables
+        *(
+            "TEXTUAL",
+            "TERM",
+            "COLORTERM",
+            "TMUX",
+            "LANG",
+            "LANGUAGE",
+            "STY",
+            "SCREENDIR",
+            "USER",
+            "HOME",
+        ),  # variables
         *("iTerm.app", "WezTerm", "WarpTerminal", "~/Downloads"),
         *("/run/screen/S-", "/var/run/screen/S-", "\x1bPtmux;"),
         *("SIGINT", "SIGTERM", "SIGHUP", "LMN", "NFKD", "Choice", "asyncio.Future[None]"),

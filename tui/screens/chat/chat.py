@@ -147,7 +147,7 @@ class ChatScreen(Screen[None]):
             *(finding.switch, finding.palette, finding.search, finding.jump),
             *(pairing.add, pairing.invite, pairing.join, pairing.address, pairing.visible),
             *(history.entry, history.reply, history.edit, history.copy, history.copy_link, history.copy_code),
-            *(history.save, history.let_go, self.opening.open_file, self.opening.show_folder),
+            *(history.save, history.let_go, self.opening.open_file, self.opening.show_folder, history.show),
             *(history.origin, history.back, history.details, history.oldest, composer.write),
             *(profile.doctor, profile.relays, profile.recovery, profile.settings, profile.own_changes),
             *(profile.use_recovery, profile.rename_self, profile.passphrase, self.devices.devices),
@@ -155,7 +155,7 @@ class ChatScreen(Screen[None]):
         on_contact = (
             *(contact.contact, contact.pin, contact.clear),
             *(history.first_unread, history.mark_all_read, history.day, history.choose_entry),
-            *(history.delete, composer.emoji, self.files.send_files),
+            *(history.delete, history.pictures, composer.emoji, self.files.send_files),
         )
         actions: dict[str, Callable[[], object]] = {do.__name__: do for do in anywhere}
         actions |= {do.__name__: partial(self.surface.on_contact, do) for do in on_contact}

@@ -17,13 +17,14 @@ from chat.interface import (
     FileState,
     HistoryCleared,
     Messenger,
+    PictureView,
     Term,
 )
 from tui.actions import Group
 from tui.attention import Attention
 from tui.conversation import EXPIRED, GONE, Conversation
 from tui.messages import PreferenceChosen, Problem, attempt
-from tui.preferences import DOWNLOADS, SAVED_IN, Options, Preferences
+from tui.preferences import DOWNLOADS, ON, SAVED_IN, Options, Preferences, pictures_of
 from tui.screens.chat.opening import OpeningController
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.dialog import DayDialog, DeleteDialog, SaveDialog
@@ -37,11 +38,14 @@ from tui.text.formatting import (
     shorten,
 )
 from tui.text.markdown import blocks, links
+from tui.text.pictures import may_be_picture
 from tui.text.translation import _
 from tui.widgets.history import History
 
 _FIRST = datetime(1, 1, 2, tzinfo=UTC)
 _JUMPS_MAX = 50
+_PICTURES_MAX = 16  # of those that were shown last in a conversation
+_ALLOWED_MAX = 4  # pictures that are shown without being asked for: a contact can have so many decoded
 _QUOTED_CELLS = 40
 _ADDRESS_CELLS = 60  # so that what is said stays in one row
 
@@ -73,6 +77,9 @@ class HistoryController:
     _asked_to_mark: set[str] = field(init=False, default_factory=set)
     _jumps: list[str] = field(init=False, default_factory=list)
     _paging: set[Conversation] = field(init=False, default_factory=set)
+    _pictures: dict[str, PictureView] = field(init=False, default_factory=dict)
+    # Those that were shown, or tried, without being asked for.
+    _tried: set[str] = field(init=False, default_factory=set)
     # The contacts of deleted entries that the file may still contain.
     _erasing: dict[str, str] = field(init=False, default_factory=dict)
 
@@ -127,6 +134,7 @@ class HistoryController:
         useless |= set() if entry.file is not None else {"save"}
         useless |= set() if _is_here(entry) else {"let_go"}
         useless |= set() if self.opening.is_saved(entry) else {"open_file", "show_folder"}
+        useless |= set() if entry.file is not None and may_be_picture(entry.file) else {"show"}
         self.surface.offer("entry", Group.ENTRY, useless)
 
     def reply(self) -> None:
@@ -177,6 +185,62 @@ class HistoryController:
             partial(self.surface.call, "file", self.messenger.let_go_of_file, entry.contact, entry.id),
         )
 
+    def show(self) -> None:
+        """Show the picture of the entry under the cursor, or hide it again."""
+        entry = self.view.chosen
+        if entry is not None and entry.id in self._pictures:
+            self._show_pictures({one: held for one, held in self._pictures.items() if one != entry.id})
+        elif entry is None or entry.file is None or not may_be_picture(entry.file):
+            self.surface.say(_("This message has no picture that can be shown (PNG, JPEG, GIF, WebP)."))
+        elif self.view.app.no_color:
+            self.surface.say(_("A picture needs colours, which NO_COLOR has turned off. Save it to see it."))
+        else:
+            self._run("picture", self._show, entry)
+
+    async def _show(self, opened: Conversation, entry: EntryView) -> None:
+        self.surface.say(_("Decoding the picture…"))
+        width, height = self.view.picture_size
+        shown = await self.surface.ask(self.messenger.show_picture(entry.contact, entry.id, width, height))
+        if shown is not None and self.state.conversation is opened and entry.id in opened.window:
+            kept = list(self._pictures.items())[1 - _PICTURES_MAX :]
+            self._show_pictures({**dict(kept), entry.id: shown})
+            self.surface.say("")
+
+    def pictures(self, view: ContactView) -> None:
+        """Show the pictures of a conversation without being asked for each, or not any more."""
+        name, on = pictures_of(view.person), self.preferences.get(pictures_of(view.person)) != ON
+        self.preferences.hold(name, ON if on else "")
+        self.surface.post(PreferenceChosen(name, ON if on else ""))
+        shown = _("Pictures of {name} are shown as they come.")
+        said = shown if on else _("Pictures of {name} are shown when you ask for one.")
+        self.surface.say(said.format(name=self.state.named(view)))
+        self._show_allowed()
+
+    def _show_allowed(self) -> None:
+        """Show the newest pictures that are not shown, where the person allowed that for the contact."""
+        opened = self.state.conversation
+        if opened is None or self.preferences.get(pictures_of(opened.person)) != ON or self.view.app.no_color:
+            return
+        due = [one for one in opened.window.entries if one.file is not None and may_be_picture(one.file)]
+        due = [one for one in due[-_ALLOWED_MAX:] if one.id not in self._tried]
+        self._tried |= {one.id for one in due}
+        if due:
+            self._run("pictures", self._show_each, due)
+
+    async def _show_each(self, opened: Conversation, entries: list[EntryView]) -> None:
+        for entry in entries:
+            if self.state.conversation is opened and entry.id not in self._pictures:
+                await self._show(opened, entry)
+
+    def _show_pictures(self, pictures: dict[str, PictureView]) -> None:
+        self._pictures = pictures
+        self.view.show_pictures(pictures)
+
+    def _hide_picture(self, entry: str) -> None:
+        """An entry is gone: keep nothing of its picture."""
+        if entry in self._pictures:
+            self._show_pictures({one: held for one, held in self._pictures.items() if one != entry})
+
     def _save_in(self, entry: EntryView, folder: str) -> None:
         self.surface.post(PreferenceChosen(SAVED_IN, folder))
         self.surface.run("file", self._save, entry, str(Path(folder).expanduser()))
@@ -224,6 +288,7 @@ class HistoryController:
 
     def entry_deleted(self, contact: str, entry: str, deleted_by: str) -> None:
         """Draw a deleted entry as being deleted: the profile's file may hold its text until it is cleaned."""
+        self._hide_picture(entry)
         self._erasing[entry] = contact
         if self.state.conversation is not None and contact == self.state.conversation.person:
             self.state.conversation.erased(entry, by=deleted_by)
@@ -237,6 +302,7 @@ class HistoryController:
 
     def entry_expired(self, contact: str, entry: str) -> None:
         """Draw an entry as gone whose timer has ended."""
+        self._hide_picture(entry)
         if self.state.conversation is not None and contact == self.state.conversation.person:
             self.state.conversation.erased(entry, EXPIRED)
             self.view.erase(frozenset(self._erasing))
@@ -309,10 +375,13 @@ class HistoryController:
         if problem is not None:
             self.surface.say(problem.text, problem=True)
         self._jumps.clear()
+        self._tried.clear()
+        self._show_pictures({})
         for entries in (self._shown_first, self._shown_last, self._asked_to_mark):
             entries.clear()
         self.view.unread = first
         self.view.show(opened.window, first)
+        self._show_allowed()
 
     async def read_again(self, opened: Conversation) -> None:
         """Read what is shown once more, in its place: names in it may have changed."""
@@ -359,6 +428,8 @@ class HistoryController:
         opened = self.state.conversation
         if opened is not None and event.contact == opened.person and opened.file_moved(event.id, event.file):
             self.view.window_changed(opened.window)
+            if event.file.state is FileState.WHOLE:
+                self._show_allowed()
 
     def entries_conflict(self, contact: str, entries: Iterable[str]) -> None:
         """Mark entries of one terminal that claim one place in its chain."""
@@ -383,6 +454,7 @@ class HistoryController:
             if came and self.state.conversation is opened:
                 opened.trim(self.view.reading)
                 self.view.window_changed(opened.window, came)
+                self._show_allowed()
                 if any(new.own for new in came):
                     self.view.action_newest()
         finally:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+import json
 import secrets
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from chat.pictures import program
 from chat.tools.prove.search import forms, found_in, search_memory
 from chat.tools.prove.tracing import Reached, read_calls
+from tests.architecture.imports import ROOT
 from tests.support.lab.programs import Program
 from tests.support.machine import needs_process_memory
 
@@ -103,3 +107,29 @@ def test_every_one_of_many_needles_in_memory_is_found_at_every_place_of_a_word(s
         assert search_memory(program.pid, there[:2]).held == set(there[:2])
     with pytest.raises(ValueError):
         search_memory(program.pid, [b"by chance"])
+
+
+def test_only_what_decodes_a_picture_may_start(tmp_path: Path) -> None:
+    python, decoder = sys.executable, program.__file__
+    decodes = f'7 execve("{python}", ["{python}", "-I", "-S", "{decoder}", "show"], 0x1 /* 0 vars */) = 0'
+    assert calls(tmp_path, decodes) == ([], [], [], [])
+    other = f'7 execve("/bin/sh", ["{python}", "-I", "-S", "{decoder}", "show"], 0x1 /* 0 vars */) = 0'
+    assert calls(tmp_path, other) == ([], [], ["/bin/sh"], [])
+    assert calls(tmp_path, decodes.replace(decoder, "/tmp/program.py")) == ([], [], [python], [])
+
+
+def test_a_terminal_tells_of_every_program_but_the_decoder() -> None:
+    said = list[dict[str, object]]()
+    code = (
+        "import subprocess, sys\n"
+        "from chat.pictures import program\n"
+        "from chat.tools.prove.tracing import say, tell_of_connections\n"
+        "tell_of_connections(say)\n"
+        "decoder = [sys.executable, '-I', '-S', program.__file__]\n"
+        "null = subprocess.DEVNULL\n"
+        "subprocess.run([*decoder, 'show', '1', '1'], env={}, stdin=null, stderr=null)\n"
+        "subprocess.run([*decoder[:3], '-c', ''], env={})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, check=True)
+    said += [json.loads(line) for line in done.stdout.splitlines()]
+    assert said == [{"started": "subprocess.Popen"}]

@@ -155,6 +155,17 @@ async def test_claim_c5_fails_where_the_pieces_of_a_file_are_kept(monkeypatch: p
     assert re.fullmatch(r"\d+ bytes of the pieces of a deleted file are left", reason)
 
 
+@pytest.mark.parametrize(
+    ("claim", "shows"), [("C2", at_rest.show_only_ciphertext), ("C5", at_rest.show_deleted)]
+)
+async def test_claims_c2_and_c5_fail_where_a_thumbnail_is_kept(
+    claim: str, shows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARLOUR_PLANTED", "keep_pixels")
+    reasons = await broken(claim, shows, nothing, Setting(PLANTED, traced=False))
+    assert any("thumbnail" in reason for reason in reasons)
+
+
 async def test_claim_c6_fails_where_a_receipt_goes_before_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARLOUR_PLANTED", "hasten")
     monkeypatch.setattr(at_rest, "KILLS", 3)

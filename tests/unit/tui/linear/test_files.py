@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
-from chat.interface import FileState, FileView
+from chat.interface import FileState, FileView, PictureView
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.linear.played import locked_door, play
+from tui.linear.output import Output
 
 FILE = FileView("report.pdf", "", 1 << 20, FileState.ASKS)
 
@@ -84,3 +86,38 @@ async def test_a_file_is_let_go_of_and_the_size_of_a_contact_is_set() -> None:
     sizes = [line.split()[5] for line in said if line.endswith("come without a question.")]
     assert sizes == ["25", "3", "25"]
     assert "Type a number of MiB, or usual." in said
+
+
+async def test_a_picture_is_drawn_in_blocks_where_there_are_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    for colours, drawn in ((256, True), (1 << 24, True), (0, False)):
+        monkeypatch.setattr(Output, "colours", colours)
+        door = locked_door()
+        messenger: FakeMessenger | None = door.messenger
+        assert messenger is not None
+        ben = next(iter(messenger._contacts))
+        entry = messenger.receive_file(ben, replace(FILE, name="sunset.png", state=FileState.WHOLE))
+        messenger.pictures[entry.id] = PictureView(width=2, height=2, pixels=bytes(12))
+        steps = [">> correct horse", "> /open Ben", "> /last 1", "> /show 1", "> /quit"]
+        said, _status = await play(iter(steps), door)
+        assert any("▀▀\x1b[0m" in line for line in said) is drawn
+        assert ("This terminal draws no colours, which a picture needs: /save saves it." in said) is not drawn
+
+
+def test_the_environment_says_how_many_colours_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = Output()
+    output.at_terminal = True
+    for environment, colours in (
+        ({"TERM": "xterm", "COLORTERM": "truecolor"}, 1 << 24),
+        ({"TERM": "xterm"}, 256),
+        ({"TERM": "dumb", "COLORTERM": "truecolor"}, 0),
+        ({}, 0),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, 0),
+    ):
+        for name in ("TERM", "COLORTERM", "NO_COLOR"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        assert output.colours == colours
+    output.at_terminal = False
+    monkeypatch.setenv("TERM", "xterm")
+    assert output.colours == 0

@@ -1,0 +1,67 @@
+"""What a process that works on a picture may use, how it is called, and how it ends (SPEC §12.5)."""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+from typing import Final
+
+INPUT_MAX: Final = 64 << 20
+"""Bytes of a picture. A contact can let this process read so many, for a picture that its person asks for."""
+
+PIXELS_MAX: Final = 40_000_000
+"""Pixels of a picture, which its header says before any is decoded: 160 MB with four bytes each."""
+
+SIDE_MAX: Final = 400
+"""Pixels of each side of what is shown: no terminal has more half blocks."""
+
+MEMORY_MAX: Final = 1 << 30
+"""Bytes of address space: the interpreter, a picture and its pixels."""
+
+SECONDS_MAX: Final = 10
+"""Seconds of the processor."""
+
+WAITED_MAX: Final = 20.0
+"""Seconds on the clock, after which the process is killed."""
+
+HEADER: Final = ">HH"
+"""Width and height, before three bytes for each pixel."""
+
+
+class Work(Enum):
+    """SHOW: the pixels of the first frame. CLEAN: the same picture without its metadata."""
+
+    SHOW = "show"
+    CLEAN = "clean"
+
+
+class Status(IntEnum):
+    """How the process ends. What kills it, a limit or a fault of a decoder, gives another number."""
+
+    DONE = 0
+    NOT_UNDERSTOOD = 40
+    TOO_LARGE = 41
+    NO_LIBRARY = 42
+
+
+_BEGINNINGS: Final = {
+    "image/png": b"\x89PNG\r\n\x1a\n",
+    "image/jpeg": b"\xff\xd8\xff",
+    "image/gif": b"GIF8",
+}
+BEGINNING: Final = 12
+"""Bytes of the content that tell what it is."""
+
+
+def media_of(beginning: bytes) -> str:
+    """The media type of a picture by its first bytes; empty for anything else. No name counts."""
+    if beginning[:4] == b"RIFF" and beginning[8:12] == b"WEBP":
+        return "image/webp"
+    return next((media for media, first in _BEGINNINGS.items() if beginning.startswith(first)), "")
+
+
+class NotUnderstood(Exception):
+    """These bytes are no whole picture of a known kind."""
+
+
+class TooLarge(Exception):
+    """The header says more pixels than are decoded."""

@@ -1,0 +1,115 @@
+"""Lets a confined process work on pictures: plain bytes go through pipes, never to the disk (SPEC §12.5)."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import struct
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from typing import IO, BinaryIO, Final
+
+from chat.errors import Phrase, phrase
+from chat.interface import ParlourError, PictureView, UsageError
+from chat.pictures import program
+from chat.pictures.bounds import (
+    BEGINNING,
+    HEADER,
+    INPUT_MAX,
+    SIDE_MAX,
+    WAITED_MAX,
+    Status,
+    Work,
+    media_of,
+)
+
+NOT_A_PICTURE: Final = phrase("This file is not a picture that can be shown: PNG, JPEG, GIF and WebP can.")
+TOO_LARGE: Final = phrase("This picture is too large to be shown here: save it, and open it elsewhere.")
+DAMAGED: Final = phrase("This picture is damaged, or not what it says it is: it cannot be shown.")
+STOPPED: Final = phrase("This picture needs too much memory or time to be shown, so that was stopped.")
+NO_LIBRARY: Final = phrase(
+    "Pictures need the library Pillow: install Parlour with its extra (pipx install '.[pictures]')."
+)
+METADATA_STAYS: Final = phrase(
+    "The metadata of this picture cannot be removed, as it is damaged or too large: send it as the original"
+    " if its place, its time and its camera may be seen."
+)
+
+_REASONS: Final[dict[int, Phrase]] = {
+    Status.NOT_UNDERSTOOD: DAMAGED,
+    Status.TOO_LARGE: TOO_LARGE,
+    Status.NO_LIBRARY: NO_LIBRARY,
+}
+
+
+class Pictures:
+    """Works on one picture at a time, so that many cannot take the machine."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+
+    async def show(self, data: bytes, width: int, height: int) -> PictureView:
+        """A picture in at most so many pixels. Raises UsageError, ParlourError."""
+        if not media_of(data[:BEGINNING]):
+            raise UsageError(NOT_A_PICTURE)
+        width, height = (max(1, min(side, SIDE_MAX)) for side in (width, height))
+        async with self._turn:
+            status, shown = await asyncio.to_thread(_run, Work.SHOW, data, width, height)
+        if status != Status.DONE:
+            raise ParlourError(_REASONS.get(status, STOPPED))
+        head = struct.calcsize(HEADER)
+        size = struct.unpack(HEADER, shown[:head]) if len(shown) >= head else (0, 0)
+        # The process is as hostile as its picture may have made it.
+        fits = 0 < size[0] <= width and 0 < size[1] <= height
+        if not fits or len(shown) != head + 3 * size[0] * size[1]:
+            raise ParlourError(DAMAGED)
+        return PictureView(width=size[0], height=size[1], pixels=shown[head:])
+
+    async def cleaned(self, source: BinaryIO) -> BinaryIO:
+        """A source with the same picture without its metadata; the same source where it has no picture.
+
+        Raises UsageError.
+        """
+        beginning = await asyncio.to_thread(source.read, BEGINNING)
+        source.seek(0)
+        if not media_of(beginning):
+            return source
+        data = await asyncio.to_thread(source.read, INPUT_MAX + 1)
+        if len(data) > INPUT_MAX:
+            raise UsageError(METADATA_STAYS)
+        async with self._turn:
+            status, clean = await asyncio.to_thread(_run, Work.CLEAN, data)
+        if status != Status.DONE:
+            raise UsageError(METADATA_STAYS)
+        return io.BytesIO(clean)
+
+
+def _run(work: Work, data: bytes, width: int = 0, height: int = 0) -> tuple[int, bytes]:
+    """Give a new process a picture: its status, and what it wrote. It has no environment and no files."""
+    most = INPUT_MAX if work is Work.CLEAN else struct.calcsize(HEADER) + 3 * width * height
+    modules = [one for one in sys.path if one]
+    command = [sys.executable, "-I", "-S", program.__file__, work.value, str(width), str(height), *modules]
+    pipe, null = subprocess.PIPE, subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=null, env={}, cwd="/") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        feeder = threading.Thread(target=_feed, args=(process.stdin, data), daemon=True)
+        limit = threading.Timer(WAITED_MAX, process.kill)
+        feeder.start()
+        limit.start()
+        try:
+            written = process.stdout.read(most + 1)
+            if len(written) > most:
+                process.kill()
+            process.wait()
+            feeder.join()
+        finally:
+            limit.cancel()
+    return process.returncode, written
+
+
+def _feed(pipe: IO[bytes], data: bytes) -> None:
+    with suppress(BrokenPipeError), pipe:  # it ends before it has read all of what it refuses
+        pipe.write(data)
