@@ -111,7 +111,8 @@ async def test_case_80_files_of_hostile_names_are_saved_in_the_folder_alone(
             assert entry is not None
             assert entry.file is not None
             path = Path(await ben.engine.save_file(await ben.contact(ada), sent.id, str(folder)))
-            assert path.resolve().is_relative_to(folder.resolve())
+            assert path.is_relative_to(folder)
+            assert ".." not in path.parts
             assert private_bytes(path) == str(number).encode()
             for shown in (path.name, entry.file.name):
                 assert len(shown.encode()) <= FILE_NAME_BYTES_MAX + len(" (99)")
