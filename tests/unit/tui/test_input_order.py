@@ -11,6 +11,7 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -41,6 +42,7 @@ from tests.support.tui.opened import held_up, own_kinds
 from tui.widgets.controls import Choice
 from tui.widgets.history import History
 
+FOLDER = str(Path(__file__).parents[3] / "seeds" / "fuzz" / "edit-body")  # of one file
 RELAY = str(RelayAddress("relay.example.org", 4746, b"\x09" * 32))
 OTHER_RELAY = str(RelayAddress("192.168.1.2", 4746, b"\x08" * 32))
 WORDS = recovery_words(bytes(range(32)))  # those of the fake
@@ -231,12 +233,14 @@ SCREENS = (
     history("details", "i", "escape", "r", Text("answer"), "enter"),
     talk("save", "ctrl+up", "s", "escape", "r", Text("answer"), "enter", happens=_send_file),
     talk("let-go", "ctrl+up", "x", "y", "r", Text("answer"), "enter", happens=_send_file),
-    talk("file-size", "ctrl+o", *["down"] * 7, "enter", *"12", "enter", *"Hi", "enter"),
+    talk("file-size", "ctrl+o", *["down"] * 8, "enter", *"12", "enter", *"Hi", "enter"),
     talk(
         "send-a-file",
         *("alt+a", Text(__file__), "enter", *"Hi", "enter"),
-        calls=(("send_file", "Bob", __file__, "test_input_order.py"), ("send", "Bob", "Hi")),
+        calls=(("send_file", "Bob", __file__, "test_input_order.py", False), ("send", "Bob", "Hi")),
     ),
+    talk("send-a-folder", "alt+a", Text(FOLDER), "insert", "enter", "y", *"Hi", "enter"),
+    talk("send-no-folder", "alt+a", Text(FOLDER), "insert", "enter", "n", *"Hi", "enter"),
     talk("send-nothing", "alt+a", Text("/nowhere"), "enter", "escape", *"Hi", "enter"),
     talk(
         "send-into-a-folder", "alt+a", Text("/usr/sha"), "tab", "enter", "insert", "insert", "escape", *"Hi"
