@@ -61,7 +61,7 @@ class People:
     async def block(self, person: bytes, on: bool) -> None:
         """Block or unblock; a blocked contact's links end, and it gets no more answers."""
         store = partial(contacts.set_blocked, person=person, on=on)
-        written = await self._store.write(self._share, person, store, Register.BLOCKED, SwitchValue(on))
+        written = await self._notes.store(self._share, person, store, Register.BLOCKED, SwitchValue(on))
         if (keys := self._keyring.contacts.get(person)) is not None:
             keys.blocked = on
         self._update(person, blocked=on)
@@ -89,7 +89,7 @@ class People:
         **shown: object,
     ) -> None:
         """Store what all own terminals are to have of a contact, show it, and let them have it."""
-        written = await self._store.write(self._share, person, store, register, value)
+        written = await self._notes.store(self._share, person, store, register, value)
         self._update(person, **shown)
         await self._notes.done(written)
 
@@ -120,7 +120,7 @@ class People:
         keys = self._keyring.contacts.pop(person)
         await self._links.close(person, 0)
         try:
-            written = await self._store.with_reserve(partial(self._store.write, self._forget, person))
+            written = await self._store.with_reserve(partial(self._notes.store, self._forget, person))
         except BaseException:
             self._keyring.contacts[person] = keys
             raise

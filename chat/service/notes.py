@@ -6,8 +6,8 @@ the same transaction, and then published as if it had been done here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Sequence
+from typing import Concatenate, Final, ParamSpec
 
 from msgspec import Struct
 
@@ -44,6 +44,8 @@ from protocol.errors import AuthenticationFailed, Unexpected
 from protocol.identity.exchange import Extension
 from protocol.messages import Entry, Message, Receipt, StateWrite
 from protocol.notes import Register, state_body
+
+P = ParamSpec("P")
 
 
 class Written(Struct, frozen=True):
@@ -95,6 +97,16 @@ class Notes:
         # What this person deletes now waits behind no deletions of another terminal.
         deleted = [one.of for writes in bodies for one in writes if one.register == Register.DELETED]
         return Written(tuple(written), sharing.follow(database, deleted))
+
+    async def store(
+        self, work: Callable[Concatenate[Database, P], Written], *args: P.args, **kwargs: P.kwargs
+    ) -> Written:
+        """Do work that ends with `write` in one transaction. `done` must follow.
+
+        Where the disk reports an error of a commit that is in force, what is in memory must follow it, as
+        other terminals do, which get its entries. Raises as `Store.write_once`.
+        """
+        return await self._store.write_once(_is_written, work, *args, **kwargs)
 
     def cut(self, database: Database, removed: bytes) -> ParsedEntry:
         """Write the cut of a removed terminal of this person into the notes."""
@@ -306,6 +318,11 @@ _UNSHOWN: Final = frozenset({KIND_STATE, KIND_CUT, *AMENDS})
 
 def _is_shown(entry: ParsedEntry) -> bool:
     return entry.header.kind not in _UNSHOWN
+
+
+def _is_written(database: Database, written: Written) -> bool:
+    ids = [entry.id for entry in written.entries]
+    return entries.held_among(database, ids) == set(ids)
 
 
 def _is_stored(database: Database, taken: Taken) -> bool:

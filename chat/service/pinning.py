@@ -27,7 +27,7 @@ class NotesPin:
             said = write(Register.SETTING, name.encode(), SharedSetting(name, value))
             return self._notes.write(database, [said])
 
-        written = await self._store.write(store)
+        written = await self._notes.store(store)
         self._shown(on)
         await self._notes.done(written)
 

@@ -54,7 +54,7 @@ class Privacy:
             changed = [one for one in settings.shared(database) if one[0] in settings.changed(before, row)]
             return self._notes.write(database, *([[_setting(*one) for one in changed]] if changed else []))
 
-        written = await self._store.write(store)
+        written = await self._notes.store(store)
         self.settings = settings_now
         await self._notes.done(written)
 
@@ -207,7 +207,7 @@ class Relays:
                     settings.set_relay_invited(database, mine.address, False)
                     return self._notes.write(database, [_relay(mine)])
 
-                written = await self._store.write(store)
+                written = await self._notes.store(store)
                 self._stored = tuple(mine if one == same else one for one in self._stored)
                 await self._notes.done(written)
                 view = self._view(mine, relay)
@@ -250,7 +250,7 @@ class Relays:
             taken = [write(Register.RELAY, row.address.encode()) for row in gone]
             return self._notes.write(database, [*taken, *map(_relay, new)])
 
-        written = await self._store.write(replace_rows)
+        written = await self._notes.store(replace_rows)
         self._follow((*(row for row in self._stored if row not in gone), *new))
         await self._notes.done(written)
 

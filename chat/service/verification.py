@@ -134,7 +134,7 @@ class Verification:
             contacts.set_verified(database, person, False)
             return self._standing(database, person)
 
-        written = await self._store.write(store)
+        written = await self._notes.store(store)
         self._update(person, verified=False)
         await self._notes.done(written)
 

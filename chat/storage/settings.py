@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 from chat.storage.database import Database
+from protocol.notes import subject
 
 _ON, _OFF = "on", "off"
 
@@ -76,6 +77,13 @@ def take_over(db: Database, name: str, value: str) -> None:
     """Store such a row as another terminal has it. Others are passed over."""
     if name in _SHARED:
         db.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", name, value)
+
+
+def take_back(db: Database, of: bytes) -> None:
+    """What terminals said of the setting with this subject counts no more: it is as it was at first."""
+    for name in _SHARED:
+        if subject(name.encode()) == of:
+            db.run("DELETE FROM settings WHERE name = ?", name)
 
 
 _TIMER: Final = "timer/"  # prefix, before a person id in hex

@@ -282,7 +282,11 @@ class _Follower:
         value = read_value(Register.SETTING, said) if said is not None else None
         if isinstance(value, SharedSetting):
             settings.take_over(self._db, value.name, value.value)
-            self._new_settings = True
+        elif said is None and registers.is_undone(self._db, Register.SETTING, of):
+            settings.take_back(self._db, of)
+        else:
+            return
+        self._new_settings = True
 
 
 def _set_standing(db: Database, person: bytes, value: StandingValue) -> None:

@@ -35,6 +35,28 @@ FOUND = {
             Step("send", other=1),
         ),
     ),
+    "notes that are pinned by a commit that reports a failure": Plan(
+        seed=80116,
+        persons=3,
+        devices=(1,),
+        steps=(
+            Step("mark", who=1, number=3),
+            Step("late", who=1, other=2, number=6),
+            Step("link", who=1, other=3),
+        ),
+    ),
+    "a setting that a removed terminal alone wrote": Plan(
+        seed=81004,
+        devices=(0,),
+        linked=1,
+        relay=True,
+        steps=(
+            Step("remove", who=2, other=2),
+            Step("theft", who=2, pause=1.3),
+            Step("mark", who=2, other=1, number=5),
+            Step("recover", who=2, other=2),
+        ),
+    ),
     "a removal whose commit reports a failure": Plan(
         seed=13,
         devices=(0,),
