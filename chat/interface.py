@@ -27,6 +27,7 @@ from chat.errors import phrase as phrase
 from chat.outgoing import Given as Given
 from chat.outgoing import LeftOut as LeftOut
 from chat.outgoing import Outgoing as Outgoing
+from chat.outgoing import is_text as is_text
 from chat.outgoing import outgoing as outgoing
 from chat.views import NOTES_NAME as NOTES_NAME
 from chat.views import TIMER_UNITS as TIMER_UNITS

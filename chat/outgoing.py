@@ -83,7 +83,7 @@ def _folder(path: Path) -> Outgoing:
         folders += 1
         below = list[tuple[Path, tuple[str, ...]]]()
         for one in _entries(folder, left_out):
-            if not _is_text(one.name):
+            if not is_text(one.name):
                 left_out.append(LeftOut(one.path.encode(errors="replace").decode(), IS_NO_TEXT))
             elif one.is_symlink():
                 left_out.append(LeftOut(one.path, IS_LINK))
@@ -111,7 +111,7 @@ def _folder(path: Path) -> Outgoing:
     return Outgoing(tuple(files), tuple(left_out))
 
 
-def _is_text(name: str) -> bool:
+def is_text(name: str) -> bool:
     """Whether a name is text: one of other bytes comes as half characters, which no message can hold."""
     try:
         name.encode()

@@ -90,10 +90,10 @@ async def test_attack_75_a_file_that_its_receiver_deletes_while_it_comes_is_aske
     async with two_contacts(tmp_path) as (_, ada, ben):
         entry = await half(ada, ben, tmp_path)
         await ada.engine.limit_files(1)  # no piece comes any more that would show what is gone
-        await asyncio.sleep(1)
+        await talk(ada, ben, "behind the last piece")
         asked, done = watch(ben, ada, AskPieces, StopPieces), cleaned(ben)
         await ben.engine.delete(await ben.contact(ada), entry, scope)
-        await asyncio.sleep(0.1)
+        await talk(ben, ada, "behind what stops it")
         assert asked == [StopPieces(bytes.fromhex(entry))]
         await done
         sent = watch(ada, ben, Piece)

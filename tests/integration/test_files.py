@@ -444,9 +444,10 @@ async def test_through_a_relay_small_files_go_and_large_ones_wait_for_a_direct_l
         small = at(ben, FileState.WHOLE)
         await send(ada, ben, tmp_path, content(3 * PIECE_BYTES))
         await small
+        waits = at(ben, FileState.DIRECT)
         large = await send(ada, ben, tmp_path, content(LONG))
-        await talk(ada, ben, "which came")
-        await asyncio.sleep(5)
+        await waits
+        await talk(ada, ben, "behind what would have come")
         held = next(view.file for view in await ben.history(ada) if view.id == large.id)
         assert held is not None
         assert (held.state, held.held) == (FileState.DIRECT, 0)

@@ -15,6 +15,7 @@ from chat.interface import (
     CannotCreate,
     DeletionScope,
     FileProgress,
+    FileSealing,
     FileState,
     FileSupplied,
     Notice,
@@ -264,8 +265,9 @@ async def test_what_is_sealed_while_the_start_looks_for_strays_stays(tmp_path: P
     async with two_contacts(tmp_path) as (_, ada, ben):
         shelf, name = ada.engine._use_cases.shelf, await ada.engine.open_feed()
         sending = asyncio.create_task(ada.engine.send_file(await ada.contact(ben), name, "x"))
+        sealing = ada.wait(FileSealing)
         await ada.engine.feed(name, content(FEED_PART_MAX))
-        await asyncio.sleep(1)
+        await sealing
         assert len(on_disk(ada)) == 2
         await shelf.sweep()
         await ada.engine.feed(name, b"end", end=True)
@@ -379,8 +381,9 @@ async def test_a_pipe_that_gives_nothing_can_be_cancelled(tmp_path: Path) -> Non
     async with two_contacts(tmp_path) as (_, ada, ben):
         friend, name = await ada.contact(ben), await ada.engine.open_feed()
         sending = asyncio.create_task(ada.engine.send_file(friend, name, "x", "an id"))
+        sealing = ada.wait(FileSealing)
         await ada.engine.feed(name, content(9))
-        await asyncio.sleep(1)
+        await sealing
         await ada.engine.cancel_file(friend, "an id")
         with pytest.raises(ParlourError, match="cancelled"):
             await asyncio.wait_for(sending, 1)

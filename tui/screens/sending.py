@@ -15,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 from textual.widgets.option_list import Option
 
-from chat.interface import size_text
+from chat.interface import is_text, size_text
 from tui.screens.dialog import ConfirmDialog, plain
 from tui.screens.finder import LINES_MAX, Finder, Lines, fitted
 from tui.text.formatting import safe_line, shorten, widest
@@ -188,28 +188,19 @@ class SendFilesDialog(Finder[tuple[str, ...]]):
         what = ""
         if _size(entry) is None:
             what = _("{name} is a device, a pipe or a socket, or a link to nothing: it cannot be sent.")
-        elif not _is_text(entry.name):
+        elif not is_text(entry.name):
             what = _("{name} has a name that is no text: rename it, then send it.")
         self.fail(what.format(name=shorten(safe_line(entry.name), 40)))
         return not what
 
     def _go(self, typed: str) -> None:
-        if not _is_text(typed):
+        if not is_text(typed):
             self.fail(_("This name is no text: rename it first."))
             return
         field = self.query_one("#typed", Field)
         field.value = typed
         field.cursor_position = len(typed)
         self.draw()
-
-
-def _is_text(name: str) -> bool:
-    """Whether a name of this disk can be written: one of other bytes comes as half characters."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _size(entry: os.DirEntry[str]) -> int | None:
