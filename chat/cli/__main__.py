@@ -47,6 +47,7 @@ COMMANDS: Final = {
     "relay": "relays",
     "relays": "relays",
     "prove": "tools",
+    "share": "sharing",
 }
 """Every command, in the order of the help, with the module that has it."""
 

@@ -69,7 +69,8 @@ ENGINE_ROWS = (
         "chat.tasks",
     ),
     ("chat.storage", "chat.network", "chat.pictures"),
-    ("chat.relay", "chat.tools.doctor"),
+    ("chat.relay", "chat.tools.doctor", "chat.tools.bundle"),
+    ("chat.tools.share",),
     ("chat.service",),
     ("chat.engine",),
     ("chat.ipc.wire",),
@@ -139,6 +140,7 @@ def _is_started(module: str) -> bool:
         "chat.tools.bench",
         "chat.tools.demo",
         "chat.tools.prove",
+        "chat.tools.share",
         "chat.relay",
         "protocol.relay.rendezvous",
     )

@@ -1,0 +1,1 @@
+"""Makes what people install, all from one set of sources: archive, wheel, bundle, Debian package."""
