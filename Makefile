@@ -10,6 +10,8 @@ N := 200
 RUNS := 300
 MINUTES := 20
 SEED := 1
+DIST := dist
+PLATFORMS :=
 WORKERS := 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 READY := $(VENV)/ready
@@ -26,7 +28,7 @@ SUITS := import sys; sys.exit(not ($(subst .,$(comma),$(word 1,$(BOUNDS)))) <= s
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c '$(SUITS)' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: help env chat demo test check lint format messages measure mutate fuzz model sim crash soak soak-files bench screenshots snapshots relay-cluster lock clean
+.PHONY: help env chat demo test check lint format messages measure mutate fuzz model sim crash soak soak-files bench screenshots snapshots relay-cluster lock dist bundle deb try-bundle clean
 
 help:
 	@echo "make chat    open Parlour"
@@ -47,6 +49,10 @@ help:
 	@echo "make screenshots  pictures of every screen of the real program, in build/screenshots"
 	@echo "make snapshots    store how every screen looks now, for the tests to compare"
 	@echo "make relay-cluster  three relays and three NATS nodes on this machine, to try, until Ctrl-C"
+	@echo "make dist    source archive and wheel, the same bytes at every build, and what is in them, in $(DIST)"
+	@echo "make bundle  one file that runs without installation or internet on PLATFORMS (Linux, macOS, Windows)"
+	@echo "make deb     a Debian package with every library in it (needs dpkg)"
+	@echo "make try-bundle  new users start the bundle on hosts that have nothing, and talk (needs root)"
 	@echo "make env     only make the environment in $(VENV)"
 	@echo "make lock    resolve the dependencies anew"
 
@@ -151,6 +157,27 @@ lock: env
 	@$(EXPORT) --only-group peers --output-file requirements-peers.lock
 	@$(EXPORT) --only-group fuzz --output-file requirements-fuzz.lock
 	@rm uv.lock
+
+# Nothing here but `make bundle` needs the network; pip keeps the wheels of the last one.
+dist: env
+	@$(BIN)/python -m release.sources $(DIST)
+	@$(BIN)/python -m release.sbom $(DIST)
+	@$(BIN)/python -m release.sums $(DIST)
+
+bundle: env
+	@$(BIN)/python -m release.bundle $(DIST) $(PLATFORMS)
+	@$(BIN)/python -m release.sbom $(DIST)
+	@$(BIN)/python -m release.sums $(DIST)
+
+$(DIST)/parlour.pyz: | env
+	@$(MAKE) --no-print-directory bundle
+
+deb: $(DIST)/parlour.pyz
+	@$(BIN)/python -m release.deb $(DIST)/parlour.pyz $(DIST)
+	@$(BIN)/python -m release.sums $(DIST)
+
+try-bundle: $(DIST)/parlour.pyz
+	@$(BIN)/python -m tests.soak.bundle $(DIST)/parlour.pyz
 
 clean:
 	@rm -rf $(VENV) tests/interop/node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov .fuzz

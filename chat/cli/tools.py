@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
+import chat
 from chat.cli.output import FAILED, note, one_line
 from chat.cli.session import Call, command, coroutine, messenger
 from chat.interface import BadData, CannotCreate, DiagnosisView, Unreachable, UsageError
@@ -163,6 +164,9 @@ def bench(
         raise UsageError(f"{' and '.join(chosen)} are separate measurements: choose one of them.")
     if chosen and (names or peers):
         raise UsageError(f"{chosen[0]} measures all its figures: omit names and --peers.")
+    # The programs that it starts use this installation, where it lies in a bundle, too.
+    root = str(Path(chat.__file__).parents[1])
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     # Programs of their own, which look at Parlour from outside.
     if interface:
         from chat.tools.bench.interface import measure as measure_interface

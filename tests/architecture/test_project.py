@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from protocol.vectors.own import AREAS
+from release import sources
 from tests.architecture.imports import PACKAGES, ROOT
 
 HERE = "tests/architecture/test_project.py"  # holds what it looks for
@@ -136,18 +137,17 @@ def _name(requirement: str) -> str:
     return re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
 
 
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return sources.wheel(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
 @pytest.mark.slow
-def test_what_is_installed_is_the_whole_program(tmp_path: Path) -> None:
-    """A wheel, built as an installer builds it, holds every file of the packages but the symbolic models."""
-    for name in files(ROOT):
-        target = tmp_path / "tree" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, target)
-    options = ["--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path)]
-    subprocess.run([sys.executable, "-m", "pip", "wheel", *options, str(tmp_path / "tree")], check=True)
-    (wheel,) = tmp_path.glob("*.whl")
+def test_what_is_installed_is_the_whole_program(wheel: Path, tmp_path: Path) -> None:
+    """The wheel holds every file of the packages but the symbolic models."""
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    whole = {name for name in files(ROOT) if name.startswith(tuple(f"{package}/" for package in PACKAGES))}
+    tracked, folders = sources.tracked(ROOT), tuple(f"{package}/" for package in PACKAGES)
+    whole = {name for name in tracked if name.startswith(folders)}
     models = {name for name in whole if name.startswith("protocol/model/")}
     assert models
     assert whole - models <= packed
@@ -159,6 +159,25 @@ def test_what_is_installed_is_the_whole_program(tmp_path: Path) -> None:
         [area, json.loads((ROOT / "protocol" / "vectors" / f"{area}.json").read_text())["count"], []]
         for area in AREAS
     ]
+
+
+@pytest.mark.slow
+def test_two_builds_are_the_same_bytes(wheel: Path, tmp_path: Path) -> None:
+    """From the tree, and from the archive of the sources, whatever dates and modes the files have."""
+    one, other, again = (tmp_path / name for name in ("one", "other", "again"))
+    for folder in (one, other, again):
+        folder.mkdir()
+    archive = sources.archive(ROOT, wheel, one)
+    with tarfile.open(archive) as packed:
+        packed.extractall(other, filter="data")
+        names = {name.partition("/")[2] for name in packed.getnames()}
+    assert names == {*sources.tracked(ROOT), "PKG-INFO"}
+    (tree,) = other.iterdir()
+    (tree / "chat" / "cli" / "__main__.py").touch()
+    (tree / "chat" / "cli" / "output.py").chmod(0o600)
+    second = sources.wheel(tree, again)
+    assert second.read_bytes() == wheel.read_bytes()
+    assert sources.archive(tree, second, again).read_bytes() == archive.read_bytes()
 
 
 # The folder of the project, which an editable install puts on the path, is left out.

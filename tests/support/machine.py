@@ -38,6 +38,7 @@ def needs_tmux() -> None:
 
 
 needs_nft = functools.partial(_needs_tool, "nft")
+needs_dpkg = functools.partial(_needs_tool, "dpkg-deb")
 needs_strace = functools.partial(_needs_tool, "strace")
 
 

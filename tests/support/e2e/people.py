@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gettext
 import re
-import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.e2e.programs import PATIENCE
+from tests.support.e2e.programs import PARLOUR, PATIENCE
 from tests.support.lab.hosts import Host
 from tests.support.lab.terminal import Terminal, Wanted, attached
 from tui.text.translation import DOMAIN, ENGLISH, FOLDER
@@ -40,12 +40,19 @@ class Person(AbstractContextManager["Person"]):
     `language`: the one of their locale. Texts of the program are given in English and sought in it.
     """
 
-    def __init__(self, name: str, profile: Path, host: Host | None = None, language: str = ENGLISH) -> None:
+    def __init__(
+        self,
+        name: str,
+        profile: Path,
+        host: Host | None = None,
+        language: str = ENGLISH,
+        program: Sequence[str] = PARLOUR,
+    ) -> None:
         self.name = name
         self.inputs = 0
         self._texts: gettext.NullTranslations = gettext.translation(DOMAIN, FOLDER, [language], fallback=True)
         self._marks = {self.text(shown): mark for mark, shown in _MARKS.items()}
-        command = [sys.executable, "-m", "chat.cli", "--profile", str(profile)]
+        command = [*program, "--profile", str(profile)]
         self.terminal = Terminal(command, host=host, rows=44, environment=locale(language))
         # In a detached terminal nothing is read.
         self._attached = ExitStack()
