@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Final
@@ -30,4 +31,5 @@ def bundle(folder: Path, platforms: list[str]) -> Path:
 
 if __name__ == "__main__":
     made = bundle(Path(sys.argv[1]), sys.argv[2:] or list(wheels.PLATFORMS))
+    shutil.rmtree(BUILD)
     print(f"{made}: {made.stat().st_size / 1_000_000:.0f} MB")  # noqa: T201
