@@ -98,5 +98,6 @@ def page(bundle: Bundle, path: str) -> str:
         "<li>Compare its beginning, by voice, with the digits on the screen of the person who shares it. "
         "This page does not show them on purpose: anyone who can change the file on its way can change "
         "this page. If they differ, delete the file.</li>"
-        f"<li>If they are the same, start it: <code>python3 {NAME}</code> (Windows: <code>py {NAME}</code>)</li></ol></html>\n"
+        f"<li>If they are the same, start it: <code>python3 {NAME}</code> "
+        f"(Windows: <code>py {NAME}</code>)</li></ol></html>\n"
     )
