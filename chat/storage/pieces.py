@@ -303,11 +303,13 @@ class SealedFile:
             return [Piece(entry, number, path, data) for number, path, data in parts]
 
     def _read(self, numbers: Sequence[int]) -> list[bytes]:
-        shape, first = self.shape, numbers[0]
-        if numbers[-1] - first + 1 == len(numbers):
+        shape, first, last = self.shape, numbers[0], numbers[-1]
+        size = (last - first) * shape.whole + shape.length(last)
+        if last - first + 1 == len(numbers):
             with suppress(OSError):  # one of them may be on a bad sector
-                data = os.pread(self._data, len(numbers) * shape.whole, first * shape.whole)
-                return [data[at : at + shape.whole] for at in range(0, len(numbers) * shape.whole, shape.whole)]
+                data = os.pread(self._data, size, first * shape.whole)
+                if len(data) == size:  # else the file was cut short
+                    return [data[at : at + shape.whole] for at in range(0, size, shape.whole)]
         return list(map(self._read_one, numbers))
 
     def _read_one(self, number: int) -> bytes:
