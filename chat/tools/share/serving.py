@@ -23,9 +23,10 @@ from protocol.primitives import system_random
 
 LASTS: Final = 600.0
 """Seconds for which a download may begin, and which one may take."""
-CONNECTIONS_MAX: Final = 16
+CONNECTIONS_MAX: Final = 64
 CONNECTIONS_FROM_ONE: Final = 4
-"""Connections at the same time, in total and per address. Any machine on the network can fill the first."""
+"""Connections at the same time, in total and per address. A machine with many addresses can fill the first.
+The oldest connection then makes room (see limits.Gate), also one that fetches: that person tries again."""
 HEAD_MAX: Final = 8_192
 HEAD_WITHIN: Final = 10.0
 """Bytes of a request, and seconds in which they come. Any machine on the network can use them up."""
