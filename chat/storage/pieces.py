@@ -21,6 +21,7 @@ from msgspec import Struct
 from chat.errors import ParlourError, UsageError, phrase
 from chat.storage import folder
 from chat.storage.folder import system_failures
+from chat.storage.mending import Mending
 from chat.storage.new_file import NewFile
 from protocol.attachments import (
     HASH_SIZE,
@@ -96,6 +97,11 @@ class Made(Struct, frozen=True):
     root: bytes
 
 
+def room_for(shape: Shape) -> int:
+    """Bytes of the disk that the pieces of a file and their tree need."""
+    return shape.sealed + 3 * HASH_SIZE * shape.count
+
+
 class _Layout:
     """Where each node of a tree is in its file: level by level, the leaves first."""
 
@@ -127,7 +133,7 @@ class Pieces:
         self._make()
         with system_failures():
             free = shutil.disk_usage(self._folder).free
-        if free < shape.sealed + 3 * HASH_SIZE * shape.count + promised + SPARE:
+        if free < room_for(shape) + promised + SPARE:
             raise NoRoom
 
     def measure(self, place: bytes, shape: Shape) -> int:
@@ -209,6 +215,7 @@ class SealedFile:
         self.shape = shape
         self._layout = _Layout(shape.count)
         self._boot = boot.encode()[:BOOT_BYTES].ljust(BOOT_BYTES, b"\0")
+        self._mending = Mending(shape.count, self._hashes, lambda number: leaf_hash(self._read(number)))
         self._near = dict[tuple[int, int], bytes]()  # hashes near the last piece that was read
         self._stored = set[tuple[int, int]]()  # hashes near the last piece that was written
         self._unsynced = 0
@@ -302,8 +309,8 @@ class SealedFile:
         proven = list[Piece]()
         with system_failures():
             for piece in some:
-                if self._is_sound(piece, key, root):
-                    proven.append(piece)
+                if (one := self._proven(piece, key, root)) is not None:
+                    proven.append(one)
                 else:
                     self._lose(piece.number)
         return proven
@@ -315,15 +322,29 @@ class SealedFile:
             self.sound(self.read(b"", first, RUN), key, root)
         return before - self.held
 
-    def _is_sound(self, piece: Piece, key: bytes, root: bytes) -> bool:
+    def _proven(self, piece: Piece, key: bytes, root: bytes) -> Piece | None:
+        """A piece that proves itself, with another path where the disk has damaged that."""
         # The AEAD sees damage in a fifth of the time that the leaf's hash would take.
         shape, number = self.shape, piece.number
         leaf = os.pread(self._tree, HASH_SIZE, self._layout.offset(0, number))
         try:
             open_piece(shape.aead, key, number, piece.data)
         except AuthenticationFailed:
-            return False
-        return equal(above_leaf(leaf, number, shape.count, piece.path), root)
+            return None
+        if equal(above_leaf(leaf, number, shape.count, piece.path), root):
+            return piece
+        wrong = self._mending.path(number, leaf_hash(piece.data), root)
+        if wrong is None:
+            return None
+        for node, right in wrong.items():
+            _write_all(self._tree, [right], self._layout.offset(*node))
+        self._near.clear()
+        return Piece(piece.entry, number, self._path(number), piece.data)
+
+    def _hashes(self, node: tuple[int, int], most: int) -> list[bytes]:
+        """So many hashes of the tree as the disk has them, from a node on."""
+        found = os.pread(self._tree, most * HASH_SIZE, self._layout.offset(*node))
+        return [found[at : at + HASH_SIZE] for at in range(0, len(found) - HASH_SIZE + 1, HASH_SIZE)]
 
     def _lose(self, number: int) -> None:
         self._near.clear()

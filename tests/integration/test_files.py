@@ -236,7 +236,7 @@ async def test_a_piece_that_the_disk_of_its_holder_damaged_is_never_sent_and_tak
         await ada.start()
         await presence(ben, present=True)
         found = await answers(ben, ada, sent.id, 24)
-        assert numbers(found) == [one for one in range(24) if one not in (5, 20, 21)]
+        assert numbers(found) == [one for one in range(24) if one != 5]  # the hash is made again
 
 
 def numbers(found: Sequence[Message]) -> list[int]:
