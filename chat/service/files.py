@@ -45,7 +45,7 @@ from chat.storage.database import Database, Store
 from chat.storage.errors import StorageUnsure
 from chat.storage.files import FileRow, Standing
 from chat.storage.new_file import FileExists, NewFile, finished_name
-from chat.storage.pieces import CHANGED, NOT_A_FILE, NoRoom, NotSendable, PieceDamaged
+from chat.storage.pieces import CHANGED, NOT_A_FILE, NoRoom, NotSendable, PieceDamaged, room_for
 from chat.tasks import Runtime
 from protocol.attachments import Shape, file_body, safe_media, safe_name, shape_of, usual_aead
 from protocol.entries_and_receipts import conversation_of
@@ -60,6 +60,10 @@ TOO_DEEP = phrase("This file is in more than 16 folders of the folder that is se
 NO_FOLDER = phrase("There is no such folder: choose another one.")
 CANCELLED = phrase("The file was not sent: that was cancelled.")
 NOT_SEALED = phrase("No such file is being prepared: it was sent already, or failed.")
+DECIDED_AT_ONCE: Final = 256
+"""Files about which is decided together: contacts can name thousands at once, and each total of the disk is
+a look at all files."""
+
 NAMES_TRIED: Final = 1_000
 ALL_TAKEN = phrase("Too many files in that folder have this name: choose another folder.")
 
@@ -197,23 +201,55 @@ class Files:
             self._bus.publish(Notice(failure.phrase))
 
     async def _decide_all(self) -> None:
-        for row in await self._store.read(files.standing, Standing.NEW):
-            async with self._deciding:
-                await self._decide(row)
+        more = True
+        while more:
+            async with self._deciding:  # the person can decide between the parts of many
+                rows = await self._store.read(files.standing, Standing.NEW, DECIDED_AT_ONCE)
+                if more := bool(rows):
+                    await self._decide(rows)
 
-    async def _decide(self, row: FileRow) -> None:
-        if await self._store.read(allowances.asks, row, self._keyring.own_terminals):
-            await self._ask(row)
-            return
+    async def _decide(self, rows: list[FileRow]) -> None:
+        asked = await self._store.read(allowances.ask, rows, self._keyring.own_terminals)
+        await self._ask(*asked)
+        left = [row for row in rows if row not in asked]
         try:
-            await self._begin(row)
-        except NoRoom as failure:
-            await self._ask(row)
-            self._bus.publish(Notice(failure.phrase))
+            await self._require_room_for_all(left)
+        except NoRoom:
+            await self._begin_those_with_room(left)
+            return
+        await self._begin_all(left)
 
-    async def _ask(self, row: FileRow) -> None:
-        await self._store.write(files.stand, row.entry, Standing.ASKS)
-        self._transfers.publish(row, FileState.ASKS, 0)
+    async def _ask(self, *rows: FileRow) -> None:
+        if rows:
+            await self._store.write(files.stand_all, [row.entry for row in rows], Standing.ASKS)
+        for row in rows:
+            self._transfers.publish(row, FileState.ASKS, 0)
+
+    async def _begin_all(self, rows: list[FileRow]) -> None:
+        if rows:
+            await self._store.write(files.stand_all, [row.entry for row in rows], Standing.TAKEN)
+        for row in rows:
+            await self._try(partial(self._transfers.begin, row))
+
+    async def _require_room_for_all(self, rows: list[FileRow]) -> None:
+        """Raises NoRoom unless all of these surely have room."""
+        if rows:
+            others = sum(room_for(shape_of(row.body)) for row in rows[1:])
+            promised = await self._store.read(files.promised)
+            await self._shelf.require_room(shape_of(rows[0].body), promised + others)
+
+    async def _begin_those_with_room(self, rows: list[FileRow]) -> None:
+        """Take one after the other, and ask about each that has no room."""
+        lacking = await self._shelf.lacking(await self._store.read(files.standing, Standing.TAKEN))
+        for row in rows:
+            try:
+                await self._shelf.require_room(shape_of(row.body), lacking)
+            except NoRoom as failure:
+                await self._ask(row)
+                self._bus.publish(Notice(failure.phrase))
+            else:
+                lacking += row.body.size
+                await self._begin_all([row])
 
     async def _begin(self, row: FileRow) -> None:
         await self._require_room(shape_of(row.body), row)

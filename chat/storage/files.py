@@ -107,6 +107,12 @@ def stand(db: Database, entry: bytes, standing: Standing) -> None:
     db.run(sql, int(standing), entry)
 
 
+def stand_all(db: Database, some: Iterable[bytes], standing: Standing) -> None:
+    """The same for the files of some entries (ids)."""
+    for entry in some:
+        stand(db, entry, standing)
+
+
 def get(db: Database, entry: bytes) -> FileRow | None:
     """The file of an entry (id); None where its body is not held, or names none."""
     found = db.row(f"{_FIELDS} WHERE e.id = ?", entry)
@@ -142,6 +148,15 @@ def taken_from(db: Database, conversation: bytes, own: Collection[bytes]) -> int
     )
 
 
+def is_of_others(db: Database, number: int, own: Collection[bytes]) -> bool:
+    """Whether another than `own` terminals wrote an entry, by its number."""
+    sql = (
+        "SELECT EXISTS (SELECT 1 FROM entries WHERE number = ? AND author NOT IN"
+        f" (SELECT number FROM terminals WHERE terminal IN ({','.join('?' * len(own))})))"
+    )
+    return bool(db.value(sql, number, *own))
+
+
 def kept(db: Database) -> int:
     """Bytes of the disk for all files of which pieces stand here, or are to."""
     sql = f"SELECT ifnull(sum(size + {EACH}), 0) FROM files WHERE state IN {_ON_DISK}"
@@ -172,12 +187,10 @@ def all_of(db: Database) -> list[FileRow]:
     return [_row(one) for one in db.rows(f"{_FIELDS} WHERE {_COUNTS} ORDER BY e.number")]
 
 
-def standing(db: Database, some: Standing) -> list[FileRow]:
-    """The files of this standing, those of the newest entries first."""
-    return [
-        _row(one)
-        for one in db.rows(f"{_FIELDS} WHERE f.state = ? AND {_COUNTS} ORDER BY e.number DESC", int(some))
-    ]
+def standing(db: Database, some: Standing, most: int = -1) -> list[FileRow]:
+    """The files of this standing, those of the newest entries first, and `most` of them at most."""
+    sql = f"{_FIELDS} WHERE f.state = ? AND {_COUNTS} ORDER BY f.entry DESC LIMIT ?"
+    return [_row(one) for one in db.rows(sql, int(some), most)]
 
 
 def places(db: Database) -> set[bytes]:
