@@ -31,6 +31,10 @@ ONE_NAME: Final = "--name names one file: use it with one --file, and not with a
 AT_TERMINAL: Final = (
     "Standard input is a terminal: give the file by a pipe, as in tar c FOLDER | parlour send …"
 )
+NOTHING: Final = (
+    "Standard input brought nothing, so nothing is sent: look whether the command before the pipe failed. To"
+    " send an empty file, name its path."
+)
 QUIET: Final = 15.0
 """Seconds after which the engine hears that a pipe which brings nothing is still open."""
 
@@ -117,8 +121,15 @@ async def give(
 
 
 async def _feed(opened: Messenger, lines: Lines, feed: str) -> None:
-    """Pass standard input on, up to its end. Nothing that stops before it ends the feed."""
+    """Pass standard input on, up to its end. Nothing that stops before it ends the feed.
+
+    Raises UsageError where it has nothing: the program before the pipe has failed.
+    """
     part: bytes | None = None
+    given = False
     while part != b"":
         part = await lines.some(FEED_PART_MAX, QUIET)
+        given = given or bool(part)
+        if part == b"" and not given:
+            raise UsageError(NOTHING)
         await opened.feed(feed, part or b"", end=part == b"")

@@ -231,6 +231,14 @@ def test_a_file_comes_from_a_pipe(line: Line) -> None:
     assert line.messenger.contents[entry.id] == b"some\ntar\n"
 
 
+def test_a_pipe_that_brings_nothing_sends_nothing(line: Line) -> None:
+    friend = line.messenger.add_contact("Ben", present=True)
+    outcome = line.run("send", "--file", "-", "--name", "notes.tar", "Ben", typed="")
+    assert outcome.failed(64)
+    assert "before the pipe failed" in outcome.err
+    assert line.messenger._conversation(friend.person).entries == []
+
+
 def test_a_pipe_that_was_sent_before_is_not_sent_again(line: Line) -> None:
     friend = line.messenger.add_contact("Ben", present=True)
     for _again in range(2):
