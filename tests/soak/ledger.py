@@ -96,10 +96,10 @@ def ledger(notes: Iterable[str]) -> Ledger:
             case "came":
                 found.came += 1
                 found.stored += piece in stored
-                if (before := came.get(piece)) == now:
-                    found.causeless += 1
-                elif before is not None:
-                    found.incidents[before + 1].came += 1
+                if (cause := came.get(piece, now) + 1) < len(found.incidents):
+                    found.incidents[cause].came += 1
+                else:
+                    found.causeless += piece in came
                 came[piece] = went
             case _ if what == ROOM:
                 full = None
