@@ -66,6 +66,9 @@ _FIELDS: Final = (
     " JOIN entries AS e ON e.number = f.entry JOIN bodies AS b ON b.entry = e.number"
     " JOIN conversations AS c ON c.number = e.conversation"
 )
+_OPEN: Final = "state IN (0, 2)"
+"""As the index says it: without these words a query looks at all files."""
+
 _ON_DISK: Final = tuple(map(int, ON_DISK))
 _COUNTS: Final = (
     f"NOT EXISTS (SELECT 1 FROM {QUARANTINED} WHERE q.entry = e.number)"
@@ -165,7 +168,8 @@ def kept(db: Database) -> int:
 
 def promised(db: Database) -> int:
     """Bytes of the content of all files that are being taken, held already or not."""
-    return int(db.value("SELECT ifnull(sum(size), 0) FROM files WHERE state = ?", int(Standing.TAKEN)))
+    sql = f"SELECT ifnull(sum(size), 0) FROM files WHERE {_OPEN} AND state = ?"
+    return int(db.value(sql, int(Standing.TAKEN)))
 
 
 def held_at(db: Database, entry: bytes, terminal: bytes) -> None:
@@ -189,7 +193,8 @@ def all_of(db: Database) -> list[FileRow]:
 
 def standing(db: Database, some: Standing, most: int = -1) -> list[FileRow]:
     """The files of this standing, those of the newest entries first, and `most` of them at most."""
-    sql = f"{_FIELDS} WHERE f.state = ? AND {_COUNTS} ORDER BY f.entry DESC LIMIT ?"
+    open_ones = f"f.{_OPEN} AND" if some in (Standing.NEW, Standing.TAKEN) else ""
+    sql = f"{_FIELDS} WHERE {open_ones} f.state = ? AND {_COUNTS} ORDER BY f.entry DESC LIMIT ?"
     return [_row(one) for one in db.rows(sql, int(some), most)]
 
 
