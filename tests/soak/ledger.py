@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ CAME_AGAIN = {
     FULL: AHEAD * ASKED + PENDING_MAX,
 }
 """Pieces that may come whole again after each: those in the memory of a program that was killed, and those
-that came while the disk was full."""
+of one file that came while the disk was full."""
 
 SENT_AGAIN = OPEN_MAX * ASKED
 """Pieces that may be given to a link again after each: those that were under way."""
@@ -24,11 +25,20 @@ SENT_AGAIN = OPEN_MAX * ASKED
 
 @dataclass
 class Incident:
-    """A cut, a kill or a full disk. `sent`, `came`: pieces that were sent, or came whole, again for it."""
+    """A cut, a kill or a full disk. `sent`, `came`: pieces that were sent, or came whole, again for it.
+
+    `of_one`: those that came, by their file.
+    """
 
     name: str
     sent: int = 0
     came: int = 0
+    of_one: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def bounded(self) -> int:
+        """Pieces that count: while the disk was full each file that was asked for came in vain."""
+        return max(self.of_one.values(), default=0) if self.name == FULL else self.came
 
 
 @dataclass
@@ -64,7 +74,7 @@ class Ledger:
         if self.causeless:
             found.append(f"{self.causeless} pieces came again for no reason")
         for number, one in enumerate(self.incidents[1:], 1):
-            if one.came > CAME_AGAIN[one.name]:
+            if one.bounded > CAME_AGAIN[one.name]:
                 found.append(f"{one.came} pieces came again for number {number}, {one.name}")
             if one.sent > SENT_AGAIN:
                 found.append(f"{one.sent} pieces were sent again for number {number}, {one.name}")
@@ -98,6 +108,7 @@ def ledger(notes: Iterable[str]) -> Ledger:
                 found.stored += piece in stored
                 if (cause := came.get(piece, now) + 1) < len(found.incidents):
                     found.incidents[cause].came += 1
+                    found.incidents[cause].of_one[piece.split()[0]] += 1
                 else:
                     found.causeless += piece in came
                 came[piece] = went
