@@ -553,14 +553,22 @@ class Messenger(Protocol):
         """
 
     async def send_file(
-        self, contact: str, path: str, named: str = "", send_id: str = "", original: bool = False
+        self,
+        contact: str,
+        path: str,
+        named: str = "",
+        send_id: str = "",
+        original: bool = False,
+        voice: int = 0,
     ) -> EntryView:
         """Seal the file at `path`, and commit and send an entry that names it; others take it when they can.
 
         `named`: another name for it, after those of the folders that it is in and with / between them: a
         folder is sent as its files. `send_id` as in `send`. The metadata of a PNG, JPEG, GIF or WebP picture
         (place, time, camera, comments, thumbnails) is left out unless `original` is set, or a program gives
-        it. Until the entry is there `FileSealing` says how far it is, and `cancel_file` ends it. Raises
+        it. `voice`: the length of a voice message in seconds, at most an hour; 0 for any other file.
+
+        Until the entry is there `FileSealing` says how far it is, and `cancel_file` ends it. Raises
         UsageError (also where metadata cannot be left out), NotPermitted, and where the file cannot be read,
         the disk has no room for its pieces, or it was cancelled ParlourError.
         """
