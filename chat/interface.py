@@ -29,6 +29,11 @@ from chat.outgoing import LeftOut as LeftOut
 from chat.outgoing import Outgoing as Outgoing
 from chat.outgoing import is_text as is_text
 from chat.outgoing import outgoing as outgoing
+from chat.recording import VOICE_MAX as VOICE_MAX
+from chat.recording import Recording as Recording
+from chat.recording import Voice as Voice
+from chat.recording import length_text as length_text
+from chat.recording import send_voice as send_voice
 from chat.views import NOTES_NAME as NOTES_NAME
 from chat.views import TIMER_UNITS as TIMER_UNITS
 from chat.views import AlertKind as AlertKind

@@ -63,6 +63,7 @@ ENGINE_ROWS = (
         "chat.errors",  # which the door offers as its own
         "chat.views",
         "chat.outgoing",
+        "chat.recording",
         "chat.ports",
         "chat.errors",
         "chat.config",
