@@ -1,4 +1,4 @@
-"""A voice message: sound that a program of the system records, in memory alone until it is sealed (SPEC §12.1)."""
+"""A voice message: sound that a program of the system records, in memory until it is sealed (SPEC §12.1)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from datetime import datetime
 from typing import Final, Protocol, Self
 
 from chat.errors import ParlourError, UsageError, phrase
-from chat.views import EntryView
-from protocol.redacting import Redacted, Redacting
+from chat.views import EntryView, Redacted, Redacting
 
 RATE: Final = 16_000
 """Samples a second, of two bytes each and one channel: enough for speech, and every system plays them."""
@@ -31,6 +30,9 @@ _SAID_MAX: Final = 2_000
 """Bytes that are kept of what a recorder says. The recorder fills it."""
 
 _SHOWN: Final = 120  # characters of its last line
+_BEGINS_WITHIN: Final = 10.0
+"""Seconds for a recorder to give its first sound: a server of sound may never answer it."""
+
 _ENDS_WITHIN: Final = 3.0
 """Seconds for a recorder to end after it was asked to."""
 
@@ -66,7 +68,7 @@ class Recording:
 
     @classmethod
     async def begin(cls) -> Self:
-        """Record with the first program that does. Raises ParlourError where none is installed, or none does."""
+        """Record with the first program that does. Raises ParlourError where none does, or is installed."""
         found = [(shutil.which(name), rest) for name, *rest in RECORDERS]
         said = ""
         for path, rest in found:
@@ -77,16 +79,19 @@ class Recording:
                 path, *rest, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True
             )
             heard = asyncio.create_task(_last_line(process))
+            first = b""
             try:
-                first = await _output(process).read(_A_SECOND)
-            except BaseException:
-                _kill(process)
-                await asyncio.gather(_output(process).read(), heard, process.wait())
-                raise
+                async with asyncio.timeout(_BEGINS_WITHIN):
+                    first = await _output(process).read(_A_SECOND)
+            except TimeoutError:
+                pass
+            finally:
+                if not first:
+                    _kill(process)
+                    await asyncio.gather(_output(process).read(), heard, process.wait())
             if first:
                 return cls(process, heard, first)
-            said = said or await heard
-            await process.wait()
+            said = said or heard.result()
         if not any(path for path, _rest in found):
             raise UsageError(NO_RECORDER)
         raise ParlourError(phrase("Nothing is recorded: {reason}", reason=said) if said else NOT_RECORDED)
@@ -187,7 +192,7 @@ def length_text(seconds: int) -> str:
 
 
 def _wav(sound: bytes) -> bytes:
-    """The samples as a file whose header says how long it is: a recorder does not know that at its beginning."""
+    """The samples as a file whose header says how long it is, which no recorder knows when it begins."""
     import wave  # most sessions record nothing
 
     held = io.BytesIO()
@@ -205,7 +210,7 @@ def _output(process: Process) -> asyncio.StreamReader:
 
 
 async def _last_line(process: Process) -> str:
-    """The last line that a recorder says, shortened. Everything is read, or the recorder would wait for that."""
+    """The last line that a recorder says, shortened. All is read, or the recorder would wait for that."""
     assert process.stderr is not None
     kept = b""
     while part := await process.stderr.read(_SAID_MAX):

@@ -62,7 +62,7 @@ async def _record(lines: Lines, seconds: int | None) -> Voice:
     """Record until a line or the end of the input, or for so many seconds. Raises ParlourError."""
     lines.forget_typed()
     recording, life = await Recording.begin(), SignOfLife()
-    waits = [asyncio.create_task(recording.ended.wait())]
+    waits = [asyncio.create_task(_ended(recording))]
     try:
         if seconds is None or lines.at_terminal:
             waits.append(asyncio.create_task(_line(lines)))
@@ -75,6 +75,10 @@ async def _record(lines: Lines, seconds: int | None) -> Voice:
         await asyncio.wait(waits)
         life.end()
         await recording.discard()
+
+
+async def _ended(recording: Recording) -> bool:
+    return await recording.ended.wait()
 
 
 async def _line(lines: Lines) -> bool:

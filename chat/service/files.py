@@ -101,7 +101,14 @@ class Files:
     # --- Sending ---
 
     async def send(
-        self, person: bytes, path: Path, name: str = "", send_id: str = "", *, original: bool = False, voice: int = 0
+        self,
+        person: bytes,
+        path: Path,
+        name: str = "",
+        send_id: str = "",
+        *,
+        original: bool = False,
+        voice: int = 0,
     ) -> EntryView:
         """As interface.Messenger.send_file."""
         if not 0 <= voice <= VOICE_SECONDS_MAX:

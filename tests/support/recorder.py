@@ -14,7 +14,12 @@ A_SECOND: Final = 32_000
 
 
 def put_recorder(
-    folder: Path, patch: pytest.MonkeyPatch, seconds: float = 2.5, name: str = "arecord", *, lasts: bool = True
+    folder: Path,
+    patch: pytest.MonkeyPatch,
+    seconds: float = 2.5,
+    name: str = "arecord",
+    *,
+    lasts: bool = True,
 ) -> Path:
     """Let `name` alone be installed: it gives so many seconds of sound at once, and then records silence.
 

@@ -6,8 +6,9 @@ import asyncio
 import io
 import os
 import wave
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -16,11 +17,11 @@ from chat.interface import FEED_PART_MAX, ParlourError, Recording, UsageError, V
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.recorder import A_SECOND, put_recorder
 
-NOW = datetime(2026, 12, 1, 12, 30, 7)
+NOW = datetime(2026, 12, 1, 12, 30, 7, tzinfo=UTC)
 
 
 async def heard(recorded: Recording, size: int) -> None:
-    while len(recorded._sound) < size:
+    while len(recorded._sound) < size:  # noqa: ASYNC110 - the reader has no event for each part
         await asyncio.sleep(0)
 
 
@@ -84,18 +85,25 @@ async def test_a_missing_program_is_named(tmp_path: Path, monkeypatch: pytest.Mo
         await Recording.begin()
 
 
+def files_open() -> set[Path]:
+    """Files of disks that this process has open, where the system says it."""
+    named = Path("/proc/self/fd")
+    found = {one.resolve() for one in named.iterdir()} if named.is_dir() else set()
+    return {one for one in found if one.is_file()}
+
+
 async def test_nothing_plain_is_on_a_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put_recorder(tmp_path / "bin", monkeypatch, 2)
     home = tmp_path / "home"
     home.mkdir()
     for name in ("HOME", "TMPDIR", "XDG_RUNTIME_DIR"):
         monkeypatch.setenv(name, str(home))
-    opened = set(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else set()
+    opened = files_open()
     recorded = await Recording.begin()
-    names = [os.path.realpath(f"/proc/self/fd/{one}") for one in set(os.listdir("/proc/self/fd")) - opened]
+    during = files_open()
     await recorded.stop(NOW)
     assert list(home.iterdir()) == []
-    assert [name for name in names if os.path.isfile(name)] == []
+    assert during == opened
 
 
 async def test_a_voice_message_is_sent_in_parts_and_once() -> None:
@@ -108,7 +116,11 @@ async def test_a_voice_message_is_sent_in_parts_and_once() -> None:
     assert entry.file is not None
     assert (entry.file.name, entry.file.seconds, again.id) == (voice.name, 8, entry.id)
     assert messenger.contents[entry.id] == content
-    assert {len(part) for _feed, part, *_end in messenger.called("feed")} <= {recording.PART, 5, 0}
+    assert {len(cast(bytes, part)) for _feed, part, *_end in messenger.called("feed")} <= {
+        recording.PART,
+        5,
+        0,
+    }
     assert recording.PART <= FEED_PART_MAX
 
 
