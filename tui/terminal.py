@@ -225,7 +225,7 @@ def notification(how: Way, text: str, environment: Mapping[str, str]) -> str:
 
 
 def passed_on(sequence: str, environment: Mapping[str, str]) -> str:
-    """A sequence in the form in which tmux passes it on to the terminal around it, if its settings allow that."""
+    """A sequence in the form in which tmux passes it on to the terminal around it, if it is set to."""
     if not environment.get("TMUX"):
         return sequence
     doubled = sequence.replace("\x1b", "\x1b\x1b")

@@ -103,6 +103,7 @@ class SettingsDialog(Dialog[None]):
         spacing = ((Density.COMPACT, _("compact")), (Density.ROOMY, _("roomy")))
         keys = ((Keys.PLAIN, _("standard")), (Keys.VI, _("vi")))
         drawings = ((Drawing.BLOCKS, _("blocks of colour")), (Drawing.KITTY, _("kitty graphics")))
+        note = _("kitty and Ghostty draw kitty graphics. It holds from the next picture on.")
         languages = (("", _("same as system")), *_NATIVE.items())
         return [
             plain(_("Appearance and keys"), classes="section -first"),
@@ -111,10 +112,7 @@ class SettingsDialog(Dialog[None]):
             _choice("language", _("Language"), languages, chosen.language),
             _choice("keys", _("Keys"), keys, chosen.keys),
             _choice("drawing", _("Pictures"), drawings, chosen.drawing),
-            plain(
-                _("Only kitty and Ghostty draw kitty graphics. The next picture is drawn so."),
-                classes="quiet",
-            ),
+            plain(note, classes="quiet"),
         ]
 
     def _being_told(self) -> list[Widget]:
