@@ -1,8 +1,8 @@
 """Pictures by kitty's graphics protocol, in places that are text: they scroll, and go, as text does.
 
 The terminal gets the pixels once. Each cell of a picture is then U+10EEEE with two marks, of its row and of
-its column, in a colour that is the number of the picture (kitty's "Unicode placeholders"). Nothing is asked of
-the terminal, and it answers nothing (q=2).
+its column, in a colour that is the number of the picture (kitty's "Unicode placeholders"). Nothing is asked
+of the terminal, and it answers nothing (q=2).
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def forgotten(place: Placed) -> str:
 
 
 def spans(place: Placed, columns: int) -> Iterator[list[Span]]:
-    """The rows of a picture, cut off after so many columns. The style is a colour, as of tui.text.pictures."""
+    """The rows of a picture, cut off after so many columns; a style is a colour, as in `pictures`."""
     style = f"#{place.number:06x}"
     for row in range(place.rows):
         cells = (f"{_CELL}{_MARKS[row]}{_MARKS[column]}" for column in range(min(place.columns, columns)))
