@@ -299,14 +299,20 @@ class SealedFile:
         if not numbers:
             return []
         with system_failures():
-            paths = self._paths(numbers)
-            return [
-                Piece(entry, number, path, self._read(number))
-                for number, path in zip(numbers, paths, strict=True)
-            ]
+            parts = zip(numbers, self._paths(numbers), self._read(numbers), strict=True)
+            return [Piece(entry, number, path, data) for number, path, data in parts]
 
-    def _read(self, number: int) -> bytes:
-        # One read for each: a large one would be copied once more.
+    def _read(self, numbers: Sequence[int]) -> list[bytes]:
+        shape, first, last = self.shape, numbers[0], numbers[-1]
+        size = (last - first) * shape.whole + shape.length(last)
+        if last - first + 1 == len(numbers):
+            with suppress(OSError):  # one of them may be on a bad sector
+                data = os.pread(self._data, size, first * shape.whole)
+                if len(data) == size:  # else the file was cut short
+                    return [data[at : at + shape.whole] for at in range(0, size, shape.whole)]
+        return list(map(self._read_one, numbers))
+
+    def _read_one(self, number: int) -> bytes:
         try:
             return os.pread(self._data, self.shape.length(number), number * self.shape.whole)
         except OSError as error:

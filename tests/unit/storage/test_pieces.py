@@ -226,6 +226,18 @@ def test_a_hash_that_the_disk_damaged_is_written_again_with_its_piece(tmp_path: 
     copy.close()
 
 
+@pytest.mark.parametrize("which", [0, 1])
+def test_of_files_that_were_cut_short_the_rest_is_lost(tmp_path: Path, which: int) -> None:
+    shape, root = sealed(tmp_path, content(9 * PIECE_BYTES))
+    path = folder_of(tmp_path).paths(PLACE)[which]
+    os.truncate(path, 2 * (shape.whole, HASH_SIZE)[which] + 7)
+    file = opened(tmp_path, shape, PLACE)
+    sound = file.sound(file.read(ENTRY, 0, shape.count), KEY, root)
+    assert [piece.number for piece in sound] == [[0, 1], []][which]
+    assert file.held == len(sound)
+    file.close(sync=False)
+
+
 def test_a_sector_that_cannot_be_read_loses_one_piece(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,7 +245,7 @@ def test_a_sector_that_cannot_be_read_loses_one_piece(
     file, pread = opened(tmp_path, shape, PLACE), os.pread
 
     def bad(descriptor: int, size: int, at: int) -> bytes:
-        if at == 3 * shape.whole:
+        if at <= 3 * shape.whole < at + size:
             raise OSError(errno.EIO, "bad sector")
         return pread(descriptor, size, at)
 
