@@ -29,6 +29,11 @@ from chat.outgoing import LeftOut as LeftOut
 from chat.outgoing import Outgoing as Outgoing
 from chat.outgoing import is_text as is_text
 from chat.outgoing import outgoing as outgoing
+from chat.recording import VOICE_MAX as VOICE_MAX
+from chat.recording import Recording as Recording
+from chat.recording import Voice as Voice
+from chat.recording import length_text as length_text
+from chat.recording import send_voice as send_voice
 from chat.views import NOTES_NAME as NOTES_NAME
 from chat.views import TIMER_UNITS as TIMER_UNITS
 from chat.views import AlertKind as AlertKind
@@ -553,14 +558,22 @@ class Messenger(Protocol):
         """
 
     async def send_file(
-        self, contact: str, path: str, named: str = "", send_id: str = "", original: bool = False
+        self,
+        contact: str,
+        path: str,
+        named: str = "",
+        send_id: str = "",
+        original: bool = False,
+        voice: int = 0,
     ) -> EntryView:
         """Seal the file at `path`, and commit and send an entry that names it; others take it when they can.
 
         `named`: another name for it, after those of the folders that it is in and with / between them: a
         folder is sent as its files. `send_id` as in `send`. The metadata of a PNG, JPEG, GIF or WebP picture
         (place, time, camera, comments, thumbnails) is left out unless `original` is set, or a program gives
-        it. Until the entry is there `FileSealing` says how far it is, and `cancel_file` ends it. Raises
+        it. `voice`: the length of a voice message in seconds, at most an hour; 0 for any other file.
+
+        Until the entry is there `FileSealing` says how far it is, and `cancel_file` ends it. Raises
         UsageError (also where metadata cannot be left out), NotPermitted, and where the file cannot be read,
         the disk has no room for its pieces, or it was cancelled ParlourError.
         """

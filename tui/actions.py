@@ -175,6 +175,7 @@ _READING: Final = (
         N_("Move up to the messages. The arrow keys select one, and the keys below act on it."),
     ),
     Action("send_files", "alt+a", N_("Send files"), N_("Choose files or folders, and send them.")),
+    Action("voice", "alt+v", N_("Voice message"), N_("Record a voice message, and send it.")),
     Action("emoji", "alt+e", N_("Emoji"), N_("Insert an emoji by name. Typing :name: works too.")),
     Action(
         "stop_writing",

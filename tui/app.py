@@ -22,6 +22,7 @@ from chat.interface import Closed, Door, Messenger
 from tui import actions, textual_fixes
 from tui.actions import app_bindings, keys_of, rebind
 from tui.attention import SIGNS, Attention, shown_to_somebody
+from tui.graphics import Graphics
 from tui.input_queue import InputQueue
 from tui.keymap import load
 from tui.messages import (
@@ -92,6 +93,7 @@ class ParlourApp(App[None]):
         self.input_queue = InputQueue(self, super().on_event, self._quits)
         self.attention = Attention(self.options.monotonic, shown_to_somebody(os.environ))
         self._attended = False
+        self._graphics = Graphics(self._write, os.environ)
         self.notifier = Notifier(self._write, os.environ, self.options.monotonic)
         self.key_problems = self.use_keys()
         for theme in THEMES:
@@ -127,6 +129,7 @@ class ParlourApp(App[None]):
         try:
             await super()._process_messages_loop()
         finally:  # nothing is drawn any more, and the second screen is still shown
+            self._graphics.clear()
             self._write(_CLEAR)
 
     def _write(self, sequence: str) -> None:
@@ -221,6 +224,7 @@ class ParlourApp(App[None]):
                 self.preferences,
                 last=self._last,
                 key_problems=problems,
+                graphics=self._graphics,
             )
             self.switch_screen(self._chat)
             self.set_timer(_SETTLED_AFTER, partial(self._settle_in, messenger))
@@ -306,6 +310,7 @@ class ParlourApp(App[None]):
         """Show the first screen at once, then let go of the messenger, and of all that was in memory."""
         messenger, self.messenger = self.messenger, None
         self.notifier.count(0)
+        self._graphics.clear()
         settle = self._close_chat()
         self.preferences = Preferences(None, self.preferences.looks())
 

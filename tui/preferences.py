@@ -49,6 +49,13 @@ class Keys(StrEnum):
     VI = "vi"
 
 
+class Drawing(StrEnum):
+    """How pictures are drawn: as half blocks, which every terminal has, or by a protocol that is chosen."""
+
+    BLOCKS = "blocks"
+    KITTY = "kitty"
+
+
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
@@ -103,6 +110,10 @@ class Preferences:
     @property
     def keys(self) -> Keys:
         return self._choice("keys", Keys.PLAIN)
+
+    @property
+    def drawing(self) -> Drawing:
+        return self._choice("drawing", Drawing.BLOCKS)
 
     @property
     def language(self) -> str:

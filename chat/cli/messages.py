@@ -69,6 +69,7 @@ from chat.interface import (
     TerminalView,
     Unreachable,
     UsageError,
+    length_text,
     notes_view,
     parse_query,
     pattern,
@@ -163,6 +164,7 @@ def file_fields(file: FileView) -> dict[str, object]:
         "state": file.state.value,
         "held": file.held,
         **({"last_known_on": file.kept_on} if file.kept_on else {}),
+        **({"voice": file.seconds} if file.seconds else {}),
     }
 
 
@@ -190,7 +192,8 @@ def file_text(file: FileView) -> str:
     held = f"{size_text(file.held)} of " if 0 < file.held < file.size else ""
     gone = file.state is FileState.LET_GO and file.kept_on
     state = _FILE_STATES[file.state] + (f"; last known on {one_line(file.kept_on)}" if gone else "")
-    return f"[file] {one_line(file.path)} ({held}{size_text(file.size)}, {state})"
+    kind = f"voice message, {length_text(file.seconds)}" if file.seconds else "file"
+    return f"[{kind}] {one_line(file.path)} ({held}{size_text(file.size)}, {state})"
 
 
 def _unshown(entry: EntryView) -> str:

@@ -49,7 +49,7 @@ from chat.storage.pieces import CHANGED, NOT_A_FILE, NoRoom, NotSendable, PieceD
 from chat.tasks import Runtime
 from protocol.attachments import Shape, file_body, safe_media, safe_name, shape_of, usual_aead
 from protocol.entries_and_receipts import conversation_of
-from protocol.limits import FILE_FOLDERS_MAX
+from protocol.limits import FILE_FOLDERS_MAX, VOICE_SECONDS_MAX
 from protocol.messages import FileBody
 from protocol.primitives import KEY_SIZE
 
@@ -58,6 +58,7 @@ NOT_WHOLE = phrase("This file is not whole on this device yet: take it, and wait
 NOT_WHOLE_PATH = phrase("Name the whole path of the file, from the root of the disk.")
 TOO_DEEP = phrase("This file is in more than 16 folders of the folder that is sent: send it by itself.")
 NO_FOLDER = phrase("There is no such folder: choose another one.")
+TOO_LONG_A_VOICE = phrase("A voice message is at most an hour long: send this as a file.")
 CANCELLED = phrase("The file was not sent: that was cancelled.")
 NOT_SEALED = phrase("No such file is being prepared: it was sent already, or failed.")
 DECIDED_AT_ONCE: Final = 256
@@ -104,9 +105,18 @@ class Files:
     # --- Sending ---
 
     async def send(
-        self, person: bytes, path: Path, name: str = "", send_id: str = "", *, original: bool = False
+        self,
+        person: bytes,
+        path: Path,
+        name: str = "",
+        send_id: str = "",
+        *,
+        original: bool = False,
+        voice: int = 0,
     ) -> EntryView:
         """As interface.Messenger.send_file."""
+        if not 0 <= voice <= VOICE_SECONDS_MAX:
+            raise UsageError(TOO_LONG_A_VOICE)
         if (before := await self._messages.sent_file(person, send_id)) is not None:
             return before
         *folder, shown = _safe_names(name or path.name)
@@ -123,7 +133,7 @@ class Files:
         finally:
             source.close()
         media = safe_media(mimetypes.guess_type(shown)[0] or "")
-        body = FileBody(shown, media, made.size, aead.id, key, made.root, folder)
+        body = FileBody(shown, media, made.size, aead.id, key, made.root, folder, voice)
         try:
             return await self._messages.send_file(person, file_body(body), made.place, send_id)
         except StorageUnsure:

@@ -16,6 +16,7 @@ from tui.linear.output import Output
 from tui.linear.pairing import Pairing
 from tui.linear.settings import Passphrase, Recovery, Relays, Settings
 from tui.linear.state import Exit, Questions, State
+from tui.linear.voice import VoiceMessages
 from tui.linear.wording import listed
 from tui.preferences import Options, Preferences
 from tui.text.formatting import safe_line, shorten
@@ -52,6 +53,7 @@ class Parts:
         self.history = history = History(messenger, output, options, preferences, state)
         self.composer = Composer(messenger, output, preferences, state, history)
         self.files = Files(messenger, output, state, history, questions)
+        self.voice = VoiceMessages(messenger, output, options, state, history)
         self.deletion = Deletion(messenger, output, state, history, questions, preferences)
         self.contacts = Contacts(messenger, output, options, preferences, state, questions)
         self.pairing = Pairing(messenger, output, options, state, questions, history)
@@ -72,6 +74,11 @@ def _talking(p: Parts) -> dict[str, Row]:
             N_("Send a file, several, or a folder as its files; with quotes around a path with spaces."),
             p.files.send,
             N_("PATH"),
+        ),
+        "voice": (
+            N_("Record a voice message; /voice again sends it, and /voice off discards it."),
+            p.voice.voice,
+            N_("off"),
         ),
         "edit": (N_("Change an entry of yours by its number."), p.composer.edit, N_("NUMBER TEXT")),
         "delete": (

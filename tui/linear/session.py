@@ -79,6 +79,7 @@ class Session:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._parts.passphrase.stop()
+            await self._parts.voice.discard()
             with suppress(ParlourError):  # it is closed either way
                 await self.messenger.close()
 

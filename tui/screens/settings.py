@@ -15,7 +15,7 @@ from textual.widgets import Static
 from chat.interface import Messenger, RetentionView, SettingsView
 from tui.actions import action
 from tui.messages import PreferenceChosen, Problem, attempt, start_worker
-from tui.preferences import Density, Keys, Preferences, Theme, switch
+from tui.preferences import Density, Drawing, Keys, Preferences, Theme, switch
 from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.terminal import way
 from tui.text.formatting import STAYS
@@ -102,6 +102,8 @@ class SettingsDialog(Dialog[None]):
         themes = ((Theme.DARK, _("dark")), (Theme.LIGHT, _("light")), (Theme.CONTRAST, _("high contrast")))
         spacing = ((Density.COMPACT, _("compact")), (Density.ROOMY, _("roomy")))
         keys = ((Keys.PLAIN, _("standard")), (Keys.VI, _("vi")))
+        drawings = ((Drawing.BLOCKS, _("blocks of colour")), (Drawing.KITTY, _("kitty graphics")))
+        note = _("kitty and Ghostty draw kitty graphics. It holds from the next picture on.")
         languages = (("", _("same as system")), *_NATIVE.items())
         return [
             plain(_("Appearance and keys"), classes="section -first"),
@@ -109,6 +111,8 @@ class SettingsDialog(Dialog[None]):
             _choice("density", _("Spacing"), spacing, chosen.density),
             _choice("language", _("Language"), languages, chosen.language),
             _choice("keys", _("Keys"), keys, chosen.keys),
+            _choice("drawing", _("Pictures"), drawings, chosen.drawing),
+            plain(note, classes="quiet"),
         ]
 
     def _being_told(self) -> list[Widget]:

@@ -63,14 +63,20 @@ class Files(Others):
         return conversation.entries[at]
 
     async def send_file(
-        self, contact: str, path: str, named: str = "", send_id: str = "", original: bool = False
+        self,
+        contact: str,
+        path: str,
+        named: str = "",
+        send_id: str = "",
+        original: bool = False,
+        voice: int = 0,
     ) -> EntryView:
         view, conversation = self._partner(contact), self._conversation(contact)
         if send_id and (contact, send_id) in self._sent_with:
             return self._sent_with[contact, send_id]
         data = await self._fed(path) if path in self._feeds else _read(Path(path))
         folder, _slash, name = (named or Path(path).name).rpartition("/")
-        file = FileView(name, "", len(data), FileState.WHOLE, len(data), folder=folder)
+        file = FileView(name, "", len(data), FileState.WHOLE, len(data), 0, "", folder, voice)
         entry = replace(self._entry(view, "", own=True, time=None), kind="file", file=file)
         self._sent_with[contact, send_id] = entry
         self.contents[entry.id] = data

@@ -99,7 +99,7 @@ DIAGNOSIS: tuple[DiagnosisView, ...] = (
     DiagnosisView(phrase("firewall"), False, _CLOSED, _OPENS),
 )
 OWN_PERSON = "own"
-UNSAID = ("reply", "after", "typing")
+UNSAID = ("reply", "after", "typing", "voice")
 """Parameters that are recorded only where a client gives them."""
 DRAWN = "send_id"
 """A parameter for which clients draw a value."""

@@ -117,6 +117,7 @@ def foreign(text: str) -> str:
 def _foreign(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     with monkeypatch.context() as patch:
         patch.setenv("HOME", str(tmp_path))  # what a home has in it is no text of the program
+        patch.setenv("PATH", str(tmp_path))  # nothing is recorded here
         patch.setattr(gettext, "translation", lambda *_given, **_named: Foreign())
         translation.use(translation.ENGLISH)
         yield

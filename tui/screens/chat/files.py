@@ -21,8 +21,10 @@ from chat.interface import (
     size_text,
 )
 from tui.messages import Problem, attempt
+from tui.preferences import Options
 from tui.screens.chat.sending import ComposerController
 from tui.screens.chat.surface import ChatState, Surface
+from tui.screens.recording import RecordingDialog
 from tui.screens.sending import SendDialog, SendFilesDialog
 from tui.text.formatting import safe_line, shorten, without_controls
 from tui.text.paths import pasted_paths
@@ -42,6 +44,7 @@ class FilesController:
     state: ChatState
     surface: Surface
     composer: ComposerController
+    options: Options
     _begin: str = field(init=False, default=_HOME)
     _sending: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
     _now: tuple[str, Given, str] | None = field(init=False, default=None)  # its id, and which of how many
@@ -52,6 +55,13 @@ class FilesController:
             return
         dialog = SendFilesDialog(self._begin)
         self.surface.choose(dialog, partial(self._chosen, view.person, dialog))
+
+    def voice(self, view: ContactView) -> None:
+        if view.held or self.state.removed:
+            self.composer.go_write()
+            return
+        named = self.state.named(view)
+        self.surface.push(RecordingDialog(self.messenger, self.options, view.person, named))
 
     def pasted(self, person: str, text: str) -> None:
         """The message box has a paste already: where it is paths, ask whether to send those files."""
