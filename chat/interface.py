@@ -17,6 +17,7 @@ from chat.errors import EngineEnded as EngineEnded
 from chat.errors import KeyringFailure as KeyringFailure
 from chat.errors import NotPermitted as NotPermitted
 from chat.errors import NotSynced as NotSynced
+from chat.errors import OnlyAsOriginal as OnlyAsOriginal
 from chat.errors import OutcomeUnknown as OutcomeUnknown
 from chat.errors import ParlourError as ParlourError
 from chat.errors import Phrase as Phrase
@@ -561,8 +562,8 @@ class Messenger(Protocol):
         folder is sent as its files. `send_id` as in `send`. The metadata of a PNG, JPEG, GIF or WebP picture
         (place, time, camera, comments, thumbnails) is left out unless `original` is set, or a program gives
         it. Until the entry is there `FileSealing` says how far it is, and `cancel_file` ends it. Raises
-        UsageError (also where metadata cannot be left out), NotPermitted, and where the file cannot be read,
-        the disk has no room for its pieces, or it was cancelled ParlourError.
+        UsageError, OnlyAsOriginal (its metadata cannot be removed), NotPermitted, and where the file cannot
+        be read, the disk has no room for its pieces, or it was cancelled ParlourError.
         """
 
     async def cancel_file(self, contact: str, send_id: str) -> None:

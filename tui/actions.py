@@ -175,6 +175,7 @@ _READING: Final = (
         N_("Move up to the messages. The arrow keys select one, and the keys below act on it."),
     ),
     Action("send_files", "alt+a", N_("Send files"), N_("Choose files or folders, and send them.")),
+    Action("cancel_file", "alt+x", N_("Cancel a file"), N_("Do not send the file that is being encrypted.")),
     Action("emoji", "alt+e", N_("Emoji"), N_("Insert an emoji by name. Typing :name: works too.")),
     Action(
         "stop_writing",

@@ -13,7 +13,7 @@ from typing import Final
 
 import click
 
-from chat.cli.giving import ToSend, check_input, give, to_send
+from chat.cli.giving import ToSend, check_input, give, naming_original, to_send
 from chat.cli.limits import limited
 from chat.cli.output import (
     KEPT,
@@ -471,7 +471,7 @@ async def send(
         raise UsageError("There is nothing to send: write some text, or name a file with --file PATH.")
     check_input(call.lines, text, paths, named)
     drawn = send_id or secrets.token_hex(16)
-    async with messenger(call) as opened:
+    async with messenger(call) as opened, naming_original(drawn):
         label, contact = find(await talks(opened), name)
         files = await asyncio.to_thread(to_send, paths, named)
         devices = await opened.terminals()

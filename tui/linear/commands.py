@@ -73,6 +73,12 @@ def _talking(p: Parts) -> dict[str, Row]:
             p.files.send,
             N_("PATH"),
         ),
+        "original": (
+            N_("Send as /send does, with what pictures say of their place, time and camera."),
+            p.files.original,
+            N_("PATH"),
+        ),
+        "cancel": (N_("Do not send the file that is being prepared."), p.files.cancel, ""),
         "edit": (N_("Change an entry of yours by its number."), p.composer.edit, N_("NUMBER TEXT")),
         "delete": (
             N_("Delete an entry here, on all your devices or, your own, for everyone; a choice is kept."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,28 +30,47 @@ _SIZE_CELLS = 10
 
 
 class SendDialog(ConfirmDialog):
+    """Asks before files are sent. `original`: pictures among them keep their metadata."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("o", "original")]
     heading = N_("Send files")
+
+    original = False
+
+    def body(self) -> list[Widget]:
+        return [*super().body(), plain("", id="metadata")]
+
+    def draw(self) -> None:
+        self.query_one("#metadata", Static).update(_metadata(self.original))
+        self.set_hints((("y", _("Yes")), ("n", _("No")), ("o", _other(self.original))))
+
+    def action_original(self) -> None:
+        self.original = not self.original
+        self.draw()
 
 
 class SendFilesDialog(Finder[tuple[str, ...]]):
     """The whole paths of the files and folders to send. `begin`: what the field has at first.
 
     Without a choice of several, Enter goes into a folder and sends a file. With one it sends what is chosen.
+    `original`: pictures keep their metadata. `chosen`: sizes of files that are chosen at first, by path.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "complete", priority=True, show=False),
         Binding("insert", "again", priority=True, show=False),
         Binding("shift+tab", "above", priority=True, show=False),
+        Binding("ctrl+o", "original", priority=True, show=False),
     ]
     opener = "send_files"
     heading = N_("Send files")
     placeholder = N_("A file or folder")
 
-    def __init__(self, begin: str = "~/") -> None:
+    def __init__(self, begin: str = "~/", chosen: Mapping[str, int] | None = None) -> None:
         super().__init__(begin)
         self._found = Completion(begin)
-        self._chosen: dict[str, int | None] = {}
+        self._chosen: dict[str, int | None] = {**(chosen or {})}
+        self.original = bool(chosen)
 
     @property
     def folder(self) -> str:
@@ -64,7 +83,7 @@ class SendFilesDialog(Finder[tuple[str, ...]]):
         field, *rest = super().body()
         assert isinstance(field, Field)
         field.select_on_focus = False  # what is typed goes on after the folder
-        return [field, *rest, chosen]
+        return [field, *rest, chosen, plain("", id="metadata", classes="quiet")]
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -112,8 +131,9 @@ class SendFilesDialog(Finder[tuple[str, ...]]):
         entry = self._highlighted
         opens = not self._chosen and entry is not None and is_folder(entry)
         enter = _("Open") if opens else _("Send")
-        keys = (("enter", enter), ("tab", _("Complete")), ("insert", _("Choose")), ("escape", _("Close")))
-        self.set_hints(keys)
+        self.query_one("#metadata", Static).update(_metadata(self.original))
+        keys = (("enter", enter), ("tab", _("Complete")), ("insert", _("Choose")))
+        self.set_hints((*keys, ("ctrl+o", _other(self.original)), ("escape", _("Close"))))
 
     def on_option_list_option_highlighted(self, event: Lines.OptionHighlighted) -> None:
         event.stop()
@@ -147,6 +167,11 @@ class SendFilesDialog(Finder[tuple[str, ...]]):
             self._go(f"{self._found.shown_folder}{entry.name}/")
         elif self._can_be_sent(entry):
             self.end((str(self._found.folder / entry.name),))
+
+    def action_original(self) -> None:
+        """Let pictures keep their metadata, or not."""
+        self.original = not self.original
+        self._say_keys()
 
     def action_complete(self) -> None:
         """Complete what was typed; where it says all that is common already, take the line of the cursor."""
@@ -201,6 +226,16 @@ class SendFilesDialog(Finder[tuple[str, ...]]):
         field.value = typed
         field.cursor_position = len(typed)
         self.draw()
+
+
+def _metadata(original: bool) -> str:
+    if original:
+        return _("Pictures are sent as they are, with their place, time and camera.")
+    return _("Pictures are sent without their place, time and camera.")
+
+
+def _other(original: bool) -> str:
+    return _("Without metadata") if original else _("As originals")
 
 
 def _size(entry: os.DirEntry[str]) -> int | None:

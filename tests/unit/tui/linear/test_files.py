@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from chat.interface import FileState, FileView, PictureView
+from chat.interface import FileState, FileView, OnlyAsOriginal, PictureView
 from tests.support.fakes.messenger import FakeMessenger
-from tests.support.tui.linear.played import locked_door, play
+from tests.support.tui.linear.played import STEPS, locked_door, play
 from tui.linear.output import Output
 
 FILE = FileView("report.pdf", "", 1 << 20, FileState.ASKS)
@@ -69,6 +70,54 @@ async def test_a_file_is_sent_at_once_and_a_folder_after_a_question(tmp_path: Pa
     named = [call[2] for call in messenger.called("send_file")]
     assert named == ["a b.txt", "my photos/.hidden", "my photos/a b.txt"]
     assert any("is not there: check its name." in line for line in said)
+
+
+async def test_a_file_that_is_prepared_is_cancelled_and_other_lines_wait(tmp_path: Path) -> None:
+    door = locked_door()
+    messenger: FakeMessenger | None = door.messenger
+    assert messenger is not None
+    messenger.sealing = asyncio.Event()
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(b"12345")
+    steps = [
+        *(">> correct horse", "> /open Ben", "> /cancel", f"> /send {tmp_path}/a", "> /cancel"),
+        *(f"> /send {tmp_path}", "> /yes", "> /can", f"> /send {tmp_path}/a", "> hello", "> /quit"),
+    ]
+    # The last file is never cancelled: what is typed after it waits until the session ends.
+    playing = asyncio.ensure_future(play(iter(steps), door))
+    for _file in range(3):
+        await messenger.sealing.wait()
+        messenger.sealing.clear()
+    for _step in range(STEPS):
+        await asyncio.sleep(0)
+    assert messenger.called("send") == []
+    await messenger.cancel_file(*next(iter(messenger.sealed)))
+    said, _status = await playing
+    assert [line for line in said if line.startswith("Cancelled")] == [
+        "Cancelled: 1 file was not sent.",
+        "Cancelled: 2 files were not sent.",
+    ]
+    assert said.count("No file is being prepared.") == 1
+    assert said.count("The file was not sent: that was cancelled.") == 1
+    assert len(messenger.called("send")) == 1
+
+
+async def test_a_picture_is_sent_as_the_original_at_once_or_after_a_question(tmp_path: Path) -> None:
+    door = locked_door()
+    messenger: FakeMessenger | None = door.messenger
+    assert messenger is not None
+    path = tmp_path / "sunset.png"
+    path.write_bytes(b"12345")
+    messenger.failures["send_file"] = OnlyAsOriginal("Its metadata cannot be removed.")
+    steps = [
+        *(">> correct horse", "> /open Ben", f"> /send {path}", "> /yes", f"> /original {path}"),
+        "> /quit",
+    ]
+    said, _status = await play(iter(steps), door)
+    assert "sunset.png was not sent: its metadata cannot be removed." in said
+    assert "Send as the original, with its place, time and camera?" in said
+    assert said.count("Sent: sunset.png, 5 B") == 2
+    assert [call[-1] for call in messenger.called("send_file")] == [False, True, True]
 
 
 async def test_a_file_is_let_go_of_and_the_size_of_a_contact_is_set() -> None:
