@@ -654,6 +654,7 @@ class Messenger(Protocol):
     ) -> tuple[EntryView, ...]:
         """Entries that fit what was typed: of those, the last `limit` to arrive, oldest first.
 
+        A text is found by its words, a file by those of its name and of the folders that it is in.
         `words` and `typing` as in `parse_query`, in this machine's time zone; of nothing nothing is found.
         Raises UsageError: a date that is none, a name that no contact or several have.
         """

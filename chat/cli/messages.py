@@ -149,7 +149,8 @@ def entry_line(entry: EntryView, conversation: str = "", wanted: re.Pattern[str]
     marks += [f"disappears {timestamp(entry.expires)}"] if entry.expires is not None else []
     state = f"  ({', '.join(marks)})" if marks else ""
     text = highlighted(block(entry.text, "    "), wanted)
-    said = text if entry.kind == "text" else file_text(entry.file) if entry.file else f"({_unshown(entry)})"
+    file = highlighted(file_text(entry.file), wanted) if entry.file else ""
+    said = text if entry.kind == "text" else file or f"({_unshown(entry)})"
     return f"{timestamp(entry.time)}  {where}{one_line(entry.author)}: {said}{state}"
 
 
@@ -697,7 +698,8 @@ async def history(call: Call, name: str | None, search: str | None, limit: int) 
     """Print the newest entries with NAME, oldest first.
 
     Without NAME, --search covers all conversations. It finds messages with all the WORDS: whole words in any
-    order, case aside. Chinese, Japanese and Korean text is found by any part of it.
+    order, case aside. Chinese, Japanese and Korean text is found by any part of it. A file is found by its
+    name and those of its folders.
 
     \b
       meet*                the beginning of a word

@@ -130,6 +130,14 @@ def test_history_names_files(line: Line) -> None:
     assert line.run("history", "Ben").out.endswith("Ben: [file] report.txt (12 B, here)\n")
 
 
+def test_a_search_finds_a_file_by_its_name(line: Line) -> None:
+    entry = received(line)
+    (shown,) = line.run("history", "--search", "report", "--json").objects
+    assert shown["id"] == entry
+    assert "[file] report.txt" in line.run("history", "Ben", "--search", "rep*").out
+    assert line.run("history", "Ben", "--search", "summer").out == ""
+
+
 def test_what_files_may_use_is_shown_and_set(line: Line) -> None:
     assert line.run("files").out.splitlines() == [
         "Files up to 25 MiB are taken without asking.",

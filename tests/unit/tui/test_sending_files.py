@@ -9,9 +9,9 @@ from pathlib import Path
 from textual import events
 from textual.pilot import Pilot
 
-from chat.interface import FileSealing, OnlyAsOriginal, UsageError
+from chat.interface import FileSealing, FileState, FileView, OnlyAsOriginal, UsageError
 from tests.support.fakes.messenger import FakeMessenger
-from tests.support.tui.driving import chat, composer, until, until_shown, with_bob_open
+from tests.support.tui.driving import chat, composer, history, until, until_shown, with_bob_open
 from tests.support.tui.opened import on_top
 from tui.screens.sending import SendDialog, SendFilesDialog
 from tui.widgets.controls import Field
@@ -189,3 +189,14 @@ async def test_a_picture_that_is_damaged_is_offered_as_the_original(tmp_path: Pa
         await until(pilot, lambda: len(paths_of(messenger)) == 3)
     sent = [(call[2], call[-1]) for call in messenger.called("send_file")]
     assert sent == [("in/damaged", False), ("in/whole", False), ("in/damaged", True)]
+
+
+async def test_a_search_finds_a_file_by_its_name_and_its_folder() -> None:
+    async with with_bob_open((100, 30)) as (pilot, messenger, bob):
+        messenger.receive_file(bob.person, FileView("quay.jpg", "", 7, FileState.ASKS, folder="Photos 2026"))
+        for typed in ("quay", "photos"):
+            await pilot.press("ctrl+f", "home", "ctrl+k", *typed)
+            await until_shown(pilot, "Photos 2026/quay.jpg")
+            await until_shown(pilot, "1 result")
+            await pilot.press("enter")
+            await until(pilot, lambda: (one := history(pilot).chosen) is not None and one.file is not None)

@@ -170,3 +170,14 @@ def test_the_environment_says_how_many_colours_there_are(monkeypatch: pytest.Mon
     output.at_terminal = False
     monkeypatch.setenv("TERM", "xterm")
     assert output.colours == 0
+
+
+async def test_a_search_finds_a_file_by_its_name() -> None:
+    door = locked_door()
+    assert door.messenger is not None
+    ben = next(iter(door.messenger._contacts))
+    door.messenger.receive_file(ben, FILE, b"the report")
+    steps = [">> correct horse", "> /open Ben", "> /search repor", "> /everywhere pdf", "> /quit"]
+    said, _status = await play(iter(steps), door)
+    assert any("File «repor»t.pdf" in line for line in said)
+    assert any("File report.«pdf»" in line for line in said)
