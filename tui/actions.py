@@ -139,7 +139,12 @@ _CONTACT: Final = (
         N_("Show the pictures of this contact as they come, or only when you ask for one."),
     ),
     Action("timer", "", N_("Timer"), N_("Let new messages disappear some time after they were read.")),
-    Action("files", "", N_("Files"), N_("Choose up to which size files of this contact come unasked.")),
+    Action(
+        "files",
+        "",
+        N_("Files"),
+        N_("Choose up to which size files of this contact come unasked, and go through a relay."),
+    ),
     Action("clear", "", N_("Clear"), N_("Delete your copy of all messages in this conversation.")),
 )
 _READING: Final = (

@@ -127,9 +127,14 @@ def _reading(p: Parts) -> dict[str, Row]:
             _NUMBER,
         ),
         "files": (
-            N_("Show or set up to which size files of this contact come without a question."),
+            N_("Show or set up to which size files come without a question, or with relay go by a relay."),
             p.history.sizes,
-            N_("MIB or usual"),
+            N_("MiB or usual, with relay before it"),
+        ),
+        "pictures": (
+            N_("Show pictures of this conversation as they come, or when you ask for one."),
+            p.history.pictures,
+            _ON_OFF,
         ),
         "show": (
             N_("Show the picture of an entry in blocks of colour."),

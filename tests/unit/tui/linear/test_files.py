@@ -134,7 +134,45 @@ async def test_a_file_is_let_go_of_and_the_size_of_a_contact_is_set() -> None:
     assert door.messenger.called("let_go_of_file") == [(ben, entry.id)]
     sizes = [line.split()[5] for line in said if line.endswith("come without a question.")]
     assert sizes == ["25", "3", "25"]
-    assert "Type a number of MiB, or usual." in said
+    assert any(line.startswith("Type a number of MiB, or usual") for line in said)
+
+
+async def test_sizes_through_a_relay_and_those_of_all_are_set() -> None:
+    door = locked_door()
+    steps = [
+        *(">> correct horse", "> /open Ben", "> /files relay 99", "> /files relay usual", "> /files relay"),
+        *("> /settings relayed 4", "> /files", "> /settings rate 500", "> /settings most none", "> /quit"),
+    ]
+    said, _status = await play(iter(steps), door)
+    relayed = [line.split()[6] for line in said if line.startswith("Files of this")]
+    assert relayed == ["99", "10", "4"]
+    assert sum(line.startswith("Type a number of MiB, or usual") for line in said) == 1
+    assert "relayed is 4. MiB up to which files go through a relay." in said
+    assert "rate is 500. KiB of files that this device sends a second, 0 for as many as go." in said
+    assert "Type a number." in said
+
+
+async def test_pictures_of_a_conversation_are_drawn_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Output, "colours", 256)
+    for allowed in ("on", "off"):
+        door = locked_door()
+        messenger: FakeMessenger | None = door.messenger
+        assert messenger is not None
+        ben = next(iter(messenger._contacts))
+        entry = messenger.receive_file(ben, replace(FILE, name="sunset.png"))
+        messenger.pictures[entry.id] = PictureView(width=2, height=2, pixels=bytes(12))
+        steps = [
+            ">> correct horse",
+            "> /open Ben",
+            f"> /pictures {allowed}",
+            "> /last 1",
+            "> /save 1",
+            "> /quit",
+        ]
+        said, _status = await play(iter(steps), door)
+        assert any("▀▀\x1b[0m" in line for line in said) is (allowed == "on")
+        when = "as they come" if allowed == "on" else "when you ask for one"
+        assert f"Pictures of Ben are shown {when}." in said
 
 
 async def test_a_picture_is_drawn_in_blocks_where_there_are_colours(monkeypatch: pytest.MonkeyPatch) -> None:
