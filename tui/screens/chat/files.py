@@ -29,6 +29,7 @@ from tui.messages import Problem, attempt
 from tui.screens.chat.sending import ComposerController
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.sending import SendDialog, SendFilesDialog
+from tui.text.folders import Folders
 from tui.text.formatting import safe_line, shorten, without_controls
 from tui.text.paths import pasted_paths
 from tui.text.translation import _, _n, told
@@ -63,6 +64,7 @@ class FilesController:
     surface: Surface
     composer: ComposerController
     _begin: str = field(init=False, default=_HOME)
+    _folders: Folders = field(init=False, default_factory=Folders)
     _sending: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
     _now: _Sealed | None = field(init=False, default=None)
     _cancelled: bool = field(init=False, default=False)  # the person wants no more of what is being sent
@@ -75,7 +77,9 @@ class FilesController:
         again, self._refused = self._refused, None
         if again is not None and again.person != view.person:
             again = None
-        dialog = SendFilesDialog(self._begin, {one.path: one.size for one in again.files} if again else None)
+        dialog = SendFilesDialog(
+            self._folders, self._begin, {one.path: one.size for one in again.files} if again else None
+        )
         self.surface.choose(dialog, partial(self._chosen, view.person, dialog, again))
 
     def pasted(self, person: str, text: str) -> None:
