@@ -216,14 +216,12 @@ def _seal(fake: FakeMessenger) -> None:
 def _send_files(fake: FakeMessenger) -> None:
     """Ben sends files that are here in part, not at all, and as a whole: a picture of an evening."""
     size = 2_400_000
-    for name, state, held, rate in (
-        ("minutes, 24 November.md", FileState.ASKS, 0, 0),
-        ("Photos/tables.jpg", FileState.TAKING, size // 3, 400_000),
-        ("quay.jpg", FileState.WHOLE, size, 0),
+    for file in (
+        FileView("minutes, 24 November.md", "", size, FileState.ASKS),
+        FileView("tables.jpg", "", size, FileState.TAKING, size // 3, 400_000, folder="Photos"),
     ):
-        folder, _slash, last = name.rpartition("/")
-        file = FileView(last, "", size, state, held, rate, folder=folder)
-        entry = fake.receive_file(_ben(fake), file)
+        fake.receive_file(_ben(fake), file)
+    entry = fake.receive_file(_ben(fake), FileView("quay.jpg", "", size, FileState.WHOLE, size))
     sky = (bytes((20 + 5 * row, 60 + 2 * row, 150 - 3 * row)) for row in range(24))
     sea = (bytes((10, 40 + row, 70 + 2 * row)) for row in range(16))
     pixels = b"".join(colour * 60 for colour in (*sky, *sea))
