@@ -54,8 +54,8 @@ class SettingsDialog(Dialog[None]):
             *self._being_told(),
             *self._safety(),
             *self._this_device(),
-            *self._files(),
             *self._contacts_are_told(),
+            *self._files(),
             *_other_networks(),
         ]
 
