@@ -17,6 +17,7 @@ from chat.errors import EngineEnded as EngineEnded
 from chat.errors import KeyringFailure as KeyringFailure
 from chat.errors import NotPermitted as NotPermitted
 from chat.errors import NotSynced as NotSynced
+from chat.errors import OnlyAsOriginal as OnlyAsOriginal
 from chat.errors import OutcomeUnknown as OutcomeUnknown
 from chat.errors import ParlourError as ParlourError
 from chat.errors import Phrase as Phrase
@@ -399,6 +400,9 @@ RELAYED_MIB: Final = 10
 FILES_LIMIT: Final = "files.limit"
 """The preference with the KiB of files that this terminal sends a second; 0 for as many as go."""
 
+PICTURES_SHOWN: Final = "pictures"
+"""With `.` and a person id after it, the preference that is `on` where pictures are shown as they come."""
+
 FILES: Final = "files."
 """Begins the names of these preferences, which hold for this terminal alone: disks and networks differ."""
 
@@ -574,8 +578,8 @@ class Messenger(Protocol):
         it. `voice`: the length of a voice message in seconds, at most an hour; 0 for any other file.
 
         Until the entry is there `FileSealing` says how far it is, and `cancel_file` ends it. Raises
-        UsageError (also where metadata cannot be left out), NotPermitted, and where the file cannot be read,
-        the disk has no room for its pieces, or it was cancelled ParlourError.
+        UsageError, OnlyAsOriginal (its metadata cannot be removed), NotPermitted, and where the file cannot
+        be read, the disk has no room for its pieces, or it was cancelled ParlourError.
         """
 
     async def cancel_file(self, contact: str, send_id: str) -> None:
@@ -666,6 +670,7 @@ class Messenger(Protocol):
     ) -> tuple[EntryView, ...]:
         """Entries that fit what was typed: of those, the last `limit` to arrive, oldest first.
 
+        A text is found by its words, a file by those of its name and of the folders that it is in.
         `words` and `typing` as in `parse_query`, in this machine's time zone; of nothing nothing is found.
         Raises UsageError: a date that is none, a name that no contact or several have.
         """

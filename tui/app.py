@@ -90,7 +90,7 @@ class ParlourApp(App[None]):
         self._touched = self.options.monotonic()
         self._typed: float | None = None
         self._dropping = False
-        self.input_queue = InputQueue(self, super().on_event, self._quits)
+        self.input_queue = InputQueue(self, super().on_event, self._hurries)
         self.attention = Attention(self.options.monotonic, shown_to_somebody(os.environ))
         self._attended = False
         self._graphics = Graphics(self._write, os.environ)
@@ -186,6 +186,12 @@ class ParlourApp(App[None]):
     @staticmethod
     def _quits(event: events.Event) -> bool:
         return isinstance(event, events.Key) and event.key in keys_of("quit")
+
+    def _hurries(self, event: events.Event) -> bool:
+        """Whether a key waits for no worker."""
+        leaves = isinstance(event, events.Key) and event.key == "escape"
+        top = self.screen_stack[-1:]  # none while the program ends
+        return self._quits(event) or (leaves and any(getattr(one, "LEFT_AT_ONCE", False) for one in top))
 
     @property
     def _left_alone(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Final
 
 import click
 
-from chat.cli.giving import ToSend, check_input, give, to_send
+from chat.cli.giving import ToSend, check_input, give, naming_original, to_send
 from chat.cli.limits import limited
 from chat.cli.output import (
     KEPT,
@@ -150,7 +150,8 @@ def entry_line(entry: EntryView, conversation: str = "", wanted: re.Pattern[str]
     marks += [f"disappears {timestamp(entry.expires)}"] if entry.expires is not None else []
     state = f"  ({', '.join(marks)})" if marks else ""
     text = highlighted(block(entry.text, "    "), wanted)
-    said = text if entry.kind == "text" else file_text(entry.file) if entry.file else f"({_unshown(entry)})"
+    file = highlighted(file_text(entry.file), wanted) if entry.file else ""
+    said = text if entry.kind == "text" else file or f"({_unshown(entry)})"
     return f"{timestamp(entry.time)}  {where}{one_line(entry.author)}: {said}{state}"
 
 
@@ -474,7 +475,7 @@ async def send(
         raise UsageError("There is nothing to send: write some text, or name a file with --file PATH.")
     check_input(call.lines, text, paths, named)
     drawn = send_id or secrets.token_hex(16)
-    async with messenger(call) as opened:
+    async with messenger(call) as opened, naming_original(drawn):
         label, contact = find(await talks(opened), name)
         files = await asyncio.to_thread(to_send, paths, named)
         devices = await opened.terminals()
@@ -700,7 +701,8 @@ async def history(call: Call, name: str | None, search: str | None, limit: int) 
     """Print the newest entries with NAME, oldest first.
 
     Without NAME, --search covers all conversations. It finds messages with all the WORDS: whole words in any
-    order, case aside. Chinese, Japanese and Korean text is found by any part of it.
+    order, case aside. Chinese, Japanese and Korean text is found by any part of it. A file is found by its
+    name and those of its folders.
 
     \b
       meet*                the beginning of a word

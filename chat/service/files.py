@@ -124,12 +124,13 @@ class Files:
         source = cast(BinaryIO, feed) if feed is not None else await asyncio.to_thread(_open_source, path)
         key, aead = self._runtime.random(KEY_SIZE), usual_aead()
         try:
-            content = source if feed is not None or original else await self._cleaned(source)
-            size = 0 if feed is not None else _size_of(content)
-            with self._sealed_under(person, send_id, size, feed) as sealed:
+            with self._sealed_under(person, send_id, feed) as sealed:
+                content = source if feed is not None or original else await self._cleaned(source)
+                size = 0 if feed is not None else _size_of(content)
+                sealed(0, size)
                 await self._shelf.require_room(Shape(size, aead))
                 ready = [] if feed is None else [feed.ready]
-                made = await self._shelf.seal(content, key, aead, sealed, *ready)
+                made = await self._shelf.seal(content, key, aead, lambda done: sealed(done, size), *ready)
         finally:
             source.close()
         media = safe_media(mimetypes.guess_type(shown)[0] or "")
@@ -152,13 +153,13 @@ class Files:
 
     @contextmanager
     def _sealed_under(
-        self, person: bytes, send_id: str, size: int, feed: Feed | None
-    ) -> Iterator[Callable[[int], None]]:
-        """For the time of the block a file is sealed, of which others hear, and which `cancel` ends."""
+        self, person: bytes, send_id: str, feed: Feed | None
+    ) -> Iterator[Callable[[int, int], None]]:
+        """For the time of the block a file is prepared, of which others hear, and which `cancel` ends."""
         sealing = _Sealing(feed)
         self._sealings.setdefault((person, send_id), []).append(sealing)
 
-        def sealed(done: int) -> None:
+        def sealed(done: int, size: int) -> None:
             if sealing.cancelled:
                 raise ParlourError(CANCELLED)
             if (now := self._runtime.clock.monotonic()) >= sealing.told + TOLD_EVERY:

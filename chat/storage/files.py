@@ -87,6 +87,11 @@ def add(db: Database, number: int, size: int) -> None:
     db.run(sql, number, size, int(Standing.NEW))
 
 
+def words(body: FileBody) -> str:
+    """By what a search finds the entry: the name of its file, and of the folders that it is in."""
+    return "\n".join((*body.folder, body.name))
+
+
 def rebuild(db: Database) -> None:
     """What a damaged table lost is to be decided again: its pieces are of no use without their name."""
     lost = (

@@ -80,6 +80,12 @@ def _talking(p: Parts) -> dict[str, Row]:
             p.voice.voice,
             N_("off"),
         ),
+        "original": (
+            N_("Send as /send does, with what pictures say of their place, time and camera."),
+            p.files.original,
+            N_("PATH"),
+        ),
+        "cancel": (N_("Do not send the file that is being prepared."), p.files.cancel, ""),
         "edit": (N_("Change an entry of yours by its number."), p.composer.edit, N_("NUMBER TEXT")),
         "delete": (
             N_("Delete an entry here, on all your devices or, your own, for everyone; a choice is kept."),
@@ -128,9 +134,14 @@ def _reading(p: Parts) -> dict[str, Row]:
             _NUMBER,
         ),
         "files": (
-            N_("Show or set up to which size files of this contact come without a question."),
+            N_("Show or set up to which size files come without a question, or with relay go by a relay."),
             p.history.sizes,
-            N_("MIB or usual"),
+            N_("MiB or usual, with relay before it"),
+        ),
+        "pictures": (
+            N_("Show pictures of this conversation as they come, or when you ask for one."),
+            p.history.pictures,
+            _ON_OFF,
         ),
         "show": (
             N_("Show the picture of an entry in blocks of colour."),

@@ -153,6 +153,7 @@ class ChatScreen(Screen[None]):
             *(history.origin, history.back, history.details, history.oldest, composer.write),
             *(profile.doctor, profile.relays, profile.recovery, profile.settings, profile.own_changes),
             *(profile.use_recovery, profile.rename_self, profile.passphrase, self.devices.devices),
+            self.files.cancel_file,
         )
         on_contact = (
             *(contact.contact, contact.pin, contact.clear),
