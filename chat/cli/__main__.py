@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -47,6 +48,7 @@ COMMANDS: Final = {
     "relay": "relays",
     "relays": "relays",
     "prove": "tools",
+    "completion": "completing",
 }
 """Every command, in the order of the help, with the module that has it."""
 
@@ -121,6 +123,10 @@ def open_door(profile: Path, port: int | None) -> Door:
 
 def run(arguments: Sequence[str], call: Call) -> int:
     """Run one line; returns the exit status. Nothing is raised."""
+    if "_PARLOUR_COMPLETE" in os.environ:
+        from chat.cli.completing import use
+
+        use()
     try:
         status = program.main(list(arguments), "parlour", standalone_mode=False, obj=call)
     except SystemExit as end:  # click's way out when the help's reader has gone

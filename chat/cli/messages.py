@@ -13,6 +13,7 @@ from typing import Final
 
 import click
 
+from chat.cli.completing import TALK
 from chat.cli.giving import ToSend, check_input, give, to_send
 from chat.cli.limits import limited
 from chat.cli.output import (
@@ -419,7 +420,7 @@ MAYBE_SENT: Final = (OutcomeUnknown, Unreachable, NotPermitted)
 
 
 @command("send")
-@click.argument("name", type=TEXT)
+@click.argument("name", type=TALK)
 @click.argument("text", type=TEXT, nargs=-1)
 @click.option("--file", "paths", type=FILE, multiple=True, metavar="PATH", help="Send this; repeatable.")
 @click.option("--name", "named", type=TEXT, metavar="NAME", help="The name of the one file that is sent.")
@@ -689,7 +690,7 @@ async def _resume(opened: Messenger, printer: Printer) -> None:
 
 
 @command("history")
-@click.argument("name", type=TEXT, required=False)
+@click.argument("name", type=TALK, required=False)
 @click.option("--search", type=TEXT, metavar="WORDS", help="Only messages that match, see above.")
 @click.option("--limit", type=click.IntRange(1), default=100, metavar="N", show_default=True)
 @coroutine
