@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "send": "messages",
     "listen": "messages",
     "history": "messages",
+    "read": "asking",
     "save": "files",
     "files": "files",
     "delete": "changes",

@@ -307,6 +307,8 @@ async def _list(call: Call) -> None:
         last = {entry.contact: entry for entry in await opened.latest()}
         for label, view in sorted(labels(now).items(), key=lambda one: not one[1].pinned):
             _print(call, label, view, now, last.get(view.person))
+        if not now:
+            call.nothing("You have no contacts yet: 'parlour pair --help' says how to add one.")
 
 
 @contacts.command("rename")
@@ -557,6 +559,7 @@ def _print(
     words += [f"the same device key as {other}" for other in others]
     fields = {
         "name": label,
+        "person": view.person,
         "verified": view.verified,
         "present": view.present,
         "held": view.held,
@@ -577,4 +580,5 @@ def _last_fields(entry: EntryView) -> dict[str, object]:
         "own": entry.own,
         "kind": entry.kind,
         "text": entry.text,
+        "reply": entry.reply,
     }

@@ -181,8 +181,11 @@ async def remove(call: Call, address: str) -> None:
 
 async def _list(call: Call) -> None:
     async with messenger(call, offline=True) as opened:
-        for view in await opened.relays():
+        named = await opened.relays()
+        for view in named:
             _print(call, view)
+        if not named:
+            call.nothing("You have no relays: 'parlour relays add ADDRESS' names one.")
 
 
 def _find(views: tuple[RelayView, ...], address: str) -> RelayView:

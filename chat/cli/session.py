@@ -80,6 +80,11 @@ class Call:
     def result(self, fields: Mapping[str, object], text: str) -> None:
         output.result(fields, text, as_json=self.json)
 
+    def nothing(self, text: str) -> None:
+        """Say to a person that there is nothing to list; a program sees no line."""
+        if not self.json:
+            output.note(text)
+
 
 Body = Callable[..., int | None]
 AsyncBody = Callable[..., Coroutine[Any, Any, int | None]]

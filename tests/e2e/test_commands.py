@@ -103,7 +103,8 @@ def test_the_fields_are_those_of_the_manual(ada: Station, ben: Station) -> None:
     assert (compared["verified"], compared["by"], compared["changes"]) == (True, "number", [])
     (contact,) = ada.run("contacts").objects
     last = contact.pop("last")
-    assert list(last) == ["id", "time", "own", "kind", "text"]
+    assert list(last) == ["id", "time", "own", "kind", "text", "reply"]
+    assert len(contact.pop("person")) == 64
     assert contact == {
         "name": "Ben", "verified": True, "present": False, "held": False, "same_key": [], "unread": 0,
         "pinned": False, "muted": False,
