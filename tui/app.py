@@ -92,7 +92,7 @@ class ParlourApp(App[None]):
         self.input_queue = InputQueue(self, super().on_event, self._quits)
         self.attention = Attention(self.options.monotonic, shown_to_somebody(os.environ))
         self._attended = False
-        self.notifier = Notifier(self._write, os.environ, self.options.monotonic)
+        self.notifier = Notifier(self._write, os.environ, self.options.monotonic, self.options.outside)
         self.key_problems = self.use_keys()
         for theme in THEMES:
             self.register_theme(theme)
@@ -234,12 +234,13 @@ class ParlourApp(App[None]):
             textual_fixes.resume_collection()
 
     def on_engine_event(self, message: EngineEvent) -> None:
+        self.notifier.heed(message.event)
         if isinstance(message.event, Closed) and self.messenger is message.messenger:
             self._leave(told(message.event.reason), locking=False)
 
     def on_notify_entry(self, message: NotifyEntry) -> None:
         if self.messenger is not None:
-            self.notifier.notify(message.name, message.text, self.preferences)
+            self.notifier.notify(message, self.preferences)
 
     def on_unread_changed(self, message: UnreadChanged) -> None:
         if self.messenger is not None:
@@ -306,11 +307,14 @@ class ParlourApp(App[None]):
         """Show the first screen at once, then let go of the messenger, and of all that was in memory."""
         messenger, self.messenger = self.messenger, None
         self.notifier.count(0)
+        self.notifier.close_all()
         settle = self._close_chat()
         self.preferences = Preferences(None, self.preferences.looks())
 
         async def let_go() -> None:
             await settle()
+            if self.options.outside is not None:
+                await self.options.outside.end()
             if messenger is not None:
                 if locking:
                     await attempt(messenger.lock())

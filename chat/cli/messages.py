@@ -17,6 +17,7 @@ from chat.cli.asking import Lines, entry_named
 from chat.cli.completing import ENTRY, TALK
 from chat.cli.giving import ToSend, check_input, give, to_send
 from chat.cli.limits import limited
+from chat.cli.notices import Herald, configuration, outside
 from chat.cli.output import (
     KEPT,
     block,
@@ -55,10 +56,12 @@ from chat.interface import (
     FileView,
     HistoryMoving,
     IdentityChanged,
+    Level,
     Messenger,
     Notice,
     NotPermitted,
     OutcomeUnknown,
+    Outside,
     OwnLogChanged,
     PairingChanged,
     PairingStage,
@@ -626,8 +629,13 @@ async def state_within(opened: Messenger, events: Feed, entry: EntryView, wait: 
 )
 @click.option("--house", is_flag=True, help="Print no messages and no names, for a device that is always on.")
 @click.option("--commands", is_flag=True, help="Take commands from standard input, one a line.")
+@click.option(
+    "--notify",
+    type=click.Choice([level.value for level in Level]),
+    help="Notify of messages: that one came, from whom, or with the text too.",
+)
 @coroutine
-async def listen(call: Call, house: bool, commands: bool, folder: Path | None) -> None:
+async def listen(call: Call, house: bool, commands: bool, folder: Path | None, notify: str | None) -> None:
     """Run without interface and print what happens.
 
     If another command stops the engine that this one uses, it continues with the next or starts its own.
@@ -647,14 +655,28 @@ async def listen(call: Call, house: bool, commands: bool, folder: Path | None) -
       quit
 
     A NAME with spaces is in quotation marks. What is printed is only ever added to, in whole lines.
+
+    With --notify you are notified of messages of contacts that are not muted, at most once in a burst, and of
+    a text with @ and your name by itself. The program that the configuration names gets each as JSON on its
+    standard input: notify = ["program", "argument"] in config.toml. Without one, the terminal or the desktop
+    shows it. A notification is closed when you read the conversation on another device.
     """
     if house and folder is not None:
         raise UsageError("A house device saves no files: use --save without --house.")
     if house and commands:
         raise UsageError("A house device takes no commands: use --commands without --house.")
+    if house and notify is not None:
+        raise UsageError("A house device notifies of nothing: use --notify without --house.")
+    way = outside() if notify is not None else None
+    if notify is not None and way is None:
+        raise UsageError(NO_WAY.format(path=configuration()))
     if folder is not None:
         await asyncio.to_thread(_make, folder)
-    await until_stopped(_serve_as_house(call) if house else _listen(call, folder, commands=commands))
+    await until_stopped(
+        _serve_as_house(call)
+        if house
+        else _listen(call, folder, commands, Level(notify or Level.NOTHING), way)
+    )
 
 
 def _make(folder: Path) -> None:
@@ -665,6 +687,10 @@ def _make(folder: Path) -> None:
         raise CannotCreate(f"{folder} cannot be made ({why}): choose another folder.") from failure
 
 
+NO_WAY: Final = (
+    "Nothing here shows notifications: there is no desktop, and the terminal is not known to. Name a program"
+    ' in {path}: notify = ["program"]'
+)
 ALONE: Final = (
     "You have no other device yet: run 'parlour terminal add' here and 'parlour terminal link' on the other."
 )
@@ -697,7 +723,7 @@ async def _save(call: Call, opened: Messenger, event: FileProgress, folder: Path
         call.result({"event": "saved", "id": event.id, "path": path}, f"Saved {one_line(path)}")
 
 
-async def _listen(call: Call, folder: Path | None, *, commands: bool) -> None:
+async def _listen(call: Call, folder: Path | None, commands: bool, level: Level, way: Outside | None) -> None:
     async with messenger(call, patience=inf) as opened, aclosing(Feed(opened)) as events:
         me = await opened.me()
         contacts = (*await opened.contacts(), notes_view(me))
@@ -705,21 +731,37 @@ async def _listen(call: Call, folder: Path | None, *, commands: bool) -> None:
         printer = Printer(call, me, contacts, held, ids=commands)
         printer.begin()
         printer.asked(await opened.questions())
-        works = [_print_all(call, opened, events, printer, folder)]
+        herald = Herald(level, way, me.name) if way is not None else None
+        if herald is not None:
+            herald.know(contacts)
+        works = [_print_all(call, opened, events, printer, folder, herald)]
         works += [Lines(call, opened).obey()] if commands else []
-        await _until_one_ends(works)
+        try:
+            await _until_one_ends(works)
+        finally:
+            if herald is not None:
+                await herald.end()
 
 
 async def _print_all(
-    call: Call, opened: Messenger, events: Feed, printer: Printer, folder: Path | None
+    call: Call,
+    opened: Messenger,
+    events: Feed,
+    printer: Printer,
+    folder: Path | None,
+    herald: Herald | None,
 ) -> None:
     while not isinstance(event := await events.next(), Closed):
         printer.print(event)
+        if herald is not None:
+            herald.heed(event)
         if folder is not None and isinstance(event, FileProgress) and event.file.state is FileState.WHOLE:
             await _save(call, opened, event, folder)
         if isinstance(event, Ready):
             with suppress(NotPermitted):  # locked meanwhile: `Closed` follows
                 await _resume(opened, printer)
+    if herald is not None and event.locked:
+        herald.locked()
     note(f"The engine has stopped ({event.reason}): nothing more is printed.")
 
 

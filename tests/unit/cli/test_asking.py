@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chat.cli import notices
 from chat.cli.asking import _taken
-from chat.interface import Closed, ContactView, EntryView, Phrase, UsageError
+from chat.interface import Closed, ContactView, EntryState, EntryView, Level, Phrase, UsageError
 from tests.support.cli.line import Line, Outcome
 
 
@@ -129,3 +131,46 @@ def test_lists_that_are_empty_say_so_to_a_person_alone(line: Line) -> None:
         assert (said.status, said.out) == (0, "")
         assert said.failure
         assert line.run(*words, "--json").err == ""
+
+
+@pytest.fixture
+def notify(line: Line, tmp_path: Path) -> Path:
+    """A program of the person that keeps what it was given, and the file it is kept in."""
+    script, said, config = tmp_path / "notify", tmp_path / "said", tmp_path / "config.toml"
+    script.write_text(f"#!/bin/sh\ncat >> {said}\n")
+    script.chmod(0o755)
+    config.write_text(f"notify = [{json.dumps(str(script))}]\n")
+    line.patch.setattr(notices, "configuration", lambda: config)
+    return said
+
+
+@pytest.mark.parametrize("level", Level)
+def test_listen_notifies_as_chosen_and_closes_what_was_read(line: Line, notify: Path, level: Level) -> None:
+    friend, _ = came(line, "Ben $(id)")
+    muted = line.messenger.add_contact("Cleo", muted=True)
+
+    def happen() -> None:
+        for person in (friend, muted):
+            for text in ("$(touch x)\x1b]0;", "two", "@Ann three"):
+                line.messenger.receive(person.person, text)
+        line.messenger.say_as_me(friend.person, "mine", EntryState.SENT)
+        line.messenger.change_contact(friend.person, unread=0)
+        line.messenger._end("locked")
+
+    line.messenger.after["contacts"] = happen
+    outcome = line.run("listen", "--notify", level.value)
+    assert outcome.status == 0
+    said = [json.loads(one) for one in notify.read_text().splitlines()]
+    assert [(one["event"], one.get("mention")) for one in said] == [
+        ("notify", False), ("notify", level is not Level.NOTHING), ("close", None),
+    ]  # fmt: skip
+    assert said[0]["name"] == ("" if level is Level.NOTHING else "Ben $(id)")
+    assert said[0]["text"] == ("$(touch x)]0;" if level is Level.TEXT else "")
+    assert {one["tag"] for one in said} == {friend.person}
+
+
+def test_listen_says_where_nothing_can_notify(line: Line, tmp_path: Path) -> None:
+    line.patch.setattr(notices, "configuration", lambda: tmp_path / "none")
+    line.patch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
+    assert "notify = " in line.run("listen", "--notify", "who").failed(UsageError.exit_status)
+    line.run("listen", "--house", "--notify", "who").failed(UsageError.exit_status)
