@@ -49,6 +49,8 @@ COMMANDS: Final = {
     "relay": "relays",
     "relays": "relays",
     "prove": "tools",
+    "service": "service",
+    "profiles": "service",
     "completion": "completing",
 }
 """Every command, in the order of the help, with the module that has it."""

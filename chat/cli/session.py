@@ -68,8 +68,11 @@ class Call:
     def folder(self) -> Path:
         """The profile: --profile, else PARLOUR_PROFILE, else the platform's data folder."""
         named = self.profile or os.environ.get("PARLOUR_PROFILE")
-        if named:
-            return Path(named).expanduser().absolute()
+        return Path(named).expanduser().absolute() if named else self.standard
+
+    @property
+    def standard(self) -> Path:
+        """The platform's data folder, where a profile is unless another one is named."""
         import platformdirs
 
         return platformdirs.user_data_path("parlour", appauthor=False)

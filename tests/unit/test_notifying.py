@@ -133,7 +133,7 @@ async def test_a_program_gets_json_on_its_input_and_nothing_on_its_line(tmp_path
 
 async def test_a_program_that_is_missing_or_never_ends_stops_nothing() -> None:
     await Program(("/no/such/program",)).show(one())
-    await Program((sys.executable, "-c", "import time; time.sleep(600)"), within=0.0).show(one())
+    await Program((sys.executable, "-c", "import signal; signal.pause()"), within=0.0).show(one())
     await Program((sys.executable, "-c", "")).show(one())
 
 
