@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,17 @@ import pytest
 
 from chat.cli import notices
 from chat.cli.asking import _taken
-from chat.interface import Closed, ContactView, EntryState, EntryView, Level, Phrase, UsageError
+from chat.interface import (
+    Closed,
+    ContactView,
+    EntryState,
+    EntryView,
+    Level,
+    Phrase,
+    UsageError,
+    Words,
+    notified,
+)
 from tests.support.cli.line import Line, Outcome
 
 
@@ -150,7 +161,7 @@ def test_listen_notifies_as_chosen_and_closes_what_was_read(line: Line, notify: 
     muted = line.messenger.add_contact("Cleo", muted=True)
 
     def happen() -> None:
-        for person in (friend, muted):
+        for person in (muted, friend):
             for text in ("$(touch x)\x1b]0;", "two", "@Ann three"):
                 line.messenger.receive(person.person, text)
         line.messenger.say_as_me(friend.person, "mine", EntryState.SENT)
@@ -174,3 +185,25 @@ def test_listen_says_where_nothing_can_notify(line: Line, tmp_path: Path) -> Non
     line.patch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
     assert "notify = " in line.run("listen", "--notify", "who").failed(UsageError.exit_status)
     line.run("listen", "--house", "--notify", "who").failed(UsageError.exit_status)
+
+
+async def test_a_terminal_in_tmux_gets_the_sequence_passed_on(line: Line, tmp_path: Path) -> None:
+    line.patch.setattr(notices, "configuration", lambda: tmp_path / "none")
+    written = list[str]()
+    line.patch.setattr(notices, "raw", written.append)
+    for name in ("TERM_PROGRAM", "DBUS_SESSION_BUS_ADDRESS"):
+        line.patch.delenv(name, raising=False)
+    for name, value in (("TERM", "tmux-256color"), ("TMUX", "/s,1,0"), ("KITTY_WINDOW_ID", "1")):
+        line.patch.setenv(name, value)
+    assert notices.outside() is None  # standard error is no terminal
+    line.patch.setattr(sys.stderr, "isatty", lambda: True)
+    way = notices.outside()
+    assert way is not None
+    way.show(notified(Level.TEXT, Words(), "b", "1", "Ben", "x\x1b\\\x07y", mention=False))
+    way.close("b")
+    await way.end()
+    shown, closed = written
+    assert shown.startswith("\x1bPtmux;\x1b\x1b]99;i=parlour:d=0:p=title;Parlour\x1b\x1b\\")
+    assert "p=body;Ben: x\\y\x1b\x1b\\" in shown
+    assert "\x07" not in shown
+    assert closed == "\x1bPtmux;\x1b\x1b]99;i=parlour:p=close;\x1b\x1b\\\x1b\\"
