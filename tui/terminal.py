@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import msgspec
 from msgspec.structs import asdict
@@ -32,10 +32,12 @@ from chat.interface import (
     osc_of,
     sequence,
 )
-from tui.messages import NotifyEntry
 from tui.preferences import Preferences
 from tui.text.formatting import safe_line, safe_name, shorten
 from tui.text.translation import N_, _
+
+if TYPE_CHECKING:  # it loads Textual, which the line-by-line interface does without
+    from tui.messages import NotifyEntry
 
 STDIN: Final = 0
 _STREAMS: Final = (0, 1, 2)

@@ -67,15 +67,18 @@ def test_the_fields_are_those_of_the_manual(ada: Station, ben: Station) -> None:
         assert list(ready) == ["event", "addresses"]
         sent = ada.run("send", "Ben", "good", "morning", "--wait", "60")
         assert sent.status == 0
-        assert list(sent.objects[0]) == ["id", "state"]
+        assert list(sent.objects[0]) == ["id", "state", "conversation", "reply"]
         assert sent.objects[0]["state"] == "delivered"
         arrived = json.loads(program.wait_for(is_event("entry"), PATIENCE))
         entry = [
             "id",
+            "contact",
             "author",
+            "own",
             "time",
             "kind",
             "text",
+            "reply",
             "state",
             "conflicting",
             "quarantined",
