@@ -362,18 +362,18 @@ def sequence(how: Osc, line: str, environment: Mapping[str, str]) -> str:
         case _:
             named = f"\x1b]99;i=parlour:d=0:p=title;{_TITLE}{_END}"
             written = f"{named}\x1b]99;i=parlour:d=1:p=body;{line}{_END}"
-    return _passed_on(written, environment)
+    return passed_on(written, environment)
 
 
 def closing(how: Osc, environment: Mapping[str, str]) -> str:
     """What closes the last one in such a terminal; empty where nothing does."""
-    return _passed_on(f"\x1b]99;i=parlour:p=close;{_END}", environment) if how is Osc.KITTY else ""
+    return passed_on(f"\x1b]99;i=parlour:p=close;{_END}", environment) if how is Osc.KITTY else ""
 
 
-def _passed_on(written: str, environment: Mapping[str, str]) -> str:
+def passed_on(written: str, environment: Mapping[str, str]) -> str:
+    """A sequence in the form in which tmux passes it on to the terminal around it, if it is set to."""
     if not environment.get("TMUX"):
         return written
-    # In this form tmux passes it on to the terminal around it, where its settings allow that.
     doubled = written.replace("\x1b", "\x1b\x1b")
     return f"\x1bPtmux;{doubled}{_END}"
 

@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "contacts": "people",
     "verify": "people",
     "send": "messages",
+    "record": "voice",
     "listen": "messages",
     "history": "messages",
     "read": "asking",

@@ -65,6 +65,7 @@ ENGINE_ROWS = (
         "chat.outgoing",
         "chat.notifying",
         "chat.session_bus",
+        "chat.recording",
         "chat.ports",
         "chat.errors",
         "chat.config",
@@ -203,22 +204,25 @@ def relay_stores_nothing(found: Import) -> bool:
     return not (within(found.module, "chat.relay") and within(found.target, "chat.storage"))
 
 
-_ALONE = (
-    *("chat.interface", "chat.errors", "chat.views", "chat.outgoing", "chat.ports"),
+DOOR = (
+    *("chat.interface", "chat.errors", "chat.views", "chat.outgoing", "chat.recording", "chat.ports"),
     *("chat.notifying", "chat.session_bus"),
 )
 
 
 def the_door_stands_alone(found: Import) -> bool:
     """But for the phrases that it speaks in and the views that it shows, which stand alone themselves."""
-    if found.module not in _ALONE or found.top in sys.stdlib_module_names:
+    if found.module not in DOOR or found.top in sys.stdlib_module_names:
         return True
     if found.top == "msgspec":  # what values are made of, which costs less to load than it saves
         return True
     below = {
-        "chat.interface": ("chat.errors", "chat.views", "chat.outgoing", "chat.notifying"),
+        "chat.interface": (
+            *("chat.errors", "chat.views", "chat.outgoing", "chat.recording", "chat.notifying"),
+        ),
         "chat.views": ("chat.errors",),
         "chat.outgoing": ("chat.errors",),
+        "chat.recording": ("chat.errors", "chat.views"),
         "chat.notifying": ("chat.errors", "chat.session_bus"),
         "chat.session_bus": ("chat.errors",),
     }
@@ -425,6 +429,7 @@ def test_the_whole_interface_loads_nothing_of_the_engine_but_its_door() -> None:
         "chat.views",  # and these
         "chat.outgoing",
         "chat.notifying",
+        "chat.recording",
     }
 
 
