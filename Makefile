@@ -28,7 +28,7 @@ SUITS := import sys; sys.exit(not ($(subst .,$(comma),$(word 1,$(BOUNDS)))) <= s
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c '$(SUITS)' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: help env chat demo test check lint format messages measure mutate fuzz model sim crash soak soak-files bench screenshots snapshots relay-cluster lock dist bundle deb try-bundle clean
+.PHONY: help env chat demo man test check lint format messages measure mutate fuzz model sim crash soak soak-files bench screenshots snapshots relay-cluster lock dist bundle deb try-bundle clean
 
 help:
 	@echo "make chat    open Parlour"
@@ -37,6 +37,7 @@ help:
 	@echo "make check   format, lint, types, layers and the fast tests, in under 45 seconds"
 	@echo "make format  format the code and mend what the linter can"
 	@echo "make messages  collect the texts for the translators, and compile what they wrote"
+	@echo "make man     write a manual page for each command, in build/man"
 	@echo "make measure  print the figures of the source: sizes, wiring, inheritance, names, one text's way"
 	@echo "make fuzz    feed every decoder what nobody thought of, for SECONDS=$(SECONDS) in all"
 	@echo "make model   search the symbolic models of the protocol for attacks (needs maude)"
@@ -78,6 +79,9 @@ lint: env
 
 format: env
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
+
+man: env
+	@$(BIN)/python -m chat.cli.manual build/man
 
 messages: env
 	@$(BIN)/python -m tests.support.catalogue

@@ -94,7 +94,7 @@ class ParlourApp(App[None]):
         self.attention = Attention(self.options.monotonic, shown_to_somebody(os.environ))
         self._attended = False
         self._graphics = Graphics(self._write, os.environ)
-        self.notifier = Notifier(self._write, os.environ, self.options.monotonic)
+        self.notifier = Notifier(self._write, os.environ, self.options.monotonic, self.options.outside)
         self.key_problems = self.use_keys()
         for theme in THEMES:
             self.register_theme(theme)
@@ -244,12 +244,13 @@ class ParlourApp(App[None]):
             textual_fixes.resume_collection()
 
     def on_engine_event(self, message: EngineEvent) -> None:
+        self.notifier.heed(message.event)
         if isinstance(message.event, Closed) and self.messenger is message.messenger:
             self._leave(told(message.event.reason), locking=False)
 
     def on_notify_entry(self, message: NotifyEntry) -> None:
         if self.messenger is not None:
-            self.notifier.notify(message.name, message.text, self.preferences)
+            self.notifier.notify(message, self.preferences)
 
     def on_unread_changed(self, message: UnreadChanged) -> None:
         if self.messenger is not None:
@@ -316,12 +317,15 @@ class ParlourApp(App[None]):
         """Show the first screen at once, then let go of the messenger, and of all that was in memory."""
         messenger, self.messenger = self.messenger, None
         self.notifier.count(0)
+        self.notifier.close_all()
         self._graphics.clear()
         settle = self._close_chat()
         self.preferences = Preferences(None, self.preferences.looks())
 
         async def let_go() -> None:
             await settle()
+            if self.options.outside is not None:
+                await self.options.outside.end()
             if messenger is not None:
                 if locking:
                     await attempt(messenger.lock())

@@ -5,8 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 
-from chat.interface import PictureView
-from tui.terminal import passed_on
+from chat.interface import PictureView, passed_on
 from tui.text.kitty import Placed, forgotten, given, placed
 
 

@@ -76,10 +76,16 @@ class PreferenceChosen(Message):
 
 @dataclass
 class NotifyEntry(Message):
-    """Notify of an entry that nobody sees arrive: the name as it is shown here, and the text (peer text)."""
+    """Notify of an entry that nobody sees arrive: the name as it is shown here, and the text (peer text).
+
+    `mention`: the text names this person.
+    """
 
     name: str
     text: str
+    person: str = ""
+    id: str = ""
+    mention: bool = False
 
 
 @dataclass

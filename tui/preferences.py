@@ -22,7 +22,9 @@ from chat.interface import (
     PICTURES_SHOWN,
     RELAYED_MIB,
     WITHOUT_ASKING,
+    Level,
     Messenger,
+    Outside,
 )
 
 SAVED_IN: Final = "saved_in"
@@ -36,6 +38,9 @@ AUTOLOCK_MAX: Final = 24 * 60
 _OPENED: Final = "open."
 
 SIZE_DIGITS: Final = 8
+
+_LEVELS: Final = {"who": Level.WHO, "on": Level.TEXT}
+"""What is stored for a level of notifications that is not the usual one."""
 
 
 def is_size(typed: str) -> bool:
@@ -139,9 +144,14 @@ class Preferences:
         return self._switch("notify", default=True)
 
     @property
-    def notify_content(self) -> bool:
-        """Whether a notification says who wrote what: other people may see it."""
-        return self._switch("notify_content", default=False)
+    def notify_mentions(self) -> bool:
+        """Whether a text that names this person is notified of where others are not."""
+        return self._switch("notify_mentions", default=False)
+
+    @property
+    def notify_content(self) -> Level:
+        """What a notification says: other people may see it."""
+        return _LEVELS.get(self.get("notify_content"), Level.NOTHING)
 
     @property
     def autolock(self) -> int:
@@ -241,7 +251,8 @@ class Options(Struct, frozen=True):
     the guide explains why nobody is found; `quiet`: a dialog that opens by itself takes no answer before this
     long without a key; `typing_again`: how often a contact is notified of typing; `keep_draft`: a draft is
     stored at most this long after a key; `news`: how long a line of news is shown; `demo`: the passphrase of
-    a demo, or empty; `starts_again`: a lock replaces the program by a new start of its command line.
+    a demo, or empty; `starts_again`: a lock replaces the program by a new start of its command line;
+    `outside`: shows notifications where that is not left to the terminal.
     """
 
     keymaps: tuple[Path, ...] = ()
@@ -252,6 +263,7 @@ class Options(Struct, frozen=True):
     news: float = 10.0
     demo: str = ""
     starts_again: bool = False
+    outside: Outside | None = None
     monotonic: Callable[[], float] = passed
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     zone: tzinfo | None = None

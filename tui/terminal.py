@@ -12,17 +12,32 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import Enum
-from itertools import chain
 from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import msgspec
 from msgspec.structs import asdict
 
+from chat.interface import (
+    Bursts,
+    ContactChanged,
+    ContactRemoved,
+    EntryDeleted,
+    Event,
+    Osc,
+    Outside,
+    Words,
+    closing,
+    notified,
+    osc_of,
+    sequence,
+)
 from tui.preferences import Preferences
 from tui.text.formatting import safe_line, safe_name, shorten
 from tui.text.translation import N_, _
+
+if TYPE_CHECKING:  # it loads Textual, which the line-by-line interface does without
+    from tui.messages import NotifyEntry
 
 STDIN: Final = 0
 _STREAMS: Final = (0, 1, 2)
@@ -174,62 +189,8 @@ _END: Final = "\x1b\\"
 _NO_TITLE: Final = ("", "dumb", "linux", "vt100", "vt102", "vt220")
 
 
-class Way(Enum):
-    """How a terminal is asked for a notification: the number of the OSC sequence."""
-
-    TEXT = 9
-    """iTerm2's: one text."""
-    TITLED = 777
-    """rxvt's: a title and a text."""
-    KITTY = 99
-    """kitty's: parts with an id, so that a later one takes the place of an earlier one."""
-
-
-_PROGRAMS: Final = {
-    "iTerm.app": Way.TEXT,
-    "kitty": Way.KITTY,
-    **dict.fromkeys(("WezTerm", "ghostty", "WarpTerminal"), Way.TITLED),
-}
-_TERMS: Final = {
-    "xterm-kitty": Way.KITTY,
-    **dict.fromkeys(("xterm-ghostty", "wezterm", "foot", "rxvt-unicode", "contour"), Way.TITLED),
-}
-# Inside tmux or screen the terminal's own names are hidden, and these are what it left behind.
-_TRACES: Final = {
-    "KITTY_WINDOW_ID": Way.KITTY,
-    "ITERM_SESSION_ID": Way.TEXT,
-    **dict.fromkeys(("WEZTERM_PANE", "GHOSTTY_RESOURCES_DIR", "VTE_VERSION"), Way.TITLED),
-}
-
-
-def way(environment: Mapping[str, str]) -> Way | None:
-    """How this terminal shows notifications; None where it is not known to."""
-    term = environment.get("TERM", "")
-    named = (found for name, found in _TERMS.items() if term == name or term.startswith(f"{name}-"))
-    left = (found for name, found in _TRACES.items() if environment.get(name))
-    return _PROGRAMS.get(environment.get("TERM_PROGRAM", "")) or next(chain(named, left), None)
-
-
-def notification(how: Way, text: str, environment: Mapping[str, str]) -> str:
-    line = shorten(safe_line(text), _CELLS)
-    match how:
-        case Way.TEXT:
-            # The name first: a text that began with a number would be a command to some terminals.
-            sequence = f"\x1b]9;{_TITLE}: {line}{_END}"
-        case Way.TITLED:
-            sequence = f"\x1b]777;notify;{_TITLE};{line.replace(';', ',')}{_END}"
-        case _:
-            named = f"\x1b]99;i=parlour:d=0:p=title;{_TITLE}{_END}"
-            sequence = f"{named}\x1b]99;i=parlour:d=1:p=body;{line}{_END}"
-    return passed_on(sequence, environment)
-
-
-def passed_on(sequence: str, environment: Mapping[str, str]) -> str:
-    """A sequence in the form in which tmux passes it on to the terminal around it, if it is set to."""
-    if not environment.get("TMUX"):
-        return sequence
-    doubled = sequence.replace("\x1b", "\x1b\x1b")
-    return f"\x1bPtmux;{doubled}{_END}"
+def notification(how: Osc, text: str, environment: Mapping[str, str]) -> str:
+    return sequence(how, shorten(safe_line(text), _CELLS), environment)
 
 
 def title(unread: int, environment: Mapping[str, str]) -> str:
@@ -238,26 +199,34 @@ def title(unread: int, environment: Mapping[str, str]) -> str:
     return f"\x1b]2;{f'({unread}) ' if unread else ''}{_TITLE}{_END}"
 
 
-BURST: Final = 3.0
-"""Seconds without a new entry after which the next one is notified of again."""
-AGAIN: Final = 60.0
-"""Seconds after which another notification follows although the burst goes on."""
+def _words() -> Words:
+    return Words(
+        _("A new message"),
+        _("A message from {name}"),
+        _("{name}: {text}"),
+        _("{name} mentions you"),
+        _("{name} mentions you: {text}"),
+    )
 
 
 @dataclass
 class Notifier:
     """Writes to the terminal by `write`. Name and text of an entry leave only where this person chose that.
 
-    `monotonic`: a clock in seconds.
+    `monotonic`: a clock in seconds. `outside`: shows notifications where this is not left to the terminal.
     """
 
     write: Callable[[str], None]
     environment: Mapping[str, str]
     monotonic: Callable[[], float]
-    _came: float | None = field(init=False, default=None)
-    _notified: float | None = field(init=False, default=None)
+    outside: Outside | None = None
+    _bursts: Bursts = field(init=False)
+    _shown: tuple[str, str] = field(init=False, default=("", ""))
     _unread: int = field(init=False, default=0)
     _begun: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        self._bursts = Bursts(self.monotonic)
 
     def begin(self, *, again: bool = False) -> None:
         """`again`: the terminal holds the title before a first start already."""
@@ -274,23 +243,47 @@ class Notifier:
             self._unread = unread
             self.write(title(unread, self.environment))
 
-    def notify(self, name: str, text: str, preferences: Preferences) -> None:
-        """Notify of an entry; `name` and `text` are peer text. A burst is notified of once."""
-        if not self._due():
+    def notify(self, entry: NotifyEntry, preferences: Preferences) -> None:
+        """Notify of an entry. A burst is notified of once, and a mention in it once more."""
+        if not self._bursts.due(mention=entry.mention):
             return
         if preferences.bell:
             self.write(BELL)
-        if preferences.notify and (how := way(self.environment)) is not None:
-            said = _("A new message")
-            if preferences.notify_content:
-                said = _("{name}: {text}").format(name=safe_name(name), text=safe_line(text))
-            self.write(notification(how, said, self.environment))
+        if not (preferences.notify or (entry.mention and preferences.notify_mentions)):
+            return
+        name, text = safe_name(entry.name), safe_line(entry.text)
+        level, mention = preferences.notify_content, entry.mention
+        one = notified(level, _words(), entry.person, entry.id, name, text, mention=mention)
+        if self.outside is not None:
+            self.outside.show(one)
+        elif (how := osc_of(self.environment)) is not None:
+            self._shown = (one.tag, one.entry)
+            self.write(notification(how, one.line, self.environment))
 
-    def _due(self) -> bool:
-        now = self.monotonic()
-        came, self._came = self._came, now
-        in_burst = came is not None and now - came < BURST
-        if in_burst and self._notified is not None and now - self._notified < AGAIN:
-            return False
-        self._notified = now
-        return True
+    def heed(self, event: Event) -> None:
+        """Close what was read or deleted elsewhere."""
+        match event:
+            case ContactChanged(view) if not view.unread:
+                self.close(view.person)
+            case EntryDeleted(person, entry):
+                self.close(person, entry)
+            case ContactRemoved(person, _):
+                self.close(person)
+
+    def close(self, person: str, entry: str = "") -> None:
+        if self.outside is not None:
+            self.outside.close(person, entry)
+        elif self._shown[0] == person and entry in ("", self._shown[1]):
+            self._close_here()
+
+    def close_all(self) -> None:
+        """Nothing of a profile is left on the screen once it is locked."""
+        if self.outside is not None:
+            self.outside.close_all()
+        self._close_here()
+
+    def _close_here(self) -> None:
+        shown, self._shown = self._shown, ("", "")
+        how = osc_of(self.environment)
+        if any(shown) and how is not None and (written := closing(how, self.environment)):
+            self.write(written)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -29,6 +30,7 @@ COMMANDS: Final = {
     "record": "voice",
     "listen": "messages",
     "history": "messages",
+    "read": "asking",
     "save": "files",
     "files": "files",
     "delete": "changes",
@@ -49,6 +51,9 @@ COMMANDS: Final = {
     "relays": "relays",
     "prove": "tools",
     "share": "sharing",
+    "service": "service",
+    "profiles": "service",
+    "completion": "completing",
 }
 """Every command, in the order of the help, with the module that has it."""
 
@@ -96,10 +101,12 @@ def program(ctx: click.Context, linear: bool) -> int | None:
 
 def show(call: Call, door: Door, demo: str) -> int | None:
     """Open the interface on a door. `demo`: the passphrase of a demo, which the interface shows."""
+    from chat.cli.notices import outside_of_terminal
     from tui.preferences import Options
 
     # The other people of a demo are in this process; Windows starts a program only in another one.
-    options = Options(demo=demo, starts_again=not demo and sys.platform != "win32")
+    outside = None if demo else outside_of_terminal()
+    options = Options(demo=demo, starts_again=not demo and sys.platform != "win32", outside=outside)
     if call.linear:
         from tui.linear import run as talk
 
@@ -123,6 +130,10 @@ def open_door(profile: Path, port: int | None) -> Door:
 
 def run(arguments: Sequence[str], call: Call) -> int:
     """Run one line; returns the exit status. Nothing is raised."""
+    if "_PARLOUR_COMPLETE" in os.environ:
+        from chat.cli.completing import use
+
+        use()
     try:
         status = program.main(list(arguments), "parlour", standalone_mode=False, obj=call)
     except SystemExit as end:  # click's way out when the help's reader has gone

@@ -10,9 +10,10 @@ from typing import Final, TypeVar
 
 import click
 
+from chat.cli.completing import TALK
 from chat.cli.output import SignOfLife, clear_screen, find, note, one_line, passing_screen, talks
 from chat.cli.people import typed_words
-from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger
+from chat.cli.session import Call, Feed, command, coroutine, messenger
 from chat.cli.terminal import ask_secret, read_new_passphrase, read_passphrase
 from chat.interface import (
     BackupProgress,
@@ -48,7 +49,7 @@ _FILE_OPTION: Final = click.option(
 
 
 @command("export")
-@click.argument("name", required=False, type=TEXT)
+@click.argument("name", required=False, type=TALK)
 @click.option(
     "--format",
     "form",

@@ -11,9 +11,10 @@ from typing import Final
 
 import click
 
+from chat.cli.completing import ENTRY, OWN_TEXT, TALK
 from chat.cli.messages import GONE, PAGE, entry_line, kept, state_within, within
 from chat.cli.output import KEPT, SignOfLife, Stopped, find, held_line, note, talks
-from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger
+from chat.cli.session import Call, Feed, command, coroutine, messenger
 from chat.cli.terminal import STDIN, confirmed, is_interactive
 from chat.interface import (
     DeletionScope,
@@ -42,8 +43,8 @@ DUE: Final = (
 
 
 @command("delete")
-@click.argument("name", type=TEXT)
-@click.argument("id", type=TEXT, required=False)
+@click.argument("name", type=TALK)
+@click.argument("id", type=ENTRY, required=False)
 @click.option("--last", is_flag=True, help="The newest message that is not deleted yet, instead of an ID.")
 @click.option("--here", "typed", flag_value="here", default="here", help="On this device (the default).")
 @click.option("--all-mine", "typed", flag_value="mine", help="On all your devices; NAME is not notified.")
@@ -131,8 +132,8 @@ async def state_of_change(opened: Messenger, events: Feed, entry: EntryView, wai
 
 
 @command("edit")
-@click.argument("name", type=TEXT)
-@click.argument("text", type=TEXT, nargs=-1, required=True)
+@click.argument("name", type=TALK)
+@click.argument("text", type=OWN_TEXT, nargs=-1, required=True)
 @click.option("--last", is_flag=True, help="Your newest message, instead of an ID before the TEXT.")
 @click.option("--wait", type=click.FloatRange(0), default=5.0, metavar="SECONDS", show_default=True)
 @coroutine

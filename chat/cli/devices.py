@@ -11,6 +11,7 @@ from typing import Final
 import click
 from msgspec.structs import replace
 
+from chat.cli.completing import DEVICE
 from chat.cli.output import Stopped, label_among, note, one_line, talks, timestamp
 from chat.cli.pairing import NOBODY_ANSWERED, Dialogue, Typed, host_and_port
 from chat.cli.session import TEXT, Call, Feed, coroutine, group, messenger
@@ -328,7 +329,7 @@ def _root_line(one: ConversationRoot | HistoryRoot) -> str:
 
 
 @terminal.command("remove")
-@click.argument("device", type=TEXT)
+@click.argument("device", type=DEVICE)
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 @click.option("--force", is_flag=True, help=FORCE)
 @coroutine
@@ -347,7 +348,7 @@ async def remove(call: Call, device: str, yes: bool, force: bool) -> None:
 
 
 @terminal.command("rename")
-@click.argument("device", type=TEXT)
+@click.argument("device", type=DEVICE)
 @click.argument("name", type=TEXT)
 @coroutine
 async def rename_device(call: Call, device: str, name: str) -> None:

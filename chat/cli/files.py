@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from chat.cli.completing import FILE_ENTRY, TALK
 from chat.cli.messages import FOLDER, file_fields, file_text
 from chat.cli.output import KEPT, find, labels, note, one_line, talks
 from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger
@@ -42,8 +43,8 @@ NO_FILE = "That message of {label} names no file: see 'parlour history NAME --js
 
 
 @command("save")
-@click.argument("name", type=TEXT)
-@click.argument("id", type=TEXT)
+@click.argument("name", type=TALK)
+@click.argument("id", type=FILE_ENTRY)
 @click.option("--to", "folder", type=FOLDER, default=".", metavar="FOLDER", show_default="this folder")
 @click.option("--wait", type=click.FloatRange(0), default=5.0, metavar="SECONDS", show_default=True)
 @coroutine
@@ -98,7 +99,7 @@ async def _whole_within(opened: Messenger, entry: EntryView, wait: float) -> boo
 
 
 @command("files")
-@click.argument("name", type=TEXT, required=False)
+@click.argument("name", type=TALK, required=False)
 @click.option("--without-asking", type=click.IntRange(0, MOST), metavar="MIB", help="Take files up to MIB.")
 @click.option("--relayed", type=click.IntRange(0, MOST), metavar="MIB", help="Files up to MIB use relays.")
 @click.option(

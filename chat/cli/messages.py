@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from contextlib import aclosing, suppress
 from math import inf
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
+from chat.cli.asking import Lines, entry_named
+from chat.cli.completing import ENTRY, TALK
 from chat.cli.giving import ToSend, check_input, give, naming_original, to_send
 from chat.cli.limits import limited
+from chat.cli.notices import Herald, configuration, outside
 from chat.cli.output import (
     KEPT,
     block,
@@ -53,10 +56,12 @@ from chat.interface import (
     FileView,
     HistoryMoving,
     IdentityChanged,
+    Level,
     Messenger,
     Notice,
     NotPermitted,
     OutcomeUnknown,
+    Outside,
     OwnLogChanged,
     PairingChanged,
     PairingStage,
@@ -122,10 +127,13 @@ def entry_fields(entry: EntryView) -> dict[str, object]:
     """The fields of `history --json`."""
     return {
         "id": entry.id,
+        "contact": entry.contact,
         "author": entry.author,
+        "own": entry.own,
         "time": timestamp(entry.time),
         "kind": entry.kind,
         "text": entry.text,
+        "reply": entry.reply,
         "state": entry.state.value,
         "conflicting": entry.conflicting,
         "quarantined": entry.quarantined,
@@ -213,10 +221,18 @@ class Printer:
     """Prints the events that `listen` reports."""
 
     def __init__(
-        self, call: Call, me: SelfView, contacts: Iterable[ContactView], held: Iterable[EntryView]
+        self,
+        call: Call,
+        me: SelfView,
+        contacts: Iterable[ContactView],
+        held: Iterable[EntryView],
+        *,
+        ids: bool = False,
     ) -> None:
-        """`held`: the newest entries of each conversation, which are not printed."""
+        """`held`: the newest entries of each conversation, which are not printed. `ids`: show how they begin,
+        to a person too."""
         self._call = call
+        self._ids = ids
         self._addresses = me.addresses
         self._contacts = {view.person: view for view in contacts}
         self._states: dict[str, dict[str, EntryState]] = {}
@@ -292,7 +308,7 @@ class Printer:
                 self._missing -= self._states.pop(person, {}).keys()
             case IdentityChanged(person, _, cause):
                 label = self._label(person)
-                fields = {"event": "identity", "name": label, "cause": cause}
+                fields = {"event": "identity", "name": label, "person": person, "cause": cause}
                 self._call.result(fields, f"{label}: {one_line(cause)}")
             case QuestionsChanged(questions):
                 self.asked(questions)
@@ -346,7 +362,8 @@ class Printer:
 
     def _state(self, contact: str, entry_id: str, state: EntryState) -> None:
         self._know(contact, entry_id, state)
-        fields = {"event": "state", "id": entry_id, "state": state.value}
+        label = self._label(contact)
+        fields = {"event": "state", "id": entry_id, "conversation": label, "state": state.value}
         self._call.result(fields, f"{entry_id[:SHORT_ID]} is {state.value}")
 
     def _conflict(self, contact: str, terminal: str, ids: tuple[str, ...]) -> None:
@@ -362,7 +379,11 @@ class Printer:
             self._know_file(entry.id, entry.file)
         label = self._label(entry.contact)
         fields = {"event": "entry", **entry_fields(entry), "conversation": label}
-        self._call.result(fields, entry_line(entry, label))
+        self._call.result(fields, entry_line(entry, label) + self._named(entry))
+
+    def _named(self, entry: EntryView) -> str:
+        answers = f" answers {entry.reply[:SHORT_ID]}" if entry.reply else ""
+        return f"  #{entry.id[:SHORT_ID]}{answers}" if self._ids else ""
 
     def _file(self, event: FileProgress) -> None:
         """A person reads when something else is done with a file than was said, a program all."""
@@ -383,7 +404,7 @@ class Printer:
     def _edited(self, entry: EntryView) -> None:
         label = self._label(entry.contact)
         fields = {"event": "edited", **entry_fields(entry), "conversation": label}
-        self._call.result(fields, entry_line(entry, label))
+        self._call.result(fields, entry_line(entry, label) + self._named(entry))
 
     def _deleted(self, contact: str, entry_id: str, by: str, *, expired: bool) -> None:
         label = self._label(contact)
@@ -404,11 +425,12 @@ class Printer:
     def _held(self, view: ContactView) -> None:
         label = self._label(view.person)
         said = held_line(label) if view.held else f"Messages to {label} are sent again."
-        self._call.result({"event": "held", "name": label, "held": view.held}, said)
+        fields = {"event": "held", "name": label, "person": view.person, "held": view.held}
+        self._call.result(fields, said)
 
     def _peer(self, view: ContactView) -> None:
         label = self._label(view.person)
-        fields = {"event": "peer", "name": label, "present": view.present}
+        fields = {"event": "peer", "name": label, "person": view.person, "present": view.present}
         self._call.result(fields, f"{label} is {'online' if view.present else 'offline'}")
 
     def _label(self, person: str) -> str:
@@ -423,13 +445,14 @@ MAYBE_SENT: Final = (OutcomeUnknown, Unreachable, NotPermitted)
 
 
 @command("send")
-@click.argument("name", type=TEXT)
+@click.argument("name", type=TALK)
 @click.argument("text", type=TEXT, nargs=-1)
 @click.option("--file", "paths", type=FILE, multiple=True, metavar="PATH", help="Send this; repeatable.")
 @click.option("--name", "named", type=TEXT, metavar="NAME", help="The name of the one file that is sent.")
 @click.option("--original", is_flag=True, help="Send pictures with their metadata: place, time, camera.")
 @click.option("--wait", type=click.FloatRange(0), default=5.0, metavar="SECONDS", show_default=True)
 @click.option("--id", "send_id", type=TEXT, metavar="ID", help="Send nothing where ID was used before.")
+@click.option("--reply-to", type=ENTRY, metavar="ID", help="Answer the message with this id.")
 @click.option(
     "--limit", type=click.IntRange(1), metavar="KIB", help="Send files at KIB a second until this ends."
 )
@@ -443,12 +466,16 @@ async def send(
     original: bool,
     wait: float,
     send_id: str | None,
+    reply_to: str | None,
     limit: int | None,
 ) -> int | None:
     """Send TEXT, or files, or both to the contact NAME.
 
     If TEXT is -, the text comes from standard input. The NAME notes stands for yourself: your notes are on
     your devices only, whatever a contact is called.
+
+    With --reply-to the text answers a message, whose ID 'parlour history NAME --json' shows; the first 6
+    digits of a recent one are enough.
 
     A repeat with the same --id is harmless: a message is sent once per contact and ID. Without --id, Parlour
     draws one, and prints it where it does not know whether the message was stored.
@@ -473,6 +500,8 @@ async def send(
     """
     if not text and not paths:
         raise UsageError("There is nothing to send: write some text, or name a file with --file PATH.")
+    if reply_to is not None and not text:
+        raise UsageError("Only a text answers a message: give one.")
     check_input(call.lines, text, paths, named)
     drawn = send_id or secrets.token_hex(16)
     async with messenger(call) as opened, naming_original(drawn):
@@ -484,16 +513,18 @@ async def send(
             async with limited(opened, limit) as lasts:
                 wait = wait and wait + lasts
                 return await send_files(call, opened, label, contact, files, wait, drawn, original=original)
+        reply = (await entry_named(opened, label, contact, reply_to)).id if reply_to else ""
         async with aclosing(Feed(opened)) as events:
             try:
-                entry = await opened.send(contact.person, words, "", drawn)
+                entry = await opened.send(contact.person, words, reply, drawn)
             except MAYBE_SENT as failure:
                 if isinstance(failure, NotPermitted) and _is_removed(devices):
                     raise  # nothing was sent, and no repeat sends it
                 kind = next(one for one in MAYBE_SENT if isinstance(failure, one))
                 raise kind(f"{failure} Add --id {drawn} to send it again, but not twice.") from failure
             state = await state_within(opened, events, entry, within(wait, contact, devices))
-        call.result({"id": entry.id, "state": state.value}, f"To {label}: {state.value}")
+        fields = {"id": entry.id, "state": state.value, "conversation": label, "reply": entry.reply}
+        call.result(fields, f"To {label}: {state.value}")
         waits = f"The message waits until {label} is online: leave Parlour open, or run 'parlour listen'."
         status = kept(state, devices, contact, held_line(label), waits)
         if not files:
@@ -524,7 +555,7 @@ async def send_files(
             devices = await opened.terminals()
             taken = await taken_within(events, entry, 0 if status else within(wait, contact, devices))
             now = await opened.entry(contact.person, entry.id) or entry
-        fields = {"id": entry.id, "state": now.state.value, "taken": taken}
+        fields = {"id": entry.id, "state": now.state.value, "conversation": label, "taken": taken}
         size = size_text(entry.file.size) if entry.file is not None else ""
         named = one_line(entry.file.path) if entry.file is not None else file.named
         said = "taken" if taken else now.state.value
@@ -601,8 +632,14 @@ async def state_within(opened: Messenger, events: Feed, entry: EntryView, wait: 
     "--save", "folder", type=NEW_FOLDER, metavar="FOLDER", help="Save each file that comes into it."
 )
 @click.option("--house", is_flag=True, help="Print no messages and no names, for a device that is always on.")
+@click.option("--commands", is_flag=True, help="Take commands from standard input, one a line.")
+@click.option(
+    "--notify",
+    type=click.Choice([level.value for level in Level]),
+    help="Notify of messages: that one came, from whom, or with the text too.",
+)
 @coroutine
-async def listen(call: Call, house: bool, folder: Path | None) -> None:
+async def listen(call: Call, house: bool, commands: bool, folder: Path | None, notify: str | None) -> None:
     """Run without interface and print what happens.
 
     If another command stops the engine that this one uses, it continues with the next or starts its own.
@@ -612,12 +649,38 @@ async def listen(call: Call, house: bool, folder: Path | None) -> None:
 
     With --save each file of a contact is written into FOLDER as soon as all of it is here. FOLDER is made,
     for you alone, where it is missing.
+
+    With --commands each line of standard input is a command, and quit or the end of the input ends it:
+
+    \b
+      send NAME TEXT
+      reply NAME ID TEXT    ID: of 'listen', at least 6 digits
+      read NAME [ID]...     without an ID, all that came so far
+      quit
+
+    A NAME with spaces is in quotation marks. What is printed is only ever added to, in whole lines.
+
+    With --notify you are notified of messages of contacts that are not muted, at most once in a burst, and of
+    a text with @ and your name by itself. The program that the configuration names gets each as JSON on its
+    standard input: notify = ["program", "argument"] in config.toml. Without one, the terminal or the desktop
+    shows it. A notification is closed when you read the conversation on another device.
     """
     if house and folder is not None:
         raise UsageError("A house device saves no files: use --save without --house.")
+    if house and commands:
+        raise UsageError("A house device takes no commands: use --commands without --house.")
+    if house and notify is not None:
+        raise UsageError("A house device notifies of nothing: use --notify without --house.")
+    way = outside() if notify is not None else None
+    if notify is not None and way is None:
+        raise UsageError(NO_WAY.format(path=configuration()))
     if folder is not None:
         await asyncio.to_thread(_make, folder)
-    await until_stopped(_serve_as_house(call) if house else _listen(call, folder))
+    await until_stopped(
+        _serve_as_house(call)
+        if house
+        else _listen(call, folder, commands, Level(notify or Level.NOTHING), way)
+    )
 
 
 def _make(folder: Path) -> None:
@@ -628,6 +691,10 @@ def _make(folder: Path) -> None:
         raise CannotCreate(f"{folder} cannot be made ({why}): choose another folder.") from failure
 
 
+NO_WAY: Final = (
+    "Nothing here shows notifications: there is no desktop, and the terminal is not known to. Name a program"
+    ' in {path}: notify = ["program"]'
+)
 ALONE: Final = (
     "You have no other device yet: run 'parlour terminal add' here and 'parlour terminal link' on the other."
 )
@@ -660,22 +727,59 @@ async def _save(call: Call, opened: Messenger, event: FileProgress, folder: Path
         call.result({"event": "saved", "id": event.id, "path": path}, f"Saved {one_line(path)}")
 
 
-async def _listen(call: Call, folder: Path | None) -> None:
+async def _listen(call: Call, folder: Path | None, commands: bool, level: Level, way: Outside | None) -> None:
     async with messenger(call, patience=inf) as opened, aclosing(Feed(opened)) as events:
         me = await opened.me()
         contacts = (*await opened.contacts(), notes_view(me))
         held = [entry for view in contacts for entry in await opened.history(view.person, HELD)]
-        printer = Printer(call, me, contacts, held)
+        printer = Printer(call, me, contacts, held, ids=commands)
         printer.begin()
         printer.asked(await opened.questions())
-        while not isinstance(event := await events.next(), Closed):
-            printer.print(event)
-            if folder is not None and isinstance(event, FileProgress) and event.file.state is FileState.WHOLE:
-                await _save(call, opened, event, folder)
-            if isinstance(event, Ready):
-                with suppress(NotPermitted):  # locked meanwhile: `Closed` follows
-                    await _resume(opened, printer)
-        note(f"The engine has stopped ({event.reason}): nothing more is printed.")
+        herald = Herald(level, way, me.name) if way is not None else None
+        if herald is not None:
+            herald.know(contacts)
+        works = [_print_all(call, opened, events, printer, folder, herald)]
+        works += [Lines(call, opened).obey()] if commands else []
+        try:
+            await _until_one_ends(works)
+        finally:
+            if herald is not None:
+                await herald.end()
+
+
+async def _print_all(
+    call: Call,
+    opened: Messenger,
+    events: Feed,
+    printer: Printer,
+    folder: Path | None,
+    herald: Herald | None,
+) -> None:
+    while not isinstance(event := await events.next(), Closed):
+        printer.print(event)
+        if herald is not None:
+            herald.heed(event)
+        if folder is not None and isinstance(event, FileProgress) and event.file.state is FileState.WHOLE:
+            await _save(call, opened, event, folder)
+        if isinstance(event, Ready):
+            with suppress(NotPermitted):  # locked meanwhile: `Closed` follows
+                await _resume(opened, printer)
+    if herald is not None and event.locked:
+        herald.locked()
+    note(f"The engine has stopped ({event.reason}): nothing more is printed.")
+
+
+async def _until_one_ends(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do all works until one has ended, which ends the others. Raises what that one raised."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for one in done:
+            one.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 async def _resume(opened: Messenger, printer: Printer) -> None:
@@ -693,7 +797,7 @@ async def _resume(opened: Messenger, printer: Printer) -> None:
 
 
 @command("history")
-@click.argument("name", type=TEXT, required=False)
+@click.argument("name", type=TALK, required=False)
 @click.option("--search", type=TEXT, metavar="WORDS", help="Only messages that match, see above.")
 @click.option("--limit", type=click.IntRange(1), default=100, metavar="N", show_default=True)
 @coroutine
@@ -735,3 +839,7 @@ async def history(call: Call, name: str | None, search: str | None, limit: int) 
         for entry in entries:
             conversation = label_among(contacts, entry.contact) if person is None else ""
             call.result(entry_fields(entry), entry_line(entry, conversation, wanted))
+        if not entries:
+            call.nothing(
+                "No message was found." if search is not None else f"There are no messages with {name} yet."
+            )

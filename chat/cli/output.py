@@ -96,6 +96,11 @@ def question(text: str) -> None:
     _write(one_line(text) + " ", sys.stderr, newline=False)
 
 
+def raw(written: str) -> None:
+    """A sequence for the terminal behind standard error."""
+    _write(written, sys.stderr, newline=False)
+
+
 @contextmanager
 def passing_screen() -> Iterator[None]:
     """At a terminal, show on its second screen what is written meanwhile, and clear that at the end.

@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from chat.cli.changes import until_erased
+from chat.cli.completing import CONTACT, TALK
 from chat.cli.devices import SHORT, SHORTEST_ID, device_of, signed, terminal_line
 from chat.cli.output import (
     Stopped,
@@ -306,10 +307,12 @@ async def _list(call: Call) -> None:
         last = {entry.contact: entry for entry in await opened.latest()}
         for label, view in sorted(labels(now).items(), key=lambda one: not one[1].pinned):
             _print(call, label, view, now, last.get(view.person))
+        if not now:
+            call.nothing("You have no contacts yet: 'parlour pair --help' says how to add one.")
 
 
 @contacts.command("rename")
-@click.argument("name", type=TEXT)
+@click.argument("name", type=CONTACT)
 @click.argument("new", type=TEXT)
 @coroutine
 async def rename_contact(call: Call, name: str, new: str) -> None:
@@ -318,7 +321,7 @@ async def rename_contact(call: Call, name: str, new: str) -> None:
 
 
 @contacts.command("block")
-@click.argument("name", type=TEXT)
+@click.argument("name", type=CONTACT)
 @coroutine
 async def block(call: Call, name: str) -> None:
     """Give NAME no answer any more and show nothing from NAME."""
@@ -326,7 +329,7 @@ async def block(call: Call, name: str) -> None:
 
 
 @contacts.command("unblock")
-@click.argument("name", type=TEXT)
+@click.argument("name", type=CONTACT)
 @coroutine
 async def unblock(call: Call, name: str) -> None:
     """Undo `block`."""
@@ -334,7 +337,7 @@ async def unblock(call: Call, name: str) -> None:
 
 
 @contacts.command("pin")
-@click.argument("name", type=TEXT)
+@click.argument("name", type=TALK)
 @coroutine
 async def pin(call: Call, name: str) -> None:
     """List NAME first. That holds on all your devices. `notes` are your own notes."""
@@ -342,7 +345,7 @@ async def pin(call: Call, name: str) -> None:
 
 
 @contacts.command("unpin")
-@click.argument("name", type=TEXT)
+@click.argument("name", type=TALK)
 @coroutine
 async def unpin(call: Call, name: str) -> None:
     """Undo `pin`."""
@@ -361,7 +364,7 @@ async def _pin(call: Call, name: str, *, on: bool) -> None:
 
 
 @contacts.command("mute")
-@click.argument("name", type=TEXT)
+@click.argument("name", type=CONTACT)
 @coroutine
 async def mute(call: Call, name: str) -> None:
     """Mute NAME. It rings no bell and notifies of nothing on all your devices, until `unmute`."""
@@ -369,7 +372,7 @@ async def mute(call: Call, name: str) -> None:
 
 
 @contacts.command("unmute")
-@click.argument("name", type=TEXT)
+@click.argument("name", type=CONTACT)
 @coroutine
 async def unmute(call: Call, name: str) -> None:
     """Undo `mute`."""
@@ -383,7 +386,7 @@ HALF_REMOVED: Final = (
 
 
 @contacts.command("remove")
-@click.argument("name", type=TEXT)
+@click.argument("name", type=CONTACT)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @coroutine
 async def remove(call: Call, name: str, yes: bool) -> None:
@@ -404,7 +407,7 @@ async def remove(call: Call, name: str, yes: bool) -> None:
 
 
 @command("verify")
-@click.argument("name", type=TEXT, required=False)
+@click.argument("name", type=CONTACT, required=False)
 @click.argument("number", type=TEXT, nargs=-1)
 @click.option("--no", "take_back", is_flag=True, help="Remove the verification of NAME.")
 @click.option("--own", is_flag=True, help="Show changes of your identity that this device did not make.")
@@ -556,6 +559,7 @@ def _print(
     words += [f"the same device key as {other}" for other in others]
     fields = {
         "name": label,
+        "person": view.person,
         "verified": view.verified,
         "present": view.present,
         "held": view.held,
@@ -576,4 +580,5 @@ def _last_fields(entry: EntryView) -> dict[str, object]:
         "own": entry.own,
         "kind": entry.kind,
         "text": entry.text,
+        "reply": entry.reply,
     }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from chat.cli.completing import RELAY
 from chat.cli.output import note
 from chat.cli.session import TEXT, Call, command, coroutine, group, messenger, until_stopped
 from chat.interface import RelayStanding, RelayView, UsageError
@@ -167,7 +168,7 @@ async def add(call: Call, address: str) -> None:
 
 
 @relays.command("remove")
-@click.argument("address", type=TEXT)
+@click.argument("address", type=RELAY)
 @coroutine
 async def remove(call: Call, address: str) -> None:
     """Use the relay ADDRESS no more: the whole address, or its HOST:PORT."""
@@ -180,8 +181,11 @@ async def remove(call: Call, address: str) -> None:
 
 async def _list(call: Call) -> None:
     async with messenger(call, offline=True) as opened:
-        for view in await opened.relays():
+        named = await opened.relays()
+        for view in named:
             _print(call, view)
+        if not named:
+            call.nothing("You have no relays: 'parlour relays add ADDRESS' names one.")
 
 
 def _find(views: tuple[RelayView, ...], address: str) -> RelayView:

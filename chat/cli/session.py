@@ -68,8 +68,11 @@ class Call:
     def folder(self) -> Path:
         """The profile: --profile, else PARLOUR_PROFILE, else the platform's data folder."""
         named = self.profile or os.environ.get("PARLOUR_PROFILE")
-        if named:
-            return Path(named).expanduser().absolute()
+        return Path(named).expanduser().absolute() if named else self.standard
+
+    @property
+    def standard(self) -> Path:
+        """The platform's data folder, where a profile is unless another one is named."""
         import platformdirs
 
         return platformdirs.user_data_path("parlour", appauthor=False)
@@ -79,6 +82,11 @@ class Call:
 
     def result(self, fields: Mapping[str, object], text: str) -> None:
         output.result(fields, text, as_json=self.json)
+
+    def nothing(self, text: str) -> None:
+        """Say to a person that there is nothing to list; a program sees no line."""
+        if not self.json:
+            output.note(text)
 
 
 Body = Callable[..., int | None]

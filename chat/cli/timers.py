@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 from chat.cli.changes import until_clean
+from chat.cli.completing import CONTACT
 from chat.cli.output import SignOfLife, Stopped, find, note
 from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger
 from chat.cli.terminal import confirmed, is_interactive
@@ -34,7 +35,7 @@ DUE: Final = (
 
 
 @command("timer")
-@click.argument("name", type=TEXT)
+@click.argument("name", type=CONTACT)
 @click.argument("time", type=TEXT, required=False)
 @coroutine
 async def timer(call: Call, name: str, time: str | None) -> None:
@@ -69,7 +70,7 @@ def _says(label: str, seconds: int) -> str:
 
 
 @command("clear")
-@click.argument("name", type=TEXT)
+@click.argument("name", type=CONTACT)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @coroutine
 async def clear(call: Call, name: str, yes: bool) -> None:

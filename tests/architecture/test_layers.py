@@ -63,6 +63,8 @@ ENGINE_ROWS = (
         "chat.errors",  # which the door offers as its own
         "chat.views",
         "chat.outgoing",
+        "chat.notifying",
+        "chat.session_bus",
         "chat.recording",
         "chat.ports",
         "chat.errors",
@@ -204,7 +206,10 @@ def relay_stores_nothing(found: Import) -> bool:
     return not (within(found.module, "chat.relay") and within(found.target, "chat.storage"))
 
 
-DOOR = ("chat.interface", "chat.errors", "chat.views", "chat.outgoing", "chat.recording", "chat.ports")
+DOOR = (
+    *("chat.interface", "chat.errors", "chat.views", "chat.outgoing", "chat.recording", "chat.ports"),
+    *("chat.notifying", "chat.session_bus"),
+)
 
 
 def the_door_stands_alone(found: Import) -> bool:
@@ -214,10 +219,14 @@ def the_door_stands_alone(found: Import) -> bool:
     if found.top == "msgspec":  # what values are made of, which costs less to load than it saves
         return True
     below = {
-        "chat.interface": ("chat.errors", "chat.views", "chat.outgoing", "chat.recording"),
+        "chat.interface": (
+            *("chat.errors", "chat.views", "chat.outgoing", "chat.recording", "chat.notifying"),
+        ),
         "chat.views": ("chat.errors",),
         "chat.outgoing": ("chat.errors",),
         "chat.recording": ("chat.errors", "chat.views"),
+        "chat.notifying": ("chat.errors", "chat.session_bus"),
+        "chat.session_bus": ("chat.errors",),
     }
     return any(within(found.target, one) for one in below.get(found.module, ()))
 
@@ -421,6 +430,7 @@ def test_the_whole_interface_loads_nothing_of_the_engine_but_its_door() -> None:
         "chat.errors",  # which the door offers as its own
         "chat.views",  # and these
         "chat.outgoing",
+        "chat.notifying",
         "chat.recording",
     }
 

@@ -67,15 +67,18 @@ def test_the_fields_are_those_of_the_manual(ada: Station, ben: Station) -> None:
         assert list(ready) == ["event", "addresses"]
         sent = ada.run("send", "Ben", "good", "morning", "--wait", "60")
         assert sent.status == 0
-        assert list(sent.objects[0]) == ["id", "state"]
+        assert list(sent.objects[0]) == ["id", "state", "conversation", "reply"]
         assert sent.objects[0]["state"] == "delivered"
         arrived = json.loads(program.wait_for(is_event("entry"), PATIENCE))
         entry = [
             "id",
+            "contact",
             "author",
+            "own",
             "time",
             "kind",
             "text",
+            "reply",
             "state",
             "conflicting",
             "quarantined",
@@ -103,7 +106,8 @@ def test_the_fields_are_those_of_the_manual(ada: Station, ben: Station) -> None:
     assert (compared["verified"], compared["by"], compared["changes"]) == (True, "number", [])
     (contact,) = ada.run("contacts").objects
     last = contact.pop("last")
-    assert list(last) == ["id", "time", "own", "kind", "text"]
+    assert list(last) == ["id", "time", "own", "kind", "text", "reply"]
+    assert len(contact.pop("person")) == 64
     assert contact == {
         "name": "Ben", "verified": True, "present": False, "held": False, "same_key": [], "unread": 0,
         "pinned": False, "muted": False,

@@ -212,7 +212,7 @@ def test_attack_78_programs_say_what_is_wanted_and_no_more(
             assert re.search(r"^Max core file size +0 ", limits, re.MULTILINE)
         assert leaks(system_view(one).encode(), names(ben)) == []
     everything = {**texts(text), **names(ada, ben), **ids_and_keys(ada, ben)}
-    assert set(done.objects[0]) == {"id", "state"}
+    assert set(done.objects[0]) == {"id", "state", "conversation", "reply"}
     assert leaks(done.err.encode(), everything) == []
     for program in (one, other):
         (entry,) = (line for line in program.said if json.loads(line)["event"] == "entry")

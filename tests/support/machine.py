@@ -40,6 +40,12 @@ def needs_tmux() -> None:
 needs_nft = functools.partial(_needs_tool, "nft")
 needs_dpkg = functools.partial(_needs_tool, "dpkg-deb")
 needs_strace = functools.partial(_needs_tool, "strace")
+needs_bash = functools.partial(_needs_tool, "bash")
+needs_zsh = functools.partial(_needs_tool, "zsh")
+needs_fish = functools.partial(_needs_tool, "fish")
+needs_man = functools.partial(_needs_tool, "man")
+needs_mandoc = functools.partial(_needs_tool, "mandoc")
+needs_dbus = functools.partial(_needs_tool, "dbus-daemon")
 
 
 def needs_nats() -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from chat import interface
-from chat.interface import AlertView, EntryView, Event, Messenger, ParlourError, UsageError
+from chat.interface import BURST, AlertView, EntryView, Event, Messenger, ParlourError, UsageError
 from tui.conversation import SILENT
 from tui.linear.commands import Commands, Parts
 from tui.linear.input import LineInput
@@ -19,7 +19,7 @@ from tui.linear.output import Output
 from tui.linear.state import End
 from tui.linear.wording import diagnosis_line, error_line, self_lines
 from tui.preferences import Options, Preferences
-from tui.terminal import BURST, EVERY
+from tui.terminal import EVERY
 from tui.text.formatting import safe_line
 from tui.text.translation import _, told
 

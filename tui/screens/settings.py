@@ -12,12 +12,11 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from chat.interface import Messenger, RetentionView, SettingsView
+from chat.interface import Messenger, RetentionView, SettingsView, osc_of
 from tui.actions import action
 from tui.messages import PreferenceChosen, Problem, attempt, start_worker
 from tui.preferences import AMOUNTS, Amount, Density, Drawing, Keys, Preferences, Theme, amount, switch
 from tui.screens.dialog import CSSPath, Dialog, plain
-from tui.terminal import way
 from tui.text.formatting import STAYS
 from tui.text.translation import LANGUAGES, N_, _, _n
 from tui.widgets.controls import Choice, Value
@@ -119,12 +118,14 @@ class SettingsDialog(Dialog[None]):
     def _being_told(self) -> list[Widget]:
         chosen = self._preferences
         note = _("Parlour receives nothing while it is closed or locked. `parlour listen` keeps receiving.")
+        says = (("", _("nothing more")), ("who", _("who")), ("on", _("who and what")))
         return [
             _section(_("Notifications")),
             _switch("bell", _("Ring the bell"), chosen.bell, default=True),
             _switch("notify", _("Show a notification"), chosen.notify, default=True),
-            _switch("notify_content", _("… with name and text"), chosen.notify_content, default=False),
-            plain(note if way(os.environ) else f"{note}\n{_(_NONE_SHOWN)}", classes="quiet"),
+            _choice("notify_content", _("… that says"), says, chosen.get("notify_content")),
+            _switch("notify_mentions", _("… always of @your-name"), chosen.notify_mentions, default=False),
+            plain(note if osc_of(os.environ) else f"{note}\n{_(_NONE_SHOWN)}", classes="quiet"),
         ]
 
     def _safety(self) -> list[Widget]:

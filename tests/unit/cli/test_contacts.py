@@ -21,14 +21,15 @@ from tests.support.cli.line import Line
 
 
 def test_contacts_has_a_line_a_contact(line: Line) -> None:
-    line.messenger.add_contact("Ben", present=True, verified=True)
-    line.messenger.add_contact("Cleo", blocked=True)
-    line.messenger.add_contact("Dan", present=True, relayed=True)
+    ben = line.messenger.add_contact("Ben", present=True, verified=True)
+    cleo = line.messenger.add_contact("Cleo", blocked=True)
+    dan = line.messenger.add_contact("Dan", present=True, relayed=True)
     outcome = line.run("contacts", "--json")
     assert (outcome.status, outcome.err) == (0, "")
     assert outcome.objects == [
         {
             "name": "Ben",
+            "person": ben.person,
             "verified": True,
             "present": True,
             "held": False,
@@ -40,6 +41,7 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
         },
         {
             "name": "Cleo",
+            "person": cleo.person,
             "verified": False,
             "present": False,
             "held": False,
@@ -51,6 +53,7 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
         },
         {
             "name": "Dan",
+            "person": dan.person,
             "verified": False,
             "present": True,
             "held": False,
@@ -61,7 +64,8 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
             "last": None,
         },
     ]
-    fields = ["name", "verified", "present", "held", "same_key", "pinned", "muted", "unread", "last"]
+    marks = ["verified", "present", "held", "same_key", "pinned", "muted"]
+    fields = ["name", "person", *marks, "unread", "last"]
     assert list(outcome.objects[0]) == fields
     assert line.run("contacts").out.splitlines() == [
         "Ben  (verified, online)",
@@ -79,7 +83,7 @@ def test_contacts_names_the_last_message_of_each(line: Line) -> None:
     theirs = line.messenger.receive(cleo.person, "second")
     (mine,) = line.run("send", "Ben", "hello", "--json").objects
     one, two = line.run("contacts", "--json").objects
-    fields = ["id", "time", "own", "kind", "text"]
+    fields = ["id", "time", "own", "kind", "text", "reply"]
     assert list(one["last"]) == fields
     assert (one["last"]["id"], one["last"]["own"], one["last"]["text"]) == (mine["id"], True, "hello")
     assert theirs is not None

@@ -71,6 +71,7 @@ def test_a_running_engine_is_used_and_one_that_ended_a_moment_ago_is_no_failure(
 
 
 def test_another_port_than_the_running_engines_is_said(line: Line) -> None:
+    line.messenger.add_contact("Ben")
     put(line, DoorState.RUNNING)
     outcome = line.run("contacts", "--port", "5000", passphrase=False)
     assert (outcome.status, line.opened[0][1]) == (0, 5000)
@@ -93,7 +94,7 @@ def test_the_profile_is_the_option_the_variable_or_the_platforms_folder(line: Li
 
 
 def test_options_for_all_commands_stand_anywhere_and_the_last_counts(line: Line, tmp_path: Path) -> None:
-    line.messenger.add_contact("Ben")
+    person = line.messenger.add_contact("Ben").person
     options = ["--json", "--profile", str(tmp_path / "a")]
     words = ["contacts", "block", "Ben"]
     lines = [[*words[:at], *options, *words[at:]] for at in range(4)]
@@ -102,6 +103,7 @@ def test_options_for_all_commands_stand_anywhere_and_the_last_counts(line: Line,
         assert outcome.objects == [
             {
                 "name": "Ben",
+                "person": person,
                 "verified": False,
                 "present": False,
                 "held": False,

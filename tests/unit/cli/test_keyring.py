@@ -76,6 +76,7 @@ def test_a_keyring_that_fails_is_said_and_the_passphrase_asked_for(
     asked = answering(monkeypatch)
     line.door.in_keyring = Kept.YES
     line.door.failures["unlock_kept"] = REFUSED
+    line.messenger.add_contact("Ben")
     outcome = line.run("contacts", passphrase=False)
     assert (outcome.status, outcome.err) == (0, f"{REFUSED}\n")
     assert asked == ["Passphrase: "]

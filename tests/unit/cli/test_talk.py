@@ -43,10 +43,13 @@ from tests.support.cli.line import Line, Outcome
 
 ENTRY_FIELDS = [
     "id",
+    "contact",
     "author",
+    "own",
     "time",
     "kind",
     "text",
+    "reply",
     "state",
     "conflicting",
     "quarantined",
@@ -65,7 +68,7 @@ def test_send_says_delivered_when_it_is(line: Line) -> None:
     outcome = line.run("send", "Ben", "good", "morning", "--json")
     (sent,) = outcome.objects
     assert (outcome.status, outcome.err) == (0, "")
-    assert list(sent) == ["id", "state"]
+    assert list(sent) == ["id", "state", "conversation", "reply"]
     assert sent["state"] == "delivered"
     assert line.messenger.called("send") == [(friend.person, "good morning")]
     assert line.run("send", "Ben", "more").out == "To Ben: delivered\n"
@@ -210,12 +213,12 @@ def test_send_says_that_a_message_waits_for_a_comparison(line: Line) -> None:
 
 
 def test_listen_begins_with_ready_and_who_is_there(line: Line) -> None:
-    ben(line)
-    line.messenger.add_contact("Cleo", held=True)
+    friend = ben(line)
+    cleo = line.messenger.add_contact("Cleo", held=True)
     assert listened(line).objects == [
         {"event": "ready", "addresses": ["192.168.1.20:4747", "[fe80::1c2d]:4747"]},
-        {"event": "peer", "name": "Ben", "present": True},
-        {"event": "held", "name": "Cleo", "held": True},
+        {"event": "peer", "name": "Ben", "person": friend.person, "present": True},
+        {"event": "held", "name": "Cleo", "person": cleo.person, "held": True},
     ]
 
 
@@ -241,11 +244,12 @@ def test_listen_has_a_line_an_event_with_its_fields_to_the_letter(line: Line) ->
     assert ready == {"event": "ready", "addresses": ["10.0.0.9:4747"]}
     assert list(added) == ["event", *ENTRY_FIELDS, "conversation"]
     assert (added["event"], added["conversation"], added["state"]) == ("entry", "Ben", "received")
-    assert changed == {"event": "state", "id": "e" * 64, "state": "read"}
-    assert peer == {"event": "peer", "name": "Ben", "present": False}
-    assert held == {"event": "held", "name": "Ben", "held": True}
-    assert released == {"event": "held", "name": "Ben", "held": False}
-    assert identity == {"event": "identity", "name": "Ben", "cause": "a terminal was added"}
+    assert changed == {"event": "state", "id": "e" * 64, "conversation": "Ben", "state": "read"}
+    named = {"name": "Ben", "person": friend.person}
+    assert peer == {"event": "peer", **named, "present": False}
+    assert held == {"event": "held", **named, "held": True}
+    assert released == {"event": "held", **named, "held": False}
+    assert identity == {"event": "identity", **named, "cause": "a terminal was added"}
     line.messenger.closed = False
     listening, present, *lines = listened(line, *events, options=()).out.splitlines()
     assert (listening, present) == ("Listening on 192.168.1.20:4747, [fe80::1c2d]:4747", "Ben is online")

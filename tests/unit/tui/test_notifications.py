@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from textual import events
 from textual.pilot import Pilot
 
+from chat.interface import (
+    AGAIN,
+    BURST,
+    ContactChanged,
+    ContactRemoved,
+    EntryDeleted,
+    Notified,
+    Osc,
+    Outside,
+    closing,
+    osc_of,
+)
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chat, chatting, shown, until, until_shown, with_bob_open
 from tui.app import ParlourApp
+from tui.messages import NotifyEntry
 from tui.preferences import Preferences
-from tui.terminal import AGAIN, BELL, BURST, Notifier, Way, notification, title, way
+from tui.terminal import BELL, Notifier, notification, title
 
 NEEDLE = "needle-that-somebody-wrote"
 
@@ -20,29 +34,29 @@ NEEDLE = "needle-that-somebody-wrote"
     [
         ({"TERM": "xterm-256color"}, None),
         ({"TERM": "xterm-256color", "TERM_PROGRAM": "vscode"}, None),
-        ({"TERM": "xterm-256color", "TERM_PROGRAM": "iTerm.app"}, Way.TEXT),
-        ({"TERM": "xterm-kitty"}, Way.KITTY),
-        ({"TERM": "foot-extra"}, Way.TITLED),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "iTerm.app"}, Osc.TEXT),
+        ({"TERM": "xterm-kitty"}, Osc.KITTY),
+        ({"TERM": "foot-extra"}, Osc.TITLED),
         ({"TERM": "football"}, None),
-        ({"TERM": "xterm-256color", "VTE_VERSION": "7600"}, Way.TITLED),
-        ({"TERM": "tmux-256color", "TMUX": "/s,1,0", "KITTY_WINDOW_ID": "1"}, Way.KITTY),
+        ({"TERM": "xterm-256color", "VTE_VERSION": "7600"}, Osc.TITLED),
+        ({"TERM": "tmux-256color", "TMUX": "/s,1,0", "KITTY_WINDOW_ID": "1"}, Osc.KITTY),
         ({}, None),
     ],
 )
 def test_a_notification_is_sent_where_the_terminal_is_known_to_show_it(
-    environment: dict[str, str], expected: Way | None
+    environment: dict[str, str], expected: Osc | None
 ) -> None:
-    assert way(environment) is expected
+    assert osc_of(environment) is expected
 
 
-@pytest.mark.parametrize("how", Way)
+@pytest.mark.parametrize("how", Osc)
 @pytest.mark.parametrize("environment", [{}, {"TMUX": "/s,1,0"}])
-def test_nothing_in_a_text_ends_the_sequence_or_begins_another(how: Way, environment: dict[str, str]) -> None:
+def test_nothing_in_a_text_ends_the_sequence_or_begins_another(how: Osc, environment: dict[str, str]) -> None:
     calm = notification(how, "a b", environment)
     hostile = notification(how, "a\x1b\\\x1b]52;c;\x07\x9c\u202e b", environment)
     for control in ("\x1b", "\x07", "\x9c"):
         assert hostile.count(control) == calm.count(control)
-    assert notification(how, "4;1;50", {}).startswith("\x1b]9;Parlour: 4") is (how is Way.TEXT)
+    assert notification(how, "4;1;50", {}).startswith("\x1b]9;Parlour: 4") is (how is Osc.TEXT)
     assert calm.startswith("\x1bPtmux;\x1b\x1b]" if environment else "\x1b]")
     assert len(notification(how, "long " * 1000, {})) < 300
 
@@ -60,11 +74,11 @@ def test_a_burst_is_told_once_and_a_long_one_again_after_a_while() -> None:
     for moment in (0.0, 0.1, BURST, 2 * BURST - 0.5, *(2 * BURST + one for one in range(int(AGAIN)))):
         clock[0] = moment
         before = len(written)
-        notifier.notify("Bob", "text", Preferences())
+        notifier.notify(NotifyEntry("Bob", "text"), Preferences())
         told += [moment] * (len(written) - before)
     assert told == [0.0, AGAIN]
     clock[0] += BURST
-    notifier.notify("Bob", "text", Preferences())
+    notifier.notify(NotifyEntry("Bob", "text"), Preferences())
     assert written == [BELL] * 3
 
 
@@ -73,14 +87,74 @@ def test_a_burst_is_told_once_and_a_long_one_again_after_a_while() -> None:
     [
         ({}, [BELL, "\x1b]9;Parlour: A new message\x1b\\"]),
         ({"bell": "off", "notify_content": "on"}, ["\x1b]9;Parlour: Bob: two lines\x1b\\"]),
+        ({"bell": "off", "notify_content": "who"}, ["\x1b]9;Parlour: A message from Bob\x1b\\"]),
         ({"bell": "off", "notify": "off", "notify_content": "on"}, []),
     ],
 )
 def test_what_is_told_is_what_was_chosen(chosen: dict[str, str], expected: list[str]) -> None:
     written = list[str]()
     notifier = Notifier(written.append, {"TERM_PROGRAM": "iTerm.app"}, lambda: 0.0)
-    notifier.notify("Bob", "two\nlines", Preferences(None, chosen))
+    notifier.notify(NotifyEntry("Bob", "two\nlines"), Preferences(None, chosen))
     assert written == expected
+
+
+@pytest.mark.parametrize(("chosen", "expected"), [("", 0), ("on", 1)])
+def test_a_mention_is_notified_of_apart_where_that_was_chosen(chosen: str, expected: int) -> None:
+    written = list[str]()
+    notifier = Notifier(written.append, {"TERM_PROGRAM": "iTerm.app"}, lambda: 0.0)
+    preferences = Preferences(None, {"bell": "off", "notify": "off", "notify_mentions": chosen})
+    for mention in (False, True):
+        notifier.notify(NotifyEntry("Bob", "@Ann", "b", "1", mention), preferences)
+    assert len(written) == expected
+
+
+def test_what_is_read_or_deleted_elsewhere_is_closed_and_all_at_a_lock() -> None:
+    written, view = list[str](), FakeMessenger().add_contact("Bob")
+    closed = closing(Osc.KITTY, {})
+    news = NotifyEntry("Bob", "text", view.person, "1")
+    for event, closes in (
+        (EntryDeleted(view.person, "2"), False), (ContactChanged(replace(view, unread=2)), False),
+        (EntryDeleted(view.person, "1"), True), (ContactChanged(view), True),
+        (ContactRemoved(view.person, "Bob"), True),
+    ):  # fmt: skip
+        notifier = Notifier(written.append, {"TERM": "xterm-kitty"}, lambda: 0.0)
+        notifier.notify(news, Preferences())
+        written.clear()
+        notifier.heed(event)
+        notifier.heed(event)
+        assert written == [closed] * closes
+    notifier = Notifier(written.append, {"TERM": "xterm-kitty"}, lambda: 0.0)
+    notifier.notify(news, Preferences())
+    notifier.close_all()
+    assert written[-1] == closed
+
+
+class Recorder:
+    """A way by which nothing is shown."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    async def show(self, one: Notified) -> None:
+        self.lines.append(one.line)
+
+    async def close(self, tag: str) -> None:
+        self.lines.append("closed")
+
+    async def end(self) -> None:
+        self.lines.append("end")
+
+
+async def test_a_way_outside_of_the_terminal_takes_the_place_of_its_sequence(written: list[str]) -> None:
+    messenger, recorder = FakeMessenger("Ann"), Recorder()
+    bob = messenger.add_contact("Bob")
+    async with chatting(messenger, outside=Outside(recorder)) as pilot:
+        await look_away(pilot)
+        messenger.receive(bob.person, "hello @Ann")
+        await until(pilot, lambda: recorder.lines == ["A new message"])
+        await pilot.press("ctrl+l")
+        await until(pilot, lambda: recorder.lines == ["A new message", "closed", "end"])
+    assert not any("new message" in one for one in written)
 
 
 @pytest.fixture
@@ -132,7 +206,8 @@ async def test_who_looks_elsewhere_is_told_of_the_open_conversation_too(written:
         assert loud(written) == 1
         assert any("A new message" in one for one in written)
         await look_away(pilot, away=False)
-        await until(pilot, lambda: written[-1] == title(0, {"TERM": "xterm"}))
+        last = {title(0, {"TERM": "xterm"}), closing(Osc.KITTY, {})}  # what is read is closed
+        await until(pilot, lambda: set(written[-2:]) == last)
 
 
 async def test_nothing_is_told_of_who_is_muted(written: list[str]) -> None:

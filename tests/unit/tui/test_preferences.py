@@ -6,7 +6,7 @@ import pytest
 from textual.color import Color
 from textual.theme import Theme as Colours
 
-from chat.interface import BadData
+from chat.interface import BadData, Level
 from tests.support.fakes.messenger import FakeMessenger
 from tui.preferences import AUTOLOCK_MAX, Density, Keys, Preferences, Theme, switch
 from tui.themes import COLOURS, CONTRAST, THEMES, following
@@ -18,7 +18,7 @@ GROUNDS = ("background", "surface", "panel", "cursor")
 def test_where_nothing_was_chosen_the_defaults_hold() -> None:
     chosen = Preferences()
     assert (chosen.theme, chosen.density, chosen.keys) == (Theme.DARK, Density.COMPACT, Keys.PLAIN)
-    assert (chosen.bell, chosen.notify, chosen.notify_content) == (True, True, False)
+    assert (chosen.bell, chosen.notify, chosen.notify_content) == (True, True, Level.NOTHING)
     assert (chosen.language, chosen.autolock, chosen.draft("ab")) == ("", 0, "")
 
 

@@ -48,7 +48,7 @@ async def settings(messenger: FakeMessenger) -> dict[str, str]:
 
 
 async def test_every_choice_holds_at_once_and_is_kept() -> None:
-    async with reading("one", "two", size=(100, 40)) as (pilot, messenger, _):
+    async with reading("one", "two", size=(100, 46)) as (pilot, messenger, _):
         await opened(pilot, "f12", SettingsDialog)
         await pilot.press("right", "right")
         await until(pilot, lambda: pilot.app.theme == "parlour-contrast")
@@ -69,7 +69,7 @@ async def test_every_choice_holds_at_once_and_is_kept() -> None:
 
 
 async def test_what_contacts_are_told_goes_to_the_engine_and_a_refusal_is_shown() -> None:
-    async with reading("hello", size=(100, 48)) as (pilot, messenger, _):
+    async with reading("hello", size=(100, 54)) as (pilot, messenger, _):
         await opened(pilot, "f12", SettingsDialog)
         await click_on(pilot, "Send read receipts", "off")
         await until(pilot, lambda: messenger.called("change_settings") != [])
@@ -81,7 +81,7 @@ async def test_what_contacts_are_told_goes_to_the_engine_and_a_refusal_is_shown(
 
 
 async def test_the_language_changes_under_the_cursor_and_everywhere() -> None:
-    async with reading("hello", size=(100, 40)) as (pilot, messenger, _):
+    async with reading("hello", size=(100, 46)) as (pilot, messenger, _):
         await opened(pilot, "f12", SettingsDialog)
         await pilot.press("down", "down", "right", "right")
         await until_shown(pilot, "语言")

@@ -13,6 +13,7 @@ from chat.interface import (
     NearbyView,
     Phrase,
     SelfView,
+    mentions,
 )
 from tui.attention import Attention
 from tui.conversation import SILENT
@@ -84,7 +85,9 @@ class PeopleController:
         view = self.state.contacts.get(entry.contact)
         told = not entry.own and not entry.claimed and entry.kind not in SILENT
         if told and view is not None and self._notifies(view):
-            self.surface.post(NotifyEntry(self.state.named(view), entry.text))
+            mention = mentions(entry.text, self.state.me.name)
+            named = self.state.named(view)
+            self.surface.post(NotifyEntry(named, entry.text, view.person, entry.id, mention))
 
     # Reading.
 
