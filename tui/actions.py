@@ -188,8 +188,14 @@ _ENTRY: Final = (
     Action("entry", "enter", N_("This message"), N_("Show what you can do with the message.")),
     Action("reply", "r", N_("Reply"), N_("Reply to the message and quote it in one line.")),
     Action("edit", "e", N_("Edit"), N_("Change your message. It keeps its place and is shown as edited.")),
-    Action("copy", "c", N_("Copy"), N_("Copy the text to the clipboard."), vi="y"),
+    Action("copy", "c", N_("Copy"), N_("Copy the selected text, or the message, to the clipboard."), vi="y"),
     Action("copy_link", "l", N_("Copy link"), N_("Copy the first link in the message.")),
+    Action(
+        "open_link",
+        "u",
+        N_("Open the link"),
+        N_("Open a link of the message with a program of your system, after a question."),
+    ),
     Action("copy_code", "y", N_("Copy code"), N_("Copy the first code block in the message."), vi="Y"),
     Action("save", "s", N_("Save the file"), N_("Save the file of the message, or take it, or pause that.")),
     Action(
@@ -240,6 +246,12 @@ _PARLOUR: Final = (
         N_("Changes of your identity"),
         N_("Say whether a new device or a recovery of your identity was you."),
     ),
+    Action(
+        "mouse",
+        "alt+s",
+        N_("Mouse on or off"),
+        N_("Leave the mouse to the terminal, which then selects and opens links by itself, or take it back."),
+    ),
     Action("theme", "ctrl+b", N_("Next theme"), N_("Switch between dark, light and high contrast.")),
     Action(
         "lock", "ctrl+l", N_("Lock"), N_("Clear the screen and remove the key from memory. Drafts are kept.")
@@ -262,7 +274,7 @@ COMPOSER: Final = frozenset(("stop_writing",))
 _ON_ENTRY: Final = frozenset(one.id for one in _ENTRY)
 _YIELDING: Final = COMPOSER | _ON_ENTRY | {"write"}
 """The actions whose keys go to the widget with the focus first."""
-APP_WIDE: Final = frozenset(("help", "theme", "lock", "quit"))
+APP_WIDE: Final = frozenset(("help", "mouse", "theme", "lock", "quit"))
 SOFT: Final = frozenset(("ctrl+u", "ctrl+d"))
 HINTED: Final = ("help", "switch", "palette", "search", "add", "send_files", "contact", "lock", "quit")
 """The actions of the key line, first the one that explains all others."""

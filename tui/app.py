@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from pathlib import Path, PurePath
@@ -30,17 +31,18 @@ from tui.messages import (
     Opened,
     PreferenceChosen,
     Problem,
+    TextDragged,
     UnreadChanged,
     attempt,
     start_worker,
 )
-from tui.preferences import Density, Keys, Options, Preferences
+from tui.preferences import Density, Keys, Options, Preferences, switch
 from tui.screens.dialog import Dialog
 from tui.screens.unlock import UnlockScreen
 from tui.terminal import EVERY, NOT_AGAIN, STDIN, Handover, Notifier, Watched, heed_signals, start_again
 from tui.text.formatting import without_controls
 from tui.text.translation import _, of_locale, told, use
-from tui.textual_fixes import Anchored
+from tui.textual_fixes import Anchored, use_mouse
 from tui.themes import COLOURS, THEMES, following
 
 if TYPE_CHECKING:
@@ -99,6 +101,7 @@ class ParlourApp(App[None]):
         self.apply_theme()
 
     def on_mount(self) -> None:
+        use_mouse(self._driver, self.preferences.mouse)
         handed, self._handed = self._handed, None
         self.notifier.begin(again=handed is not None)
         reason = handed.reason if handed is not None else ""
@@ -253,6 +256,9 @@ class ParlourApp(App[None]):
         else:
             self.push_screen(HelpDialog())
 
+    def action_mouse(self) -> None:
+        self.prefer("mouse", switch(not self.preferences.mouse, default=True))
+
     def action_theme(self) -> None:
         self.prefer("theme", following(self.preferences.theme))
 
@@ -266,6 +272,8 @@ class ParlourApp(App[None]):
     async def _prefer(self, name: str, value: str) -> None:
         self.preferences.hold(name, value)
         self.apply_theme()
+        if name == "mouse" and self._chat is not None:
+            self._chat.mouse_changed()
         if name == "keys":
             self.use_keys()
         if name in ("language", "density"):
@@ -285,11 +293,18 @@ class ParlourApp(App[None]):
         """One's own text too may hold controls, or halves of characters, which have no bytes."""
         super().copy_to_clipboard(without_controls(text))
 
+    def on_text_dragged(self, message: TextDragged) -> None:
+        """Copy it, and let the middle button of the mouse insert it, as under X11."""
+        self.copy_to_clipboard(message.text)
+        encoded = b64encode(self.clipboard.encode()).decode()
+        self._write(f"\x1b]52;p;{encoded}\a")
+
     def apply_theme(self) -> None:
         """Use the language, the colours and the spacing that were chosen."""
         use(self.preferences.language or of_locale(os.environ))
         self.theme = COLOURS[self.preferences.theme].name
         self.set_class(self.preferences.density is Density.ROOMY, "-roomy")
+        use_mouse(self._driver, self.preferences.mouse)
 
     def action_lock(self) -> None:
         if self.messenger is not None:

@@ -163,6 +163,13 @@ class AddressClicked(Message):
 
 
 @dataclass
+class TextDragged(Message):
+    """A text of the conversation was selected with the mouse; it is safe."""
+
+    text: str
+
+
+@dataclass
 class OriginsMissing(Message):
     entries: tuple[str, ...]
 

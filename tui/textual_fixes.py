@@ -181,6 +181,22 @@ async def let_go_of(driver: Driver | None) -> list[Any] | None:
     return driver.attrs_before
 
 
+_WHEEL_IS_NO_KEY: Final = "\x1b[?1007l"
+
+
+def use_mouse(driver: Driver | None, on: bool) -> None:
+    """Let the terminal report the mouse, or keep it; also after the program was stopped and goes on."""
+    if driver is None or getattr(driver, "_mouse", on) == on or not hasattr(driver, "_enable_mouse_support"):
+        return
+    if on:
+        driver._mouse = True
+        driver._enable_mouse_support()
+    else:
+        driver._disable_mouse_support()  # type: ignore[attr-defined]
+        driver._mouse = False
+        driver.write(_WHEEL_IS_NO_KEY)  # as arrow keys it would edit and select
+
+
 def taking_over(modes: list[Any] | None) -> type[Driver] | None:
     """The driver of a terminal that `let_go_of` left; it gives back `modes` at the end."""
     if sys.platform == "win32":

@@ -109,6 +109,7 @@ class SettingsDialog(Dialog[None]):
             _choice("density", _("Spacing"), spacing, chosen.density),
             _choice("language", _("Language"), languages, chosen.language),
             _choice("keys", _("Keys"), keys, chosen.keys),
+            _switch("mouse", _("Use the mouse"), chosen.mouse, default=True),
         ]
 
     def _being_told(self) -> list[Widget]:

@@ -31,7 +31,7 @@ from tui.text.markdown import Line, Span, addresses, lines
 from tui.text.matching import between, with_hits
 from tui.text.pictures import cells, spans
 from tui.text.translation import _
-from tui.text.wrapping import cuts, pieces
+from tui.text.wrapping import Cut, cuts, pieces
 
 Row = tuple[Span, ...]
 
@@ -117,6 +117,14 @@ def lead_rows(standing: Place, *, new: bool, roomy: bool = False) -> int:
     return day or int(standing.head or roomy)
 
 
+def rows_above(entry: EntryView, standing: Place, setting: Setting, answers: str) -> int:
+    """How many rows of an entry stand before the first one of its text."""
+    new = bool(setting.unread) and entry.id == setting.unread
+    lead = lead_rows(standing, new=new, roomy=setting.roomy)
+    above = bool(standing.head or new) + bool(answers) + len(warnings(entry))
+    return lead + above + len(_picture(entry, setting))
+
+
 def _separator(style: str, title: str, width: int) -> list[Row]:
     inner = width - _MARGIN
     title = shorten(f" {title} ", inner)
@@ -147,7 +155,7 @@ def _warning(entry: EntryView, mark: str, width: int) -> Row:
 
 
 def _body(entry: EntryView, setting: Setting) -> list[Row]:
-    inner = max(2, setting.width - len(_BAR) - _MARGIN)
+    inner = _inner(setting)
     bar = (f"bar-{_side(entry)}", _BAR)
     shown = [row for line in _lines(entry, setting) for row in _laid(line, inner, setting)]
     mark, time = state_mark(entry.state), clock_time(entry.time, setting.zone)
@@ -162,6 +170,10 @@ def _body(entry: EntryView, setting: Setting) -> list[Row]:
     left = (("time", ends + " "),) if ends else ()
     end = *left, (f"mark-{entry.state.value}", mark + " " if mark else ""), ("time", time + " " * _MARGIN)
     return [*rows, (bar, *_padded(last, room), *end)]
+
+
+def _inner(setting: Setting) -> int:
+    return max(2, setting.width - len(_BAR) - _MARGIN)
 
 
 def _picture(entry: EntryView, setting: Setting) -> list[Row]:
@@ -186,20 +198,51 @@ def _unshown(entry: EntryView, erasing: frozenset[str]) -> str:
 
 def _laid(line: Line, width: int, setting: Setting) -> list[Row]:
     """One line in rows of at most `width` columns, what stands before each row included."""
-    first, rest = (line.first, line.rest) if width >= _HANGING_LEAST else ("", "")
-    spans = line.spans if width >= _HANGING_LEAST else ((line.lead, line.first), *line.spans)
-    text = "".join(part for _style, part in spans)
+    first, rest, spans, at = _cut(line, width)
     if setting.wanted is not None:
-        spans = with_hits(spans, hits(text, setting.wanted))
+        spans = with_hits(spans, hits("".join(part for _style, part in spans), setting.wanted))
     inner = width - cell_len(first)
     rows: list[Row] = []
-    for start, end in pieces(text, inner) if line.code else cuts(text, inner):
+    for start, end in at:
         before = rest if rows else first
         row = tuple((style, with_room(part)) for style, part in between(spans, start, end))
         if line.code:
             row = _padded(row, inner, "block")
         rows.append(((line.lead, before), *row) if before else row)
     return rows
+
+
+def _cut(line: Line, width: int) -> tuple[str, str, tuple[Span, ...], list[Cut]]:
+    """What stands before the first row of a line and before the others, its text, and where that is cut."""
+    first, rest = (line.first, line.rest) if width >= _HANGING_LEAST else ("", "")
+    spans = line.spans if width >= _HANGING_LEAST else ((line.lead, line.first), *line.spans)
+    text = "".join(part for _style, part in spans)
+    inner = width - cell_len(first)
+    return first, rest, spans, pieces(text, inner) if line.code else cuts(text, inner)
+
+
+class Part(Struct, frozen=True):
+    """The text in one row: its place in the shown text of the entry, and the column in which it begins."""
+
+    start: int
+    end: int
+    column: int
+
+
+def shown_text(entry: EntryView, setting: Setting) -> tuple[str, tuple[Part, ...]]:
+    """What an entry says as it is shown, without what parts its rows, and where each row has its part."""
+    text, parts = "", list[Part]()
+    for line in _lines(entry, setting):
+        text += "\n" if parts else ""
+        first, rest, spans, at = _cut(line, _inner(setting))
+        text += first
+        base = len(text)
+        for number, (start, end) in enumerate(at):
+            head = len(first) if number == 0 else 0  # what stands before a line is of its text
+            before = 0 if number == 0 else cell_len(rest)
+            parts.append(Part(base + start - head, base + end, len(_BAR) + before))
+        text += "".join(part for _style, part in spans)
+    return text, tuple(parts)
 
 
 def _padded(row: Row, width: int, style: str = "text") -> Row:

@@ -26,7 +26,8 @@ from tui.text.formatting import shorten
 from tui.text.message_rows import Row, Setting, address_at, style_at
 from tui.text.pictures import COLUMNS_MAX, ROWS_MAX
 from tui.text.translation import _, _n
-from tui.widgets.history_layout import Barred, Look, Sheet, Spot, Strips, StripStyle
+from tui.widgets.history_layout import Look, Spot, Strips, StripStyle
+from tui.widgets.history_selection import Selecting
 
 _SPARE = 2  # screens laid out above and below the one in sight
 _AHEAD = 100  # entries held beyond those, so that a held key does not come to the end of what was read
@@ -39,39 +40,44 @@ _MARKS = tuple(f"mark-{state.value}" for state in EntryState)
 
 
 class _View(NamedTuple):
-    """What is looked at: columns, rows, the row of the sheet in the first of them; whether keys go here."""
+    """What is looked at: columns, rows, the row of the sheet in the first of them; whether keys go here.
+
+    `selecting`: something may be selected.
+    """
 
     width: int
     height: int
     offset: int
     focused: bool
+    selecting: bool
 
 
 def _filled(style: str, text: str, width: int) -> Row:
     return (style, text), ("text", " " * (width - cell_len(text)))
 
 
-class History(Barred, can_focus=True):
+class History(Selecting, can_focus=True):
     """Shows a `Window`. Call `window_changed` after every change of the window."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"history--{name}" for name in (*_STYLES, *_MARKS, "below", "cursor")
+        f"history--{name}" for name in (*_STYLES, *_MARKS, "below", "cursor", "selected")
     }
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "cursor_up", show=False),
         Binding("down,j", "cursor_down", show=False),
         Binding("end,G", "newest", show=False),
+        Binding("shift+up", "select(-1)", show=False),
+        Binding("shift+down", "select(1)", show=False),
+        Binding("ctrl+c,super+c", command("copy"), show=False),
         *history_bindings(),
     ]
 
     def __init__(self, today: Callable[[], date], zone: tzinfo | None = None) -> None:
         super().__init__(id="history")
-        self.window = Window()
         self.cursor = ""
         self.unread = ""
         self.below = 0
-        self._sheet = Sheet()
         self._today = today
         self._setting = Setting(0, zone, date.min)
         self.at_end = True
@@ -86,6 +92,7 @@ class History(Barred, can_focus=True):
     def show(self, window: Window, first: str = "") -> None:
         """Show another conversation, from a held entry on or from its end."""
         self.window = window
+        self.selected = None
         self.cursor, self.below = "", 0
         self._setting = replace(self._setting, unread=self.unread, wanted=None)
         self._opening = first
@@ -233,19 +240,20 @@ class History(Barred, can_focus=True):
     def _measured(self) -> _View:
         height = self.size.height
         offset = self.scroll_offset.y - max(0, height - self._sheet.height)
-        return _View(self._columns, height, offset, self.has_focus)
+        return _View(self._columns, height, offset, self.has_focus, self.selected is not None)
 
     def _look_of(self, y: int, view: _View) -> Look:
         last = y == view.height - 1
         if last and self.below:
-            return self._pill(view.width), False
+            return self._pill(view.width), False, None
         if last and not self.window.entries and self.window.complete:
-            return _filled("day", shorten(_("No messages yet."), view.width), view.width), False
+            return _filled("day", shorten(_("No messages yet."), view.width), view.width), False, None
         found = self._sheet.row(y + view.offset)
         if found is None:
-            return _filled("text", "", view.width), False
+            return _filled("text", "", view.width), False, None
         entry, inside, row = found
-        return row, view.focused and inside >= 0 and entry.id == self.cursor
+        selected = self.columns_selected(entry, inside) if view.selecting else None
+        return row, view.focused and inside >= 0 and entry.id == self.cursor, selected
 
     def _pill(self, width: int) -> Row:
         text = _n(" ↓ {number} new below · End ", " ↓ {number} new below · End ", self.below)
@@ -275,6 +283,7 @@ class History(Barred, can_focus=True):
             self._owed = wanted - end
 
     def action_cursor_up(self) -> None:
+        self.select_nothing()
         span = self._sheet.span(self.cursor)
         if span is None or not self._in_sight(span):
             self._choose_in_sight()
@@ -284,6 +293,7 @@ class History(Barred, can_focus=True):
             self._move_cursor(-1)
 
     def action_cursor_down(self) -> None:
+        self.select_nothing()
         span = self._sheet.span(self.cursor)
         bottom = self.scroll_offset.y + self.size.height
         if span is None or not self._in_sight(span):
@@ -293,6 +303,9 @@ class History(Barred, can_focus=True):
         else:
             self._move_cursor(1)
 
+    def key_escape(self) -> None:
+        self.select_nothing()
+
     def on_focus(self) -> None:
         span = self._sheet.span(self.cursor)
         if span is None or not self._in_sight(span):
@@ -300,7 +313,7 @@ class History(Barred, can_focus=True):
 
     async def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
-        if offset is None:
+        if offset is None or self.selected is not None:  # it ended a selection
             return
         if self.below and offset.y == self.size.height - 1:
             self.action_newest()

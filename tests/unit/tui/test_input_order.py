@@ -152,6 +152,11 @@ def _send_file(fake: FakeMessenger) -> None:
     fake.receive_file(bob.person, FileView("report.pdf", "", 7, FileState.WHOLE, 7), b"content")
 
 
+def _send_links(fake: FakeMessenger) -> None:
+    bob = next(view for view in fake._contacts.values() if view.name == "Bob")
+    fake.receive(bob.person, "https://example.org or http://example.com")
+
+
 NEW, LOCKED = DoorState.NEW, DoorState.LOCKED
 UNLOCKED = (Text("correct horse"), "enter")
 
@@ -232,6 +237,8 @@ SCREENS = (
     history("entry-menu", "enter", "down", "enter", *"x"),
     history("details", "i", "escape", "r", Text("answer"), "enter"),
     talk("save", "ctrl+up", "s", "escape", "r", Text("answer"), "enter", happens=_send_file),
+    talk("open-no-link", "ctrl+up", "u", "e", "n", "r", Text("answer"), "enter", happens=_send_links),
+    history("select", "shift+up", "c", "up", "r", Text("answer"), "enter"),
     talk("let-go", "ctrl+up", "x", "y", "r", Text("answer"), "enter", happens=_send_file),
     talk("file-size", "ctrl+o", *["down"] * 8, "enter", *"12", "enter", *"Hi", "enter"),
     talk(

@@ -48,6 +48,7 @@ from tui.actions import ACTIONS, command, shown_key
 from tui.messages import PairWith
 from tui.screens.devices import AddDialog, DevicesDialog, LinkDialog, LinkingDialog
 from tui.screens.dialog import Dialog, SaveDialog
+from tui.screens.links import OpenLinkDialog
 from tui.screens.pairing import BeginDialog, PairingDialog
 from tui.screens.recovery import SignDialog
 from tui.screens.sending import SendDialog
@@ -239,7 +240,10 @@ async def test_every_action_and_what_it_opens() -> None:
         await look_behind(pilot, "own_changes")
         messenger.failures["settings"] = UsageError(phrase("This contact is blocked: unblock it first."))
         await look_behind(pilot, "settings")
-        for dialog in (SignDialog(not_synced), SaveDialog("2026", "/1"), SendDialog("2026", "/1")):
+        for dialog in (
+            *(SignDialog(not_synced), SaveDialog("2026", "/1"), SendDialog("2026", "/1")),
+            OpenLinkDialog(("http://1", "https://2")),
+        ):
             await pilot.app.push_screen(dialog)
             await settled(pilot)
             look(pilot)

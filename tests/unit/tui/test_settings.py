@@ -60,7 +60,7 @@ async def test_every_choice_holds_at_once_and_is_kept() -> None:
 
 
 async def test_what_contacts_are_told_goes_to_the_engine_and_a_refusal_is_shown() -> None:
-    async with reading("hello", size=(100, 40)) as (pilot, messenger, _):
+    async with reading("hello", size=(100, 50)) as (pilot, messenger, _):
         await opened(pilot, "f12", SettingsDialog)
         await click_on(pilot, "Send read receipts", "off")
         await until(pilot, lambda: messenger.called("change_settings") != [])

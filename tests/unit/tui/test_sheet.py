@@ -205,7 +205,7 @@ def test_a_hit_keeps_its_ground_under_the_cursor() -> None:
     strips = Strips(lambda name: styles.get(name, Style()))
     strips.apply(StripStyle(Style(color="white", bgcolor="black"), 0, 9, (), Color(0, 0, 0)))
     for chosen, ground in ((True, "blue"), (False, "black")):
-        shown = strips.of(((("bar-own", "▎ "), ("text", "said "), ("hit", "so")), chosen))
+        shown = strips.of(((("bar-own", "▎ "), ("text", "said "), ("hit", "so")), chosen, None))
         looks = {one.text.strip(): one.style for one in shown if one.style is not None}
         assert looks["so"] == Style(color="black", bgcolor="yellow")
         assert looks["said"].bgcolor == Style(bgcolor=ground).bgcolor

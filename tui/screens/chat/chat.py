@@ -148,6 +148,7 @@ class ChatScreen(Screen[None]):
             *(pairing.add, pairing.invite, pairing.join, pairing.address, pairing.visible),
             *(history.entry, history.reply, history.edit, history.copy, history.copy_link, history.copy_code),
             *(history.save, history.let_go, self.opening.open_file, self.opening.show_folder, history.show),
+            self.opening.open_link,
             *(history.origin, history.back, history.details, history.oldest, composer.write),
             *(profile.doctor, profile.relays, profile.recovery, profile.settings, profile.own_changes),
             *(profile.use_recovery, profile.rename_self, profile.passphrase, self.devices.devices),
@@ -236,6 +237,15 @@ class ChatScreen(Screen[None]):
         self.composer.restyle()
         self.people.show_me()
         self.people.show()
+
+    def mouse_changed(self) -> None:
+        """Say who has the mouse from now on."""
+        mine, others = (
+            _("The mouse is used by Parlour."),
+            _("The mouse is left to the terminal. {key}: take it back."),
+        )
+        key = action("mouse").key
+        self.surface.say(mine if self._preferences.mouse else others.format(key=key))
 
     def attention_changed(self) -> None:
         """Somebody begins to look at the terminal, or no longer does."""
@@ -430,6 +440,9 @@ class ChatScreen(Screen[None]):
 
     def on_address_clicked(self, message: messages.AddressClicked) -> None:
         self.history.copy_address(message.address)
+
+    def on_text_dragged(self) -> None:
+        self.history.dragged()
 
     def on_reached_oldest(self) -> None:
         self.history.read_page(Conversation.older)
