@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Set
 from enum import StrEnum
 from typing import Final
@@ -61,8 +62,16 @@ class Action(Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """The first key that holds now, as people write it; empty where it has none."""
-        return next(map(shown_key, keys_of(self.id)), "")
+        """The first key that holds now, as people write it; empty where it has none.
+
+        macOS' own terminal sends no Alt: another key goes before one with it.
+        """
+        keys = keys_of(self.id)
+        if sys.platform == "darwin":
+            keys = tuple(sorted(keys, key=lambda key: key.startswith("alt+")))
+            first = next(map(shown_key, keys_of("alt_key")), "")
+            return next((shown_without_alt(key, first) for key in keys), "")
+        return next(map(shown_key, keys), "")
 
 
 _FINDING: Final = (
@@ -88,6 +97,14 @@ _FINDING: Final = (
         N_("Jump"),
         N_("Show a letter on every target. Type the letter to go there."),
         vi="alt+j ctrl+s f",
+    ),
+    Action(
+        "side_bar",
+        "alt+b",
+        N_("Show or hide the list"),
+        N_(
+            "Leave the columns of the list to the messages, or show it. A narrow screen shows one of the two."
+        ),
     ),
 )
 _ADD: Final = (
@@ -175,6 +192,12 @@ _READING: Final = (
         N_("Move up to the messages. The arrow keys select one, and the keys below act on it."),
     ),
     Action("send_files", "alt+a", N_("Send files"), N_("Choose files or folders, and send them.")),
+    Action(
+        "recall",
+        "alt+h",
+        N_("Earlier text"),
+        N_("Write a text again that you sent before. ↑ and ↓ then show older and newer ones."),
+    ),
     Action("emoji", "alt+e", N_("Emoji"), N_("Insert an emoji by name. Typing :name: works too.")),
     Action(
         "stop_writing",
@@ -204,6 +227,9 @@ _ENTRY: Final = (
     Action("open_file", "v", N_("Open the file"), N_("Open a saved file with a program of your system.")),
     Action("show_folder", "w", N_("Show in its folder"), N_("Show a saved file in its folder.")),
     Action("show", "p", N_("Show the picture"), N_("Show the picture of the message, or hide it again.")),
+    Action(
+        "fold", "z", N_("Fold or unfold"), N_("Show all rows of a long message, or only the first again.")
+    ),
     Action("origin", "o", N_("Original message"), N_("Go to the message that this one replies to.")),
     Action("back", "backspace b", N_("Back"), N_("Go back to where you jumped from.")),
     Action(
@@ -254,7 +280,20 @@ _PARLOUR: Final = (
     ),
     Action("theme", "ctrl+b", N_("Next theme"), N_("Switch between dark, light and high contrast.")),
     Action(
-        "lock", "ctrl+l", N_("Lock"), N_("Clear the screen and remove the key from memory. Drafts are kept.")
+        "lock", "alt+l", N_("Lock"), N_("Clear the screen and remove the key from memory. Drafts are kept.")
+    ),
+    Action("redraw", "ctrl+l", N_("Redraw"), N_("Draw the screen once more, where something wrote over it.")),
+    Action(
+        "suspend",
+        "ctrl+z",
+        N_("Suspend"),
+        N_("Go to the shell. `fg` comes back. Nothing is received meanwhile."),
+    ),
+    Action(
+        "alt_key",
+        "ctrl+r",
+        N_("Alt for the next key"),
+        N_("Then a key: as Alt with that key, where a terminal does not send Alt (macOS)."),
     ),
     Action(
         "quit", "ctrl+q", N_("Quit"), N_("Close Parlour. It sends and receives again when you reopen it.")
@@ -274,7 +313,7 @@ COMPOSER: Final = frozenset(("stop_writing",))
 _ON_ENTRY: Final = frozenset(one.id for one in _ENTRY)
 _YIELDING: Final = COMPOSER | _ON_ENTRY | {"write"}
 """The actions whose keys go to the widget with the focus first."""
-APP_WIDE: Final = frozenset(("help", "mouse", "theme", "lock", "quit"))
+APP_WIDE: Final = frozenset(("help", "mouse", "theme", "lock", "redraw", "suspend", "alt_key", "quit"))
 SOFT: Final = frozenset(("ctrl+u", "ctrl+d"))
 HINTED: Final = ("help", "switch", "palette", "search", "add", "send_files", "contact", "lock", "quit")
 """The actions of the key line, first the one that explains all others."""
@@ -309,6 +348,16 @@ def use(keys: Mapping[str, tuple[str, ...]]) -> None:
 
 def keys_of(name: str) -> tuple[str, ...]:
     return _in_use[name]
+
+
+def held_keys() -> frozenset[str]:
+    """Every key that does something now."""
+    return frozenset(key for keys in _in_use.values() for key in keys)
+
+
+def key_name(character: str) -> str:
+    """Textual's name of the key that types a character."""
+    return _character_to_key(character)
 
 
 def action(name: str) -> Action:
@@ -381,6 +430,12 @@ def shown_key(key: str) -> str:
     typed = _CHARACTERS.get(last, "").strip()
     name = _SHOWN.get(last) or (typed.upper() if modifiers else typed) or last.capitalize()
     return "+".join([*(part.capitalize() for part in modifiers), name])
+
+
+def shown_without_alt(key: str, first: str) -> str:
+    """A key as people write it, with the key that means Alt for the next one in the place of Alt."""
+    alone = key.removeprefix("alt+")
+    return shown_key(key) if alone == key or not first else f"{first} {shown_key(alone).upper()}"
 
 
 def types_a_letter(key: str) -> bool:

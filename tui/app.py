@@ -39,8 +39,20 @@ from tui.messages import (
 from tui.preferences import Density, Keys, Options, Preferences, switch
 from tui.screens.dialog import Dialog
 from tui.screens.unlock import UnlockScreen
-from tui.terminal import EVERY, NOT_AGAIN, STDIN, Handover, Notifier, Watched, heed_signals, start_again
+from tui.terminal import (
+    EVERY,
+    NOT_AGAIN,
+    STDIN,
+    Handover,
+    Notifier,
+    Watched,
+    has_shell,
+    heed_signals,
+    start_again,
+    stop_job,
+)
 from tui.text.formatting import without_controls
+from tui.text.layouts import meant
 from tui.text.translation import _, of_locale, told, use
 from tui.textual_fixes import Anchored, use_mouse
 from tui.themes import COLOURS, THEMES, following
@@ -91,7 +103,8 @@ class ParlourApp(App[None]):
         self._touched = self.options.monotonic()
         self._typed: float | None = None
         self._dropping = False
-        self.input_queue = InputQueue(self, super().on_event, self._quits)
+        self.input_queue = InputQueue(self, self._deliver, self._quits)
+        self._with_alt = False
         self.attention = Attention(self.options.monotonic, shown_to_somebody(os.environ))
         self._attended = False
         self.notifier = Notifier(self._write, os.environ, self.options.monotonic)
@@ -163,6 +176,14 @@ class ParlourApp(App[None]):
             self._notice()  # a long absence may have ended before it was noticed
             self.attention.heed(event)
             self._notice()
+
+    async def _deliver(self, event: events.Event) -> None:
+        """Handle an event of the keyboard or the mouse, a key as what it means here."""
+        if isinstance(event, events.Key):
+            with_alt, self._with_alt = self._with_alt, False
+            takes_text = getattr(self.focused, "TAKES_TEXT", False)
+            event = meant(event, takes_text=takes_text, with_alt=with_alt)
+        await super().on_event(event)
 
     def _is_dropped(self, event: events.Event) -> bool:
         """Whether a key belongs to what was typed while the profile opened by itself: a passphrase perhaps.
@@ -258,6 +279,25 @@ class ParlourApp(App[None]):
 
     def action_mouse(self) -> None:
         self.prefer("mouse", switch(not self.preferences.mouse, default=True))
+
+    def action_redraw(self) -> None:
+        """Draw all of it, also what is as it was drawn last."""
+        self._write(_CLEAR)
+        self.refresh(layout=True)
+
+    def action_suspend(self) -> None:
+        """Stop the program with all of its job, so that its shell goes on."""
+        if self.is_headless or not has_shell():
+            if self._chat is not None:
+                self._chat.surface.say(_("No shell is there to go to: Parlour is all that runs here."))
+            return
+        self._write(_CLEAR)
+        stop_job()
+
+    def action_alt_key(self) -> None:
+        self._with_alt = True
+        if self._chat is not None:
+            self._chat.surface.say(_("Alt for the next key. Esc: for none."))
 
     def action_theme(self) -> None:
         self.prefer("theme", following(self.preferences.theme))

@@ -136,6 +136,23 @@ class ChoicesChanged(NewestWins):
 
 
 @dataclass
+class CommandTyped(Message):
+    """A command was typed: its name, or what is none."""
+
+    name: str
+
+
+@dataclass
+class EditLast(Message):
+    """Edit the last own message of the conversation."""
+
+
+@dataclass
+class EndWanted(Message):
+    """Show the newest message."""
+
+
+@dataclass
 class DropReply(Message):
     """What is written next answers nothing."""
 

@@ -90,6 +90,17 @@ def _heed_hangup(leave: Callable[[], object], terminal: Watched) -> None:
         signal.signal(signal.SIGHUP, look)  # the loop still calls `leave` for it
 
 
+def has_shell() -> bool:
+    """Whether a program that stops itself can be continued: what leads the session is no part of its job."""
+    return sys.platform != "win32" and os.getsid(0) != os.getpgrp()
+
+
+def stop_job() -> None:
+    """Stop this program and those that run with it, as a terminal does for Ctrl+Z."""
+    if sys.platform != "win32":
+        os.killpg(os.getpgrp(), signal.SIGTSTP)
+
+
 def _ends() -> set[int]:
     return {number for name in ENDING if (number := getattr(signal, name, None)) is not None}
 

@@ -21,6 +21,7 @@ from textual.driver import Driver
 from textual.message import Message
 
 from tui.text.formatting import widest
+from tui.text.layouts import LETTERS
 from tui.text.wrapping import cuts, has_wide
 
 _SAVE, _RESTORE = "\x1b7", "\x1b8"
@@ -94,7 +95,7 @@ _DRIVER: Final = "win32" if sys.platform == "win32" else "linux_driver"
 
 
 # Textual takes Alt with a letter, and an escape character right after it, for text: "^n" for Alt+N twice.
-_ALT: Final = re.compile("\x1b([a-z0-9])")
+_ALT: Final = re.compile(f"\x1b([a-z0-9{LETTERS}])")
 
 
 def _extended(match: re.Match[str]) -> str:

@@ -47,6 +47,12 @@ _MOUSE = (
 _WRITING = (
     ("enter", N_("Send the message.")),
     ("ctrl+j", N_("New line. Alt+Enter works too, and Shift+Enter if the terminal supports it.")),
+    (
+        "slash",
+        N_("Begins a command: the name of any action. Tab completes it. Two slashes begin a text with one."),
+    ),
+    ("up", N_("In an empty message box: edit your last message. Esc leaves it, and keeps what you changed.")),
+    ("ctrl+underscore", N_("Undo. Ctrl+Y is redo.")),
     ("tab", N_("Move between message box, contacts and messages. The arrow keys move within them.")),
 )
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 from rich.cells import cell_len
 
 from chat.interface import EntryView, PictureView, hits
+from tui.actions import action
 from tui.conversation import DELETED, Window
 from tui.text.formatting import (
     clock_time,
@@ -30,7 +31,7 @@ from tui.text.formatting import (
 from tui.text.markdown import Line, Span, addresses, lines
 from tui.text.matching import between, with_hits
 from tui.text.pictures import cells, spans
-from tui.text.translation import _
+from tui.text.translation import _, _n
 from tui.text.wrapping import Cut, cuts, pieces
 
 Row = tuple[Span, ...]
@@ -40,6 +41,9 @@ _BAR = "▎ "
 _MARGIN = 1
 _HANGING_LEAST = 24  # columns under which the rows of a list's item are not indented
 _NO_PICTURES: Mapping[str, PictureView] = MappingProxyType({})
+_ROWS_MOST = 30  # rows of an entry; of one with more the first are shown
+_ROWS_FIRST = 28
+_NEAR = 72  # columns after which no time stands, but where the text goes on
 _QUOTED_MAX = 400  # characters of an origin that are looked at for its one row
 
 
@@ -48,7 +52,8 @@ class Setting(Struct, frozen=True):
 
     Columns, time zone, the day that is today; the entry (id) before which a line says that it is new; what
     finds the words of a search; whether a blank row parts all entries; the language of the words; the deleted
-    entries (ids) of which something may still be in the profile's file; the pictures shown.
+    entries (ids) of which something may still be in the profile's file; the pictures shown; the long entries
+    (ids) of which all rows are shown.
     """
 
     width: int
@@ -60,6 +65,7 @@ class Setting(Struct, frozen=True):
     language: str = ""
     erasing: frozenset[str] = frozenset()
     pictures: Mapping[str, PictureView] = _NO_PICTURES
+    unfolded: frozenset[str] = frozenset()
 
 
 class Place(Struct, frozen=True):
@@ -117,6 +123,21 @@ def lead_rows(standing: Place, *, new: bool, roomy: bool = False) -> int:
     return day or int(standing.head or roomy)
 
 
+def is_long(entry: EntryView, setting: Setting) -> bool:
+    """Whether an entry has more rows than are shown before somebody unfolds it."""
+    return sum(len(_laid(line, _inner(setting), setting)) for line in _lines(entry, setting)) > _ROWS_MOST
+
+
+def _folded(shown: list[Row], entry: EntryView, setting: Setting) -> list[Row]:
+    more = len(shown) - _ROWS_FIRST
+    if len(shown) <= _ROWS_MOST or entry.id in setting.unfolded:
+        return shown
+    said = _n("… {number} more row", "… {number} more rows", more).format(number=more)
+    key = action("fold").key
+    said = _("{rows}: {key} or a click shows all").format(rows=said, key=key) if key else said
+    return [*shown[:_ROWS_FIRST], (("more", shorten(said, _inner(setting))),)]
+
+
 def rows_above(entry: EntryView, standing: Place, setting: Setting, answers: str) -> int:
     """How many rows of an entry stand before the first one of its text."""
     new = bool(setting.unread) and entry.id == setting.unread
@@ -158,6 +179,7 @@ def _body(entry: EntryView, setting: Setting) -> list[Row]:
     inner = _inner(setting)
     bar = (f"bar-{_side(entry)}", _BAR)
     shown = [row for line in _lines(entry, setting) for row in _laid(line, inner, setting)]
+    shown = _folded(shown, entry, setting)
     mark, time = state_mark(entry.state), clock_time(entry.time, setting.zone)
     time = _("edited {time}").format(time=time) if entry.edited else time
     ends = ends_mark(entry, setting.zone)
@@ -166,9 +188,12 @@ def _body(entry: EntryView, setting: Setting) -> list[Row]:
         shown.append(())
     *above, last = shown
     rows: list[Row] = [(bar, *_padded(row, inner + _MARGIN)) for row in above]
-    room = max(0, inner - cell_len(tail))
+    # Close to a short text: on a wide screen nobody finds the row of a time at its other side.
+    end_of_text = _cells(shown[-1], widest) + 2 + cell_len(tail)
+    room = max(0, min(inner, max(_NEAR, end_of_text)) - cell_len(tail))
+    after = max(0, inner - room - cell_len(tail)) + _MARGIN
     left = (("time", ends + " "),) if ends else ()
-    end = *left, (f"mark-{entry.state.value}", mark + " " if mark else ""), ("time", time + " " * _MARGIN)
+    end = *left, (f"mark-{entry.state.value}", mark + " " if mark else ""), ("time", time + " " * after)
     return [*rows, (bar, *_padded(last, room), *end)]
 
 
@@ -242,7 +267,8 @@ def shown_text(entry: EntryView, setting: Setting) -> tuple[str, tuple[Part, ...
             before = 0 if number == 0 else cell_len(rest)
             parts.append(Part(base + start - head, base + end, len(_BAR) + before))
         text += "".join(part for _style, part in spans)
-    return text, tuple(parts)
+    folded = len(parts) > _ROWS_MOST and entry.id not in setting.unfolded
+    return text, tuple(parts[:_ROWS_FIRST] if folded else parts)
 
 
 def _padded(row: Row, width: int, style: str = "text") -> Row:

@@ -23,7 +23,7 @@ from tui.actions import command, history_bindings
 from tui.conversation import Window
 from tui.messages import AddressClicked, OriginsMissing, ReachedNewest, ReachedOldest, ViewChanged, WantNewest
 from tui.text.formatting import shorten
-from tui.text.message_rows import Row, Setting, address_at, style_at
+from tui.text.message_rows import Row, Setting, address_at, is_long, style_at
 from tui.text.pictures import COLUMNS_MAX, ROWS_MAX
 from tui.text.translation import _, _n
 from tui.widgets.history_layout import Look, Spot, Strips, StripStyle
@@ -33,7 +33,7 @@ _SPARE = 2  # screens laid out above and below the one in sight
 _AHEAD = 100  # entries held beyond those, so that a held key does not come to the end of what was read
 _STYLES = (
     *("text", "time", "rule", "day", "unread", "bar-own", "bar-theirs", "name-own", "name-theirs", "reply"),
-    *("gone", "warning"),
+    *("gone", "warning", "more"),
     *("bold", "italic", "struck", "code", "block", "quote", "item", "link", "hit"),
 )
 _MARKS = tuple(f"mark-{state.value}" for state in EntryState)
@@ -94,7 +94,7 @@ class History(Selecting, can_focus=True):
         self.window = window
         self.selected = None
         self.cursor, self.below = "", 0
-        self._setting = replace(self._setting, unread=self.unread, wanted=None)
+        self._setting = replace(self._setting, unread=self.unread, wanted=None, unfolded=frozenset())
         self._opening = first
         self._open()
         self.post_message(ViewChanged())
@@ -131,7 +131,8 @@ class History(Selecting, can_focus=True):
     def point_at(self, window: Window, entry: str, terms: Iterable[Term] = ()) -> None:
         """Show an entry of a window with the cursor on it and the hits of these terms marked."""
         self.window = window
-        self._setting = replace(self._setting, wanted=pattern(terms))
+        unfolded = self._setting.unfolded | {entry}  # what was found may be in any row
+        self._setting = replace(self._setting, wanted=pattern(terms), unfolded=unfolded)
         self.cursor, self.at_end = entry, False
         self._lay_out(self.window.index(entry))
         span = self._sheet.span(entry)
@@ -140,6 +141,14 @@ class History(Selecting, can_focus=True):
         self.at_end = self._stands_at_end()
         self._redraw()
         self._look()
+
+    def fold(self, entry: EntryView) -> bool:
+        """Fold a long entry, or unfold it; False for one that is short."""
+        if not is_long(entry, self._setting):
+            return False
+        self._setting = replace(self._setting, unfolded=self._setting.unfolded ^ {entry.id})
+        self._arrange(self.spot)
+        return True
 
     def unmark(self) -> None:
         """Mark no hits any more."""
@@ -328,6 +337,8 @@ class History(Selecting, can_focus=True):
             await self.run_action(command("entry"))
         elif event.chain == 1 and style_at(row, offset.x) == "reply":
             await self.run_action(command("origin"))
+        elif event.chain == 1 and style_at(row, offset.x) == "more":
+            self.fold(entry)
         elif event.chain == 1:
             lead, rows = self._sheet.rows(entry.id)
             if address := address_at(entry, rows, inside + lead, offset.x):

@@ -256,7 +256,7 @@ ALONE = (
 
 _UP = keys("ctrl+up", "up", "up")
 _DOWN_AGAIN = ("escape", "alt+end")
-_LOCK = (keys("ctrl+l"), Seen("Locked."))
+_LOCK = (keys("alt+l"), Seen("Locked."))
 _DOV = keys("tab", "end", "enter")
 TALKING = (
     talk("conversation", "Ben", back=()),

@@ -200,7 +200,7 @@ NAMED = (
     talk("tab-in-the-composer", *"hello", "tab", *"world", "enter"),
     talk(
         "lock",
-        *("ctrl+l", Text("correct horse"), "enter", *"Hello"),
+        *("alt+l", Text("correct horse"), "enter", *"Hello"),
         calls=(("unlock", "correct horse"), ("lock",), ("close",)),
     ),
 )
@@ -221,7 +221,11 @@ SCREENS = (
     talk("next-conversation", Text("to Bob"), "alt+down", Text("to Carla"), "enter", "alt+up", "enter"),
     talk("emoji-chooser", "alt+e", *"cat", "enter", *" sat", "enter"),
     talk("shortcode", Text(":heart"), "down", "enter", *" yes", "enter"),
-    talk("recall", *"first", "enter", "up", Text(" again"), "enter"),
+    talk("recall", *"first", "enter", "alt+h", Text(" again"), "enter"),
+    talk("edit-last", *"first", "enter", "up", Text(" again"), "enter", *"Hi", "enter"),
+    talk("typed-command", *"/help", "enter", "escape", *"Hi", "enter"),
+    talk("completed-command", *"/rena", "tab", "enter", "ctrl+u", *"Rob", "enter", *"Hi", "enter"),
+    talk("alt-key", "ctrl+r", "a", "escape", *"Hi", "enter"),
     talk(
         "each-enter-sends", *"a", "enter", *"b", "enter", *"c", "enter", "ctrl+up", "up", "r", *"d", "enter"
     ),
@@ -292,7 +296,7 @@ SCREENS = (
     talk("help", "f1", "end", "f1", *"Hi", "enter"),
     talk("doctor", "f9", "escape", *"Hi", "enter"),
     talk("doctor-over-help", "f1", "escape", "f9", "escape", "ctrl+k", *"Car", "enter", *"Hi", "enter"),
-    talk("settings-lock", "f12", "down", "ctrl+l", *UNLOCKED, *"Hi"),
+    talk("settings-lock", "f12", "down", "alt+l", *UNLOCKED, *"Hi"),
     talk(
         "recovery",
         *("alt+w", "enter", *WORDS[2], "enter", *WORDS[7], "enter", *WORDS[20], "enter", *WORDS[33], "enter"),

@@ -173,7 +173,7 @@ async def test_every_way_in_which_the_drawn_interface_locks_starts_again(starts:
         await write(pilot, "half a")
         match why:
             case "key":
-                await pilot.press("ctrl+l")
+                await pilot.press("alt+l")
             case "idle":
                 clock[0] += 60
             case _:

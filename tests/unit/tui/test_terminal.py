@@ -91,7 +91,7 @@ def test_locking_leaves_nothing_on_the_screen() -> None:
         terminal.wait_for("+ Frank")
         terminal.send("Enter")
         terminal.wait_for("long cable")
-        terminal.send("C-l")
+        terminal.send("M-l")
         terminal.wait_for("Enter your passphrase")
         terminal.wait_quiet()
         screen = terminal.screen()

@@ -122,7 +122,7 @@ async def test_the_line_about_new_entries_hides_the_row_under_it() -> None:
 async def test_nothing_is_read_behind_a_lock() -> None:
     async with reading(count=BEFORE, unread=30) as (pilot, messenger, bob):
         await until(pilot, lambda: len(messenger.unread(bob.person)) < 30)
-        await pilot.press("ctrl+l")
+        await pilot.press("alt+l")
         await until_shown(pilot, "passphrase")
         left = messenger.unread(bob.person)
         messenger.receive(bob.person, "behind the lock")

@@ -259,6 +259,12 @@ class HistoryController:
         if path is not None:
             self.opening.saved(entry, path)
 
+    def fold(self) -> None:
+        """Show all rows of the entry under the cursor, or only the first again."""
+        entry = self.view.chosen
+        if entry is not None and not self.view.fold(entry):
+            self.surface.say(_("This message is short: all of it is shown."))
+
     def details(self) -> None:
         entry = self.view.chosen
         if entry is not None:
