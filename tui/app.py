@@ -16,6 +16,7 @@ from textual import events
 from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.binding import BindingType
+from textual.geometry import Offset
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
@@ -40,12 +41,15 @@ from tui.preferences import Density, Keys, Options, Preferences, switch
 from tui.screens.dialog import Dialog
 from tui.screens.unlock import UnlockScreen
 from tui.terminal import (
+    CURSOR_HIDDEN,
     EVERY,
     NOT_AGAIN,
     STDIN,
     Handover,
     Notifier,
     Watched,
+    cursor_given_back,
+    cursor_shown,
     has_shell,
     heed_signals,
     start_again,
@@ -143,7 +147,7 @@ class ParlourApp(App[None]):
         try:
             await super()._process_messages_loop()
         finally:  # nothing is drawn any more, and the second screen is still shown
-            self._write(_CLEAR)
+            self._write(cursor_given_back(os.environ) + _CLEAR)
 
     def _write(self, sequence: str) -> None:
         if self._driver is not None:
@@ -291,7 +295,7 @@ class ParlourApp(App[None]):
             if self._chat is not None:
                 self._chat.surface.say(_("No shell is there to go to: Parlour is all that runs here."))
             return
-        self._write(_CLEAR)
+        self._write(cursor_given_back(os.environ) + _CLEAR)
         stop_job()
 
     def action_alt_key(self) -> None:
@@ -402,9 +406,20 @@ class ParlourApp(App[None]):
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         if isinstance(renderable, CompositorUpdate):
             renderable = Anchored(renderable)
-            # Where an input method opens its window: Textual forgets it where a field moves with its cursor.
-            self.cursor_position = getattr(self.focused, "cursor_screen_offset", self.cursor_position)
-        super()._display(screen, renderable)
+            # An input method opens its window there: Textual forgets it where a field moves with its cursor.
+            self.cursor_position = self._focus_place() or self.cursor_position
+            self._write(CURSOR_HIDDEN)
+            super()._display(screen, renderable)
+            self._write(cursor_shown(os.environ))
+        else:
+            super()._display(screen, renderable)
+
+    def _focus_place(self) -> Offset | None:
+        if self._chat is None:  # what it needs is not loaded before the first paint
+            return getattr(self.focused, "cursor_screen_offset", None)
+        from tui.widgets.focus import focus_place
+
+        return focus_place(self.screen)
 
     def _fatal_error(self) -> None:
         """Say where the program failed. Textual's own report prints local variables: names, entries, keys."""

@@ -245,6 +245,20 @@ def title(unread: int, environment: Mapping[str, str]) -> str:
     return f"\x1b]2;{f'({unread}) ' if unread else ''}{_TITLE}{_END}"
 
 
+CURSOR_HIDDEN: Final = "\x1b[?25l"
+
+
+def cursor_shown(environment: Mapping[str, str]) -> str:
+    """Shows the cursor, as a bar: a block would invert the cell that is inverted to show it."""
+    shape = "" if environment.get("TERM", "") in _NO_TITLE else "\x1b[6 q"
+    return f"{shape}\x1b[?25h"
+
+
+def cursor_given_back(environment: Mapping[str, str]) -> str:
+    """Gives the cursor back the shape that this person has for it."""
+    return "" if environment.get("TERM", "") in _NO_TITLE else "\x1b[0 q"
+
+
 BURST: Final = 3.0
 """Seconds without a new entry after which the next one is notified of again."""
 AGAIN: Final = 60.0

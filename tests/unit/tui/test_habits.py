@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from tui import actions
 from tui.actions import ACTIONS, BY_ID
 from tui.screens.dialog import RenameDialog
 from tui.screens.help import HelpDialog
+from tui.terminal import has_shell
 from tui.text.commands import NAMES, begun_command, escaped, typed_command, unescaped
 from tui.text.layouts import LANGMAP, meant
 from tui.widgets.people import People
@@ -196,10 +198,8 @@ def test_the_letters_of_other_layouts_stand_on_their_keys() -> None:
 
 
 def test_where_nobody_could_continue_it_the_program_is_not_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tui import terminal
-
-    monkeypatch.setattr(terminal.os, "getsid", lambda _pid: 7)
-    monkeypatch.setattr(terminal.os, "getpgrp", lambda: 7)
-    assert not terminal.has_shell()
-    monkeypatch.setattr(terminal.os, "getpgrp", lambda: 8)
-    assert terminal.has_shell()
+    monkeypatch.setattr(os, "getsid", lambda _pid: 7)
+    monkeypatch.setattr(os, "getpgrp", lambda: 7)
+    assert not has_shell()
+    monkeypatch.setattr(os, "getpgrp", lambda: 8)
+    assert has_shell()
