@@ -292,6 +292,7 @@ SCREENS = (
     talk("device-removed", "alt+d", "down", "d", "y", "escape", *"Hi", "enter", happens=_stolen),
     talk("settings", "f12", "down", "right", "down", "down", "right", "escape", *"Hi", "enter"),
     talk("settings-language", "f12", "down", "down", "right", "down", "up", "escape", *"Hi", "enter"),
+    talk("settings-of-oneself", "f12", "up", "enter", "escape", *"Hi", "enter"),
     talk("theme", "ctrl+b", "ctrl+b", *"Hi", "enter"),
     talk("help", "f1", "end", "f1", *"Hi", "enter"),
     talk("doctor", "f9", "escape", *"Hi", "enter"),

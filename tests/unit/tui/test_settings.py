@@ -12,8 +12,9 @@ from textual.strip import Strip
 from chat.interface import BadData, SettingsView, TerminalState, TerminalView
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chatting, composer, rows, shown, until, until_shown, with_bob, write
-from tests.support.tui.opened import on_top, opened, reading
+from tests.support.tui.opened import click, on_top, opened, reading
 from tui import actions
+from tui.screens.chat.chat import ChatScreen
 from tui.screens.settings import SettingsDialog
 from tui.screens.unlock import UnlockScreen
 from tui.widgets.controls import Choice, Value, place
@@ -157,3 +158,27 @@ async def test_how_long_this_device_keeps_messages_is_chosen_where_another_one_k
         messenger.others_keep_days = True
         await pilot.press("left")
         await until_shown(pilot, "Nothing leaves this device")
+
+
+@pytest.mark.parametrize(
+    ("row", "shows"),
+    [
+        ("Your name", "Rename"),
+        ("Change the passphrase", "passphrase"),
+        ("Relays", "Relays ─"),
+        ("Your devices", "Your devices ─"),
+    ],
+)
+async def test_what_is_of_this_person_is_changed_from_the_settings_too(row: str, shows: str) -> None:
+    async with reading("hello", size=(100, 70)) as (pilot, _messenger, _):
+        await opened(pilot, "f12", SettingsDialog)
+        await click(pilot, f"▸ {row}", right=4)
+        await until(pilot, lambda: not isinstance(pilot.app.screen, SettingsDialog | ChatScreen))
+        await until_shown(pilot, shows)
+
+
+async def test_the_settings_reach_the_last_row_by_keys() -> None:
+    async with reading("hello", size=(80, 24)) as (pilot, _messenger, _):
+        await opened(pilot, "f12", SettingsDialog)
+        await pilot.press("up", "enter")
+        await until_shown(pilot, "The recovery words were erased.")
