@@ -55,8 +55,8 @@ from tui.terminal import (
     start_again,
     stop_job,
 )
+from tui.text import layouts
 from tui.text.formatting import without_controls
-from tui.text.layouts import meant
 from tui.text.translation import _, of_locale, told, use
 from tui.textual_fixes import Anchored, use_mouse
 from tui.themes import COLOURS, THEMES, following
@@ -135,6 +135,7 @@ class ParlourApp(App[None]):
         """Let the keys hold that are chosen and written down; returns what is wrong with the files."""
         keymap = load(self.options.keymaps, vi=self.preferences.keys is Keys.VI)
         actions.use(keymap.keys)
+        layouts.use(keymap.langmap)
         rebind(self, app_bindings())
         if self._chat is not None:
             self._chat.use_keys()
@@ -186,7 +187,7 @@ class ParlourApp(App[None]):
         if isinstance(event, events.Key):
             with_alt, self._with_alt = self._with_alt, False
             takes_text = getattr(self.focused, "TAKES_TEXT", False)
-            event = meant(event, takes_text=takes_text, with_alt=with_alt)
+            event = layouts.meant(event, takes_text=takes_text, with_alt=with_alt)
         await super().on_event(event)
 
     def _is_dropped(self, event: events.Event) -> bool:

@@ -36,19 +36,32 @@ LANGMAP: Final = _letters()
 LETTERS: Final = "".join(sorted(one for one in LANGMAP if one == one.lower()))
 
 
+_own: dict[str, str] = {}
+
+
+def use(langmap: Mapping[str, str]) -> None:
+    """Let these letters mean others from now on, before those of the known layouts."""
+    _own.clear()
+    _own.update(langmap)
+
+
+def _meant(letter: str) -> str:
+    return _own.get(letter) or LANGMAP.get(letter, "")
+
+
 def meant(event: events.Key, *, takes_text: bool, with_alt: bool = False) -> events.Key:
     """The key that is meant by one of another layout, or after the key that means Alt.
 
     Where text is typed a letter stays what it is. A letter that is a key by itself stays one.
     """
     *modifiers, last = event.key.split("+")
-    letter = last if last in LANGMAP else (event.character or "")
+    letter = last if _meant(last) else (event.character or "")
     own = event.key in actions.held_keys()
-    if letter in LANGMAP and (modifiers or with_alt or not takes_text) and not own:
-        last = actions.key_name(LANGMAP[letter])
+    if _meant(letter) and (modifiers or with_alt or not takes_text) and not own:
+        last = actions.key_name(_meant(letter))
     elif not with_alt or event.key == "escape":
         return event
     last = last.lower() if with_alt and len(last) == 1 else last
     named = [*(["alt"] if with_alt and "alt" not in modifiers else []), *modifiers, last]
-    character = None if len(named) > 1 else LANGMAP.get(letter)
+    character = None if len(named) > 1 else _meant(letter)
     return events.Key("+".join(named), character)

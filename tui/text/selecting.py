@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from chat.interface import EntryView
 from tui.conversation import Window
-from tui.text.formatting import clock_time, day_of, instead_of_text, safe, safe_name, widest
+from tui.text.formatting import clock_time, day_of, safe_name, whole_text, widest
 from tui.text.message_rows import Part, Setting, shown_text
 from tui.text.translation import _
 from tui.text.wrapping import places
@@ -79,11 +79,6 @@ def selected_text(selected: Selected, window: Window, setting: Setting) -> str:
     if len(said) < 2:
         return said[0][1] if said else ""
     return "\n".join(_line(entry, text, setting.zone) for entry, text in said)
-
-
-def whole_text(entry: EntryView) -> str:
-    """An entry as it was written, safe; of one without a text, what is shown for it."""
-    return safe(entry.text).strip("\n") if entry.kind == "text" else instead_of_text(entry)
 
 
 def _line(entry: EntryView, text: str, zone: tzinfo | None) -> str:

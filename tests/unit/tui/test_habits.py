@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from textual.events import Key
@@ -16,9 +17,11 @@ from tests.support.tui.driving import chat, chatting, composer, history, shown, 
 from tests.support.tui.opened import click, reading
 from tui import actions
 from tui.actions import ACTIONS, BY_ID
+from tui.keymap import load
 from tui.screens.dialog import RenameDialog
 from tui.screens.help import HelpDialog
 from tui.terminal import has_shell
+from tui.text import layouts
 from tui.text.commands import NAMES, begun_command, escaped, typed_command, unescaped
 from tui.text.layouts import LANGMAP, meant
 from tui.widgets.people import People
@@ -195,6 +198,20 @@ def test_the_letters_of_other_layouts_stand_on_their_keys() -> None:
     assert meant(Key("x", "x"), takes_text=False).key == "x"
     actions.use({"reply": ("к",)})
     assert meant(Key("к", "к"), takes_text=False).key == "к"
+
+
+def test_the_file_of_keys_adds_letters_of_another_layout(tmp_path: Path) -> None:
+    (tmp_path / "keys.toml").write_text('langmap = "żz œo"')
+    keymap = load([tmp_path / "keys.toml"])
+    assert keymap.problems == ()
+    layouts.use(keymap.langmap)
+    assert meant(Key("ż", "ż"), takes_text=False).key == "z"
+    assert meant(Key("й", "й"), takes_text=False).key == "q"
+    layouts.use({})
+    (tmp_path / "keys.toml").write_text('langmap = "żz œ"')
+    assert load([tmp_path / "keys.toml"]).problems == (
+        "keys.toml: “langmap” must be pairs of letters, such as “ąa ćc”.",
+    )
 
 
 def test_where_nobody_could_continue_it_the_program_is_not_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
