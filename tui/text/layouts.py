@@ -1,4 +1,4 @@
-"""Keys of other keyboard layouts: what a letter of theirs means where a key is a letter."""
+"""Keys of other keyboard layouts: what a letter on them means where a key is a letter."""
 
 from __future__ import annotations
 
