@@ -156,7 +156,12 @@ _CONTACT: Final = (
         N_("Show the pictures of this contact as they come, or only when you ask for one."),
     ),
     Action("timer", "", N_("Timer"), N_("Let new messages disappear some time after they were read.")),
-    Action("files", "", N_("Files"), N_("Choose up to which size files of this contact come unasked.")),
+    Action(
+        "files",
+        "",
+        N_("Files"),
+        N_("Choose up to which size files of this contact come unasked, and go through a relay."),
+    ),
     Action("clear", "", N_("Clear"), N_("Delete your copy of all messages in this conversation.")),
 )
 _READING: Final = (
@@ -198,6 +203,8 @@ _READING: Final = (
         N_("Earlier text"),
         N_("Write a text again that you sent before. ↑ and ↓ then show older and newer ones."),
     ),
+    Action("voice", "alt+v", N_("Voice message"), N_("Record a voice message, and send it.")),
+    Action("cancel_file", "alt+x", N_("Cancel a file"), N_("Do not send the file that is being encrypted.")),
     Action("emoji", "alt+e", N_("Emoji"), N_("Insert an emoji by name. Typing :name: works too.")),
     Action(
         "stop_writing",

@@ -6,7 +6,7 @@ import asyncio
 import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import pytest
 from msgspec.structs import replace
@@ -27,14 +27,16 @@ from chat.interface import (
 )
 from chat.network.driver import Outgoing
 from chat.network.links import LiveLink
-from chat.service import files
+from chat.service import files, transfers
+from chat.service.pictures import Pictures
 from chat.service.shelf import Volume
 from chat.storage import pieces
 from chat.storage.pieces import SealedFile, Sealing
+from protocol.attachments import Proven
 from protocol.limits import ASKS_MAX, PIECE_BYTES
-from protocol.messages import AskPieces, Message, Piece, PieceRange, PiecesEnd
+from protocol.messages import AskPieces, Message, Piece, PieceRange, PiecesEnd, Typing
 from protocol.pieces import Demand
-from tests.integration.steps import current, meet, presence
+from tests.integration.steps import current, meet, note_sent, presence
 from tests.support.engines.devices import device
 from tests.support.engines.devices import link as link_device
 from tests.support.engines.engines import (
@@ -137,13 +139,13 @@ class Writes:
         self._loop, self._due = asyncio.get_running_loop(), list[tuple[int, asyncio.Event]]()
         monkeypatch.setattr(SealedFile, "write", lambda *given: self._note(*given))
 
-    def _note(self, file: SealedFile, some: list[Piece], root: bytes) -> int:
+    def _note(self, file: SealedFile, some: list[Proven]) -> int:
         """In a thread."""
-        self.stored += [piece.number for piece in some]
+        self.stored += [one.piece.number for one in some]
         for count, event in self._due:
             if len(self.stored) >= count:
                 self._loop.call_soon_threadsafe(event.set)
-        return self._write(file, some, root)
+        return self._write(file, some)
 
     async def reach(self, count: int) -> None:
         event = asyncio.Event()
@@ -236,7 +238,7 @@ async def test_a_piece_that_the_disk_of_its_holder_damaged_is_never_sent_and_tak
         await ada.start()
         await presence(ben, present=True)
         found = await answers(ben, ada, sent.id, 24)
-        assert numbers(found) == [one for one in range(24) if one not in (5, 20, 21)]
+        assert numbers(found) == [one for one in range(24) if one != 5]  # the hash is made again
 
 
 def numbers(found: Sequence[Message]) -> list[int]:
@@ -308,7 +310,7 @@ async def test_while_a_file_is_sealed_its_sender_sees_how_far_it_is(
         await ada.engine.send_file(friend, str(source), "", "an id")
         await added
         assert {(one.contact, one.send_id, one.size) for one in told} == {(friend, "an id", LONG)}
-        assert [one.done for one in told] == [*range(32 * PIECE_BYTES, LONG, 32 * PIECE_BYTES), LONG, LONG]
+        assert [one.done for one in told] == [*range(0, LONG, 32 * PIECE_BYTES), LONG, LONG]
 
 
 @pytest.mark.parametrize("moment", ["step", "finish"])
@@ -346,6 +348,24 @@ async def test_a_cancelled_file_leaves_nothing(
 
 
 @in_virtual_time
+async def test_a_picture_is_cancelled_while_its_metadata_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        friend, source = await ada.contact(ben), str(source_of(tmp_path, content(LONG)))
+
+        async def cleaned(_pictures: object, source: BinaryIO) -> BinaryIO:
+            await ada.engine.cancel_file(friend, "an id")
+            return source
+
+        monkeypatch.setattr(Pictures, "cleaned", cleaned)
+        with pytest.raises(ParlourError, match="was cancelled"):
+            await ada.engine.send_file(friend, source, "", "an id")
+        assert on_disk(ada) == []
+        assert await ada.history(ben) == ()
+
+
+@in_virtual_time
 async def test_a_sender_withholds_a_file_and_gives_it_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -374,27 +394,42 @@ async def test_a_sender_withholds_a_file_and_gives_it_again(
 
 
 @in_virtual_time
-async def test_a_text_does_not_wait_for_a_file(tmp_path: Path) -> None:
-    """Between two other messages there is one piece at most."""
+async def test_a_text_does_not_wait_for_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No piece is sealed while another message waits."""
     async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "hello")
-        friend, driver = await ada.contact(ben), current(ada, ben).driver
-        order, send_one, asked = list[str](), driver.send, list[int]()
+        friend, tasks = await ada.contact(ben), list[asyncio.Task[None]]()
+        order, queued, put = list[str](), list[int](), Outgoing.put
 
-        async def noting(message: Message) -> None:
+        def note(message: Message) -> None:
             order.append(type(message).__name__)
-            if order.count("Piece") in (20, 21) and len(asked) < 2:
-                asked.append(len(order))
-                await ada.engine.typing(friend, len(asked) == 1)
-            await send_one(message)
+            if order.count("Piece") in (20, 40) and len(tasks) < order.count("Piece") // 20:
+                typing = ada.engine.typing(friend, not tasks)
+                tasks.append(asyncio.get_running_loop().create_task(typing))
 
-        driver.send = noting  # type: ignore[method-assign]
+        def queue(outgoing: Outgoing, message: Message) -> None:
+            if isinstance(message, Typing):
+                queued.append(len(order))
+            put(outgoing, message)
+
+        driver = current(ada, ben).driver
+        write = driver.connection.write
+
+        async def slow(data: bytes) -> None:
+            for _ in range(20):  # all others have their turn within one burst
+                await asyncio.sleep(0)
+            await write(data)
+
+        monkeypatch.setattr(driver.connection, "write", slow)
+        monkeypatch.setattr(Outgoing, "put", queue)
+        note_sent(driver, note)
         whole = at(ben, FileState.WHOLE)
         await send(ada, ben, tmp_path, content(LONG))
         await whole
         said = [place for place, name in enumerate(order) if name == "Typing"]
         assert order.count("Piece") == 301
-        assert said == asked
+        assert said == queued
+        assert 20 <= said[0] < 20 + transfers.BURST
 
 
 @in_virtual_time

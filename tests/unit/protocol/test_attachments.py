@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
@@ -12,8 +14,10 @@ from msgspec.structs import replace
 
 from protocol.attachments import (
     AEADS,
+    Proofs,
     Shape,
     above,
+    above_leaf,
     check_piece,
     check_size,
     file_body,
@@ -76,6 +80,32 @@ def test_each_piece_proves_itself_and_no_other(count: int, aead: object) -> None
                 check_piece(replace(piece, number=other), shape, nodes[-1][0])
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 13, 64, 100])
+def test_in_any_order_what_is_remembered_of_proofs_accepts_the_same_as_a_whole_path(count: int) -> None:
+    draw = random.Random(count)
+    shape = Shape(count * PIECE_BYTES, AEADS[1])
+    nodes = [[draw.randbytes(32) for _ in range(count)]]
+    while len(nodes[-1]) > 1:
+        nodes.append(above(nodes[-1]))
+    root, found = nodes[-1][0], Proofs(shape, nodes[-1][0])
+    last, seen = -1, Counter[bool]()
+    for _ in range(400):
+        number = draw.choice([(last + 1) % count, (last ^ 1) % count, draw.randrange(count), max(last, 0)])
+        path = [nodes[level][place] for level, place in neighbours(count, number)]
+        leaf = nodes[0][number]
+        if draw.random() < 0.4:
+            place = draw.randrange(len(path) + 1)
+            false = draw.choice([*path, leaf, draw.randbytes(32)])
+            leaf, path = (
+                (false, path) if place == len(path) else (leaf, [*path[:place], false, *path[place + 1 :]])
+            )
+        accepted = above_leaf(leaf, number, count, path) == root
+        assert found.lead(leaf, number, path) is accepted
+        seen[accepted] += 1
+        last = number if accepted else last
+    assert min(seen[True], seen[False]) > 50
+
+
 def test_a_piece_with_any_proof_fills_one_envelope() -> None:
     for aead in AEADS.values():
         whole = Shape(FILE_BYTES_MAX, aead).whole
@@ -89,7 +119,7 @@ def test_a_piece_with_any_proof_fills_one_envelope() -> None:
 @pytest.mark.parametrize("size", [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, FILE_BYTES_MAX])
 @pytest.mark.parametrize("aead", AEADS.values(), ids=lambda aead: aead.name)
 def test_the_sizes_of_pieces_add_up(size: int, aead: object) -> None:
-    shape = shape_of(FileBody("a", "", size, 1, KEY, KEY, []))
+    shape = shape_of(FileBody("a", "", size, 1, KEY, KEY, [], 0))
     last = shape.length(shape.count - 1)
     assert (shape.count - 1) * shape.whole + last == shape.sealed
     assert shape.aead.tag_size <= last <= shape.whole
@@ -107,9 +137,9 @@ def test_attack_33_a_sealed_piece_opens_in_its_place_alone() -> None:
 def test_a_body_that_no_reader_takes_is_not_written() -> None:
     for name in ("..", "a/b", "x" * (FILE_NAME_BYTES_MAX + 1)):
         with pytest.raises(LocalMisuse):
-            file_body(FileBody(name, "", 0, 1, KEY, KEY, []))
+            file_body(FileBody(name, "", 0, 1, KEY, KEY, [], 0))
         with pytest.raises(LocalMisuse):
-            file_body(FileBody("a", "", 0, 1, KEY, KEY, ["b", name]))
+            file_body(FileBody("a", "", 0, 1, KEY, KEY, ["b", name], 0))
     with pytest.raises(LocalMisuse):
         check_size(FILE_BYTES_MAX + 1)
 
@@ -146,7 +176,7 @@ def is_safe(name: str) -> bool:
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
 def test_attack_80_a_hostile_name_becomes_a_safe_one(name: str) -> None:
     assert is_safe(safe_name(name))
-    file_body(FileBody(safe_name(name), "", 0, 1, KEY, KEY, []))
+    file_body(FileBody(safe_name(name), "", 0, 1, KEY, KEY, [], 0))
 
 
 @given(st.text())

@@ -9,7 +9,16 @@ from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.strip import Strip
 
-from chat.interface import BadData, SettingsView, TerminalState, TerminalView
+from chat.interface import (
+    FILES_LIMIT,
+    FILES_RELAYED,
+    KEEP_MOST,
+    WITHOUT_ASKING,
+    BadData,
+    SettingsView,
+    TerminalState,
+    TerminalView,
+)
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chatting, composer, rows, shown, until, until_shown, with_bob, write
 from tests.support.tui.opened import click, on_top, opened, reading
@@ -182,3 +191,22 @@ async def test_the_settings_reach_the_last_row_by_keys() -> None:
         await opened(pilot, "f12", SettingsDialog)
         await pilot.press("up", "enter")
         await until_shown(pilot, "The recovery words were erased.")
+
+
+async def test_what_files_may_use_is_chosen_for_all() -> None:
+    messenger, _bob = with_bob()
+    messenger._preferences[WITHOUT_ASKING] = "7"
+    async with chatting(messenger, size=(100, 60)) as pilot:
+        await opened(pilot, "f12", SettingsDialog)
+        screen = await until_shown(pilot, "Files on this device")
+        assert "● 7" in screen
+        for label, value in (
+            ("MiB without a question", "25"),
+            ("MiB through a relay", "100"),
+            ("MiB in all, then ask", "1024"),
+            ("KiB sent a second", "500"),
+        ):
+            await click_on(pilot, label, value)
+        await until(pilot, lambda: messenger._preferences.get(FILES_LIMIT) == "500")
+    kept = await settings(messenger)
+    assert kept == {FILES_RELAYED: "100", KEEP_MOST: "1024", FILES_LIMIT: "500"}
