@@ -179,7 +179,7 @@ async def test_how_long_this_device_keeps_messages_is_chosen_where_another_one_k
     ],
 )
 async def test_what_is_of_this_person_is_changed_from_the_settings_too(row: str, shows: str) -> None:
-    async with reading("hello", size=(100, 70)) as (pilot, _messenger, _):
+    async with reading("hello", size=(100, 90)) as (pilot, _messenger, _):
         await opened(pilot, "f12", SettingsDialog)
         await click(pilot, f"▸ {row}", right=4)
         await until(pilot, lambda: not isinstance(pilot.app.screen, SettingsDialog | ChatScreen))
