@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Set
 from enum import StrEnum
 from typing import Final
@@ -61,8 +62,16 @@ class Action(Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """The first key that holds now, as people write it; empty where it has none."""
-        return next(map(shown_key, keys_of(self.id)), "")
+        """The first key that holds now, as people write it; empty where it has none.
+
+        macOS' own terminal sends no Alt: another key goes before one with it.
+        """
+        keys = keys_of(self.id)
+        if sys.platform == "darwin":
+            keys = tuple(sorted(keys, key=lambda key: key.startswith("alt+")))
+            first = next(map(shown_key, keys_of("alt_key")), "")
+            return next((shown_without_alt(key, first) for key in keys), "")
+        return next(map(shown_key, keys), "")
 
 
 _FINDING: Final = (
@@ -88,6 +97,14 @@ _FINDING: Final = (
         N_("Jump"),
         N_("Show a letter on every target. Type the letter to go there."),
         vi="alt+j ctrl+s f",
+    ),
+    Action(
+        "side_bar",
+        "alt+b",
+        N_("Show or hide the list"),
+        N_(
+            "Leave the columns of the list to the messages, or show it. A narrow screen shows one of the two."
+        ),
     ),
 )
 _ADD: Final = (
@@ -180,6 +197,12 @@ _READING: Final = (
         N_("Move up to the messages. The arrow keys select one, and the keys below act on it."),
     ),
     Action("send_files", "alt+a", N_("Send files"), N_("Choose files or folders, and send them.")),
+    Action(
+        "recall",
+        "alt+h",
+        N_("Earlier text"),
+        N_("Write a text again that you sent before. ↑ and ↓ then show older and newer ones."),
+    ),
     Action("voice", "alt+v", N_("Voice message"), N_("Record a voice message, and send it.")),
     Action("cancel_file", "alt+x", N_("Cancel a file"), N_("Do not send the file that is being encrypted.")),
     Action("emoji", "alt+e", N_("Emoji"), N_("Insert an emoji by name. Typing :name: works too.")),
@@ -195,8 +218,14 @@ _ENTRY: Final = (
     Action("entry", "enter", N_("This message"), N_("Show what you can do with the message.")),
     Action("reply", "r", N_("Reply"), N_("Reply to the message and quote it in one line.")),
     Action("edit", "e", N_("Edit"), N_("Change your message. It keeps its place and is shown as edited.")),
-    Action("copy", "c", N_("Copy"), N_("Copy the text to the clipboard."), vi="y"),
+    Action("copy", "c", N_("Copy"), N_("Copy the selected text, or the message, to the clipboard."), vi="y"),
     Action("copy_link", "l", N_("Copy link"), N_("Copy the first link in the message.")),
+    Action(
+        "open_link",
+        "u",
+        N_("Open the link"),
+        N_("Open a link of the message with a program of your system, after a question."),
+    ),
     Action("copy_code", "y", N_("Copy code"), N_("Copy the first code block in the message."), vi="Y"),
     Action("save", "s", N_("Save the file"), N_("Save the file of the message, or take it, or pause that.")),
     Action(
@@ -205,6 +234,9 @@ _ENTRY: Final = (
     Action("open_file", "v", N_("Open the file"), N_("Open a saved file with a program of your system.")),
     Action("show_folder", "w", N_("Show in its folder"), N_("Show a saved file in its folder.")),
     Action("show", "p", N_("Show the picture"), N_("Show the picture of the message, or hide it again.")),
+    Action(
+        "fold", "z", N_("Fold or unfold"), N_("Show all rows of a long message, or only the first again.")
+    ),
     Action("origin", "o", N_("Original message"), N_("Go to the message that this one replies to.")),
     Action("back", "backspace b", N_("Back"), N_("Go back to where you jumped from.")),
     Action(
@@ -247,9 +279,28 @@ _PARLOUR: Final = (
         N_("Changes of your identity"),
         N_("Say whether a new device or a recovery of your identity was you."),
     ),
+    Action(
+        "mouse",
+        "alt+s",
+        N_("Mouse on or off"),
+        N_("Leave the mouse to the terminal, which then selects and opens links by itself, or take it back."),
+    ),
     Action("theme", "ctrl+b", N_("Next theme"), N_("Switch between dark, light and high contrast.")),
     Action(
-        "lock", "ctrl+l", N_("Lock"), N_("Clear the screen and remove the key from memory. Drafts are kept.")
+        "lock", "alt+l", N_("Lock"), N_("Clear the screen and remove the key from memory. Drafts are kept.")
+    ),
+    Action("redraw", "ctrl+l", N_("Redraw"), N_("Draw the screen once more, where something wrote over it.")),
+    Action(
+        "suspend",
+        "ctrl+z",
+        N_("Suspend"),
+        N_("Go to the shell. `fg` comes back. Nothing is received meanwhile."),
+    ),
+    Action(
+        "alt_key",
+        "ctrl+r",
+        N_("Alt for the next key"),
+        N_("Then a key: as Alt with that key, where a terminal does not send Alt (macOS)."),
     ),
     Action(
         "quit", "ctrl+q", N_("Quit"), N_("Close Parlour. It sends and receives again when you reopen it.")
@@ -269,7 +320,7 @@ COMPOSER: Final = frozenset(("stop_writing",))
 _ON_ENTRY: Final = frozenset(one.id for one in _ENTRY)
 _YIELDING: Final = COMPOSER | _ON_ENTRY | {"write"}
 """The actions whose keys go to the widget with the focus first."""
-APP_WIDE: Final = frozenset(("help", "theme", "lock", "quit"))
+APP_WIDE: Final = frozenset(("help", "mouse", "theme", "lock", "redraw", "suspend", "alt_key", "quit"))
 SOFT: Final = frozenset(("ctrl+u", "ctrl+d"))
 HINTED: Final = ("help", "switch", "palette", "search", "add", "send_files", "contact", "lock", "quit")
 """The actions of the key line, first the one that explains all others."""
@@ -304,6 +355,16 @@ def use(keys: Mapping[str, tuple[str, ...]]) -> None:
 
 def keys_of(name: str) -> tuple[str, ...]:
     return _in_use[name]
+
+
+def held_keys() -> frozenset[str]:
+    """Every key that does something now."""
+    return frozenset(key for keys in _in_use.values() for key in keys)
+
+
+def key_name(character: str) -> str:
+    """Textual's name of the key that types a character."""
+    return _character_to_key(character)
 
 
 def action(name: str) -> Action:
@@ -376,6 +437,12 @@ def shown_key(key: str) -> str:
     typed = _CHARACTERS.get(last, "").strip()
     name = _SHOWN.get(last) or (typed.upper() if modifiers else typed) or last.capitalize()
     return "+".join([*(part.capitalize() for part in modifiers), name])
+
+
+def shown_without_alt(key: str, first: str) -> str:
+    """A key as people write it, with the key that means Alt for the next one in the place of Alt."""
+    alone = key.removeprefix("alt+")
+    return shown_key(key) if alone == key or not first else f"{first} {shown_key(alone).upper()}"
 
 
 def types_a_letter(key: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from pathlib import Path, PurePath
@@ -15,6 +16,7 @@ from textual import events
 from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.binding import BindingType
+from textual.geometry import Offset
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
@@ -31,17 +33,33 @@ from tui.messages import (
     Opened,
     PreferenceChosen,
     Problem,
+    TextDragged,
     UnreadChanged,
     attempt,
     start_worker,
 )
-from tui.preferences import Density, Keys, Options, Preferences
+from tui.preferences import Density, Keys, Options, Preferences, switch
 from tui.screens.dialog import Dialog
 from tui.screens.unlock import UnlockScreen
-from tui.terminal import EVERY, NOT_AGAIN, STDIN, Handover, Notifier, Watched, heed_signals, start_again
+from tui.terminal import (
+    CURSOR_HIDDEN,
+    EVERY,
+    NOT_AGAIN,
+    STDIN,
+    Handover,
+    Notifier,
+    Watched,
+    cursor_given_back,
+    cursor_shown,
+    has_shell,
+    heed_signals,
+    start_again,
+    stop_job,
+)
+from tui.text import layouts
 from tui.text.formatting import without_controls
 from tui.text.translation import _, of_locale, told, use
-from tui.textual_fixes import Anchored
+from tui.textual_fixes import Anchored, use_mouse
 from tui.themes import COLOURS, THEMES, following
 
 if TYPE_CHECKING:
@@ -90,7 +108,8 @@ class ParlourApp(App[None]):
         self._touched = self.options.monotonic()
         self._typed: float | None = None
         self._dropping = False
-        self.input_queue = InputQueue(self, super().on_event, self._hurries)
+        self.input_queue = InputQueue(self, self._deliver, self._hurries)
+        self._with_alt = False
         self.attention = Attention(self.options.monotonic, shown_to_somebody(os.environ))
         self._attended = False
         self._graphics = Graphics(self._write, os.environ)
@@ -101,6 +120,7 @@ class ParlourApp(App[None]):
         self.apply_theme()
 
     def on_mount(self) -> None:
+        use_mouse(self._driver, self.preferences.mouse)
         handed, self._handed = self._handed, None
         self.notifier.begin(again=handed is not None)
         reason = handed.reason if handed is not None else ""
@@ -117,6 +137,7 @@ class ParlourApp(App[None]):
         """Let the keys hold that are chosen and written down; returns what is wrong with the files."""
         keymap = load(self.options.keymaps, vi=self.preferences.keys is Keys.VI)
         actions.use(keymap.keys)
+        layouts.use(keymap.langmap)
         rebind(self, app_bindings())
         if self._chat is not None:
             self._chat.use_keys()
@@ -129,8 +150,13 @@ class ParlourApp(App[None]):
         try:
             await super()._process_messages_loop()
         finally:  # nothing is drawn any more, and the second screen is still shown
+            self._set_cursor(cursor_given_back(os.environ))
             self._graphics.clear()
             self._write(_CLEAR)
+
+    def _set_cursor(self, sequence: str) -> None:
+        if self._driver is not None:
+            self._driver.write(sequence)
 
     def _write(self, sequence: str) -> None:
         if self._driver is not None:
@@ -163,6 +189,14 @@ class ParlourApp(App[None]):
             self._notice()  # a long absence may have ended before it was noticed
             self.attention.heed(event)
             self._notice()
+
+    async def _deliver(self, event: events.Event) -> None:
+        """Handle an event of the keyboard or the mouse, a key as what it means here."""
+        if isinstance(event, events.Key):
+            with_alt, self._with_alt = self._with_alt, False
+            takes_text = getattr(self.focused, "TAKES_TEXT", False)
+            event = layouts.meant(event, takes_text=takes_text, with_alt=with_alt)
+        await super().on_event(event)
 
     def _is_dropped(self, event: events.Event) -> bool:
         """Whether a key belongs to what was typed while the profile opened by itself: a passphrase perhaps.
@@ -264,6 +298,29 @@ class ParlourApp(App[None]):
         else:
             self.push_screen(HelpDialog())
 
+    def action_mouse(self) -> None:
+        self.prefer("mouse", switch(not self.preferences.mouse, default=True))
+
+    def action_redraw(self) -> None:
+        """Draw all of it, also what is as it was drawn last."""
+        self._write(_CLEAR)
+        self.refresh(layout=True)
+
+    def action_suspend(self) -> None:
+        """Stop the program with all of its job, so that its shell goes on."""
+        if self.is_headless or not has_shell():
+            if self._chat is not None:
+                self._chat.surface.say(_("No shell is there to go to: Parlour is all that runs here."))
+            return
+        self._set_cursor(cursor_given_back(os.environ))
+        self._write(_CLEAR)
+        stop_job()
+
+    def action_alt_key(self) -> None:
+        self._with_alt = True
+        if self._chat is not None:
+            self._chat.surface.say(_("Alt for the next key. Esc: for none."))
+
     def action_theme(self) -> None:
         self.prefer("theme", following(self.preferences.theme))
 
@@ -277,6 +334,8 @@ class ParlourApp(App[None]):
     async def _prefer(self, name: str, value: str) -> None:
         self.preferences.hold(name, value)
         self.apply_theme()
+        if name == "mouse" and self._chat is not None:
+            self._chat.mouse_changed()
         if name == "keys":
             self.use_keys()
         if name in ("language", "density"):
@@ -296,11 +355,18 @@ class ParlourApp(App[None]):
         """One's own text too may hold controls, or halves of characters, which have no bytes."""
         super().copy_to_clipboard(without_controls(text))
 
+    def on_text_dragged(self, message: TextDragged) -> None:
+        """Copy it, and let the middle button of the mouse insert it, as under X11."""
+        self.copy_to_clipboard(message.text)
+        encoded = b64encode(self.clipboard.encode()).decode()
+        self._write(f"\x1b]52;p;{encoded}\a")
+
     def apply_theme(self) -> None:
         """Use the language, the colours and the spacing that were chosen."""
         use(self.preferences.language or of_locale(os.environ))
         self.theme = COLOURS[self.preferences.theme].name
         self.set_class(self.preferences.density is Density.ROOMY, "-roomy")
+        use_mouse(self._driver, self.preferences.mouse)
 
     def action_lock(self) -> None:
         if self.messenger is not None:
@@ -362,9 +428,20 @@ class ParlourApp(App[None]):
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         if isinstance(renderable, CompositorUpdate):
             renderable = Anchored(renderable)
-            # Where an input method opens its window: Textual forgets it where a field moves with its cursor.
-            self.cursor_position = getattr(self.focused, "cursor_screen_offset", self.cursor_position)
-        super()._display(screen, renderable)
+            # An input method opens its window there: Textual forgets it where a field moves with its cursor.
+            self.cursor_position = self._focus_place() or self.cursor_position
+            self._set_cursor(CURSOR_HIDDEN)
+            super()._display(screen, renderable)
+            self._set_cursor(cursor_shown(os.environ))
+        else:
+            super()._display(screen, renderable)
+
+    def _focus_place(self) -> Offset | None:
+        if self._chat is None:  # what it needs is not loaded before the first paint
+            return getattr(self.focused, "cursor_screen_offset", None)
+        from tui.widgets.focus import focus_place
+
+        return focus_place(self.screen)
 
     def _fatal_error(self) -> None:
         """Say where the program failed. Textual's own report prints local variables: names, entries, keys."""

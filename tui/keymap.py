@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from msgspec import Struct
@@ -17,6 +18,8 @@ from tui.text.translation import _
 FILE_MAX: Final = 65_536
 KEYS_MAX: Final = 8
 _LINE: Final = 100
+_LANGMAP: Final = "langmap"
+_PAIRS_MAX: Final = 256
 
 _MODIFIERS: Final = ("ctrl", "alt", "shift", "super")
 _NAMES: Final = {
@@ -37,16 +40,21 @@ _MOVING: Final = frozenset(("tab", "shift+tab", "up", "down"))
 
 
 class Keymap(Struct, frozen=True):
-    """The keys of every action, and what was wrong with the files, a safe line each."""
+    """The keys of every action, and what was wrong with the files, a safe line each.
+
+    `langmap`: letters of a keyboard layout, and the letter that each means as a key.
+    """
 
     keys: Mapping[str, tuple[str, ...]]
     problems: tuple[str, ...] = ()
+    langmap: Mapping[str, str] = MappingProxyType({})
 
 
 class _Reader:
     def __init__(self) -> None:
         self.wanted: dict[str, tuple[str, ...]] = {}
         self.problems: list[str] = []
+        self.langmap: dict[str, str] = {}
 
     def read(self, path: Path) -> None:
         """Take in one file; none is no problem."""
@@ -85,6 +93,9 @@ class _Reader:
             return {}
 
     def _take(self, path: Path, name: str, value: object) -> None:
+        if name == _LANGMAP:
+            self._take_layout(path, value)
+            return
         if name not in BY_ID:
             self.say(path, _("There is no action “{name}”.").format(name=_safe(name)))
             return
@@ -95,6 +106,14 @@ class _Reader:
             keys = [key for written in listed[:KEYS_MAX] if (key := self._key(path, name, written))]
             if keys or not listed:  # with none that can be meant, the registry's stay
                 self.wanted[name] = tuple(dict.fromkeys(keys))
+
+    def _take_layout(self, path: Path, value: object) -> None:
+        """Pairs of letters with blanks between them: as it is typed, then as it is meant."""
+        pairs = value.split() if isinstance(value, str) else [""]
+        if all(len(pair) == 2 and pair[1].isascii() for pair in pairs):
+            self.langmap.update(dict(pairs[:_PAIRS_MAX]))  # type: ignore[arg-type]
+        else:
+            self.say(path, _("“langmap” must be pairs of letters, such as “ąa ćc”."))
 
     def _key(self, path: Path, name: str, written: str) -> str | None:
         key = parse_key(written)
@@ -131,7 +150,7 @@ def load(paths: Iterable[Path], *, vi: bool = False) -> Keymap:
     for name, left in keys.items():
         if base[name] and not left and name not in reader.wanted:
             reader.say(last, _("“{name}” no longer has a key.").format(name=name))
-    return Keymap(keys | reader.wanted, tuple(reader.problems))
+    return Keymap(keys | reader.wanted, tuple(reader.problems), reader.langmap)
 
 
 def parse_key(written: str) -> str | None:

@@ -143,6 +143,23 @@ class ChoicesChanged(NewestWins):
 
 
 @dataclass
+class CommandTyped(Message):
+    """A command was typed: its name, or what is none."""
+
+    name: str
+
+
+@dataclass
+class EditLast(Message):
+    """Edit the last own message of the conversation."""
+
+
+@dataclass
+class EndWanted(Message):
+    """Show the newest message."""
+
+
+@dataclass
 class DropReply(Message):
     """What is written next answers nothing."""
 
@@ -167,6 +184,13 @@ class AddressClicked(Message):
     """An address in an entry was clicked; it is safe."""
 
     address: str
+
+
+@dataclass
+class TextDragged(Message):
+    """A text of the conversation was selected with the mouse; it is safe."""
+
+    text: str
 
 
 @dataclass

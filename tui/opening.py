@@ -1,4 +1,4 @@
-"""Opens a saved file, or its folder, with the program that the system has for it; executes nothing."""
+"""Opens a saved file, its folder or an address with the system's program for it; executes nothing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from asyncio.subprocess import DEVNULL
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from chat.interface import UsageError
 from tui.text.translation import _
@@ -46,10 +47,45 @@ async def open_path(path: Path) -> None:
     """Open a file or a folder. Returns when the program was given it. Raises UsageError."""
     if not path.is_absolute() or not await asyncio.to_thread(_is_there, path):
         raise UsageError(_("It is not where it was saved any more."))
+    await _give(str(path))
+
+
+SCHEMES: Final = ("https", "http", "mailto")
+"""Of addresses that are opened. Others start programs of the system: a file, a shell, a call."""
+
+_ADDRESS_MAX: Final = 2048
+
+
+def scheme_of(address: str) -> str:
+    """The scheme of an address that may be opened; empty for another one."""
+    scheme, colon, rest = address.partition(":")
+    plain = len(address) <= _ADDRESS_MAX and address.isprintable() and " " not in address
+    return scheme.lower() if plain and colon and rest and scheme.lower() in SCHEMES else ""
+
+
+def host_of(address: str) -> str:
+    """The host that an address asks, or whom a mail goes to; empty where that is not clear."""
+    if scheme_of(address) == "mailto":
+        return address.partition(":")[2].partition("?")[0]
+    try:
+        host = urlsplit(address).hostname or ""
+        return host if host.isascii() else f"{host} ({host.encode('idna').decode()})"
+    except ValueError:
+        return ""
+
+
+async def open_address(address: str) -> None:
+    """Open an address. Returns when the program was given it. Raises UsageError."""
+    if not scheme_of(address):
+        raise UsageError(_("Only links with https, http or mailto are opened."))
+    await _give(address)
+
+
+async def _give(what: str) -> None:
     try:
         # In a session of its own it stays open when this program ends, and draws nothing over it.
         running = await asyncio.create_subprocess_exec(
-            program(), str(path), stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True
+            program(), what, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True
         )
     except OSError:
         raise UsageError(_("This system has no program that opens files.")) from None

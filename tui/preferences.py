@@ -89,7 +89,7 @@ class Preferences:
 
     def looks(self) -> Mapping[str, str]:
         """What may outlive the open profile: how the interface looks, and nothing that was written."""
-        shown = ("theme", "density", "language", "keys")
+        shown = ("theme", "density", "language", "keys", "mouse")
         return {name: self._kept[name] for name in shown if name in self._kept}
 
     def unkept(self) -> Mapping[str, str]:
@@ -138,6 +138,11 @@ class Preferences:
     @property
     def bell(self) -> bool:
         return self._switch("bell", default=True)
+
+    @property
+    def mouse(self) -> bool:
+        """Whether clicks and drags come to Parlour; the terminal selects by itself where they do not."""
+        return self._switch("mouse", default=True)
 
     @property
     def notify(self) -> bool:

@@ -105,6 +105,17 @@ def _heed_hangup(leave: Callable[[], object], terminal: Watched) -> None:
         signal.signal(signal.SIGHUP, look)  # the loop still calls `leave` for it
 
 
+def has_shell() -> bool:
+    """Whether a program that stops itself can be continued: what leads the session is no part of its job."""
+    return sys.platform != "win32" and os.getsid(0) != os.getpgrp()
+
+
+def stop_job() -> None:
+    """Stop this program and those that run with it, as a terminal does for Ctrl+Z."""
+    if sys.platform != "win32":
+        os.killpg(os.getpgrp(), signal.SIGTSTP)
+
+
 def _ends() -> set[int]:
     return {number for name in ENDING if (number := getattr(signal, name, None)) is not None}
 
@@ -207,6 +218,20 @@ def _words() -> Words:
         _("{name} mentions you"),
         _("{name} mentions you: {text}"),
     )
+
+
+CURSOR_HIDDEN: Final = "\x1b[?25l"
+
+
+def cursor_shown(environment: Mapping[str, str]) -> str:
+    """Shows the cursor, as a bar: a block would invert the cell that is inverted to show it."""
+    shape = "" if environment.get("TERM", "") in _NO_TITLE else "\x1b[6 q"
+    return f"{shape}\x1b[?25h"
+
+
+def cursor_given_back(environment: Mapping[str, str]) -> str:
+    """Gives the cursor back the shape that this person has for it."""
+    return "" if environment.get("TERM", "") in _NO_TITLE else "\x1b[0 q"
 
 
 @dataclass

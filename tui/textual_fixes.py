@@ -21,6 +21,7 @@ from textual.driver import Driver
 from textual.message import Message
 
 from tui.text.formatting import widest
+from tui.text.layouts import LETTERS
 from tui.text.wrapping import cuts, has_wide
 
 _SAVE, _RESTORE = "\x1b7", "\x1b8"
@@ -94,7 +95,7 @@ _DRIVER: Final = "win32" if sys.platform == "win32" else "linux_driver"
 
 
 # Textual takes Alt with a letter, and an escape character right after it, for text: "^n" for Alt+N twice.
-_ALT: Final = re.compile("\x1b([a-z0-9])")
+_ALT: Final = re.compile(f"\x1b([a-z0-9{LETTERS}])")
 
 
 def _extended(match: re.Match[str]) -> str:
@@ -179,6 +180,22 @@ async def let_go_of(driver: Driver | None) -> list[Any] | None:
     for _ in range(_TURNS):
         await asyncio.sleep(0)
     return driver.attrs_before
+
+
+_WHEEL_IS_NO_KEY: Final = "\x1b[?1007l"
+
+
+def use_mouse(driver: Driver | None, on: bool) -> None:
+    """Let the terminal report the mouse, or keep it; also after the program was stopped and goes on."""
+    if driver is None or getattr(driver, "_mouse", on) == on or not hasattr(driver, "_enable_mouse_support"):
+        return
+    if on:
+        driver._mouse = True
+        driver._enable_mouse_support()
+    else:
+        driver._disable_mouse_support()  # type: ignore[attr-defined]
+        driver._mouse = False
+        driver.write(_WHEEL_IS_NO_KEY)  # as arrow keys it would edit and select
 
 
 def taking_over(modes: list[Any] | None) -> type[Driver] | None:

@@ -64,7 +64,7 @@ def test_a_newcomer_writes_and_is_answered_and_nothing_is_left(tmp_path: Path) -
         terminal.send("Enter")
         terminal.wait_for("The keys never leave the device.", PATIENCE)
         assert network_sockets(terminal.pid) == []
-        terminal.send("C-l")
+        terminal.send("M-l")
         terminal.wait_for("Its passphrase: demo", PATIENCE)
         terminal.write("demo")
         terminal.send("Enter")

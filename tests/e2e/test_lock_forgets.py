@@ -136,7 +136,7 @@ def test_the_drawn_interface_forgets_passphrase_keys_and_texts(scene: Scene) -> 
         terminal = person.terminal
         assert scene.held(terminal.pid) >= scene.all - {"passphrase"}
         before = len(terminal.written())
-        terminal.send("C-l")
+        terminal.send("M-l")
         person.see(FORM)
         assert scene.held(terminal.pid) == set()
         assert "Locked." in terminal.screen()

@@ -73,7 +73,7 @@ def verify(person: Person, other: Person) -> list[str]:
 def lock_and_unlock(person: Person, other: Person) -> None:
     """Nothing is shown meanwhile; what the other one writes is queued and arrives afterwards."""
     late = f"while {person.name} was locked"
-    person.terminal.send("C-l")
+    person.terminal.send("M-l")
     locked = person.see_text("Enter your passphrase.")
     assert not any(told in locked for told in (other.name, "harbour", "架子"))
     other.see_text("○ offline")

@@ -123,6 +123,7 @@ def _reading(p: Parts) -> dict[str, Row]:
         ),
         "around": (N_("Show the entries before and after an entry."), p.history.around, _NUMBER),
         "whole": (N_("Show all lines of an entry."), p.history.whole, _NUMBER),
+        "copy": (N_("Copy an entry to the clipboard, or the newest one."), p.history.copy, _NUMBER),
         "save": (
             N_("Save the file of an entry, here or in a folder; take it first, or pause that."),
             p.history.save,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,7 +27,17 @@ from tui.linear.output import Output
 from tui.linear.state import State, on_or_off
 from tui.linear.wording import day_line, details_lines, entry_lines, quoted, standing
 from tui.preferences import AMOUNTS, DOWNLOADS, ON, Options, Preferences, amount, is_size, pictures_of
-from tui.text.formatting import clock_time, day_of, ends_mark, file_line, safe_line, safe_name, unsearched
+from tui.text.formatting import (
+    clock_time,
+    day_of,
+    ends_mark,
+    file_line,
+    safe_line,
+    safe_name,
+    unsearched,
+    whole_text,
+    without_controls,
+)
 from tui.text.pictures import COLUMNS_MAX, ROWS_MAX, cells, escaped, may_be_picture
 from tui.text.translation import _, _n
 
@@ -356,6 +367,23 @@ class History:
 
     async def whole(self, typed: str) -> None:
         await self.output.say(*await self._lines(await self.find(typed), numbered=True, whole=True))
+
+    async def copy(self, typed: str) -> None:
+        """Copy an entry, or the newest one, by the terminal's own sequence for that (OSC 52)."""
+        entry = await (self.find(typed) if typed else self._newest())
+        if not self.output.at_terminal:
+            raise UsageError(_("Only a terminal copies: this is a pipe or a file."))
+        encoded = b64encode(without_controls(whole_text(entry)).encode()).decode()
+        await self.output.echo(f"\x1b]52;c;{encoded}\a")
+        await self.output.say(_("Copied."))
+
+    async def _newest(self) -> EntryView:
+        """The newest entry of the open conversation. Raises UsageError."""
+        person = self.state.chosen().person
+        found = [entry for entry in await self.messenger.latest() if entry.contact == person]
+        if not found:
+            raise UsageError(_("No messages yet."))
+        return found[0]
 
     async def details(self, typed: str) -> None:
         entry = await self.find(typed)

@@ -39,9 +39,20 @@ _MARKS = (
     (N_("▎  before a name"), N_("the open conversation")),
     ("⊘", N_("blocked")),
 )
+_MOUSE = (
+    (N_("Drag"), N_("Select text of one message or of several. It is copied when you let go.")),
+    (N_("Shift+Drag"), N_("Select with the terminal itself, whatever is on the screen.")),
+    (N_("Shift+↑"), N_("Select whole messages, with Shift+↓ too. Copying takes all of them.")),
+)
 _WRITING = (
     ("enter", N_("Send the message.")),
     ("ctrl+j", N_("New line. Alt+Enter works too, and Shift+Enter if the terminal supports it.")),
+    (
+        "slash",
+        N_("Begins a command: the name of any action. Tab completes it. Two slashes begin a text with one."),
+    ),
+    ("up", N_("In an empty message box: edit your last message. Esc leaves it, and keeps what you changed.")),
+    ("ctrl+underscore", N_("Undo. Ctrl+Y is redo.")),
     ("tab", N_("Move between message box, contacts and messages. The arrow keys move within them.")),
 )
 
@@ -73,6 +84,7 @@ def page(width: int) -> Content:
     for group in Group:
         writing = _WRITING if group is Group.READING else ()
         rows = [(shown_key(key), _(words)) for key, words in writing]
+        rows += [(_(key), _(words)) for key, words in (_MOUSE if group is Group.ENTRY else ())]
         rows += [(one.key, one.about) for one in of_group(group)]
         parts += [Content(""), _heading(group.heading), *(_row(*row, width) for row in rows)]
     marks = [(_(mark), _(words)) for mark, words in _MARKS]

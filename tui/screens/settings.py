@@ -20,18 +20,24 @@ from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.text.formatting import STAYS
 from tui.text.translation import LANGUAGES, N_, _, _n
 from tui.widgets.controls import Choice, Value
+from tui.widgets.opens import Opens
 
 _MINUTES: Final = (0, 1, 5, 15, 30, 60)
 _NATIVE: Final = dict(zip(LANGUAGES, ("English", "简体中文"), strict=True))
 _NONE_SHOWN: Final = N_("This terminal is not known to support notifications.")
 _TOLD: Final = ("read_receipts", "typing")
+_OPENED: Final = ("rename_self", "passphrase", "relays", "devices", "recovery")
+"""Actions that change what belongs to this person, each in a dialog of its own."""
 _KEEP: Final = "keep"
 _LEAVES: Final = "leaves"
 _DAYS: Final = (0, 365, 90, 30, 7)
 
 
-class SettingsDialog(Dialog[None]):
-    """All that can be chosen. `settings` and `kept` are those of the engine."""
+class SettingsDialog(Dialog[str]):
+    """All that can be chosen. `settings` and `kept` are those of the engine.
+
+    Ends with the action (id) that changes something in a dialog of its own, where one was chosen.
+    """
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "settings.tcss"]
     AUTO_FOCUS = "Choice"
@@ -56,7 +62,12 @@ class SettingsDialog(Dialog[None]):
             *self._contacts_are_told(),
             *self._files(),
             *_other_networks(),
+            *_of_this_person(),
         ]
+
+    def on_opens_chosen(self, message: Opens.Chosen) -> None:
+        message.stop()
+        self.end(message.name)
 
     def on_mount(self) -> None:
         self.watch(self.app, "theme", self._theme_moved, init=False)
@@ -111,6 +122,7 @@ class SettingsDialog(Dialog[None]):
             _choice("density", _("Spacing"), spacing, chosen.density),
             _choice("language", _("Language"), languages, chosen.language),
             _choice("keys", _("Keys"), keys, chosen.keys),
+            _switch("mouse", _("Use the mouse"), chosen.mouse, default=True),
             _choice("drawing", _("Pictures"), drawings, chosen.drawing),
             plain(note, classes="quiet"),
         ]
@@ -197,6 +209,10 @@ class SettingsDialog(Dialog[None]):
 def _other_networks() -> list[Widget]:
     note = _("Relays connect networks that cannot reach each other. {key} shows your relays.")
     return [_section(_("Other networks")), plain(note.format(key=action("relays").key), classes="quiet")]
+
+
+def _of_this_person() -> list[Widget]:
+    return [_section(_("Your identity")), *map(Opens, _OPENED)]
 
 
 def _section(heading: str) -> Widget:

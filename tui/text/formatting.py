@@ -490,6 +490,11 @@ def instead_of_text(entry: EntryView, kind: str = "") -> str:
     return unshown(kind or entry.kind, entry.deleted_by, entry.seconds, entry.kept_on)
 
 
+def whole_text(entry: EntryView) -> str:
+    """An entry as it was written, safe; of one without a text, what is shown for it."""
+    return safe(entry.text).strip("\n") if entry.kind == "text" else instead_of_text(entry)
+
+
 def unsearched(number: int) -> str:
     """What a search does not cover: so many messages that only other devices keep."""
     return _n(

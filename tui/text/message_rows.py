@@ -11,6 +11,7 @@ from msgspec import Struct
 from rich.cells import cell_len
 
 from chat.interface import EntryView, PictureView, hits
+from tui.actions import action
 from tui.conversation import DELETED, Window
 from tui.text import kitty
 from tui.text.formatting import (
@@ -32,8 +33,8 @@ from tui.text.kitty import Placed
 from tui.text.markdown import Line, Span, addresses, lines
 from tui.text.matching import between, with_hits
 from tui.text.pictures import cells, spans
-from tui.text.translation import _
-from tui.text.wrapping import cuts, pieces
+from tui.text.translation import _, _n
+from tui.text.wrapping import Cut, cuts, pieces
 
 Row = tuple[Span, ...]
 
@@ -42,6 +43,9 @@ _BAR = "▎ "
 _MARGIN = 1
 _HANGING_LEAST = 24  # columns under which the rows of a list's item are not indented
 _NO_PICTURES: Mapping[str, PictureView] = MappingProxyType({})
+_ROWS_MOST = 30  # rows of an entry; of one with more the first are shown
+_ROWS_FIRST = 28
+_NEAR = 72  # columns after which no time stands, but where the text goes on
 _NONE_PLACED: Mapping[str, Placed] = MappingProxyType({})
 _QUOTED_MAX = 400  # characters of an origin that are looked at for its one row
 
@@ -52,7 +56,7 @@ class Setting(Struct, frozen=True):
     Columns, time zone, the day that is today; the entry (id) before which a line says that it is new; what
     finds the words of a search; whether a blank row parts all entries; the language of the words; the deleted
     entries (ids) of which something may still be in the profile's file; the pictures shown, and those of them
-    that the terminal draws itself.
+    that the terminal draws itself; the long entries (ids) of which all rows are shown.
     """
 
     width: int
@@ -64,6 +68,7 @@ class Setting(Struct, frozen=True):
     language: str = ""
     erasing: frozenset[str] = frozenset()
     pictures: Mapping[str, PictureView] = _NO_PICTURES
+    unfolded: frozenset[str] = frozenset()
     placed: Mapping[str, Placed] = _NONE_PLACED
 
 
@@ -122,6 +127,29 @@ def lead_rows(standing: Place, *, new: bool, roomy: bool = False) -> int:
     return day or int(standing.head or roomy)
 
 
+def is_long(entry: EntryView, setting: Setting) -> bool:
+    """Whether an entry has more rows than are shown before somebody unfolds it."""
+    return sum(len(_laid(line, _inner(setting), setting)) for line in _lines(entry, setting)) > _ROWS_MOST
+
+
+def _folded(shown: list[Row], entry: EntryView, setting: Setting) -> list[Row]:
+    more = len(shown) - _ROWS_FIRST
+    if len(shown) <= _ROWS_MOST or entry.id in setting.unfolded:
+        return shown
+    said = _n("… {number} more row", "… {number} more rows", more).format(number=more)
+    key = action("fold").key
+    said = _("{rows}: {key} or a click shows all").format(rows=said, key=key) if key else said
+    return [*shown[:_ROWS_FIRST], (("more", shorten(said, _inner(setting))),)]
+
+
+def rows_above(entry: EntryView, standing: Place, setting: Setting, answers: str) -> int:
+    """How many rows of an entry stand before the first one of its text."""
+    new = bool(setting.unread) and entry.id == setting.unread
+    lead = lead_rows(standing, new=new, roomy=setting.roomy)
+    above = bool(standing.head or new) + bool(answers) + len(warnings(entry))
+    return lead + above + len(_picture(entry, setting))
+
+
 def _separator(style: str, title: str, width: int) -> list[Row]:
     inner = width - _MARGIN
     title = shorten(f" {title} ", inner)
@@ -152,9 +180,10 @@ def _warning(entry: EntryView, mark: str, width: int) -> Row:
 
 
 def _body(entry: EntryView, setting: Setting) -> list[Row]:
-    inner = max(2, setting.width - len(_BAR) - _MARGIN)
+    inner = _inner(setting)
     bar = (f"bar-{_side(entry)}", _BAR)
     shown = [row for line in _lines(entry, setting) for row in _laid(line, inner, setting)]
+    shown = _folded(shown, entry, setting)
     mark, time = state_mark(entry.state), clock_time(entry.time, setting.zone)
     time = _("edited {time}").format(time=time) if entry.edited else time
     ends = ends_mark(entry, setting.zone)
@@ -163,10 +192,17 @@ def _body(entry: EntryView, setting: Setting) -> list[Row]:
         shown.append(())
     *above, last = shown
     rows: list[Row] = [(bar, *_padded(row, inner + _MARGIN)) for row in above]
-    room = max(0, inner - cell_len(tail))
+    # Close to a short text: on a wide screen nobody finds the row of a time at its other side.
+    end_of_text = _cells(shown[-1], widest) + 2 + cell_len(tail)
+    room = max(0, min(inner, max(_NEAR, end_of_text)) - cell_len(tail))
+    after = max(0, inner - room - cell_len(tail)) + _MARGIN
     left = (("time", ends + " "),) if ends else ()
-    end = *left, (f"mark-{entry.state.value}", mark + " " if mark else ""), ("time", time + " " * _MARGIN)
+    end = *left, (f"mark-{entry.state.value}", mark + " " if mark else ""), ("time", time + " " * after)
     return [*rows, (bar, *_padded(last, room), *end)]
+
+
+def _inner(setting: Setting) -> int:
+    return max(2, setting.width - len(_BAR) - _MARGIN)
 
 
 def _picture(entry: EntryView, setting: Setting) -> list[Row]:
@@ -193,20 +229,52 @@ def _unshown(entry: EntryView, erasing: frozenset[str]) -> str:
 
 def _laid(line: Line, width: int, setting: Setting) -> list[Row]:
     """One line in rows of at most `width` columns, what stands before each row included."""
-    first, rest = (line.first, line.rest) if width >= _HANGING_LEAST else ("", "")
-    spans = line.spans if width >= _HANGING_LEAST else ((line.lead, line.first), *line.spans)
-    text = "".join(part for _style, part in spans)
+    first, rest, spans, at = _cut(line, width)
     if setting.wanted is not None:
-        spans = with_hits(spans, hits(text, setting.wanted))
+        spans = with_hits(spans, hits("".join(part for _style, part in spans), setting.wanted))
     inner = width - cell_len(first)
     rows: list[Row] = []
-    for start, end in pieces(text, inner) if line.code else cuts(text, inner):
+    for start, end in at:
         before = rest if rows else first
         row = tuple((style, with_room(part)) for style, part in between(spans, start, end))
         if line.code:
             row = _padded(row, inner, "block")
         rows.append(((line.lead, before), *row) if before else row)
     return rows
+
+
+def _cut(line: Line, width: int) -> tuple[str, str, tuple[Span, ...], list[Cut]]:
+    """What stands before the first row of a line and before the others, its text, and where that is cut."""
+    first, rest = (line.first, line.rest) if width >= _HANGING_LEAST else ("", "")
+    spans = line.spans if width >= _HANGING_LEAST else ((line.lead, line.first), *line.spans)
+    text = "".join(part for _style, part in spans)
+    inner = width - cell_len(first)
+    return first, rest, spans, pieces(text, inner) if line.code else cuts(text, inner)
+
+
+class Part(Struct, frozen=True):
+    """The text in one row: its place in the shown text of the entry, and the column in which it begins."""
+
+    start: int
+    end: int
+    column: int
+
+
+def shown_text(entry: EntryView, setting: Setting) -> tuple[str, tuple[Part, ...]]:
+    """What an entry says as it is shown, without what parts its rows, and where each row has its part."""
+    text, parts = "", list[Part]()
+    for line in _lines(entry, setting):
+        text += "\n" if parts else ""
+        first, rest, spans, at = _cut(line, _inner(setting))
+        text += first
+        base = len(text)
+        for number, (start, end) in enumerate(at):
+            head = len(first) if number == 0 else 0  # what stands before a line is of its text
+            before = 0 if number == 0 else cell_len(rest)
+            parts.append(Part(base + start - head, base + end, len(_BAR) + before))
+        text += "".join(part for _style, part in spans)
+    folded = len(parts) > _ROWS_MOST and entry.id not in setting.unfolded
+    return text, tuple(parts[:_ROWS_FIRST] if folded else parts)
 
 
 def _padded(row: Row, width: int, style: str = "text") -> Row:

@@ -7,13 +7,13 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from enum import Enum
 from itertools import accumulate, pairwise
-from typing import Final, cast
+from typing import ClassVar, Final, cast
 
 from rich.cells import cell_len
 from rich.text import Text
 from textual import events
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
-from textual.binding import NoBinding
+from textual.binding import Binding, BindingType, NoBinding
 from textual.content import Content
 from textual.document._document import Document, DocumentBase
 from textual.document._document_navigator import DocumentNavigator
@@ -23,7 +23,18 @@ from textual.strip import Strip
 from textual.widgets import Static, TextArea
 from textual.widgets.text_area import EditResult, Location, Selection
 
-from tui.messages import ChoicesChanged, DraftChanged, DropReply, SendText, TextPasted, TextRefused
+from tui.messages import (
+    ChoicesChanged,
+    CommandTyped,
+    DraftChanged,
+    DropReply,
+    EditLast,
+    EndWanted,
+    SendText,
+    TextPasted,
+    TextRefused,
+)
+from tui.text.commands import SLASH, begun_command, escaped, typed_command, unescaped
 from tui.text.emoji import Begun, Choice, begun, ended
 from tui.text.formatting import TEXT_LIMIT, counter, shorten, with_room, without_controls
 from tui.text.translation import _
@@ -64,6 +75,7 @@ class DrawnDocument(WrappedDocument):
 
 class Editor(TextArea):
     TAKES_TEXT = True  # tui.input_queue
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+underscore,alt+z,super+z", "undo", show=False)]
 
     def _set_document(self, text: str, language: str | None) -> None:
         self._highlight_query = None
@@ -219,6 +231,10 @@ class Composer(Editor):
             self._type("\n")
         elif key == "escape" and self.answering:
             self.post_message(DropReply())
+        elif key == "up" and not self.text and not self._recalling:
+            self.post_message(EditLast())
+        elif key == "end" and not self.text:
+            self.post_message(EndWanted())
         elif key in ("up", "down"):
             return self._recall(1 if key == "up" else -1)
         elif character in _COLONS:
@@ -230,8 +246,10 @@ class Composer(Editor):
         return True
 
     def action_send(self) -> None:
-        text = self.text
-        if len(text) > TEXT_LIMIT:
+        name, text = typed_command(self.text), unescaped(self.text)
+        if name is not None:
+            self.post_message(CommandTyped(name))
+        elif len(text) > TEXT_LIMIT:
             problem = _("Too long to send: shorten it, or send it in parts.")
             self.post_message(TextRefused(problem))
         elif text.strip():
@@ -323,12 +341,15 @@ class Composer(Editor):
 
     def _look(self) -> None:
         """Offer what completes a shortcode before the cursor."""
-        found = begun(self._line_before())
+        found = self._begun_command() or begun(self._line_before())
         if found is None:
             self._refused = None
         elif (self.cursor_location[0], found.start) == self._refused:
             found = None
         self._offer(found)
+
+    def _begun_command(self) -> Begun | None:
+        return begun_command(self.text) if self.cursor_location == self.document.end else None
 
     def _line_before(self) -> str:
         """The line up to the cursor; nothing where something is selected."""
@@ -341,6 +362,11 @@ class Composer(Editor):
             self.post_message(ChoicesChanged(found.choices if found is not None else (), chosen))
 
     # Texts that were sent.
+
+    def recall(self) -> None:
+        """Call back the last text that was sent; what is written here stays instead."""
+        if not self.text:
+            self._recall(1)
 
     @property
     def _recalling(self) -> bool:
@@ -356,7 +382,7 @@ class Composer(Editor):
             return False
         texts = self._earlier()
         at = min(len(texts), (self._recalled if self._recalling else 0) + by)
-        self.set_text(texts[-at] if at else "")
+        self.set_text(escaped(texts[-at]) if at else "")
         self._recalled, self._recalled_text = at, self.text
         return True
 
@@ -390,6 +416,8 @@ class Completion(Static):
 
 
 def pictured(choice: Choice) -> str:
+    if choice.emoji.startswith(SLASH):
+        return f" {choice.emoji}  {choice.name}"
     picture = with_room(f" {choice.emoji[0]}")
     return picture.ljust(_PICTURE - cell_len(picture) + len(picture)) + f":{choice.name}:"
 

@@ -25,28 +25,33 @@ from tui.graphics import Graphics
 from tui.messages import AddressClicked, OriginsMissing, ReachedNewest, ReachedOldest, ViewChanged, WantNewest
 from tui.text import kitty
 from tui.text.formatting import shorten
-from tui.text.message_rows import Row, Setting, address_at, style_at
+from tui.text.message_rows import Row, Setting, address_at, is_long, style_at
 from tui.text.pictures import COLUMNS_MAX, ROWS_MAX
 from tui.text.translation import _, _n
-from tui.widgets.history_layout import Barred, Look, Sheet, Spot, Strips, StripStyle
+from tui.widgets.history_layout import Look, Spot, Strips, StripStyle
+from tui.widgets.history_selection import Selecting
 
 _SPARE = 2  # screens laid out above and below the one in sight
 _AHEAD = 100  # entries held beyond those, so that a held key does not come to the end of what was read
 _STYLES = (
     *("text", "time", "rule", "day", "unread", "bar-own", "bar-theirs", "name-own", "name-theirs", "reply"),
-    *("gone", "warning"),
+    *("gone", "warning", "more"),
     *("bold", "italic", "struck", "code", "block", "quote", "item", "link", "hit"),
 )
 _MARKS = tuple(f"mark-{state.value}" for state in EntryState)
 
 
 class _View(NamedTuple):
-    """What is looked at: columns, rows, the row of the sheet in the first of them; whether keys go here."""
+    """What is looked at: columns, rows, the row of the sheet in the first of them; whether keys go here.
+
+    `selecting`: something may be selected.
+    """
 
     width: int
     height: int
     offset: int
     focused: bool
+    selecting: bool
 
 
 def _filled(style: str, text: str, width: int) -> Row:
@@ -56,17 +61,20 @@ def _filled(style: str, text: str, width: int) -> Row:
 _BESIDE_PICTURE = 3  # columns of the bar and of a margin
 
 
-class History(Barred, can_focus=True):
+class History(Selecting, can_focus=True):
     """Shows a `Window`. Call `window_changed` after every change of the window."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"history--{name}" for name in (*_STYLES, *_MARKS, "below", "cursor")
+        f"history--{name}" for name in (*_STYLES, *_MARKS, "below", "cursor", "selected")
     }
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "cursor_up", show=False),
         Binding("down,j", "cursor_down", show=False),
         Binding("end,G", "newest", show=False),
+        Binding("shift+up", "select(-1)", show=False),
+        Binding("shift+down", "select(1)", show=False),
+        Binding("ctrl+c,super+c", command("copy"), show=False),
         *history_bindings(),
     ]
 
@@ -74,11 +82,9 @@ class History(Barred, can_focus=True):
         self, today: Callable[[], date], zone: tzinfo | None = None, graphics: Graphics | None = None
     ) -> None:
         super().__init__(id="history")
-        self.window = Window()
         self.cursor = ""
         self.unread = ""
         self.below = 0
-        self._sheet = Sheet()
         self._today, self._graphics = today, graphics
         self._setting = Setting(0, zone, date.min)
         self.at_end = True
@@ -93,8 +99,9 @@ class History(Barred, can_focus=True):
     def show(self, window: Window, first: str = "") -> None:
         """Show another conversation, from a held entry on or from its end."""
         self.window = window
+        self.selected = None
         self.cursor, self.below = "", 0
-        self._setting = replace(self._setting, unread=self.unread, wanted=None)
+        self._setting = replace(self._setting, unread=self.unread, wanted=None, unfolded=frozenset())
         self._opening = first
         self._open()
         self.post_message(ViewChanged())
@@ -131,7 +138,8 @@ class History(Barred, can_focus=True):
     def point_at(self, window: Window, entry: str, terms: Iterable[Term] = ()) -> None:
         """Show an entry of a window with the cursor on it and the hits of these terms marked."""
         self.window = window
-        self._setting = replace(self._setting, wanted=pattern(terms))
+        unfolded = self._setting.unfolded | {entry}  # what was found may be in any row
+        self._setting = replace(self._setting, wanted=pattern(terms), unfolded=unfolded)
         self.cursor, self.at_end = entry, False
         self._lay_out(self.window.index(entry))
         span = self._sheet.span(entry)
@@ -140,6 +148,14 @@ class History(Barred, can_focus=True):
         self.at_end = self._stands_at_end()
         self._redraw()
         self._look()
+
+    def fold(self, entry: EntryView) -> bool:
+        """Fold a long entry, or unfold it; False for one that is short."""
+        if not is_long(entry, self._setting):
+            return False
+        self._setting = replace(self._setting, unfolded=self._setting.unfolded ^ {entry.id})
+        self._arrange(self.spot)
+        return True
 
     def unmark(self) -> None:
         """Mark no hits any more."""
@@ -251,19 +267,20 @@ class History(Barred, can_focus=True):
     def _measured(self) -> _View:
         height = self.size.height
         offset = self.scroll_offset.y - max(0, height - self._sheet.height)
-        return _View(self._columns, height, offset, self.has_focus)
+        return _View(self._columns, height, offset, self.has_focus, self.selected is not None)
 
     def _look_of(self, y: int, view: _View) -> Look:
         last = y == view.height - 1
         if last and self.below:
-            return self._pill(view.width), False
+            return self._pill(view.width), False, None
         if last and not self.window.entries and self.window.complete:
-            return _filled("day", shorten(_("No messages yet."), view.width), view.width), False
+            return _filled("day", shorten(_("No messages yet."), view.width), view.width), False, None
         found = self._sheet.row(y + view.offset)
         if found is None:
-            return _filled("text", "", view.width), False
+            return _filled("text", "", view.width), False, None
         entry, inside, row = found
-        return row, view.focused and inside >= 0 and entry.id == self.cursor
+        selected = self.columns_selected(entry, inside) if view.selecting else None
+        return row, view.focused and inside >= 0 and entry.id == self.cursor, selected
 
     def _pill(self, width: int) -> Row:
         text = _n(" ↓ {number} new below · End ", " ↓ {number} new below · End ", self.below)
@@ -293,6 +310,7 @@ class History(Barred, can_focus=True):
             self._owed = wanted - end
 
     def action_cursor_up(self) -> None:
+        self.select_nothing()
         span = self._sheet.span(self.cursor)
         if span is None or not self._in_sight(span):
             self._choose_in_sight()
@@ -302,6 +320,7 @@ class History(Barred, can_focus=True):
             self._move_cursor(-1)
 
     def action_cursor_down(self) -> None:
+        self.select_nothing()
         span = self._sheet.span(self.cursor)
         bottom = self.scroll_offset.y + self.size.height
         if span is None or not self._in_sight(span):
@@ -311,6 +330,9 @@ class History(Barred, can_focus=True):
         else:
             self._move_cursor(1)
 
+    def key_escape(self) -> None:
+        self.select_nothing()
+
     def on_focus(self) -> None:
         span = self._sheet.span(self.cursor)
         if span is None or not self._in_sight(span):
@@ -318,7 +340,7 @@ class History(Barred, can_focus=True):
 
     async def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
-        if offset is None:
+        if offset is None or self.selected is not None:  # it ended a selection
             return
         if self.below and offset.y == self.size.height - 1:
             self.action_newest()
@@ -333,6 +355,8 @@ class History(Barred, can_focus=True):
             await self.run_action(command("entry"))
         elif event.chain == 1 and style_at(row, offset.x) == "reply":
             await self.run_action(command("origin"))
+        elif event.chain == 1 and style_at(row, offset.x) == "more":
+            self.fold(entry)
         elif event.chain == 1:
             lead, rows = self._sheet.rows(entry.id)
             if address := address_at(entry, rows, inside + lead, offset.x):

@@ -24,7 +24,18 @@ from textual.strip import Strip
 from chat.interface import EntryState, EntryView, FileView
 from tui.conversation import Window
 from tui.text.formatting import warnings
-from tui.text.message_rows import Place, Row, Setting, lead_rows, place, quoted, rows_of
+from tui.text.message_rows import (
+    Part,
+    Place,
+    Row,
+    Setting,
+    lead_rows,
+    place,
+    quoted,
+    rows_above,
+    rows_of,
+    shown_text,
+)
 from tui.text.pictures import colours
 
 Spot = tuple[str, int]
@@ -48,6 +59,14 @@ class Laid(Struct, frozen=True):
         return self.standing, self.state, self.kind, self.change, self.answers, self.warnings
 
 
+class Words(NamedTuple):
+    """The shown text of an entry, the part of it in each row, and how many own rows are above the first."""
+
+    text: str
+    parts: tuple[Part, ...]
+    above: int
+
+
 class Sheet:
     """Entries `first` to `end` of a window, one under the other from row 0 on."""
 
@@ -58,6 +77,7 @@ class Sheet:
         self.shown: list[EntryView] = []
         self._starts = [0]
         self._laid: dict[str, Laid] = {}
+        self._texts: dict[str, Words] = {}
 
     @property
     def height(self) -> int:
@@ -75,6 +95,7 @@ class Sheet:
         if setting != self.setting or window is not self.window:
             self._laid = {}
         self.window, self.setting = window, setting
+        self._texts.clear()
         laid: list[Laid] = []
         end = around
         while end < len(window) and below > 0:
@@ -104,6 +125,14 @@ class Sheet:
         """All rows of an entry that is shown; the first of them, so many, part it from the one before."""
         held = self._laid[entry]
         return held.lead, held.rows
+
+    def words(self, entry: EntryView) -> Words:
+        """The text of an entry that is shown, and where its rows have it."""
+        if entry.id not in self._texts:
+            held = self._laid[entry.id]
+            above = rows_above(entry, held.standing, self.setting, held.answers) - held.lead
+            self._texts[entry.id] = Words(*shown_text(entry, self.setting), above)
+        return self._texts[entry.id]
 
     def spot(self, y: int) -> Spot | None:
         at = self._at(y)
@@ -153,9 +182,10 @@ class Sheet:
 _STRIPS_KEPT = 512  # some screens
 _CHOSEN_BAR = "█ "
 _CURSOR = "cursor"
+_SELECTED = "selected"
 
-Look = tuple[Row, bool]
-"""A row, and whether the cursor is on it."""
+Look = tuple[Row, bool, tuple[int, int] | None]
+"""A row, whether the cursor is on it, and the columns of it that are selected."""
 
 
 class StripStyle(NamedTuple):
@@ -196,7 +226,11 @@ class Strips:
 
     def _make(self, look: Look) -> Strip:
         common = self._common
-        segments = [Segment(" " * common.before, common.ground), *self._segments(*look)]
+        row, chosen, selected = look
+        drawn = self._segments(row, chosen)
+        if selected is not None:
+            drawn = self._with_ground(drawn, selected)
+        segments = [Segment(" " * common.before, common.ground), *drawn]
         strip = Strip(segments).adjust_cell_length(common.width, common.ground).simplify()
         for each in common.filters:
             strip = strip.apply_filter(each, common.background)
@@ -211,6 +245,14 @@ class Strips:
             Segment(_CHOSEN_BAR, self._style(bar[0]) + ground),
             *(Segment(text, self._style(name) + _chosen(name, ground)) for name, text in rest),
         ]
+
+    def _with_ground(self, drawn: list[Segment], selected: tuple[int, int]) -> list[Segment]:
+        """The pieces of a row with those between two columns on the ground of what is selected."""
+        whole = Strip(drawn)
+        before, inside, after = whole.divide([*selected, whole.cell_length])
+        ground = self._styles(_SELECTED)
+        marked = [Segment(text, (style or Style()) + ground) for text, style, _control in inside]
+        return [*before, *marked, *after]
 
     def _style(self, name: str) -> Style:
         if drawn := colours(name):

@@ -92,6 +92,9 @@ class Terminal:
         """The rows of `escapes`."""
         return self.escapes().rstrip("\n").split("\n")
 
+    def shows_cursor(self) -> bool:
+        return self._tmux("display-message", "-p", "#{cursor_flag}").strip() == "1"
+
     def cursor(self) -> tuple[int, int]:
         """Column and row of the cursor, from 0."""
         column, row = self._tmux("display-message", "-p", "#{cursor_x} #{cursor_y}").split()

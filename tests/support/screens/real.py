@@ -27,7 +27,7 @@ NOTHING = 2.0
 """Seconds after which a key is taken to do nothing."""
 PROGRAM = [sys.executable, "-m", "chat.cli"]
 _NAMES = {
-    "escape": "Escape", "enter": "Enter", "backspace": "BSpace", "tab": "Tab",
+    "escape": "Escape", "enter": "Enter", "backspace": "BSpace", "tab": "Tab", "list": "Tab",
     "pageup": "PPage", "pagedown": "NPage", "home": "Home", "end": "End",
     "up": "Up", "down": "Down", "left": "Left", "right": "Right",
 }  # fmt: skip

@@ -50,6 +50,7 @@ from tests.support.screens.pictures import Picture, of_strips
 from tests.support.tui.driving import OPTIONS, chat, history, running, shown, until
 from tui.preferences import Theme
 from tui.text import translation
+from tui.widgets.people import People
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,8 +282,9 @@ ALONE = (
 
 _UP = keys("ctrl+up", "up", "up")
 _DOWN_AGAIN = ("escape", "alt+end")
-_LOCK = (keys("ctrl+l"), Seen("Locked."))
-_DOV = keys("tab", "end", "enter")
+_LOCK = (keys("alt+l"), Seen("Locked."))
+_LIST = "list"  # what goes to the list of people, which a narrow screen shows only when asked
+_DOV = keys(_LIST, "end", "enter")
 TALKING = (
     talk("conversation", "Ben", back=()),
     talk("further-up", "Ben", keys("pageup", "pageup"), back=("alt+end",)),
@@ -571,7 +573,8 @@ async def _do(pilot: Pilot[None], fake: FakeMessenger, step: Step, language: str
     match step:
         case Keys(names):
             for name in names:
-                await pilot.press(name)
+                to_list = "tab" if any(one.display for one in pilot.app.screen.query(People)) else "alt+b"
+                await pilot.press(to_list if name == _LIST else name)
         case Typed():
             text = step.within(language)
             focused = pilot.app.focused

@@ -152,6 +152,11 @@ def _send_file(fake: FakeMessenger) -> None:
     fake.receive_file(bob.person, FileView("report.pdf", "", 7, FileState.WHOLE, 7), b"content")
 
 
+def _send_links(fake: FakeMessenger) -> None:
+    bob = next(view for view in fake._contacts.values() if view.name == "Bob")
+    fake.receive(bob.person, "https://example.org or http://example.com")
+
+
 NEW, LOCKED = DoorState.NEW, DoorState.LOCKED
 UNLOCKED = (Text("correct horse"), "enter")
 
@@ -195,7 +200,7 @@ NAMED = (
     talk("tab-in-the-composer", *"hello", "tab", *"world", "enter"),
     talk(
         "lock",
-        *("ctrl+l", Text("correct horse"), "enter", *"Hello"),
+        *("alt+l", Text("correct horse"), "enter", *"Hello"),
         calls=(("unlock", "correct horse"), ("lock",), ("close",)),
     ),
 )
@@ -216,7 +221,11 @@ SCREENS = (
     talk("next-conversation", Text("to Bob"), "alt+down", Text("to Carla"), "enter", "alt+up", "enter"),
     talk("emoji-chooser", "alt+e", *"cat", "enter", *" sat", "enter"),
     talk("shortcode", Text(":heart"), "down", "enter", *" yes", "enter"),
-    talk("recall", *"first", "enter", "up", Text(" again"), "enter"),
+    talk("recall", *"first", "enter", "alt+h", Text(" again"), "enter"),
+    talk("edit-last", *"first", "enter", "up", Text(" again"), "enter", *"Hi", "enter"),
+    talk("typed-command", *"/help", "enter", "escape", *"Hi", "enter"),
+    talk("completed-command", *"/rena", "tab", "enter", "ctrl+u", *"Rob", "enter", *"Hi", "enter"),
+    talk("alt-key", "ctrl+r", "a", "escape", *"Hi", "enter"),
     talk(
         "each-enter-sends", *"a", "enter", *"b", "enter", *"c", "enter", "ctrl+up", "up", "r", *"d", "enter"
     ),
@@ -232,6 +241,8 @@ SCREENS = (
     history("entry-menu", "enter", "down", "enter", *"x"),
     history("details", "i", "escape", "r", Text("answer"), "enter"),
     talk("save", "ctrl+up", "s", "escape", "r", Text("answer"), "enter", happens=_send_file),
+    talk("open-no-link", "ctrl+up", "u", "e", "n", "r", Text("answer"), "enter", happens=_send_links),
+    history("select", "shift+up", "c", "up", "r", Text("answer"), "enter"),
     talk("let-go", "ctrl+up", "x", "y", "r", Text("answer"), "enter", happens=_send_file),
     talk("file-size", "ctrl+o", *["down"] * 8, "enter", *"12", "enter", *"Hi", "enter"),
     talk(
@@ -282,11 +293,12 @@ SCREENS = (
     talk("device-removed", "alt+d", "down", "d", "y", "escape", *"Hi", "enter", happens=_stolen),
     talk("settings", "f12", "down", "right", "down", "down", "right", "escape", *"Hi", "enter"),
     talk("settings-language", "f12", "down", "down", "right", "down", "up", "escape", *"Hi", "enter"),
+    talk("settings-of-oneself", "f12", "up", "enter", "escape", *"Hi", "enter"),
     talk("theme", "ctrl+b", "ctrl+b", *"Hi", "enter"),
     talk("help", "f1", "end", "f1", *"Hi", "enter"),
     talk("doctor", "f9", "escape", *"Hi", "enter"),
     talk("doctor-over-help", "f1", "escape", "f9", "escape", "ctrl+k", *"Car", "enter", *"Hi", "enter"),
-    talk("settings-lock", "f12", "down", "ctrl+l", *UNLOCKED, *"Hi"),
+    talk("settings-lock", "f12", "down", "alt+l", *UNLOCKED, *"Hi"),
     talk(
         "recovery",
         *("alt+w", "enter", *WORDS[2], "enter", *WORDS[7], "enter", *WORDS[20], "enter", *WORDS[33], "enter"),

@@ -113,7 +113,7 @@ async def test_after_a_lock_the_passphrase_is_asked_for() -> None:
     door = kept_door(kind=Careless)
     async with running(door) as pilot:
         await on_top(pilot, ChatScreen)
-        await pilot.press("ctrl+l")
+        await pilot.press("alt+l")
         await until_shown(pilot, ASKED)
         assert called(door, "unlock_kept") == 1
         await pilot.press(*"correct horse", "enter")
@@ -129,7 +129,7 @@ async def test_planted_use_after_a_lock_is_seen(monkeypatch: pytest.MonkeyPatch)
     door = kept_door(kind=Careless)
     async with running(door) as pilot:
         await on_top(pilot, ChatScreen)
-        await pilot.press("ctrl+l")
+        await pilot.press("alt+l")
         await until(pilot, lambda: called(door, "unlock_kept") > 1)
 
 

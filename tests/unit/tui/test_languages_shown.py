@@ -48,6 +48,7 @@ from tui.actions import ACTIONS, command, shown_key
 from tui.messages import PairWith
 from tui.screens.devices import AddDialog, DevicesDialog, LinkDialog, LinkingDialog
 from tui.screens.dialog import Dialog, SaveDialog
+from tui.screens.links import OpenLinkDialog
 from tui.screens.pairing import BeginDialog, PairingDialog
 from tui.screens.recovery import SignDialog
 from tui.screens.sending import SendDialog
@@ -66,7 +67,7 @@ KEYS = {part for one in ACTIONS for key in one.keys for part in WORD.findall(sho
 KEYS |= set(WORD.findall("Enter Esc Tab Space Insert"))
 # The same in every language: its own name, the words of the protocol, programs and what is typed for them.
 SAME = {"English", "PARLOUR", *WORDS, *word_list()}
-SAME |= {"off"}  # typed, as a time is
+SAME |= {"off", "http", "https", "mailto"}  # typed, as a time is, and what an address begins with
 SAME |= set(WORD.findall("iptables INPUT policy of drop tcp dport ACCEPT eth"))
 # What is typed in the linear mode, and who its transcripts are about.
 TYPED = set(WORD.findall("presence typing delivery receipts bell autolock keep files relayed most rate"))
@@ -240,7 +241,10 @@ async def test_every_action_and_what_it_opens() -> None:
         await look_behind(pilot, "own_changes")
         messenger.failures["settings"] = UsageError(phrase("This contact is blocked: unblock it first."))
         await look_behind(pilot, "settings")
-        for dialog in (SignDialog(not_synced), SaveDialog("2026", "/1"), SendDialog("2026", "/1")):
+        for dialog in (
+            *(SignDialog(not_synced), SaveDialog("2026", "/1"), SendDialog("2026", "/1")),
+            OpenLinkDialog(("http://1", "https://2")),
+        ):
             await pilot.app.push_screen(dialog)
             await settled(pilot)
             look(pilot)

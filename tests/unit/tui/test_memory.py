@@ -34,7 +34,7 @@ async def test_what_a_start_made_is_left_alone_until_a_lock() -> None:
         await pilot.press("enter")
         await until_shown(pilot, "No messages yet.")
         await until(pilot, lambda: not _is_collected(chat(pilot)))
-        await pilot.press("ctrl+l")
+        await pilot.press("alt+l")
         await until_shown(pilot, "Enter your passphrase")
         await until(pilot, lambda: gc.get_freeze_count() == 0)
         assert gc.isenabled()

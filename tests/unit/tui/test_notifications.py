@@ -192,7 +192,7 @@ async def test_what_is_looked_at_is_not_told_and_what_is_not_is_told_once(writte
             messenger.receive(carla.person, NEEDLE)
         await until(pilot, lambda: any("(40) Parlour" in one for one in written))
         assert loud(written) == 1
-        await pilot.press("ctrl+l")
+        await pilot.press("alt+l")
         await until_shown(pilot, "Enter your passphrase")
         assert title(0, {"TERM": "xterm"}) in written[written.index(title(40, {"TERM": "xterm"})) :]
     assert "".join(written).removesuffix("\x1b[2J").endswith("\x1b[23;2t")

@@ -13,8 +13,9 @@ from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chatting, history, until, until_shown, with_bob
 from tests.support.tui.opened import on_top
 from tui import opening
-from tui.opening import is_harmful, open_path
+from tui.opening import is_harmful, open_address, open_path, scheme_of
 from tui.screens.dialog import ConfirmDialog, SaveDialog
+from tui.screens.links import OpenLinkDialog
 
 
 @pytest.fixture
@@ -104,3 +105,49 @@ async def test_what_is_gone_or_a_link_is_not_opened(tmp_path: Path, opened: Path
     with pytest.raises(UsageError, match="No program"):
         async with asyncio.timeout(10):
             await open_path(tmp_path)
+
+
+async def test_a_link_is_opened_after_a_question_that_says_where_it_leads(opened: Path) -> None:
+    messenger, bob = with_bob()
+    text = "see https://good.example@evil.example/x, http://ко.example and mailto:ann@host.example?subject=1"
+    async with chatting(messenger, (120, 30)) as pilot:
+        entry = messenger.receive(bob.person, text)
+        assert entry is not None
+        await until_shown(pilot, "see https")
+        await pilot.press("ctrl+up", "u")
+        await on_top(pilot, OpenLinkDialog)
+        await until_shown(pilot, "Scheme: https   Leads to: evil.example")
+        await pilot.press("down")
+        await until_shown(pilot, "Scheme: http   Leads to: ко.example (xn--")
+        await pilot.press("e")
+        await until_shown(pilot, "Scheme: mailto   Leads to: ann@host.example")
+        await pilot.press("enter", "u")
+        await on_top(pilot, OpenLinkDialog)
+        assert text_of(opened) == ""
+        await pilot.press("y")
+        await until(pilot, lambda: opened.read_text() == "https://good.example@evil.example/x\n")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ("ftp://host", "file:///etc/passwd", "javascript:x", "https:", "https://a b", "http://a\n", "-x", "//h"),
+)
+async def test_other_links_are_not_opened(address: str, opened: Path) -> None:
+    assert scheme_of(address) == ""
+    with pytest.raises(UsageError):
+        await open_address(address)
+    assert text_of(opened) == ""
+
+
+async def test_a_message_without_a_link_says_so_and_one_with_another_scheme_too(opened: Path) -> None:
+    messenger, bob = with_bob()
+    async with chatting(messenger, (120, 30)) as pilot:
+        messenger.receive(bob.person, "ftp://host.example/file")
+        await until_shown(pilot, "ftp://host")
+        await pilot.press("ctrl+up", "u")
+        await until_shown(pilot, "Only links with https, http or mailto are opened.")
+        messenger.receive(bob.person, "nothing")
+        await until_shown(pilot, "nothing")
+        await pilot.press("down", "u")
+        await until_shown(pilot, "This message contains no link.")
+    assert text_of(opened) == ""

@@ -21,8 +21,9 @@ from chat.interface import (
 )
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chatting, composer, rows, shown, until, until_shown, with_bob, write
-from tests.support.tui.opened import on_top, opened, reading
+from tests.support.tui.opened import click, on_top, opened, reading
 from tui import actions
+from tui.screens.chat.chat import ChatScreen
 from tui.screens.settings import SettingsDialog
 from tui.screens.unlock import UnlockScreen
 from tui.widgets.controls import Choice, Value, place
@@ -69,7 +70,7 @@ async def test_every_choice_holds_at_once_and_is_kept() -> None:
 
 
 async def test_what_contacts_are_told_goes_to_the_engine_and_a_refusal_is_shown() -> None:
-    async with reading("hello", size=(100, 54)) as (pilot, messenger, _):
+    async with reading("hello", size=(100, 58)) as (pilot, messenger, _):
         await opened(pilot, "f12", SettingsDialog)
         await click_on(pilot, "Send read receipts", "off")
         await until(pilot, lambda: messenger.called("change_settings") != [])
@@ -166,6 +167,30 @@ async def test_how_long_this_device_keeps_messages_is_chosen_where_another_one_k
         messenger.others_keep_days = True
         await pilot.press("left")
         await until_shown(pilot, "Nothing leaves this device")
+
+
+@pytest.mark.parametrize(
+    ("row", "shows"),
+    [
+        ("Your name", "Rename"),
+        ("Change the passphrase", "passphrase"),
+        ("Relays", "Relays ─"),
+        ("Your devices", "Your devices ─"),
+    ],
+)
+async def test_what_is_of_this_person_is_changed_from_the_settings_too(row: str, shows: str) -> None:
+    async with reading("hello", size=(100, 90)) as (pilot, _messenger, _):
+        await opened(pilot, "f12", SettingsDialog)
+        await click(pilot, f"▸ {row}", right=4)
+        await until(pilot, lambda: not isinstance(pilot.app.screen, SettingsDialog | ChatScreen))
+        await until_shown(pilot, shows)
+
+
+async def test_the_settings_reach_the_last_row_by_keys() -> None:
+    async with reading("hello", size=(80, 24)) as (pilot, _messenger, _):
+        await opened(pilot, "f12", SettingsDialog)
+        await pilot.press("up", "enter")
+        await until_shown(pilot, "The recovery words were erased.")
 
 
 async def test_what_files_may_use_is_chosen_for_all() -> None:

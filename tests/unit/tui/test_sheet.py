@@ -71,7 +71,7 @@ def test_only_what_is_near_is_laid_out() -> None:
     sheet = Sheet()
     sheet.lay_out(window, SETTING, 150, 40, 60)
     assert len(sheet.shown) <= 4
-    assert sheet.first >= 149
+    assert sheet.first >= 148
 
 
 def test_rows_of_an_entry_are_told_from_what_parts_it_from_others() -> None:
@@ -205,7 +205,7 @@ def test_a_hit_keeps_its_ground_under_the_cursor() -> None:
     strips = Strips(lambda name: styles.get(name, Style()))
     strips.apply(StripStyle(Style(color="white", bgcolor="black"), 0, 9, (), Color(0, 0, 0)))
     for chosen, ground in ((True, "blue"), (False, "black")):
-        shown = strips.of(((("bar-own", "▎ "), ("text", "said "), ("hit", "so")), chosen))
+        shown = strips.of(((("bar-own", "▎ "), ("text", "said "), ("hit", "so")), chosen, None))
         looks = {one.text.strip(): one.style for one in shown if one.style is not None}
         assert looks["so"] == Style(color="black", bgcolor="yellow")
         assert looks["said"].bgcolor == Style(bgcolor=ground).bgcolor

@@ -91,7 +91,7 @@ def test_locking_leaves_nothing_on_the_screen() -> None:
         terminal.wait_for("+ Frank")
         terminal.send("Enter")
         terminal.wait_for("long cable")
-        terminal.send("C-l")
+        terminal.send("M-l")
         terminal.wait_for("Enter your passphrase")
         terminal.wait_quiet()
         screen = terminal.screen()
@@ -100,3 +100,42 @@ def test_locking_leaves_nothing_on_the_screen() -> None:
         terminal.write("correct horse")
         terminal.send("Enter")
         terminal.wait_for("long cable")
+
+
+def test_the_cursor_is_shown_where_the_focus_is() -> None:
+    with program("talk") as terminal:
+        terminal.wait_for("+ Frank")
+        terminal.send("Enter")
+        shown = terminal.wait_for("long cable").split("\n")
+        last = next(at for at, row in enumerate(shown) if "▎ One more thing: could" in row)
+        terminal.wait_for(lambda _: terminal.shows_cursor())
+        terminal.send("C-Up")
+        terminal.wait_for(lambda _: terminal.cursor()[1] == last)
+        terminal.send("Up")
+        terminal.wait_for(lambda _: terminal.cursor()[1] < last)
+        terminal.send("F12")
+        rows = terminal.wait_for("Colours").split("\n")
+        row = next(at for at, text in enumerate(rows) if "Colours" in text)
+        terminal.wait_for(lambda _: terminal.cursor()[1] == row)
+        terminal.wait_for(lambda _: terminal.shows_cursor())
+
+
+def test_ctrl_z_goes_to_the_shell_from_everywhere_and_fg_comes_back() -> None:
+    needs_tmux()
+    with Terminal(["bash", "--norc", "--noprofile", "-i"], columns=80, rows=24) as terminal:
+        terminal.write(f"{sys.executable} -m tests.support.tui.program name Bob\n")
+        terminal.wait_for("Write to Bob")
+        terminal.write("not sent")
+        terminal.wait_for("│ not sent")
+        for opens, shows in ((), ""), (("F1",), "Help ─"):
+            terminal.send(*opens, "C-z")
+            screen = terminal.wait_for("Stopped")
+            assert "Write to Bob" not in screen
+            terminal.write("clear; fg\n")
+            terminal.wait_for(shows or "│ not sent")
+        terminal.send("Escape")
+        terminal.wait_for("│ not sent")
+        terminal.send("C-l")
+        terminal.wait_for("│ not sent")
+        terminal.send("C-q")
+        terminal.wait_for("bash-")

@@ -180,7 +180,7 @@ async def test_a_lock_blanks_the_screen_before_the_engine_has_locked_and_asks_fo
     bob = messenger.add_contact("Bob", present=True)
     messenger.receive(bob.person, "for Ann alone")
     async with at_the_door(FakeDoor(messenger, state=DoorState.RUNNING), "for Ann alone") as pilot:
-        await pilot.press("ctrl+o", "ctrl+l")  # over a dialog too
+        await pilot.press("ctrl+o", "alt+l")  # over a dialog too
         screen = await until_shown(pilot, "Locked.")
         assert "Ann" not in screen
         assert "Bob" not in screen

@@ -100,8 +100,8 @@ async def test_an_entry_longer_than_the_view_is_read_when_both_of_its_ends_were_
 
 async def test_the_end_of_a_long_entry_alone_does_not_make_it_read() -> None:
     async with reading(count=80) as (pilot, messenger, bob):
-        long = received(messenger, bob, "\n".join(f"line {number}." for number in range(60)))
-        await until_shown(pilot, "line 59.")
+        long = received(messenger, bob, "\n".join(f"line {number}." for number in range(25)))
+        await until_shown(pilot, "line 24.")
         await pilot.pause()
         assert messenger.unread(bob.person) == {long.id}
 
@@ -122,7 +122,7 @@ async def test_the_line_about_new_entries_hides_the_row_under_it() -> None:
 async def test_nothing_is_read_behind_a_lock() -> None:
     async with reading(count=BEFORE, unread=30) as (pilot, messenger, bob):
         await until(pilot, lambda: len(messenger.unread(bob.person)) < 30)
-        await pilot.press("ctrl+l")
+        await pilot.press("alt+l")
         await until_shown(pilot, "passphrase")
         left = messenger.unread(bob.person)
         messenger.receive(bob.person, "behind the lock")

@@ -69,11 +69,14 @@ from tui.screens.chat.pairing import PairingController
 from tui.screens.chat.people import PeopleController
 from tui.screens.chat.sending import ComposerController
 from tui.screens.chat.surface import ChatState, Surface
-from tui.text.formatting import RECOVERY_DUE, safe_line, safe_name
+from tui.text.commands import NAMES, SLASH
+from tui.text.formatting import RECOVERY_DUE, safe_line, safe_name, shorten
 from tui.text.translation import _, _n, told
 from tui.widgets.history import History
 from tui.widgets.lines import KeyLine, Said
 
+_COMMAND_CELLS = 24
+_LIST_FITS = 50  # columns under which the list and a conversation have no room next to each other
 _BREAKPOINTS = [(0, "-narrow"), (70, "-normal"), (110, "-wide")]
 
 
@@ -87,7 +90,7 @@ class ChatScreen(Screen[None]):
     AUTO_FOCUS = ""
     # What opens a dialog or moves the focus; then what commands act on, which writing does not wait for.
     KEYS_WAIT_FOR = frozenset(
-        ("start", "find", "jump", "contact", "dialogs", "invite", "details", "files", "opening")
+        ("start", "find", "jump", "contact", "dialogs", "invite", "details", "files", "opening", "command")
     )
     COMMANDS_WAIT_FOR = frozenset(("open", "own", "page", "reply", "delete", "visible"))
     HORIZONTAL_BREAKPOINTS = _BREAKPOINTS
@@ -110,6 +113,7 @@ class ChatScreen(Screen[None]):
         self._preferences = preferences
         self._last = last
         self._key_problems = key_problems
+        self._listed: bool | None = None  # as this person wants it; None where the width decides
         self._said = Said(options.news)
         self._key_line = KeyLine()
         self._view = History(options.today, options.zone, graphics)
@@ -149,8 +153,16 @@ class ChatScreen(Screen[None]):
             *(finding.switch, finding.palette, finding.search, finding.jump),
             *(pairing.add, pairing.invite, pairing.join, pairing.address, pairing.visible),
             *(history.entry, history.reply, history.edit, history.copy, history.copy_link, history.copy_code),
-            *(history.save, history.let_go, self.opening.open_file, self.opening.show_folder, history.show),
-            *(history.origin, history.back, history.details, history.oldest, composer.write),
+            *(
+                history.save,
+                history.let_go,
+                history.fold,
+                self.opening.open_file,
+                self.opening.show_folder,
+                history.show,
+            ),
+            self.opening.open_link,
+            *(history.origin, history.back, history.details, history.oldest, composer.write, composer.recall),
             *(profile.doctor, profile.relays, profile.recovery, profile.settings, profile.own_changes),
             *(profile.use_recovery, profile.rename_self, profile.passphrase, self.devices.devices),
             self.files.cancel_file,
@@ -176,6 +188,7 @@ class ChatScreen(Screen[None]):
             "older": partial(self._view.turn, -1),
             "newer": partial(self._view.turn, 1),
             "newest": self._view.action_newest,
+            "side_bar": self._turn_list,
         }
 
     def action_do(self, name: str) -> None:
@@ -240,6 +253,15 @@ class ChatScreen(Screen[None]):
         self.people.show_me()
         self.people.show()
 
+    def mouse_changed(self) -> None:
+        """Say who has the mouse from now on."""
+        mine, others = (
+            _("The mouse is used by Parlour."),
+            _("The mouse is left to the terminal. {key}: take it back."),
+        )
+        key = action("mouse").key
+        self.surface.say(mine if self._preferences.mouse else others.format(key=key))
+
     def attention_changed(self) -> None:
         """Somebody begins to look at the terminal, or no longer does."""
         self.history.mark_seen()
@@ -253,6 +275,9 @@ class ChatScreen(Screen[None]):
 
     def open_conversation(self, person: str) -> None:
         """Show a conversation; the draft of the one before is kept."""
+        if self._listed and self.app.size.width < _LIST_FITS:
+            self._listed = None  # it was shown to choose from
+            self._show_pane()
         if person == self.state.current:
             self.composer.go_write()
             return
@@ -282,8 +307,32 @@ class ChatScreen(Screen[None]):
         self.people.view.focus()
 
     def _show_pane(self) -> None:
-        self.people.guide.display = self.state.current is None
-        self.query_one("#conversation").display = self.state.current is not None
+        """Show the list and what is open, or one of the two where both have no room."""
+        opened, narrow = self.state.current is not None, self.app.size.width < _LIST_FITS
+        listed = not (narrow and opened) if self._listed is None else self._listed
+        alone = listed and narrow and opened
+        shown = {
+            self.people.view: listed,
+            self.people.guide: not opened,
+            self.query_one("#conversation"): opened and not alone,
+        }
+        for pane, display in shown.items():
+            if pane.display != display:
+                pane.display = display
+        self.people.view.set_class(alone, "-alone")
+
+    def _turn_list(self) -> None:
+        """Show the list, or leave its room to what is open."""
+        self._listed = not self.people.view.display
+        self._show_pane()
+        if self.people.view.display:
+            self.people.view.focus()
+        else:
+            self.composer.go_write()
+
+    def on_resize(self) -> None:
+        if self.is_mounted:
+            self._show_pane()
 
     def _step(self, by: int) -> None:
         order, current = [view.person for view in self.state.in_order()], self.state.current
@@ -416,6 +465,21 @@ class ChatScreen(Screen[None]):
     def on_send_text(self, message: messages.SendText) -> None:
         self.composer.send(message)
 
+    def on_command_typed(self, message: messages.CommandTyped) -> None:
+        name = NAMES.get(message.name)
+        if name is None:
+            said = _("There is no command {command}: see /help. To send a leading slash, type two slashes.")
+            self.surface.say(said.format(command=SLASH + shorten(message.name, _COMMAND_CELLS)), problem=True)
+        else:
+            self.composer.view.set_text("")
+            self.surface.run("command", self.surface.act, name)
+
+    def on_edit_last(self) -> None:
+        self.composer.edit_last()
+
+    def on_end_wanted(self) -> None:
+        self._view.action_newest()
+
     def on_draft_changed(self) -> None:
         self.composer.text_changed()
 
@@ -433,6 +497,9 @@ class ChatScreen(Screen[None]):
 
     def on_address_clicked(self, message: messages.AddressClicked) -> None:
         self.history.copy_address(message.address)
+
+    def on_text_dragged(self) -> None:
+        self.history.dragged()
 
     def on_reached_oldest(self) -> None:
         self.history.read_page(Conversation.older)

@@ -363,4 +363,5 @@ class ProfileDialogs:
         settings = await self.surface.ask(self.messenger.settings())
         kept = await self.surface.ask(self.messenger.retention())
         if settings is not None and kept is not None:
-            self.surface.push(SettingsDialog(self.messenger, settings, kept, self.preferences))
+            dialog = SettingsDialog(self.messenger, settings, kept, self.preferences)
+            self.surface.choose(dialog, self.surface.act)

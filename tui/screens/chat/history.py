@@ -125,7 +125,7 @@ class HistoryController:
         useless = {"oldest"}
         useless |= set() if self._jumps else {"back"}
         useless |= set() if entry.reply else {"origin"}
-        useless |= set() if links(text) else {"copy_link"}
+        useless |= set() if links(text) else {"copy_link", "open_link"}
         useless |= set() if blocks(text) else {"copy_code"}
         useless |= set() if entry.kind == "text" else {"copy"}
         useless |= {"reply"} if entry.kind in GONE else set()
@@ -151,7 +151,16 @@ class HistoryController:
         elif entry is not None:
             self.rewrite(entry)
 
+    def dragged(self) -> None:
+        """Say that what the mouse selected is copied, which the application does."""
+        self.surface.say(_("Copied."))
+
     def copy(self) -> None:
+        """Copy what is selected, or else the entry under the cursor."""
+        if text := self.view.selected_text:
+            self.surface.copy(text)
+            self.surface.say(_("Copied."))
+            return
         self._copy(lambda text: [text.strip("\n")], _("Copied."), _("There is no text to copy."))
 
     def copy_link(self) -> None:
@@ -253,6 +262,12 @@ class HistoryController:
         path = await self.surface.ask(self.messenger.save_file(entry.contact, entry.id, folder))
         if path is not None:
             self.opening.saved(entry, path)
+
+    def fold(self) -> None:
+        """Show all rows of the entry under the cursor, or only the first again."""
+        entry = self.view.chosen
+        if entry is not None and not self.view.fold(entry):
+            self.surface.say(_("This message is short: all of it is shown."))
 
     def details(self) -> None:
         entry = self.view.chosen

@@ -1,4 +1,4 @@
-"""Files that were saved in this session: opens one, or shows it in its folder."""
+"""What the system opens: files that were saved in this session, their folders, and links of messages."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Final
 
 from chat.interface import EntryView
 from tui.actions import action
-from tui.opening import is_harmful, open_path, program
+from tui.opening import is_harmful, open_address, open_path, program, scheme_of
 from tui.screens.chat.surface import Surface
-from tui.text.formatting import safe_line, shorten
+from tui.screens.links import OpenLinkDialog
+from tui.text.formatting import safe, safe_line, shorten
+from tui.text.markdown import links
 from tui.text.translation import _
 from tui.widgets.history import History
 
@@ -19,6 +21,8 @@ _SAVED_MAX: Final = 256
 """Saved files whose places this session knows. This person fills it, and the oldest goes first."""
 
 _PATH_CELLS: Final = 200
+_LINKS_MAX: Final = 9
+"""Links of one message that are offered. A contact fills it; the others can be copied."""
 
 
 @dataclass(repr=False)
@@ -52,6 +56,22 @@ class OpeningController:
         path = self._path()
         if path is not None:
             self.surface.outlast("opening", self._open, path.parent)
+
+    def open_link(self) -> None:
+        """Ask which link of the entry under the cursor to open, and whether to."""
+        entry = self.view.chosen
+        found = links(safe(entry.text)) if entry is not None and entry.kind == "text" else []
+        known = [address for address in found if scheme_of(address)][:_LINKS_MAX]
+        if not found:
+            self.surface.say(_("This message contains no link."))
+        elif not known:
+            self.surface.say(_("Only links with https, http or mailto are opened."))
+        else:
+            opens = partial(self.surface.outlast, "opening", self._open_link)
+            self.surface.choose(OpenLinkDialog(known), opens)
+
+    async def _open_link(self, address: str) -> None:
+        await self.surface.ask(open_address(address))
 
     def _path(self) -> Path | None:
         entry = self.view.chosen

@@ -22,6 +22,7 @@ from tui.messages import ChoicesChanged, PreferenceChosen, Problem, SendText, at
 from tui.preferences import Options, Preferences, kept_send_id, send_id
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.finder import EmojiDialog
+from tui.text.commands import begun_command, escaped, unescaped
 from tui.text.emoji import named, with_taken
 from tui.text.translation import _
 from tui.widgets.composer import Completion, Composer
@@ -29,6 +30,8 @@ from tui.widgets.history import History
 from tui.widgets.lines import Banner, ReplyLine
 
 _LEAVE_SECONDS: Final = 2.0
+_CHANGED_MAX: Final = 16
+"""Own messages whose begun changes are kept. This person fills it, and the oldest goes first."""
 
 
 class Draft(Redacting, frozen=True):
@@ -68,7 +71,7 @@ class Drafts:
         if send_id:
             self._put(f"sending.{person}", kept_send_id(send_id, draft.text, draft.reply))
         since = self.of(person)
-        text = "\n".join(part for part in (draft.text, since.text) if part)
+        text = "\n".join(part for part in (escaped(draft.text), since.text) if part)
         self.put(person, Draft(text, draft.reply or since.reply))
 
     @property
@@ -111,6 +114,7 @@ class ComposerController:
     _edited: EntryView | None = field(init=False, default=None)  # what is written takes its place
     _sent: dict[str, list[str]] = field(init=False, default_factory=dict)
     _sending: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
+    _changed: dict[str, str] = field(init=False, default_factory=dict)  # texts of edits that were left
     _announced: float | None = field(init=False, default=None)  # when the contact was last notified of typing
     _shown_text: str = field(init=False, default="")
     _keeping_soon: bool = field(init=False, default=False)
@@ -151,7 +155,7 @@ class ComposerController:
         text = self.view.text
         if not text or text != self._shown_text:
             self._shown_text = ""
-            self._announce_typing(self.state.current, text)
+            self._announce_typing(self.state.current, "" if begun_command(text) else text)
 
     def choices_changed(self, message: ChoicesChanged) -> None:
         self.completion.show(message.choices, message.chosen, self.view.shortcode_offset)
@@ -162,12 +166,37 @@ class ComposerController:
         if entry.contact != self.state.current or view is None or view.held or self.state.removed:
             self.go_write()
             return
-        self.stop_editing()
+        self.leave_editing()
         self.keep()
-        self._edited, self._shown_text = entry, entry.text if text is None else text
+        kept = self._changed.pop(entry.id, entry.text)
+        self._edited, self._shown_text = entry, escaped(kept if text is None else text)
         self.view.set_text(self._shown_text)
         self._show_answered(None)
         self.go_write()
+
+    def edit_last(self) -> None:
+        """Edit the last own text of the open conversation, where one is held."""
+        opened = self.state.conversation
+        own = (one for one in reversed(opened.window.entries) if one.own) if opened is not None else ()
+        entry = next((one for one in own if one.kind == "text"), None)
+        if entry is None:
+            self.surface.say(_("There is no message of yours here that can be edited."))
+        else:
+            self.edit(entry)
+
+    def recall(self) -> None:
+        self.go_write()
+        self.view.recall()
+
+    def leave_editing(self) -> bool:
+        """Leave the entry as it is; what was changed is kept for the next time. True where something was."""
+        entry, text = self._edited, unescaped(self.view.text)
+        changed = entry is not None and text not in (entry.text, "")
+        if entry is not None and changed:
+            kept = list(self._changed.items())[1 - _CHANGED_MAX :]
+            self._changed = {**dict(kept), entry.id: text}
+        self.stop_editing()
+        return changed
 
     def stop_editing(self) -> None:
         """Leave the entry as it is, and take up the draft again."""
@@ -177,10 +206,10 @@ class ComposerController:
 
     def drop(self) -> None:
         """Answer nothing, or edit nothing."""
-        if self._edited is not None:
-            self.stop_editing()
-        else:
+        if self._edited is None:
             self.answer(None)
+        elif self.leave_editing():
+            self.surface.say(_("Your change is kept until Parlour locks: edit the message again to go on."))
 
     async def _send_edit(self, entry: EntryView, text: str) -> None:
         if text == entry.text:
@@ -258,8 +287,8 @@ class ComposerController:
     def leave_draft(self) -> None:
         """Keep the draft of the open conversation, before another one opens."""
         if self.state.current is not None:
+            self.leave_editing()
             self.keep()
-            self._edited = None
             self._stop_typing(self.state.current)
             self._keep_soon()
 
@@ -333,7 +362,7 @@ class ComposerController:
     def answer(self, entry: EntryView | None) -> None:
         if self.state.current is None:
             return
-        self.stop_editing()
+        self.leave_editing()
         text = self.view.draft
         self.drafts.put(self.state.current, Draft(text, entry.id if entry is not None else ""))
         self._show_answered(entry)
@@ -354,6 +383,7 @@ class ComposerController:
     def entry_deleted(self, person: str, entry: str) -> None:
         """An entry was deleted: nothing that is written answers it, and its text is not called back."""
         self._sent.pop(person, None)
+        self._changed.pop(entry, None)
         if self._edited is not None and self._edited.id == entry:
             self.stop_editing()
         if self._answered is not None and self._answered.id == entry:

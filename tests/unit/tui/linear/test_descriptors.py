@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import termios
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -178,6 +179,19 @@ def test_a_terminal_shows_no_passphrase_and_every_way_out_closes_the_profile(
     assert b"horse" not in talk.heard
     assert b"this one" not in talk.heard
     assert not [byte for byte in talk.heard if byte < 0x20 and byte not in b"\r\n"]
+
+
+def test_an_entry_is_copied_by_the_terminals_own_sequence() -> None:
+    with terminal() as (person, program):
+        talk = Talk(person, program)
+        talk.begin()
+        talk.type(b"hello\n")
+        talk.hear(b"hello\r\n")
+        talk.type(b"/copy\n")
+        talk.hear(f"\x1b]52;c;{b64encode(b'hello').decode()}\a".encode())
+        talk.hear(b"Copied.\r\n")
+        talk.type(b"/quit\n")
+        assert talk.process.wait(PATIENCE) == 0
 
 
 @pytest.mark.parametrize("leaving", [b"\x03", b"\x04", b"/quit\n", b"/lock\n", signal.SIGHUP, signal.SIGTERM])

@@ -1,0 +1,49 @@
+"""Commands that are typed in the message box: `/name` does the action of that name."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from tui.actions import ACTIONS, BY_ID
+from tui.text.emoji import CHOICES_MAX, Begun, Choice
+
+SLASH: Final = "/"
+_WORD: Final = re.compile(r"/([A-Za-z][A-Za-z-]*)\s*")
+_BEGUN: Final = re.compile(r"/([A-Za-z-]*)")
+_NOT_HERE: Final = frozenset(("write", "stop_writing", "choose_entry", "alt_key", "recall"))
+"""Actions that only move the focus, or mean another key."""
+
+
+def name_of(action: str) -> str:
+    return action.replace("_", "-")
+
+
+NAMES: Final = {name_of(one.id): one.id for one in ACTIONS if one.id not in _NOT_HERE}
+"""What is typed for each action; English in every language, because it is typed."""
+
+
+def typed_command(text: str) -> str | None:
+    """The name that follows the slash, where a text is a command and nothing else; None for a text."""
+    found = _WORD.fullmatch(text)
+    return found[1].lower() if found is not None else None
+
+
+def unescaped(text: str) -> str:
+    """What is sent of a text: one slash less where it begins with two."""
+    return text[1:] if text.startswith(SLASH * 2) else text
+
+
+def escaped(text: str) -> str:
+    """A text as it is written so that it is sent as it is."""
+    return SLASH + text if text.startswith(SLASH * 2) or typed_command(text) is not None else text
+
+
+def begun_command(text: str) -> Begun | None:
+    """What completes a command that is all of the text; None where there is none, or it is whole."""
+    found = _BEGUN.fullmatch(text)
+    if found is None:
+        return None
+    names = [name for name in NAMES if name.startswith(found[1].lower())]
+    choices = tuple(Choice(BY_ID[NAMES[name]].title, SLASH + name) for name in sorted(names))
+    return None if not choices or text[1:].lower() in NAMES else Begun(0, choices[:CHOICES_MAX])
