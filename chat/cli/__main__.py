@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "verify": "people",
     "send": "messages",
     "listen": "messages",
+    "api": "api",
     "history": "messages",
     "save": "files",
     "files": "files",

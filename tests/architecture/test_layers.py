@@ -74,6 +74,8 @@ ENGINE_ROWS = (
     ("chat.engine",),
     ("chat.ipc.wire",),
     ("chat.ipc.server", "chat.ipc.client"),
+    ("chat.api",),
+    ("chat.client",),
     ("chat.tools.bench",),
     ("chat.assemble",),
     ("chat.tools.demo", "chat.tools.prove"),
