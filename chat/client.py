@@ -100,6 +100,7 @@ class Parlour(_Calls):
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
+        self._greeting: Greeting | None = None
         self._numbers = count(1)
         self._answers: dict[int, asyncio.Future[msgspec.Raw]] = {}
         self._events: asyncio.Queue[Delivered | None] = asyncio.Queue()
@@ -115,7 +116,18 @@ class Parlour(_Calls):
     async def hello(self, client: str = "", token: str = "") -> Greeting:
         """Say who calls. `connect` does it. Raises NotPermitted, UsageError."""
         said = Hello(client, token)
-        return calls.decoded(await self._ask("hello", said), Greeting)
+        self._greeting = calls.decoded(await self._ask("hello", said), Greeting)
+        return self._greeting
+
+    @property
+    def greeting(self) -> Greeting:
+        """What Parlour said: its version, the rights of this program, and its contact if it has only one."""
+        assert self._greeting is not None, "hello was said"
+        return self._greeting
+
+    async def ended(self) -> None:
+        """Wait until Parlour has ended, or was left."""
+        await asyncio.wait({self._receiver})
 
     async def subscribe(self, since: int | None = None, *, live: bool = True) -> AsyncIterator[Delivered]:
         """Every event: what came since this program acknowledged last, in order, and what comes from now on.

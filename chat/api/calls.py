@@ -201,6 +201,11 @@ def encode(value: object) -> bytes:
     return msgspec.json.encode(value, enc_hook=_encode_more)
 
 
+def plain(value: object) -> Any:
+    """A value as JSON has it."""
+    return msgspec.json.decode(encode(value))
+
+
 def decoded(data: bytes | msgspec.Raw, kind: type[T]) -> T:
     """The value of some JSON. Raises msgspec.DecodeError, also for what msgspec has other errors for."""
     try:

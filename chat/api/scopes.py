@@ -52,18 +52,17 @@ class Scope:
         """Whether it depends on a token, which may be revoked."""
         return self._client is not None
 
-    def check(self, method: str, params: dict[str, Any]) -> None:
-        """Raises NotPermitted."""
-        if self._nobody:
-            if method != "hello":
-                raise NotPermitted(NO_TOKEN)
-            return
-        if self._client is None:
-            return
-        elsewhere = (
-            self._client.contact and params.get("contact", self._client.contact) != self._client.contact
-        )
-        if method not in MAY[self._client.rights] or elsewhere:
+    def allow(self, method: str) -> None:
+        """Raises NotPermitted for a method that is not this client's."""
+        if self._nobody and method != "hello":
+            raise NotPermitted(NO_TOKEN)
+        if self._client is not None and method not in MAY[self._client.rights]:
+            raise NotPermitted(REFUSED)
+
+    def allow_in(self, params: dict[str, Any]) -> None:
+        """Raises NotPermitted for parameters that name another conversation, or none where one is due."""
+        within = self._client.contact if self._client is not None else ""
+        if within and params.get("contact", within) != within:
             raise NotPermitted(REFUSED)
 
     def shown(self, result: Any) -> Any:

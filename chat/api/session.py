@@ -169,11 +169,12 @@ class Session:
         if request.method not in calls.METHODS:
             return Trouble(calls.METHOD_NOT_FOUND, f"there is no method {request.method[:64]}")
         try:
+            await self._admit()
+            self._scope.allow(request.method)
             params = calls.read_params(request.method, request.params)
+            return await self._do(request.method, params)
         except msgspec.DecodeError as error:
             return Trouble(calls.INVALID_PARAMS, str(error))
-        try:
-            return await self._do(request.method, params)
         except ParlourError as error:
             return calls.trouble_of(error)
         except Exception as error:  # noqa: BLE001 - its text may hold a peer's words, so it stays here
@@ -182,8 +183,7 @@ class Session:
             return Trouble(calls.INTERNAL_ERROR, f"internal error ({type(error).__name__})")
 
     async def _do(self, method: str, params: msgspec.Struct) -> Any:
-        await self._admit()
-        self._scope.check(method, given(params))
+        self._scope.allow_in(given(params))
         match params:
             case Hello():
                 return await self._hello(params)

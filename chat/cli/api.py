@@ -193,3 +193,12 @@ async def revoke(call: Call, client: str) -> None:
     async with messenger(call) as opened:
         await opened.forget_client(client)
     call.result({"revoked": client}, f"{client} was forgotten. A token of it is refused from now on.")
+
+
+@api.command("schema")
+@click.pass_obj
+def schema(call: Call) -> None:
+    """Print the JSON Schema of all methods, events, errors and types."""
+    from chat.api.reference import schema_text
+
+    click.echo(schema_text(), nl=False)
