@@ -5,7 +5,7 @@
     python examples/alert_relay.py --socket alerts.sock --token-file token --port 9099
 
 and in Alertmanager `webhook_configs: [{url: "http://127.0.0.1:9099/"}]`. It listens on loopback alone. It
-answers only once Parlour has stored the texts: Alertmanager repeats what may be lost, and a repeated report is
+answers only once Parlour has stored the texts: Alertmanager repeats what may be lost, and what it repeats is
 sent once.
 """
 
@@ -120,7 +120,10 @@ def main() -> None:
     parser.add_argument("--token-file", required=True, type=Path)
     parser.add_argument("--port", type=int, default=9099)
     options = parser.parse_args()
-    asyncio.run(run(options.socket, options.token_file.read_text().strip(), options.port))
+    try:
+        asyncio.run(run(options.socket, options.token_file.read_text().strip(), options.port))
+    except ParlourError as problem:
+        raise SystemExit(str(problem)) from None
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from chat.client import Parlour, connect
-from chat.interface import EntryView, UsageError
+from chat.interface import EntryView, ParlourError, UsageError
 
 NAME: Final = "echo-bot"
 
@@ -64,7 +64,10 @@ def main() -> None:
     parser.add_argument("--profile")
     parser.add_argument("--passphrase-file")
     options = parser.parse_args()
-    asyncio.run(run(options.profile, options.passphrase_file))
+    try:
+        asyncio.run(run(options.profile, options.passphrase_file))
+    except ParlourError as problem:
+        raise SystemExit(str(problem)) from None
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ async def api(call: Call, path: Path | None, token_required: bool) -> None:
     """Serve another program with JSON-RPC, one object per line, on standard input and output."""
     async with messenger(call) as opened:
         if path is not None:
-            await until_stopped(_serve_socket(opened, path))
+            await until_stopped(_serve_socket(call, opened, path))
             return
         written = _Output()
         session = Session(opened, written.write, program=version("parlour"), token_required=token_required)
@@ -105,13 +105,14 @@ def _settle(done: asyncio.Future[None], failure: OSError | None) -> None:
         done.set_result(None)
 
 
-async def _serve_socket(opened: Messenger, path: Path) -> None:
+async def _serve_socket(call: Call, opened: Messenger, path: Path) -> None:
     with suppress(Unreachable):  # nobody listens on what an ended one left
         wire.connect(path).close()
         raise CannotCreate(f"Another program listens on {path}: choose another name.")
     server = await asyncio.start_unix_server(
         _Sessions(opened).accept, sock=wire.listen(path), limit=LINE_BYTES_MAX
     )
+    call.result({"socket": str(path)}, f"Programs with a token can connect to {path}.")
     try:
         async with server:
             await server.serve_forever()
