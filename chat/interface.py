@@ -801,7 +801,7 @@ class Messenger(Protocol):
     async def arrivals(self, client: str, after: int, limit: int = 100) -> ArrivalsView:
         """What came here or changed after a position, in this order: at most `limit` entries as they are now.
 
-        An entry stands in it once, where it last changed. It has no edits and deletes of their own. Raises
+        It has an entry once, where that last changed. Edits and deletes have no place of their own. Raises
         UsageError: no such client, a position that was acknowledged or not given yet.
         """
 

@@ -1,4 +1,4 @@
-"""The methods, events and errors of the API, and how they stand in JSON."""
+"""The methods, events and errors of the API, and their form in JSON."""
 
 from __future__ import annotations
 
