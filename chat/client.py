@@ -192,7 +192,10 @@ class Parlour(_Calls):
             if self._events.qsize() >= EVENTS_WAITING_MAX:
                 self._behind = True
                 raise ValueError("events wait")
-            event = cast(Event, calls.decoded(line.params.value, kind))
+            try:
+                event = cast(Event, calls.decoded(line.params.value, kind))
+            except msgspec.ValidationError:  # it has a value that a newer Parlour knows
+                return
             self._events.put_nowait(Delivered(event, line.params.position))
             return
         answer = self._answers.get(line.id) if isinstance(line.id, int) else None

@@ -47,6 +47,9 @@ that of the entry answers none twice.
 WAITING_MAX: Final = 4_096
 """Lines that wait for a client which does not read; with more its session ends."""
 
+FINISH_WITHIN: Final = 5.0
+"""Seconds in which calls end, and a program takes what was said to it, once its session is over."""
+
 NO_POSITION: Final = (EntryChanged, FileProgress, FileSealing, FileSupplied, Cleaning, Cleaned)
 """Events of entries after which nothing has another position than before."""
 
@@ -93,25 +96,31 @@ class Session:
         tasks = [reader, writer, over]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if reader.done() and not writer.done():
+            if reader.done():
                 reader.result()
-                if self._calls:
-                    await asyncio.wait(self._calls)
+                await self._stop_following()
+            if self._calls and not writer.done():
+                await asyncio.wait(self._calls, timeout=None if reader.done() else FINISH_WITHIN)
             if not writer.done():
                 await self._flush(writer)
         finally:
-            if self._follower is not None:
-                tasks += self._follower.tasks
+            await self._stop_following()
             for task in (*tasks, *self._calls):
                 task.cancel()
             await asyncio.gather(*tasks, *self._calls, return_exceptions=True)
         if self._follower is not None and self._follower.problem is not None:
             raise self._follower.problem
 
+    async def _stop_following(self) -> None:
+        if self._follower is not None:
+            for task in self._follower.tasks:
+                task.cancel()
+            await asyncio.gather(*self._follower.tasks, return_exceptions=True)
+
     async def _flush(self, writer: asyncio.Task[None]) -> None:
         """Let the client take what was said to it, unless it takes nothing any more."""
         joined = asyncio.create_task(self._out.join())
-        await asyncio.wait({joined, writer}, return_when=asyncio.FIRST_COMPLETED, timeout=5.0)
+        await asyncio.wait({joined, writer}, return_when=asyncio.FIRST_COMPLETED, timeout=FINISH_WITHIN)
         joined.cancel()
 
     async def _send(self) -> None:

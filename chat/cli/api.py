@@ -58,6 +58,8 @@ async def _typed(lines: Lines) -> AsyncIterator[bytes | None]:
 @coroutine
 async def add(call: Call, client: str, name: str | None, rights: str | None) -> None:
     """Give a program a token, which is shown once, and what it allows."""
+    if rights == ClientRights.SEND.value and name is None:
+        raise UsageError("A program that only sends does not see who your contacts are: add --with NAME.")
     async with messenger(call) as opened:
         person = find(await talks(opened), name)[1].person if name is not None else ""
         made = await opened.permit(client, ClientRights(rights or ClientRights.ALL), person)
