@@ -61,7 +61,7 @@ class Connection(Protocol):
         """The other end's IP address (with scope); empty for a circuit through a relay."""
 
     async def read(self) -> bytes:
-        """Some bytes (at most 131,072), or b"" when the stream has ended."""
+        """Some bytes (at most 524,288), or b"" when the stream has ended."""
 
     async def write(self, data: bytes) -> None:
         """Write bytes, waiting while the other side is slow. Raises ConnectionError."""

@@ -14,7 +14,7 @@ from protocol.codec import encode
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed
 from protocol.limits import FILE_BYTES_MAX, FILE_NAME_BYTES_MAX, MEDIA_TYPE_MAX, PIECE_BYTES
 from protocol.messages import FILE_BODY, FileBody, Piece
-from protocol.primitives import AEGIS256, CHACHA20POLY1305, Aead, aes_instructions, b2b, equal
+from protocol.primitives import AEGIS256, CHACHA20POLY1305, Aead, aes_instructions, b2b
 
 HASH_SIZE: Final = 32
 
@@ -137,6 +137,11 @@ def open_piece(aead: Aead, key: bytes, number: int, sealed: bytes) -> bytes:
     return aead.open(key, _nonce(aead, number), b"", sealed)
 
 
+def is_authentic(aead: Aead, key: bytes, number: int, sealed: bytes) -> bool:
+    """Whether `open_piece` would open it, without opening it."""
+    return aead.check(key, _nonce(aead, number), b"", sealed)
+
+
 # --- The tree (RFC 9162, section 2.1, with labels in place of its prefix bytes) ---
 
 
@@ -186,21 +191,78 @@ def neighbours(count: int, number: int) -> list[tuple[int, int]]:
     return found
 
 
-def check_piece(piece: Piece, shape: Shape, root: bytes) -> bytes:
-    """Whether a piece is one of the file with this root (32 bytes); nothing of it may be kept before.
+class Proven(Struct, frozen=True):
+    """A piece that is one of its file, and its leaf, 32 bytes. `Proofs.check` alone makes it."""
 
-    Returns its leaf, 32 bytes. Errors: Malformed (no piece of a file of this shape), AuthenticationFailed (of
-    another file).
+    piece: Piece
+    leaf: bytes
+
+
+class Proofs:
+    """Checks pieces of one file against its root, and remembers the hashes that proved the last of them.
+
+    A piece that is near the one before it needs one hash or two, whatever the size of the file. Nothing
+    grows: two hashes per level of the tree are remembered.
     """
-    number, count, path = piece.number, shape.count, piece.path
-    if number >= count or len(piece.data) != shape.length(number):
-        raise Malformed("no piece of this file has this number and size")
-    if len(path) != len(neighbours(count, number)):
-        raise Malformed("another number of hashes than prove this piece")
-    leaf = leaf_hash(piece.data)
-    if not equal(above_leaf(leaf, number, count, path), root):
-        raise AuthenticationFailed("not a piece of this file")
-    return leaf
+
+    def __init__(self, shape: Shape, root: bytes) -> None:
+        """`root`: 32 bytes."""
+        self._root, self._count = root, shape.count
+        self._whole, self._rest = shape.whole, shape.length(shape.count - 1)
+        self._levels = tuple(levels(shape.count))
+        # From this piece on there are some that have no neighbour on some level.
+        lone = [nodes - 1 << level for level, nodes in enumerate(self._levels[:-1]) if nodes % 2]
+        self._regular = min(lone, default=self._count)
+        self._last, self._line, self._path = -1, list[bytes](), list[bytes]()
+
+    def check(self, piece: Piece) -> Proven:
+        """Whether a piece is one of the file; nothing of it may be kept before.
+
+        Errors: Malformed (no piece of a file of this shape), AuthenticationFailed (of another file).
+        """
+        number, size = piece.number, len(piece.data)
+        if number >= self._count or size != (self._whole if number < self._count - 1 else self._rest):
+            raise Malformed("no piece of this file has this number and size")
+        if len(piece.path) != self._hashes(number):
+            raise Malformed("another number of hashes than prove this piece")
+        leaf = leaf_hash(piece.data)
+        if not self.lead(leaf, number, piece.path):
+            raise AuthenticationFailed("not a piece of this file")
+        return Proven(piece, leaf)
+
+    def _hashes(self, number: int) -> int:
+        """How many hashes prove a piece."""
+        if number < self._regular:
+            return len(self._levels) - 1
+        return sum((number >> level) ^ 1 < nodes for level, nodes in enumerate(self._levels))
+
+    def lead(self, leaf: bytes, number: int, path: list[bytes]) -> bool:
+        """Whether a leaf and the hashes that prove it, as many as its piece needs, lead to the root."""
+        if number >= self._regular:
+            return above_leaf(leaf, number, self._count, path) == self._root
+        # The level on which this piece and the last one meet; from there upwards they have the same proof.
+        meet = (number ^ self._last).bit_length() if self._last >= 0 else len(self._levels)
+        node, place, line = leaf, number, [leaf]
+        for other in path[: max(0, meet - 1)]:
+            node = node_hash(other, node) if place & 1 else node_hash(node, other)
+            line.append(node)
+            place >>= 1
+        if self._last < 0:
+            proven = node == self._root
+        elif meet:  # one below it they are neighbours, and each is the hash that proves the other
+            proven = node == self._path[meet - 1] and path[meet - 1] == self._line[meet - 1]
+        else:
+            proven = leaf == self._line[0]
+        if not proven or path[meet:] != self._path[meet:]:
+            return False
+        self._last, self._path = number, path
+        self._line[: len(line)] = line
+        return True
+
+
+def check_piece(piece: Piece, shape: Shape, root: bytes) -> bytes:
+    """Check one piece of the file with this root by itself. Returns its leaf; errors as `Proofs.check`."""
+    return Proofs(shape, root).check(piece).leaf
 
 
 def above_leaf(leaf: bytes, number: int, count: int, path: Sequence[bytes]) -> bytes:

@@ -25,19 +25,24 @@ class Codec(Generic[T]):
     """Decodes one type or tagged union from at most `limit` bytes."""
 
     def __init__(self, kind: object, limit: int) -> None:
-        self._decode: Callable[[bytes], T] = msgspec.msgpack.Decoder(kind).decode
+        self._decode: Callable[[bytes | memoryview], T] = msgspec.msgpack.Decoder(kind).decode
         self.limit = limit
 
-    def decode(self, data: bytes) -> T:
-        """The value of a canonical encoding. Errors: LimitExceeded (too long), Malformed (anything else)."""
-        if len(data) > self.limit:
-            raise LimitExceeded(f"{len(data)} bytes where {self.limit} are allowed")
+    def decode(self, data: bytes, start: int = 0) -> T:
+        """The value of a canonical encoding, which begins at `start`.
+
+        Errors: LimitExceeded (too long), Malformed (anything else).
+        """
+        size = len(data) - start
+        if size > self.limit:
+            raise LimitExceeded(f"{size} bytes where {self.limit} are allowed")
         try:
-            value = self._decode(data)
+            value = self._decode(memoryview(data)[start:] if start else data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
             raise Malformed("not a value of the expected shape") from None
         # A second encoding of the same content would give it a second id.
-        if encode(value) != data:
+        encoded = encode(value)
+        if len(encoded) != size or not data.endswith(encoded):
             raise Malformed("not the canonical encoding")
         return value
 

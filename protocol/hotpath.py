@@ -325,7 +325,7 @@ class FastReceiving:
         """A copy of the chain key, 32 bytes, to step it outside the hot path."""
         return bytes(self._chain_view)
 
-    def open_next(self, envelope: bytes) -> bytes | None:
+    def open_next(self, envelope: bytes | memoryview) -> bytes | None:
         """The content if envelope is this chain's next one, else None.
 
         Malformed for an impossible size or padding, AuthenticationFailed if it does not open; the chain then
@@ -410,7 +410,7 @@ class FastReceiving:
         self._handles[0][end] = opener = self._work.opener(self._memory, end, self._message_key)
         return opener
 
-    def _open_large(self, envelope: bytes) -> tuple[int, memoryview, memoryview]:
+    def _open_large(self, envelope: bytes | memoryview) -> tuple[int, memoryview, memoryview]:
         """Open an envelope from where it is: 0 if it is authentic, and its length and the rest."""
         work, end = self._work, len(envelope)
         out = work.opened

@@ -228,6 +228,7 @@ def ed25519_verify(public: bytes, message: bytes, signature: bytes) -> None:
 # --- AEADs ---
 
 AeadCall = Callable[[bytes, bytes, bytes, bytes], bytes]
+VerifyCall = Callable[[bytes, bytes, bytes, bytes], bool]
 """(data, associated data, nonce, key) to the result, with checked sizes. CryptoError if not authentic."""
 
 
@@ -242,6 +243,7 @@ class Aead(Struct, frozen=True):
     sodium_name: str
     encrypt: AeadCall
     decrypt: AeadCall
+    verify: VerifyCall | None = None
 
     def seal(self, key: bytes, nonce: bytes, ad: bytes, plaintext: bytes) -> bytes:
         """The ciphertext, `tag_size` bytes longer. LocalMisuse for a wrong size of key or nonce."""
@@ -262,8 +264,21 @@ class Aead(Struct, frozen=True):
         except CryptoError as error:
             raise AuthenticationFailed("ciphertext does not open") from error
 
+    def check(self, key: bytes, nonce: bytes, ad: bytes, ciphertext: bytes) -> bool:
+        """Whether `open` would return a plaintext. LocalMisuse for a wrong size of key or nonce."""
+        verify = self.verify
+        if verify is None or len(ciphertext) < self.tag_size:
+            try:
+                self.open(key, nonce, ad, ciphertext)
+            except AuthenticationFailed:
+                return False
+            return True
+        if len(key) != self.key_size or len(nonce) != self.nonce_size:
+            raise LocalMisuse(f"{self.name} key of {len(key)} bytes, nonce of {len(nonce)}")
+        return verify(ciphertext, ad, nonce, key)
 
-def _low_level_calls(sodium: Sodium, name: str, tag: int) -> tuple[AeadCall, AeadCall]:
+
+def _low_level_calls(sodium: Sodium, name: str, tag: int) -> tuple[AeadCall, AeadCall, VerifyCall]:
     """Calls through the low-level binding, which take 0.6 instead of 3.7 microseconds for 64 bytes."""
     new, null, view = sodium.ffi.new, sodium.ffi.NULL, sodium.ffi.buffer
     array = sodium.ffi.typeof("unsigned char[]")
@@ -284,7 +299,12 @@ def _low_level_calls(sodium: Sodium, name: str, tag: int) -> tuple[AeadCall, Aea
         plaintext: bytes = view(out, size)[:]
         return plaintext
 
-    return encrypt, decrypt
+    def verify(ciphertext: bytes, ad: bytes, nonce: bytes, key: bytes) -> bool:
+        # Without a place for the plaintext libsodium compares the tag alone.
+        failed: int = decrypt_call(null, null, null, ciphertext, len(ciphertext), ad, len(ad), nonce, key)
+        return not failed
+
+    return encrypt, decrypt, verify
 
 
 def make_aead(
@@ -293,9 +313,10 @@ def make_aead(
     """An Aead through the low-level binding, or through nacl.bindings where sodium is None."""
     if sodium is None:
         calls = (getattr(bindings, sodium_name + "_encrypt"), getattr(bindings, sodium_name + "_decrypt"))
-    else:
-        calls = _low_level_calls(sodium, sodium_name, tag)
-    return Aead(name, identifier, KEY_SIZE, nonce, tag, sodium_name, *calls)
+        return Aead(name, identifier, KEY_SIZE, nonce, tag, sodium_name, *calls)
+    return Aead(
+        name, identifier, KEY_SIZE, nonce, tag, sodium_name, *_low_level_calls(sodium, sodium_name, tag)
+    )
 
 
 AEGIS256: Final = make_aead(SODIUM, "AEGIS-256", 1, 32, 32, "crypto_aead_aegis256")

@@ -178,8 +178,9 @@ class PlainReceiving:
     def __init__(self, parameters: Parameters, chain_key: bytes, dh: bytes, pn: int, n: int = 0) -> None:
         self._parameters, self.chain_key, self._dh, self.pn, self.n = parameters, chain_key, dh, pn, n
 
-    def open_next(self, envelope: bytes) -> bytes | None:
+    def open_next(self, envelope: bytes | memoryview) -> bytes | None:
         """The content if envelope is this chain's next one, else None; errors leave the chain as it was."""
+        envelope = bytes(envelope)
         header, size = self._parameters.decode_header(envelope)
         if header != (self._dh, self.pn, self.n):
             return None
@@ -327,7 +328,7 @@ class RatchetSession:
             raise LocalMisuse("this end of the session cannot send yet, or no longer")
         return self._sending.seal(plaintext, flag)
 
-    def decrypt(self, envelope: bytes) -> bytes:
+    def decrypt(self, envelope: bytes | memoryview) -> bytes:
         """RatchetDecrypt: the content of an envelope. Every error leaves the session as it was.
 
         AuthenticationFailed if it does not open or its ratchet key is of low order; Malformed for a ratchet
@@ -337,7 +338,7 @@ class RatchetSession:
         receiving = self._receiving
         content = receiving.open_next(envelope) if receiving is not None else None
         if content is None:
-            turn = self._fast_turn
+            envelope, turn = bytes(envelope), self._fast_turn
             if turn is not None:
                 content = turn.open_next(envelope, self._random)
             if content is None:

@@ -9,6 +9,7 @@ import os
 import re
 import socket
 import struct
+from collections import deque
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -56,14 +57,17 @@ def format_address(host: str, port: int) -> str:
 UNREAD_MAX: Final = 256 * 1024
 """Unread bytes at which reading stops. A peer can fill them, and then waits."""
 UNREAD_LOW: Final = 64 * 1024
-UNSENT_MAX: Final = 256 * 1024
-"""Unsent bytes at which `write` waits for a slow peer."""
-READ_MAX: Final = 131_072
+READ_MAX: Final = 512 * 1024
+"""Bytes of one read. A peer that sends fast can fill it, before reading stops at UNREAD_MAX."""
 LINGER: Final = 2.0
 """Seconds to send what was written before the end."""
 
 
-class TcpConnection(asyncio.Protocol):
+_ROOM: Final = memoryview(bytearray(READ_MAX))
+"""Where the system puts what arrives, for all connections: each takes its bytes out of it at once."""
+
+
+class TcpConnection(asyncio.BufferedProtocol):
     """An accepted or opened connection; `lost` is called once, when its socket is closed."""
 
     def __init__(self, lost: Callable[[TcpConnection], None] | None = None) -> None:
@@ -71,7 +75,8 @@ class TcpConnection(asyncio.Protocol):
         self._lost = lost
         self._transport: asyncio.Transport | None = None
         self._peer = ""
-        self._unread = bytearray()
+        self._unread = deque[bytes]()
+        self._unread_bytes = 0
         self._reading_paused = False
         self._held = False
         self._writing_paused = False
@@ -85,13 +90,12 @@ class TcpConnection(asyncio.Protocol):
         return self._peer
 
     async def read(self) -> bytes:
-        """The next 1 to 131,072 bytes, or b"" when the stream has ended."""
+        """The next 1 to 524,288 bytes, or b"" when the stream has ended."""
         while not self._unread and not self._ended:
             await self._change()
-        with memoryview(self._unread) as unread:
-            data = bytes(unread[:READ_MAX])
-        del self._unread[:READ_MAX]
-        if self._reading_paused and len(self._unread) <= UNREAD_LOW:
+        data = self._unread.popleft() if self._unread else b""
+        self._unread_bytes -= len(data)
+        if self._reading_paused and self._unread_bytes <= UNREAD_LOW:
             self._reading_paused = False
             self._read_on()
         return data
@@ -109,7 +113,7 @@ class TcpConnection(asyncio.Protocol):
             self._transport.resume_reading()
 
     async def write(self, data: bytes) -> None:
-        """Write bytes; waits while more than 256 KiB are unsent. Raises ConnectionError."""
+        """Write bytes; waits until the system has taken them all. Raises ConnectionError."""
         if self._ended or self._transport is None:
             raise ConnectionResetError("the connection has ended")
         self._transport.write(data)
@@ -120,30 +124,38 @@ class TcpConnection(asyncio.Protocol):
 
     def close(self) -> None:
         """End the stream; what was written is still sent, for two seconds, and a pending read returns b""."""
-        self._unread.clear()
+        self._forget()
         self._end()
         if self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
         """End the stream at once; unsent bytes are dropped."""
-        self._unread.clear()
+        self._forget()
         self._end()
         if self._transport is not None:
             self._transport.abort()
 
+    def _forget(self) -> None:
+        self._unread.clear()
+        self._unread_bytes = 0
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(high=UNSENT_MAX)
+        self._transport.set_write_buffer_limits(high=0)
         self._peer = peer_host(transport.get_extra_info("peername"))
         if self._ended:
             self._transport.abort()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _ROOM
+
+    def buffer_updated(self, nbytes: int) -> None:
         if self._ended:
             return
-        self._unread += data
-        if not self._reading_paused and len(self._unread) >= UNREAD_MAX and self._transport is not None:
+        self._unread.append(bytes(_ROOM[:nbytes]))
+        self._unread_bytes += nbytes
+        if not self._reading_paused and self._unread_bytes >= UNREAD_MAX and self._transport is not None:
             self._reading_paused = True
             self._transport.pause_reading()
         self._wake()

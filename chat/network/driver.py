@@ -131,7 +131,7 @@ class Driver:
                 return
             self.link.send(message, self._clock.monotonic())
             if self.link.unsent > TOGETHER:
-                await self.flush()
+                await self.flush(arm=False)
         await self.flush()
 
     async def ping(self) -> int | None:
@@ -142,14 +142,16 @@ class Driver:
         await self._answer()
         return number
 
-    async def flush(self) -> None:
+    async def flush(self, *, arm: bool = True) -> None:
+        """Write the link's output, and set the timer, which who writes more soon leaves to the last time."""
         async with self._writing:
             while data := self.link.data_to_send():
                 try:
                     await self.connection.write(data)
                 except ConnectionError:
                     self.connection.close()
-        self._arm()
+        if arm:
+            self._arm()
 
     async def _answer(self) -> None:
         """Write the link's output, now or after the write under way."""
@@ -262,11 +264,16 @@ class Outgoing:
     def below(self, step: Callable[[], Awaitable[bool]]) -> None:
         """Do such steps whenever nothing is queued, until one says that it was the last.
 
-        A step sends one message at most: so much may come between two others.
+        A step sends another message only while `is_idle`: one at most may come between two others.
         """
         if self._below is None:
             self._below = step
             self._put(_wake)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is queued."""
+        return self._queue.empty()
 
     async def sent(self) -> None:
         """Wait until all that is queued was sent, or the link has ended."""

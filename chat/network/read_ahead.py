@@ -10,8 +10,8 @@ from chat.network.driver import Driver, Handler
 from chat.tasks import Tasks
 from protocol.link.states import Event, LinkClosed
 
-AHEAD: Final = 4
-"""Reads, of 128 KiB at most, that wait per link until those before are handled. The other end fills it; its
+AHEAD: Final = 2
+"""Reads, of 512 KiB at most, that wait per link until those before are handled. The other end fills it; its
 next read waits."""
 
 

@@ -11,10 +11,11 @@ from typing import BinaryIO, TypeVar
 from chat.errors import UsageError, phrase
 from chat.storage import files, pieces
 from chat.storage.database import Store
+from chat.storage.errors import StorageFailure
 from chat.storage.files import FileRow, Standing
 from chat.storage.new_file import NewFile
 from chat.storage.pieces import Made, Pieces, SealedFile, Sealing
-from chat.tasks import Runtime
+from chat.tasks import Runtime, Tasks
 from protocol.attachments import Shape, shape_of
 from protocol.messages import PieceRange
 from protocol.primitives import Aead
@@ -51,9 +52,12 @@ class Volume:
     `gone`: its key is. `going`: so it is as soon as the thread that uses it lets go of it.
     """
 
-    def __init__(self, row: FileRow, file: SealedFile) -> None:
+    def __init__(self, row: FileRow, file: SealedFile, tasks: Tasks) -> None:
         self.row, self.gone, self.going = row, False, False
         self._file, self._turn = file, asyncio.Lock()
+        self._tasks = tasks
+        self._syncing: asyncio.Task[None] | None = None
+        self._failure: StorageFailure | None = None  # of making durable, which nobody waits for
         self.users = set[object]()
 
     @property
@@ -65,20 +69,45 @@ class Volume:
     def whole(self) -> bool:
         return self._file.whole
 
+    @property
+    def shape(self) -> Shape:
+        return self._file.shape
+
     def missing(self, most: int, apart: Collection[int]) -> list[PieceRange]:
         """The next ranges of pieces that are not held, without some."""
         return self._file.missing(0, most, apart)
 
     async def use(self, work: Callable[[SealedFile], T]) -> T | None:
-        """Let a thread work on it; None once it is gone."""
+        """Let a thread work on it; None once it is gone. Raises StorageFailure, of an earlier call, too."""
         async with self._turn:
+            if self._failure is not None:
+                failure, self._failure = self._failure, None
+                raise failure
             if self.gone:
                 return None
-            return await _in_thread(partial(work, self._file))
+            done = await _in_thread(partial(work, self._file))
+            if self._file.sync_due and (self._syncing is None or self._syncing.done()):
+                self._syncing = self._tasks.spawn(self._sync())
+            return done
+
+    async def _sync(self) -> None:
+        """Make durable what was written so far, while others write."""
+        async with self._turn:
+            if self.gone:
+                return
+            held = self._file.begin_sync()
+        try:
+            await _in_thread(self._file.flush)  # `close` waits for it
+            async with self._turn:
+                await _in_thread(partial(self._file.end_sync, held))
+        except StorageFailure as failure:
+            self._failure = failure
 
     async def close(self, *, gone: bool) -> None:
         """Let go of its files, after what a thread does with it now."""
         self.going = self.going or gone
+        if self._syncing is not None and not self._syncing.done():
+            await asyncio.wait([self._syncing])
         async with self._turn:
             if not self.gone:
                 self.gone = True
@@ -107,7 +136,7 @@ class Shelf:
             volume = self._open.get(row.entry)
             if volume is None or volume.gone:
                 file = await asyncio.to_thread(self._pieces.open, row.place, shape_of(row.body))
-                volume = self._open[row.entry] = Volume(row, file)
+                volume = self._open[row.entry] = Volume(row, file, self._runtime.tasks)
                 # A deletion that came before this had nothing to close, and one that comes after it finds it.
                 if not await self._store.read(files.has_place, row.place):
                     await volume.close(gone=True)

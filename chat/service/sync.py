@@ -100,6 +100,9 @@ ROW: Final = 32
 MARKS: Final = -1
 """Marks that an own terminal passes on, which are stored together."""
 
+PIECES: Final = -2
+"""Pieces of files, which are stored together, too."""
+
 BATCH: Final = 64
 """Entries read from the disk at a time."""
 
@@ -327,6 +330,8 @@ class Synchronizer:
         def part(message: Message) -> int:
             nonlocal size
             if not isinstance(message, Entry):
+                if isinstance(message, Piece):
+                    return PIECES
                 return MARKS if own and isinstance(message, PassedReceipt) else 0
             size += ROW + len(message.body)
             return 1 + size // TOGETHER
@@ -339,6 +344,8 @@ class Synchronizer:
                     await self._take(link, list(group))
                 elif kind == MARKS:
                     await self._forwarding.take_passed(link, cast(list[PassedReceipt], list(group)))
+                elif kind == PIECES:
+                    await self._transfers.take_pieces(link, cast(list[Piece], list(group)))
                 else:
                     for message in group:
                         await self._handle(link, message)
@@ -396,7 +403,7 @@ class Synchronizer:
             case RenewedKey() | RenewedShare():
                 check_place(message, own=link in self._forwarding.links)
                 await self._renewals.take(link.driver, link.peer, message)
-            case AskPieces() | Piece() | PiecesEnd() | StopPieces() | WholeFile():
+            case AskPieces() | PiecesEnd() | StopPieces() | WholeFile():
                 await self._transfers.take(link, message)
             case Reachable(port=port):
                 await self._addresses.reached(link, port)

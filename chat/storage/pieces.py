@@ -24,20 +24,20 @@ from chat.storage.folder import system_failures
 from chat.storage.new_file import NewFile
 from protocol.attachments import (
     HASH_SIZE,
+    Proofs,
+    Proven,
     Shape,
     above,
-    above_leaf,
-    check_piece,
+    is_authentic,
     leaf_hash,
     levels,
-    neighbours,
     open_piece,
     seal_piece,
 )
 from protocol.errors import AuthenticationFailed
 from protocol.limits import FILE_BYTES_MAX, PIECE_BYTES
 from protocol.messages import Piece, PieceRange
-from protocol.primitives import Aead, equal
+from protocol.primitives import Aead
 
 RUN: Final = 16
 """Pieces that are read or written together: a megabyte, whatever the size of the file."""
@@ -48,8 +48,9 @@ STRETCH: Final = 2 * RUN
 SEALERS_MAX: Final = 4
 """Threads that seal one file at the same time. This person alone begins that."""
 
-SYNCED_EVERY: Final = 1_024
-"""Pieces after which what was written is made durable. A power cut, and no crash, loses at most so many."""
+SYNCED_EVERY: Final = 256
+"""Pieces after which what was written is made durable, while others are written. A power cut, and no crash,
+loses at most twice as many."""
 
 SPARE: Final = 64 << 20
 """Bytes of the disk that no file may take: the history needs them more."""
@@ -108,6 +109,16 @@ class _Layout:
 
     def offset(self, level: int, place: int) -> int:
         return self._starts[level] + place * HASH_SIZE
+
+    def places(self, number: int) -> list[int]:
+        """Where the hashes that prove a piece are, from its neighbour upwards."""
+        found = list[int]()
+        for start, nodes in zip(self._starts, self.levels, strict=True):
+            other = number ^ 1
+            if other < nodes:
+                found.append(start + other * HASH_SIZE)
+            number >>= 1
+        return found
 
 
 class Pieces:
@@ -209,9 +220,10 @@ class SealedFile:
         self.shape = shape
         self._layout = _Layout(shape.count)
         self._boot = boot.encode()[:BOOT_BYTES].ljust(BOOT_BYTES, b"\0")
-        self._near = dict[tuple[int, int], bytes]()  # hashes near the last piece that was read
-        self._stored = set[tuple[int, int]]()  # hashes near the last piece that was written
-        self._unsynced = 0
+        self._stored = set[int]()  # where those near the last piece that was written are
+        self._proofs: Proofs | None = None
+        self._full = 0  # bytes of what is held before which no piece is missing
+        self._unsynced = self._flushing = 0
         self._descriptors = list[int]()
         try:
             for path in paths:
@@ -258,7 +270,8 @@ class SealedFile:
         `apart` are numbers that are asked for elsewhere.
         """
         found, count = list[int](), self.shape.count
-        number = first
+        self._full = self._past_full(self._full)
+        number = max(first, self._full << 3)
         while number < count and len(found) < most:
             if not number & 7 and self._bits[number >> 3] == 0xFF:
                 number = self._past_full(number >> 3) << 3
@@ -286,10 +299,20 @@ class SealedFile:
         if not numbers:
             return []
         with system_failures():
-            return [Piece(entry, number, self._path(number), self._read(number)) for number in numbers]
+            parts = zip(numbers, self._paths(numbers), self._read(numbers), strict=True)
+            return [Piece(entry, number, path, data) for number, path, data in parts]
 
-    def _read(self, number: int) -> bytes:
-        # One read for each: a large one would be copied once more.
+    def _read(self, numbers: Sequence[int]) -> list[bytes]:
+        shape, first, last = self.shape, numbers[0], numbers[-1]
+        size = (last - first) * shape.whole + shape.length(last)
+        if last - first + 1 == len(numbers):
+            with suppress(OSError):  # one of them may be on a bad sector
+                data = os.pread(self._data, size, first * shape.whole)
+                if len(data) == size:  # else the file was cut short
+                    return [data[at : at + shape.whole] for at in range(0, size, shape.whole)]
+        return list(map(self._read_one, numbers))
+
+    def _read_one(self, number: int) -> bytes:
         try:
             return os.pread(self._data, self.shape.length(number), number * self.shape.whole)
         except OSError as error:
@@ -298,11 +321,18 @@ class SealedFile:
             return b""  # a bad sector: this piece is lost, and those near it are not
 
     def sound(self, some: Sequence[Piece], key: bytes, root: bytes) -> list[Piece]:
-        """Those that would prove themselves. The disk has damaged the others, which are not held any more."""
+        """Those of ascending pieces that would prove themselves.
+
+        The disk has damaged the others, which are not held any more.
+        """
         proven = list[Piece]()
+        if not some:
+            return proven
+        first, last = some[0].number, some[-1].number
         with system_failures():
+            leaves = self._hashes(0, first, last - first + 1)
             for piece in some:
-                if self._is_sound(piece, key, root):
+                if self._is_sound(piece, leaves[piece.number - first], key, root):
                     proven.append(piece)
                 else:
                     self._lose(piece.number)
@@ -315,19 +345,21 @@ class SealedFile:
             self.sound(self.read(b"", first, RUN), key, root)
         return before - self.held
 
-    def _is_sound(self, piece: Piece, key: bytes, root: bytes) -> bool:
-        # The AEAD sees damage in a fifth of the time that the leaf's hash would take.
-        shape, number = self.shape, piece.number
-        leaf = os.pread(self._tree, HASH_SIZE, self._layout.offset(0, number))
-        try:
-            open_piece(shape.aead, key, number, piece.data)
-        except AuthenticationFailed:
+    def _is_sound(self, piece: Piece, leaf: bytes, key: bytes, root: bytes) -> bool:
+        # The AEAD sees damage in a tenth of the time that the leaf's hash would take.
+        number = piece.number
+        if not is_authentic(self.shape.aead, key, number, piece.data):
             return False
-        return equal(above_leaf(leaf, number, shape.count, piece.path), root)
+        return self._proofs_to(root).lead(leaf, number, piece.path)
+
+    def _proofs_to(self, root: bytes) -> Proofs:
+        if self._proofs is None:
+            self._proofs = Proofs(self.shape, root)
+        return self._proofs
 
     def _lose(self, number: int) -> None:
-        self._near.clear()
         self._stored.clear()  # what is damaged is written again
+        self._full = 0
         self._bits[number >> 3] &= ~(1 << (number & 7))
         self.held -= 1
         for start in (BOOT_BYTES, BOOT_BYTES + len(self._bits)):
@@ -337,13 +369,21 @@ class SealedFile:
         start = at * self.shape.whole
         return data[start : start + self.shape.length(number)]
 
-    def _path(self, number: int) -> list[bytes]:
-        near = dict[tuple[int, int], bytes]()
-        for node in neighbours(self._layout.count, number):
-            known = self._near.get(node)
-            near[node] = known or os.pread(self._tree, HASH_SIZE, self._layout.offset(*node))
-        self._near = near
-        return list(near.values())
+    def _paths(self, numbers: Sequence[int]) -> list[list[bytes]]:
+        """The hashes that prove pieces, which are ascending: those of a level are read together."""
+        first, last, paths = numbers[0], numbers[-1], [list[bytes]() for _ in numbers]
+        for level, nodes in enumerate(self._layout.levels[:-1]):
+            low, high = first >> level & ~1, min(nodes, (last >> level | 1) + 1)
+            there = self._hashes(level, low, high - low)
+            for number, path in zip(numbers, paths, strict=True):
+                if (other := (number >> level ^ 1) - low) < len(there):
+                    path.append(there[other])
+        return paths
+
+    def _hashes(self, level: int, first: int, count: int) -> list[bytes]:
+        """Hashes of one level that are neighbours."""
+        found = os.pread(self._tree, count * HASH_SIZE, self._layout.offset(level, first))
+        return [found[at : at + HASH_SIZE] for at in range(0, count * HASH_SIZE, HASH_SIZE)]
 
     def contents(self, key: bytes) -> Iterator[bytes]:
         """The plain content, some of it at a time. Raises PieceDamaged."""
@@ -362,67 +402,89 @@ class SealedFile:
 
     # --- Writing ---
 
-    def write(self, pieces: Sequence[Piece], root: bytes) -> int:
-        """Store pieces that prove themselves; returns how many are new.
-
-        Raises ProtocolError for the first that does not, after storing those before it, and NoRoom.
-        """
-        new, leaves = list[Piece](), list[bytes]()
-        try:
-            for piece in pieces:
-                leaf = check_piece(piece, self.shape, root)
-                if not self.has(piece.number):
-                    new.append(piece)
-                    leaves.append(leaf)
-        finally:
-            if new:
-                with system_failures():
-                    self._store(new, leaves)
+    def write(self, proven: Sequence[Proven]) -> int:
+        """Store pieces; returns how many are new. Raises NoRoom."""
+        new = [one for one in proven if not self.has(one.piece.number)]
+        if new:
+            with system_failures():
+                self._store(new)
         return len(new)
 
-    def _store(self, new: Sequence[Piece], leaves: Sequence[bytes]) -> None:
+    def _store(self, new: Sequence[Proven]) -> None:
         _require_spare(self._data)  # something else may have filled the disk since this file was begun
         whole = self.shape.whole
         start = 0
-        for at, piece in enumerate(new, 1):
-            if at == len(new) or new[at].number != piece.number + 1:
-                run = new[start:at]
-                _write_all(self._data, [one.data for one in run], run[0].number * whole)
+        for at, one in enumerate(new, 1):
+            if at == len(new) or new[at].piece.number != one.piece.number + 1:
+                run = [other.piece for other in new[start:at]]
+                _write_all(self._data, [other.data for other in run], run[0].number * whole)
                 start = at
-        for piece, leaf in zip(new, leaves, strict=True):
-            near = [(0, piece.number), *neighbours(self._layout.count, piece.number)]
-            for node, value in zip(near, (leaf, *piece.path), strict=True):
-                if node not in self._stored:
-                    _write_all(self._tree, [value], self._layout.offset(*node))
-            self._stored = set(near)
-        for piece in new:
-            number = piece.number
+        self._store_hashes(new)
+        for one in new:
+            number = one.piece.number
             if not self.has(number):
                 self._bits[number >> 3] |= 1 << (number & 7)
                 self.held += 1
-        self._write_bits(BOOT_BYTES + len(self._bits), {piece.number >> 3 for piece in new})
+        self._write_bits(BOOT_BYTES + len(self._bits), {one.piece.number >> 3 for one in new})
         self._unsynced += len(new)
-        if self._unsynced >= SYNCED_EVERY or self.whole:
+        if self.whole:
             self._sync()
+
+    def _store_hashes(self, new: Sequence[Proven]) -> None:
+        """Write the hashes that prove pieces, those that are neighbours in the file together."""
+        due, near = dict[int, bytes](), list[int]()
+        for one in new:
+            number = one.piece.number
+            near = [self._layout.offset(0, number), *self._layout.places(number)]
+            due.update(zip(near, (one.leaf, *one.piece.path), strict=True))
+        places = sorted(due.keys() - self._stored)
+        start = 0
+        for at, place in enumerate(places, 1):
+            if at == len(places) or places[at] != place + HASH_SIZE:
+                _write_all(self._tree, [b"".join(map(due.__getitem__, places[start:at]))], places[start])
+                start = at
+        self._stored = set(near)
 
     def _write_bits(self, start: int, places: Collection[int]) -> None:
         first, last = min(places), max(places)
         _write_all(self._held, [bytes(self._bits[first : last + 1])], start + first)
 
+    # What was written is made durable: data first, then hashes, then what is held.
+
+    @property
+    def sync_due(self) -> bool:
+        """Whether much of what was written is not durable yet."""
+        return self._unsynced >= SYNCED_EVERY
+
+    def begin_sync(self) -> bytes:
+        """What is held now: `flush` makes it durable, and `end_sync` notes that."""
+        self._flushing = self._unsynced
+        return bytes(self._bits)
+
+    def flush(self) -> None:
+        """Make data and hashes durable. Another thread may read and write meanwhile."""
+        with system_failures():
+            for descriptor in (self._data, self._tree):
+                os.fsync(descriptor)
+
+    def end_sync(self, held: bytes) -> None:
+        """Note that pieces are durable, but for those that were lost meanwhile."""
+        sure = int.from_bytes(held) & int.from_bytes(self._bits)
+        with system_failures():
+            _write_all(self._held, [sure.to_bytes(len(held))], BOOT_BYTES)
+            os.fsync(self._held)
+        self._unsynced -= self._flushing
+
     def _sync(self) -> None:
-        """Make data durable, then hashes, then what is held."""
-        for descriptor in (self._data, self._tree):
-            os.fsync(descriptor)
-        _write_all(self._held, [bytes(self._bits)], BOOT_BYTES)
-        os.fsync(self._held)
-        self._unsynced = 0
+        held = self.begin_sync()
+        self.flush()
+        self.end_sync(held)
 
     def close(self, *, sync: bool = True) -> None:
         """Let go of the files, and make durable what was written."""
         try:
             if sync and self._unsynced:
-                with system_failures():
-                    self._sync()
+                self._sync()
         finally:
             while self._descriptors:
                 os.close(self._descriptors.pop())

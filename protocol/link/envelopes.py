@@ -16,8 +16,8 @@ from protocol.limits import (
     RESPONDER_PING_AFTER_SECONDS,
 )
 from protocol.link import states
-from protocol.link.framing import FRAME_MAX, LAST, PIECE_MAX, Assembler, FrameReader, cut, length_of
-from protocol.link.states import Ending, Event, MessagePassedOver, MessageReceived, Phase, State
+from protocol.link.framing import FRAME_MAX, LARGE, LAST, PIECE_MAX, Assembler, FrameReader, cut, length_of
+from protocol.link.states import Ending, Event, MessagePassedOver, MessageReceived, Phase, State, Unit
 from protocol.messages import MESSAGE, Close, Confirm, Entry, Features, Message, Ping, Pong, unknown_number
 from protocol.ratchet import RatchetSession
 
@@ -117,11 +117,11 @@ class OpenPhase(Phase):
 
     # --- Receiving ---
 
-    def take(self, reader: FrameReader) -> bytes | None:
+    def take(self, reader: FrameReader) -> Unit | None:
         """The next envelope."""
-        return reader.next_frame(FRAME_MAX)
+        return reader.next_view(FRAME_MAX)
 
-    def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
+    def accept(self, unit: Unit, now: float, out: list[bytes], events: list[Event]) -> Phase:
         """Open an envelope (SPEC §9.4).
 
         LimitExceeded over 2^20 envelopes. Unexpected for a Confirm, a Pong that answers nothing, Features
@@ -134,14 +134,15 @@ class OpenPhase(Phase):
         content = self._session.decrypt(unit)
         self._received += 1
         self.keepalive.heard(now)
-        encoded = self._assembler.add(content)
+        start = len(LAST) if len(content) >= LARGE and self._assembler.is_whole(content) else 0
+        encoded = content if start else self._assembler.add(content)
         if encoded is None:
             return self
         try:
-            message = MESSAGE.decode(encoded)
+            message = MESSAGE.decode(encoded, start)
         except Malformed:
             # Nothing may be left out of a pairing: both sides confirm all that was said.
-            number = None if self._pairing else unknown_number(encoded)
+            number = None if self._pairing else unknown_number(encoded[start:])
             if number is None:
                 raise
             events.append(MessagePassedOver(number))
@@ -185,10 +186,12 @@ class OpenPhase(Phase):
                 return False
             for flag, piece in parts:
                 self._seal(piece, out, flag)
-        elif self._have(1):
+        elif not self._have(1):
+            return False
+        elif len(encoded) < LARGE:
             self._seal(LAST + encoded, out)
         else:
-            return False
+            self._seal(encoded, out, LAST)
         if message.__class__ is Entry:
             self.keepalive.owes(now)
         return True

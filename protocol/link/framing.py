@@ -19,6 +19,8 @@ FRAME_MAX: Final = 65_535
 
 LAST: Final = b"\x00"  # flag of the last piece of a message, or of the only one
 MORE: Final = b"\x01"  # flag of every other piece, which is always full
+LARGE: Final = 4_096
+"""Bytes from which on a copy takes longer than a view."""
 PIECE_MAX: Final = CONTENT_MAX - 1  # bytes of a message in a full piece: the content without its flag
 
 
@@ -45,7 +47,9 @@ class FrameReader:
 
     def feed(self, data: bytes) -> None:
         """Add received bytes."""
-        self._data, self._position = self._data[self._position :] + data, 0
+        if self._position < len(self._data):
+            data = self._data[self._position :] + data
+        self._data, self._position = data, 0
 
     @property
     def pending(self) -> int:
@@ -68,6 +72,11 @@ class FrameReader:
 
         As soon as the length is known: Malformed for an empty frame, LimitExceeded for over `limit` bytes.
         """
+        found = self.next_view(limit)
+        return None if found is None else bytes(found)
+
+    def next_view(self, limit: int) -> bytes | memoryview | None:
+        """As `next_frame`; a large one is a view of what was fed, without a copy."""
         data, start = self._data, self._position + LENGTH_SIZE
         if len(data) < start:
             return None
@@ -80,7 +89,7 @@ class FrameReader:
         if len(data) < end:
             return None
         self._position = end
-        return data[start:end]
+        return data[start:end] if size < LARGE else memoryview(data)[start:end]
 
     def settle(self) -> None:
         """Free the bytes that were taken, so that an idle link keeps none of them."""
@@ -115,6 +124,10 @@ class Assembler:
     def __init__(self) -> None:
         self._parts: list[memoryview] = []
         self._size = 0
+
+    def is_whole(self, content: bytes) -> bool:
+        """Whether a content is a message by itself, after its flag: then `add` needs not copy it."""
+        return not self._parts and content.startswith(LAST)
 
     def add(self, content: bytes) -> bytes | None:
         """The encoded message that `content` completes, or None if more pieces follow.

@@ -13,7 +13,7 @@ from protocol.link.agreement import Established
 from protocol.link.envelopes import OWN_MESSAGES, OpenPhase
 from protocol.link.framing import FrameReader
 from protocol.link.handshake import AwaitReply, Finish, Initiator, Responder
-from protocol.link.states import Ending, Event, LinkClosed, Phase, State
+from protocol.link.states import Ending, Event, LinkClosed, Phase, State, Unit
 from protocol.messages import MESSAGE, Confirm, Message
 
 
@@ -29,6 +29,13 @@ class _Unconfirmed(Phase, Struct, frozen=True):
 
     def take(self, reader: FrameReader) -> bytes | None:
         return reader.next_frame(HANDSHAKE_FRAME_MAX)
+
+    def accept(self, unit: Unit, now: float, out: list[bytes], events: list[Event]) -> Phase:
+        return self.read(bytes(unit), now, out, events)
+
+    def read(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
+        """As `accept`."""
+        raise LocalMisuse(f"nothing is read while {self.state.value}")
 
     def next_timer(self, lead: float, patience: float) -> float | None:
         return self.deadline
@@ -48,7 +55,7 @@ class AwaitGreeting(_Unconfirmed, frozen=True):
         framing.check_magic(reader.peek(framing.GREETING_SIZE))
         return reader.take(framing.GREETING_SIZE)
 
-    def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
+    def read(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
         frame, answer = self.initiator.begin(unit)
         _put(out, frame)
         return AwaitAnswer(self.deadline, answer, self.initiator.replaces, self.initiator.features)
@@ -62,7 +69,7 @@ class AwaitAnswer(_Unconfirmed, frozen=True):
     features: list[int]
     state: ClassVar[State] = State.HANDSHAKE
 
-    def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
+    def read(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
         framing.check_refusal(unit)
         finish, established = self.answer.read(unit)
         if finish:
@@ -80,7 +87,7 @@ class AwaitCall(_Unconfirmed, frozen=True):
     greeting: bytes
     state: ClassVar[State] = State.GREETING
 
-    def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
+    def read(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
         """Send message 2 or a refusal, which is the same for every reason."""
         try:
             message, following = self.responder.answer(self.greeting, unit)
@@ -100,7 +107,7 @@ class AwaitFinish(_Unconfirmed, frozen=True):
     features: list[int]
     state: ClassVar[State] = State.HANDSHAKE
 
-    def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
+    def read(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
         established = self.finish.read(unit)
         if self.finish.invitation is None:
             return Confirming(self.deadline, established, self.features)
@@ -135,7 +142,7 @@ class Confirming(_Unconfirmed, frozen=True):
     features: list[int]
     state: ClassVar[State] = State.CONFIRMING
 
-    def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
+    def read(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
         """Open the initiator's first envelope. Unexpected for anything but Confirm."""
         session = self.established.session
         encoded = framing.Assembler().add(session.decrypt(unit))

@@ -247,17 +247,21 @@ def check_message(state: State, kind: type[Message]) -> None:
         raise Unexpected(f"{kind.__name__} while {state.value}")
 
 
+Unit = bytes | memoryview
+"""What a state reads at once. A view is valid until more is fed."""
+
+
 class Phase:
     """A link in one state, with the fields of that state only. By default nothing is read or sent."""
 
     __slots__ = ()
     state: ClassVar[State]
 
-    def take(self, reader: FrameReader) -> bytes | None:
+    def take(self, reader: FrameReader) -> Unit | None:
         """The next unit that this state reads, or None until all of it has arrived."""
         return None
 
-    def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
+    def accept(self, unit: Unit, now: float, out: list[bytes], events: list[Event]) -> Phase:
         """Process a unit. Appends bytes to send and events, and returns the next phase or itself."""
         raise LocalMisuse(f"nothing is read while {self.state.value}")
 

@@ -118,8 +118,7 @@ VALUES: Final[Mapping[str, Mapping[str, Any]]] = {
     "chat.network.connection": {
         "UNREAD_MAX": 1 << 18,
         "UNREAD_LOW": 1 << 16,
-        "UNSENT_MAX": 1 << 18,
-        "READ_MAX": 1 << 17,
+        "READ_MAX": 1 << 19,
     },
     "chat.network.connector": {"PLACES_AT_ONCE": 16},
     "chat.network.driver": {"UNSENT_MAX": 1 << 20, "QUEUED_MAX": 4_096},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,10 @@ import pytest
 
 from chat.config import Config
 from chat.interface import ContactChanged, EntryView, PairingStage
+from chat.network.driver import Driver
 from chat.network.links import LiveLink
 from chat.storage import keys
+from protocol.messages import Message
 from tests.support.engines.engines import DEFAULTS, Person, apart, pair, talk, two_contacts
 from tests.support.engines.written import entry_of as entry_of
 from tests.support.fakes.network import Network
@@ -65,6 +67,25 @@ async def seed_in(person: Person) -> bytes:
 def presence(person: Person, *, present: bool) -> asyncio.Future[ContactChanged]:
     """The moment when a contact is shown as present, or as gone."""
     return person.wait(ContactChanged, lambda event: event.contact.present is present)
+
+
+def note_sent(driver: Driver, note: Callable[[Message], None]) -> None:
+    """Let `note` see each message just before it is sealed."""
+    send_one, send_all = driver.send, driver.send_all
+
+    def noted(messages: Iterable[Message]) -> Iterator[Message]:
+        for message in messages:
+            note(message)
+            yield message
+
+    async def one(message: Message) -> None:
+        note(message)
+        await send_one(message)
+
+    async def several(messages: Iterable[Message]) -> None:
+        await send_all(noted(messages))
+
+    driver.send, driver.send_all = one, several  # type: ignore[method-assign]
 
 
 def current(one: Person, other: Person) -> LiveLink:

@@ -16,9 +16,10 @@ from chat.service.events import EntriesGone
 from chat.service.shelf import Volume
 from chat.storage.files import FileRow, Standing
 from chat.storage.pieces import Pieces, SealedFile
+from chat.tasks import Tasks
 from protocol.attachments import shape_of
 from protocol.messages import AskPieces, FileBody, Message, Piece, PiecesEnd, StopPieces
-from tests.integration.steps import current
+from tests.integration.steps import current, note_sent
 from tests.integration.test_expiry import ended, timed
 from tests.integration.test_files import LONG, answers, at, content, on_disk, saved, send, target_of
 from tests.integration.test_retention import DAY, kinds, pass_time
@@ -33,15 +34,13 @@ SETTLED = 70.0
 
 def watch(person: Person, other: Person, *kinds: type[Message]) -> list[Message]:
     """What one sends to the other from now on, of these kinds."""
-    driver, found = current(person, other).driver, list[Message]()
-    send_one = driver.send
+    found = list[Message]()
 
-    async def noting(message: Message) -> None:
+    def note(message: Message) -> None:
         if isinstance(message, kinds):
             found.append(message)
-        await send_one(message)
 
-    driver.send = noting  # type: ignore[method-assign]
+    note_sent(current(person, other).driver, note)
     return found
 
 
@@ -178,7 +177,11 @@ async def test_what_is_deleted_says_so_to_the_thread_that_reads_it(tmp_path: Pat
     body = FileBody("a", "", 3, 2, bytes(32), bytes(32), [])
     row = FileRow(1, bytes(32), bytes(32), None, bytes(16), Standing.WHOLE, body, 0)
     file = Pieces(tmp_path, lambda: "a start").open(row.place, shape_of(body))
-    volume, reached, go_on = Volume(row, file), asyncio.Event(), threading.Event()
+    volume, reached, go_on = (
+        Volume(row, file, Tasks(lambda error: pytest.fail(str(error)))),
+        asyncio.Event(),
+        threading.Event(),
+    )
     loop = asyncio.get_running_loop()
 
     def read(_file: SealedFile) -> bool:

@@ -26,7 +26,7 @@ from chat.service import allowances, pace, transfers
 from chat.storage import files, pieces
 from protocol.limits import PIECE_BYTES
 from protocol.messages import AskPieces, Message, Piece, PiecesEnd
-from tests.integration.steps import current, meet
+from tests.integration.steps import current, meet, note_sent
 from tests.integration.test_files import LONG, answers, ask_without, at, content, on_disk, saved, send
 from tests.support.engines.engines import Person, apart, in_virtual_time, pair, people, talk, two_contacts
 
@@ -273,15 +273,13 @@ class Sent:
         self.pieces = list[tuple[float, str, bytes]]()
 
     def watch(self, person: Person, other: Person) -> None:
-        driver, name = current(person, other).driver, other.name
-        send_one = driver.send
+        name = other.name
 
-        async def noting(message: Message) -> None:
+        def note(message: Message) -> None:
             if isinstance(message, Piece):
                 self.pieces.append((asyncio.get_running_loop().time(), name, message.entry))
-            await send_one(message)
 
-        driver.send = noting  # type: ignore[method-assign]
+        note_sent(current(person, other).driver, note)
 
     def of(self, name: str, first: int) -> int:
         """How many of the first pieces went to a person."""
@@ -413,23 +411,20 @@ async def test_who_does_not_let_files_through_a_relay_does_not_ask_for_them(tmp_
 async def test_through_a_relay_no_more_waits_than_a_slow_reader_takes_in_time(tmp_path: Path) -> None:
     async with apart(tmp_path) as (_, _relay, ada, ben):
         await talk(ada, ben, "through the relay")
-        open_now, most, driver = 0, 0, current(ben, ada).driver
-        send_one, link = driver.send, current(ada, ben)
-        answer_one = link.driver.send
+        open_now, most = 0, 0
 
-        async def asking(message: Message) -> None:
+        def asking(message: Message) -> None:
             nonlocal open_now, most
             if isinstance(message, AskPieces):
                 open_now += sum(part.count for part in message.ranges)
                 most = max(most, open_now)
-            await send_one(message)
 
-        async def answering(message: Message) -> None:
+        def answering(message: Message) -> None:
             nonlocal open_now
             open_now -= isinstance(message, Piece)
-            await answer_one(message)
 
-        driver.send, link.driver.send = asking, answering  # type: ignore[method-assign]
+        note_sent(current(ben, ada).driver, asking)
+        note_sent(current(ada, ben).driver, answering)
         for count in (1, 2):
             await send(ada, ben, tmp_path, content(40 * PIECE_BYTES * count))
         for _ in range(2):

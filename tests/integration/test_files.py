@@ -27,14 +27,15 @@ from chat.interface import (
 )
 from chat.network.driver import Outgoing
 from chat.network.links import LiveLink
-from chat.service import files
+from chat.service import files, transfers
 from chat.service.shelf import Volume
 from chat.storage import pieces
 from chat.storage.pieces import SealedFile, Sealing
+from protocol.attachments import Proven
 from protocol.limits import ASKS_MAX, PIECE_BYTES
-from protocol.messages import AskPieces, Message, Piece, PieceRange, PiecesEnd
+from protocol.messages import AskPieces, Message, Piece, PieceRange, PiecesEnd, Typing
 from protocol.pieces import Demand
-from tests.integration.steps import current, meet, presence
+from tests.integration.steps import current, meet, note_sent, presence
 from tests.support.engines.devices import device
 from tests.support.engines.devices import link as link_device
 from tests.support.engines.engines import (
@@ -137,13 +138,13 @@ class Writes:
         self._loop, self._due = asyncio.get_running_loop(), list[tuple[int, asyncio.Event]]()
         monkeypatch.setattr(SealedFile, "write", lambda *given: self._note(*given))
 
-    def _note(self, file: SealedFile, some: list[Piece], root: bytes) -> int:
+    def _note(self, file: SealedFile, some: list[Proven]) -> int:
         """In a thread."""
-        self.stored += [piece.number for piece in some]
+        self.stored += [one.piece.number for one in some]
         for count, event in self._due:
             if len(self.stored) >= count:
                 self._loop.call_soon_threadsafe(event.set)
-        return self._write(file, some, root)
+        return self._write(file, some)
 
     async def reach(self, count: int) -> None:
         event = asyncio.Event()
@@ -374,27 +375,42 @@ async def test_a_sender_withholds_a_file_and_gives_it_again(
 
 
 @in_virtual_time
-async def test_a_text_does_not_wait_for_a_file(tmp_path: Path) -> None:
-    """Between two other messages there is one piece at most."""
+async def test_a_text_does_not_wait_for_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No piece is sealed while another message waits."""
     async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "hello")
-        friend, driver = await ada.contact(ben), current(ada, ben).driver
-        order, send_one, asked = list[str](), driver.send, list[int]()
+        friend, tasks = await ada.contact(ben), list[asyncio.Task[None]]()
+        order, queued, put = list[str](), list[int](), Outgoing.put
 
-        async def noting(message: Message) -> None:
+        def note(message: Message) -> None:
             order.append(type(message).__name__)
-            if order.count("Piece") in (20, 21) and len(asked) < 2:
-                asked.append(len(order))
-                await ada.engine.typing(friend, len(asked) == 1)
-            await send_one(message)
+            if order.count("Piece") in (20, 40) and len(tasks) < order.count("Piece") // 20:
+                typing = ada.engine.typing(friend, not tasks)
+                tasks.append(asyncio.get_running_loop().create_task(typing))
 
-        driver.send = noting  # type: ignore[method-assign]
+        def queue(outgoing: Outgoing, message: Message) -> None:
+            if isinstance(message, Typing):
+                queued.append(len(order))
+            put(outgoing, message)
+
+        driver = current(ada, ben).driver
+        write = driver.connection.write
+
+        async def slow(data: bytes) -> None:
+            for _ in range(20):  # all others have their turn within one burst
+                await asyncio.sleep(0)
+            await write(data)
+
+        monkeypatch.setattr(driver.connection, "write", slow)
+        monkeypatch.setattr(Outgoing, "put", queue)
+        note_sent(driver, note)
         whole = at(ben, FileState.WHOLE)
         await send(ada, ben, tmp_path, content(LONG))
         await whole
         said = [place for place, name in enumerate(order) if name == "Typing"]
         assert order.count("Piece") == 301
-        assert said == asked
+        assert said == queued
+        assert 20 <= said[0] < 20 + transfers.BURST
 
 
 @in_virtual_time

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chat.storage.pieces import SealedFile
+from protocol.attachments import Proven
 from protocol.messages import Piece
 from protocol.pieces import Demand
 
@@ -29,9 +30,10 @@ def main() -> None:
             os.write(notes, f"came {piece.entry.hex()} {piece.number}\n".encode())
         return wanted
 
-    def noting_store(file: SealedFile, new: Sequence[Piece], leaves: Sequence[bytes]) -> None:
-        store(file, new, leaves)
-        os.write(notes, "".join(f"stored {one.entry.hex()} {one.number}\n" for one in new).encode())
+    def noting_store(file: SealedFile, new: Sequence[Proven]) -> None:
+        store(file, new)
+        pieces = [one.piece for one in new]
+        os.write(notes, "".join(f"stored {one.entry.hex()} {one.number}\n" for one in pieces).encode())
 
     Demand.takes = noting  # type: ignore[method-assign,assignment]
     SealedFile._store = noting_store  # type: ignore[method-assign,assignment]

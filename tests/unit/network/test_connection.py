@@ -10,6 +10,7 @@ import pytest
 
 from chat.network import connection as module
 from chat.network.connection import LINGER, READ_MAX, UNREAD_LOW, UNREAD_MAX, TcpConnection, peer_host
+from tests.support.network.arriving import arrive
 
 
 def connected() -> tuple[TcpConnection, mock.Mock, list[TcpConnection]]:
@@ -30,9 +31,9 @@ async def waits(task: asyncio.Task[Any]) -> bool:
 
 async def test_reading_stops_when_enough_waits_and_goes_on_when_it_was_read() -> None:
     connection, wire, _ = connected()
-    connection.data_received(b"a" * (UNREAD_MAX - 1))
+    arrive(connection, b"a" * (UNREAD_MAX - 1))
     assert not wire.pause_reading.called
-    connection.data_received(b"b")
+    arrive(connection, b"b")
     assert wire.pause_reading.called
     unread = UNREAD_MAX
     while unread > UNREAD_LOW:
@@ -45,7 +46,7 @@ async def test_what_is_held_is_not_read_until_it_is_released() -> None:
     connection, wire, _ = connected()
     connection.hold(on=True)
     assert wire.pause_reading.called
-    connection.data_received(b"a" * UNREAD_MAX)
+    arrive(connection, b"a" * UNREAD_MAX)
     connection.hold(on=False)
     assert not wire.resume_reading.called, "enough waits"
     connection.hold(on=True)
@@ -63,18 +64,18 @@ async def test_a_read_waits_and_gives_at_most_so_many_bytes_in_order() -> None:
     connection, _, _ = connected()
     reading = asyncio.create_task(connection.read())
     assert await waits(reading)
-    connection.data_received(b"x")
+    arrive(connection, b"x")
     assert await reading == b"x"
-    data = bytes(range(256)) * 1000
-    connection.data_received(data)
-    parts = [await connection.read() for _ in range(2)]
-    assert [len(part) for part in parts] == [READ_MAX, len(data) - READ_MAX]
-    assert b"".join(parts) == data
+    assert len(connection.get_buffer(-1)) == READ_MAX
+    parts = [bytes(range(256)) * 1000, b"second"]
+    for part in parts:
+        arrive(connection, part)
+    assert [await connection.read() for _ in range(2)] == parts
 
 
 async def test_a_write_waits_while_the_peer_is_slow() -> None:
     connection, wire, _ = connected()
-    wire.set_write_buffer_limits.assert_called_once_with(high=module.UNSENT_MAX)
+    wire.set_write_buffer_limits.assert_called_once_with(high=0)
     connection.pause_writing()
     writing = [asyncio.create_task(connection.write(b"x")) for _ in range(3)]
     assert all([await waits(task) for task in writing])
@@ -100,7 +101,7 @@ async def test_when_it_breaks_readers_and_writers_are_told(broken: Exception | N
 
 async def test_what_came_before_the_end_can_still_be_read() -> None:
     connection, _, _ = connected()
-    connection.data_received(b"last words")
+    arrive(connection, b"last words")
     connection.eof_received()
     connection.connection_lost(None)
     assert await connection.read() == b"last words"
@@ -114,7 +115,7 @@ async def test_close_ends_a_pending_read_and_drops_what_is_unread_or_not_yet_mad
     connection.close()
     assert await reading == b""
     assert wire.close.called
-    connection.data_received(b"too late")
+    arrive(connection, b"too late")
     assert await connection.read() == b""
     with pytest.raises(ConnectionError):
         await connection.write(b"x")
@@ -139,7 +140,7 @@ async def test_a_peer_that_takes_nothing_keeps_none(end: str, monkeypatch: pytes
 
 async def test_attack_78_its_text_shows_nothing_that_was_received() -> None:
     connection, _, _ = connected()
-    connection.data_received(b"zzneedlezz")
+    arrive(connection, b"zzneedlezz")
     assert "needle" not in f"{connection!r} {connection}"
 
 

@@ -17,10 +17,8 @@ from chat.network import connection as module
 from chat.network import transport
 from chat.network.connection import (
     LINGER,
-    READ_MAX,
     UNREAD_LOW,
     UNREAD_MAX,
-    UNSENT_MAX,
     NotLocal,
     TcpConnection,
     format_address,
@@ -29,6 +27,7 @@ from chat.network.connection import (
 )
 from chat.network.transport import TcpListener, TcpTransport
 from tests.support.engines.engines import in_virtual_time
+from tests.support.network.arriving import arrive
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 
@@ -112,23 +111,22 @@ def connected(lost: Callable[[TcpConnection], None] | None = None) -> tuple[TcpC
 async def test_a_connection_knows_its_peer_and_bounds_what_is_unsent() -> None:
     made, below = connected()
     assert made.peer == "10.0.0.1"
-    below.set_write_buffer_limits.assert_called_once_with(high=UNSENT_MAX)
+    below.set_write_buffer_limits.assert_called_once_with(high=0)
     below.abort.assert_not_called()
 
 
 async def test_reading_pauses_at_one_bound_and_goes_on_at_the_other() -> None:
     made, below = connected()
-    made.data_received(bytes(UNREAD_MAX - 1))
+    arrive(made, bytes(UNREAD_MAX - UNREAD_LOW))
+    arrive(made, bytes(UNREAD_LOW - 1))
     below.pause_reading.assert_not_called()
-    made.data_received(b"x")
-    made.data_received(b"x")
+    arrive(made, b"x")
+    arrive(made, b"x")
     below.pause_reading.assert_called_once_with()
-    left = UNREAD_MAX + 1
-    while left > UNREAD_LOW:
+    left = [UNREAD_MAX - UNREAD_LOW, UNREAD_LOW - 1, 1, 1]
+    while sum(left) > UNREAD_LOW:
         below.resume_reading.assert_not_called()
-        data = await made.read()
-        assert len(data) == READ_MAX
-        left -= READ_MAX
+        assert len(await made.read()) == left.pop(0)
     below.resume_reading.assert_called_once_with()
     await made.read()
     below.resume_reading.assert_called_once_with()
@@ -142,7 +140,7 @@ async def test_a_write_to_what_has_ended_is_an_error_at_once_or_when_it_ends() -
     made.pause_writing()
     writing = asyncio.ensure_future(made.write(b"two"))
     await asyncio.sleep(0)
-    made.data_received(b"wakes")
+    arrive(made, b"wakes")
     await asyncio.sleep(0)
     assert not writing.done()
     made.connection_lost(None)
@@ -156,7 +154,7 @@ async def test_a_write_to_what_has_ended_is_an_error_at_once_or_when_it_ends() -
 @in_virtual_time
 async def test_a_closed_connection_lingers_for_a_moment_unless_it_is_lost() -> None:
     made, below = connected()
-    made.data_received(b"unread")
+    arrive(made, b"unread")
     made.close()
     below.close.assert_called_once_with()
     assert await made.read() == b""
@@ -179,12 +177,12 @@ async def test_a_closed_connection_lingers_for_a_moment_unless_it_is_lost() -> N
 @in_virtual_time
 async def test_what_comes_after_the_end_is_dropped_and_an_abort_is_at_once() -> None:
     made, below = connected()
-    made.data_received(b"before")
+    arrive(made, b"before")
     assert made.eof_received() is False
-    made.data_received(b"after")
+    arrive(made, b"after")
     assert [await made.read(), await made.read()] == [b"before", b""]
     made, below = connected()
-    made.data_received(b"before")
+    arrive(made, b"before")
     made.abort()
     below.abort.assert_called_once_with()
     assert await made.read() == b""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
@@ -12,8 +14,10 @@ from msgspec.structs import replace
 
 from protocol.attachments import (
     AEADS,
+    Proofs,
     Shape,
     above,
+    above_leaf,
     check_piece,
     check_size,
     file_body,
@@ -74,6 +78,32 @@ def test_each_piece_proves_itself_and_no_other(count: int, aead: object) -> None
         for other in {0, count // 2, count - 1} - {piece.number}:
             with pytest.raises(ProtocolError):
                 check_piece(replace(piece, number=other), shape, nodes[-1][0])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 13, 64, 100])
+def test_in_any_order_what_is_remembered_of_proofs_accepts_the_same_as_a_whole_path(count: int) -> None:
+    draw = random.Random(count)
+    shape = Shape(count * PIECE_BYTES, AEADS[1])
+    nodes = [[draw.randbytes(32) for _ in range(count)]]
+    while len(nodes[-1]) > 1:
+        nodes.append(above(nodes[-1]))
+    root, found = nodes[-1][0], Proofs(shape, nodes[-1][0])
+    last, seen = -1, Counter[bool]()
+    for _ in range(400):
+        number = draw.choice([(last + 1) % count, (last ^ 1) % count, draw.randrange(count), max(last, 0)])
+        path = [nodes[level][place] for level, place in neighbours(count, number)]
+        leaf = nodes[0][number]
+        if draw.random() < 0.4:
+            place = draw.randrange(len(path) + 1)
+            false = draw.choice([*path, leaf, draw.randbytes(32)])
+            leaf, path = (
+                (false, path) if place == len(path) else (leaf, [*path[:place], false, *path[place + 1 :]])
+            )
+        accepted = above_leaf(leaf, number, count, path) == root
+        assert found.lead(leaf, number, path) is accepted
+        seen[accepted] += 1
+        last = number if accepted else last
+    assert min(seen[True], seen[False]) > 50
 
 
 def test_a_piece_with_any_proof_fills_one_envelope() -> None:

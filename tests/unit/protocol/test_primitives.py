@@ -72,6 +72,8 @@ def test_both_routes_are_one(aead: Aead, size: int) -> None:
     assert sealed == other.seal(key, nonce, ad, plaintext)
     assert len(sealed) == size + aead.tag_size
     assert aead.open(key, nonce, ad, sealed) == other.open(key, nonce, ad, sealed) == plaintext
+    assert aead.check(key, nonce, ad, sealed)
+    assert other.check(key, nonce, ad, sealed)
 
 
 @AEADS
@@ -83,6 +85,7 @@ def test_every_flip_and_every_cut_is_refused(aead: Aead, route: Callable[[Aead],
     for wrong in spoiled(sealed):
         with pytest.raises(AuthenticationFailed):
             aead.open(key, nonce, ad, wrong)
+        assert not aead.check(key, nonce, ad, wrong)
     with pytest.raises(AuthenticationFailed):
         aead.open(key, nonce, b"associatee", sealed)
 
@@ -95,6 +98,8 @@ def test_key_and_nonce_of_wrong_size_are_our_fault(aead: Aead) -> None:
             aead.seal(key, wrong_nonce, b"", b"")
         with pytest.raises(LocalMisuse):
             aead.open(key, wrong_nonce, b"", bytes(64))
+        with pytest.raises(LocalMisuse):
+            aead.check(key, wrong_nonce, b"", bytes(64))
 
 
 def test_a_binding_that_lacks_a_name_is_not_used() -> None:
