@@ -24,7 +24,7 @@ RELAY = str(ROOT / "examples" / "alert_relay.py")
 
 def test_a_bot_that_is_killed_with_its_engine_or_alone_answers_each_command_once(tmp_path: Path) -> None:
     needs_root_network()
-    outcome = bot.soak(tmp_path, 60, ("bot", "engine", "both"), seed=2)
+    outcome = bot.soak(tmp_path, 200, ("bot", "engine", "both"), seed=2)
     assert outcome.problems() == []
     assert sum(outcome.killed.values()) == 3
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from inspect import iscoroutinefunction
 from typing import get_args
 
@@ -72,3 +73,10 @@ def test_the_document_names_files_that_are_there() -> None:
     for name in ("echo_bot", "alert_relay"):
         assert f"../examples/{name}.py" in text
         assert (ROOT / f"examples/{name}.py").is_file()
+
+
+def test_the_example_of_the_document_is_a_program() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", reference.REFERENCE.read_text("utf-8"), re.DOTALL)
+    names: dict[str, object] = {}
+    exec(compile(code.replace("asyncio.run(main())", ""), "api.md", "exec"), names)  # noqa: S102 - our own
+    assert callable(names["main"])
