@@ -100,7 +100,7 @@ soak: env
 	@$(BIN)/python -m tests.soak.run --minutes $(MINUTES)
 
 soak-files: env
-	@$(BIN)/python -m tests.soak.files
+	@$(BIN)/python -m tests.soak.files --seed $(SEED)
 
 soak-bot: env
 	@$(BIN)/python -m tests.soak.bot --seed $(SEED)

@@ -190,6 +190,7 @@ CODES: Final[dict[str, int]] = {
     "KeyringFailure": -32009,
     "Unconfirmed": -32010,
     "NotSynced": -32011,
+    "OnlyAsOriginal": -32012,
 }
 """The code of each kind of failure; its name is in `data.kind`."""
 

@@ -12,7 +12,7 @@ import pytest
 
 from chat.api import calls
 from chat.client import connect
-from chat.interface import Closed, EngineEnded, EntryAdded, NotPermitted, Unreachable
+from chat.interface import Closed, EntryAdded, NotPermitted, ParlourError, Unreachable
 from tests.architecture.imports import ROOT
 from tests.soak import bot
 from tests.support.e2e.programs import PATIENCE, Station, is_event, listening, pair, wait_event
@@ -131,7 +131,7 @@ def test_a_program_of_python_has_every_call_and_ends_with_its_profile(two: tuple
             told = [one async for one in stream]
             assert isinstance(told[-1].event, Closed)
             assert told[-1].event.locked
-            with pytest.raises(EngineEnded):
+            with pytest.raises(ParlourError):  # that it is locked, or that it has ended
                 await parlour.me()
 
     asyncio.run(use())
