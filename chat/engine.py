@@ -19,7 +19,10 @@ from chat.errors import ENGINE_ENDED, phrase
 from chat.errors import LOCKED as CLOSED
 from chat.interface import (
     AlertView,
+    ArrivalsView,
     BackupView,
+    ClientRights,
+    ClientView,
     Closed,
     ContactView,
     DeletionScope,
@@ -47,6 +50,7 @@ from chat.interface import (
     SelfView,
     SettingsView,
     TerminalView,
+    TokenView,
     UnlockCost,
     UsageError,
     VerificationView,
@@ -516,6 +520,28 @@ class Engine:
 
     async def history_root(self) -> HistoryRoot:
         return await self._open.roots.compute()
+
+    async def clients(self) -> tuple[ClientView, ...]:
+        return await self._open.clients.views()
+
+    async def follow(self, client: str) -> ClientView:
+        return await self._open.clients.follow(client)
+
+    async def permit(self, client: str, rights: ClientRights, conversation: str = "") -> TokenView:
+        person = self._partner(conversation) if conversation else None
+        return await self._open.clients.permit(client, rights, person)
+
+    async def client_of(self, token: str) -> ClientView:
+        return await self._open.clients.presenting(token)
+
+    async def forget_client(self, client: str) -> None:
+        await self._open.clients.forget(client)
+
+    async def arrivals(self, client: str, after: int, limit: int = 100) -> ArrivalsView:
+        return await self._open.clients.arrivals(client, after, limit)
+
+    async def acknowledge(self, client: str, position: int) -> None:
+        await self._open.clients.acknowledge(client, position)
 
     # Diagnosis from inside: the doctor gets addresses, without the names of their owners.
 

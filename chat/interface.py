@@ -56,8 +56,12 @@ from chat.views import NOTES_NAME as NOTES_NAME
 from chat.views import TIMER_UNITS as TIMER_UNITS
 from chat.views import AlertKind as AlertKind
 from chat.views import AlertView as AlertView
+from chat.views import ArrivalsView as ArrivalsView
+from chat.views import ArrivalView as ArrivalView
 from chat.views import AwaitedView as AwaitedView
 from chat.views import BackupView as BackupView
+from chat.views import ClientRights as ClientRights
+from chat.views import ClientView as ClientView
 from chat.views import ContactView as ContactView
 from chat.views import ConversationRoot as ConversationRoot
 from chat.views import DeletionScope as DeletionScope
@@ -95,6 +99,7 @@ from chat.views import SettingsView as SettingsView
 from chat.views import Term as Term
 from chat.views import TerminalState as TerminalState
 from chat.views import TerminalView as TerminalView
+from chat.views import TokenView as TokenView
 from chat.views import UnlockCost as UnlockCost
 from chat.views import VerificationView as VerificationView
 from chat.views import VersionView as VersionView
@@ -808,6 +813,41 @@ class Messenger(Protocol):
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         """What `parlour doctor` says, seen from this engine. Takes up to five seconds."""
+
+    async def clients(self) -> tuple[ClientView, ...]:
+        """The programs that follow conversations by name."""
+
+    async def follow(self, client: str) -> ClientView:
+        """The client of this name; one that is new gets what comes from now on.
+
+        Raises UsageError: a name that is not [a-z0-9._-]{1,64}, or 64 clients are there.
+        """
+
+    async def permit(self, client: str, rights: ClientRights, conversation: str = "") -> TokenView:
+        """Make a client that has to present a token, and may then do what its rights say.
+
+        `conversation`: its contact (person id), or this person for the notes; empty for all. Raises
+        UsageError as `follow`, and where there is a client of this name or no such contact.
+        """
+
+    async def client_of(self, token: str) -> ClientView:
+        """The client that presents this token. Raises NotPermitted (there is none, or it was revoked)."""
+
+    async def arrivals(self, client: str, after: int, limit: int = 100) -> ArrivalsView:
+        """What came here or changed after a position, in this order: at most `limit` entries as they are now.
+
+        It has an entry once, where that last changed. Edits and deletes have no place of their own. Raises
+        UsageError: no such client, a position that was acknowledged or not given yet.
+        """
+
+    async def acknowledge(self, client: str, position: int) -> None:
+        """The client has acted on everything up to this position, and gets nothing of it again.
+
+        A lower one than before changes nothing. Raises UsageError as `arrivals`.
+        """
+
+    async def forget_client(self, client: str) -> None:
+        """Forget a client with its place, and refuse its token from now on. Raises UsageError (no such)."""
 
     def events(self) -> AsyncIterator[Event]:
         """Everything that happens from now on; ends after `Closed`."""

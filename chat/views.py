@@ -258,6 +258,57 @@ class EntryView(Redacting, frozen=True):
         return (DeletionScope.HERE, *wider)[begin:]
 
 
+class ClientRights(StrEnum):
+    """What a client may do that presents a token. ALL: read and write, of conversations and nothing else."""
+
+    ALL = "all"
+    READ = "read"
+    SEND = "send"
+
+
+class ClientView(Struct, frozen=True):
+    """A program that follows conversations by name (docs/api.md).
+
+    `acknowledged` is the position up to which it has acted on what came, `last` the newest one. `token`: it
+    has to present one, and may do what its `rights` say. `contact` (person id) is its only conversation,
+    empty for all. `since`: when it was made, UTC.
+    """
+
+    name: str
+    acknowledged: int
+    last: int
+    since: datetime
+    token: bool = False
+    rights: ClientRights = ClientRights.ALL
+    contact: str = ""
+
+
+class TokenView(Redacting, frozen=True):
+    """A client that was made with a `token`, which is not stored and cannot be read again."""
+
+    client: ClientView
+    token: Redacted[str]
+
+
+class ArrivalView(Struct, frozen=True):
+    """An entry as it is now, at the `position` at which it came here or last changed.
+
+    `came`: the position at which its content came, lower than `position` once it was edited or deleted, 0
+    where that was before there was a client.
+    """
+
+    position: int
+    came: int
+    entry: EntryView
+
+
+class ArrivalsView(Struct, frozen=True):
+    """The next arrivals, and the position up to which these are all that a client may see."""
+
+    arrivals: tuple[ArrivalView, ...]
+    position: int
+
+
 class FileState(StrEnum):
     """Where the content of a file stands on this terminal. ASKS: this person has to say whether to take it.
 

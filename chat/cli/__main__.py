@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "send": "messages",
     "record": "voice",
     "listen": "messages",
+    "api": "api",
     "history": "messages",
     "read": "asking",
     "save": "files",

@@ -18,7 +18,7 @@ from chat import interface
 from chat.errors import Phrase, phrase
 from chat.interface import CannotCreate, Event, Messenger, ParlourError, Unreachable
 
-VERSION: Final = 13
+VERSION: Final = 14
 """Raised whenever a call, a view or an event changes: an engine and a command of two versions say so."""
 
 REQUEST_BYTES_MAX: Final = 1 << 20
@@ -152,6 +152,7 @@ ONCE: Final = frozenset(
         *("send_file", "save_file", "open_feed", "feed"),
         *("remove", "remove_relay", "change_passphrase", "lock"),
         *("add_terminal", "answer_linking", "remove_terminal"),
+        *("permit", "forget_client"),
         *("rename_self", "recover", "confirm_recovery", "back_up", "export"),
     )
 )

@@ -25,6 +25,7 @@ from chat.service.backup import Backup
 from chat.service.checking import Checker
 from chat.service.claims import Claims
 from chat.service.clearing import Clearing
+from chat.service.clients import Clients
 from chat.service.comparison import Comparison, Gaps
 from chat.service.contacts import People
 from chat.service.discovery import AddressBook, Announcer, ListeningPort
@@ -147,6 +148,7 @@ class UseCases:
         claims = Claims(runtime, store, bus, keyring, views, expirer)
         self.settler = settler = Settler(runtime, store, bus, amendments, claims.settle)
         self.history = History(store, profile.own.person, views)
+        self.clients = Clients(runtime, store, views)
         self.readable = Readable(runtime, store, bus, keyring, book, views)
         self.roots = Roots(store, keyring, book)
         self.pending = pending = PendingContacts(clock, store, bus, keyring, book, views, cleaner, notes)

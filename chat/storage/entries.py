@@ -581,9 +581,9 @@ def _insert_one_body(
     if not entry.salt:
         _miss_bodies(db, [number], persons.terminal_number(db, carrier) if carrier else _NOBODY)
         return
-    db.run("DELETE FROM headers_alone WHERE entry = ?", number)
     db.run("DELETE FROM search WHERE rowid = ?", number)  # of a page of another time
     _insert_bodies(db, conversation, {number: entry})
+    db.run("DELETE FROM headers_alone WHERE entry = ?", number)  # after what says whether it returns is read
     _obey(db, number, conversation, entry)
     if unread and (entry.said is not None or entry.file is not None):
         db.run("INSERT OR REPLACE INTO unread (entry, conversation) VALUES (?, ?)", number, conversation)

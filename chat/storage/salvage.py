@@ -16,6 +16,7 @@ from msgspec import Struct, field
 
 from chat.storage import (
     alerts,
+    clients,
     expiry,
     folder,
     keys,
@@ -167,6 +168,7 @@ class _Copy:
 
     def run(self, now: int) -> None:
         self._new.rows("PRAGMA defer_foreign_keys = ON")
+        self._new.run("DELETE FROM arrived")  # the copy has a later one
         tables = self._tables()
         for done, table in enumerate(tables):
             self._progress(90 * done // len(tables))
@@ -184,6 +186,7 @@ class _Copy:
         if "marks" in self._damaged:
             marks.lost(self._new)
         self._drop_orphans(tables)
+        clients.settle(self._new)
         doubted = self._doubt()
         self._renew_claims()
         self._renew_ends(now)

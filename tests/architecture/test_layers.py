@@ -78,6 +78,8 @@ ENGINE_ROWS = (
     ("chat.engine",),
     ("chat.ipc.wire",),
     ("chat.ipc.server", "chat.ipc.client"),
+    ("chat.api",),
+    ("chat.client",),
     ("chat.tools.bench",),
     ("chat.assemble",),
     ("chat.tools.demo", "chat.tools.prove"),
@@ -125,7 +127,7 @@ def engine_does_not_know_the_interface(found: Import) -> bool:
 def clients_use_the_door(found: Import) -> bool:
     """Both clients import `chat.interface` alone; the command's entry also calls the composition root.
 
-    The command starts the programs that check, measure, show and relay: where it runs them, for no others.
+    The command starts the programs that check, measure, show, serve and relay: where it runs them, no others.
     """
     client = next((name for name in ("tui", "chat.cli") if within(found.module, name)), None)
     if client is None or found.top not in ("chat", "protocol") or within(found.target, client):
@@ -138,8 +140,9 @@ def clients_use_the_door(found: Import) -> bool:
 
 
 def _is_started(module: str) -> bool:
-    """A program of its own: checks, measures, shows, or is a relay."""
+    """A program of its own: checks, measures, shows, serves programs, or is a relay."""
     own = (
+        "chat.api",
         "chat.tools.bench",
         "chat.tools.demo",
         "chat.tools.prove",

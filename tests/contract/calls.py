@@ -14,6 +14,7 @@ from msgspec.structs import fields
 
 from chat.interface import (
     BadData,
+    ClientRights,
     Closed,
     Messenger,
     NotPermitted,
@@ -57,6 +58,8 @@ FAILING = {
     "answer_linking": UsageError,
     "remove_terminal": UsageError,
     "keep": NotPermitted,
+    "permit": UsageError,
+    "client_of": NotPermitted,
 }
 """Calls that fail with the arguments below, where nothing is under way and nothing is asked."""
 
@@ -100,6 +103,11 @@ def arguments_of(subject: Subject, entry: str) -> dict[str, object]:
         "part": b"a part",
         "form": "jsonl",
         "passphrase": "of a backup",
+        "client": "a-program",
+        "rights": ClientRights.READ,
+        "token": "none",
+        "after": 0,
+        "position": 0,
     }
 
 

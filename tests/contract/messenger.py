@@ -15,6 +15,7 @@ from chat.interface import (
     BadData,
     CannotCreate,
     Cleaned,
+    ClientRights,
     ContactChanged,
     ContactRemoved,
     DeletionScope,
@@ -501,6 +502,72 @@ class MessengerContract:
         assert await messenger.keep(30, alone=True) == RetentionView(30, alone=True)
         assert await messenger.retention() == RetentionView(30, alone=True)
         assert await messenger.keep(0) == RetentionView(0)
+
+    async def test_a_program_gets_what_came_since_it_acknowledged(self, subject: Subject) -> None:
+        messenger, friend = subject.messenger, subject.friend
+        before = await messenger.send(friend, "before")
+        assert await messenger.clients() == ()
+        place = (await messenger.follow("echo")).acknowledged
+        sent = [(await messenger.send(friend, word)).id for word in ("one", "two")]
+        heard = await subject.hear("three", "")
+        found = (await messenger.arrivals("echo", place)).arrivals
+        assert [one.entry.id for one in found] == [*sent, heard]
+        assert all(one.came == one.position for one in found)
+        assert [one.position for one in found] == sorted({one.position for one in found})
+        page = await messenger.arrivals("echo", place, 1)
+        assert [one.entry.id for one in page.arrivals] == sent[:1]  # its state may be another one by now
+        assert page.position == found[0].position
+        await messenger.acknowledge("echo", found[1].position)
+        await messenger.acknowledge("echo", found[0].position)
+        assert (await messenger.follow("echo")).acknowledged == found[1].position
+        with pytest.raises(UsageError):
+            await messenger.arrivals("echo", found[0].position)
+        await messenger.delete(friend, heard)
+        await messenger.edit(friend, sent[1], "two, edited")
+        await messenger.edit(friend, before.id, "before all, edited")
+        last = (await messenger.arrivals("echo", found[1].position)).arrivals
+        said = [(one.entry.id, one.entry.kind, one.entry.text) for one in last]
+        assert said == [
+            (heard, "deleted", ""),
+            (sent[1], "text", "two, edited"),
+            (before.id, "text", "before all, edited"),
+        ]
+        assert [one.came > found[1].position for one in last] == [True, False, False]
+        for wrong in (last[-1].position + 1, -1):
+            with pytest.raises(UsageError):
+                await messenger.arrivals("echo", wrong)
+        with pytest.raises(UsageError):
+            await messenger.acknowledge("echo", last[-1].position + 1)
+        await messenger.forget_client("echo")
+        for name in ("echo", "nobody"):
+            with pytest.raises(UsageError):
+                await messenger.arrivals(name, 0)
+            with pytest.raises(UsageError):
+                await messenger.forget_client(name)
+
+    async def test_a_token_stands_for_a_program_until_it_is_revoked(self, subject: Subject) -> None:
+        messenger, friend = subject.messenger, subject.friend
+        made = await messenger.permit("alerts", ClientRights.SEND, friend)
+        assert (made.client.token, made.client.rights, made.client.contact) == (
+            *(True, ClientRights.SEND),
+            friend,
+        )
+        assert made.token not in repr(made)
+        assert await messenger.client_of(made.token) == made.client
+        for name, conversation in (("alerts", ""), ("No name", ""), ("x" * 65, ""), ("other", "00" * 32)):
+            with pytest.raises(UsageError):
+                await messenger.permit(name, ClientRights.ALL, conversation)
+        own = (await messenger.me()).person
+        notes = await messenger.permit("notes", ClientRights.ALL, own)
+        assert notes.token != made.token
+        await messenger.send(friend, "to the friend")
+        noted = await messenger.send(own, "to oneself")
+        found = await messenger.arrivals("notes", notes.client.acknowledged)
+        assert [one.entry.id for one in found.arrivals] == [noted.id]
+        await messenger.forget_client("alerts")
+        with pytest.raises(NotPermitted):
+            await messenger.client_of(made.token)
+        assert [one.name for one in await messenger.clients()] == ["notes"]
 
     async def test_relays_are_named_and_removed_in_order(self, subject: Subject) -> None:
         messenger, events = subject.messenger, await listening(subject)

@@ -159,6 +159,10 @@ async def test_each_call_arrives_with_its_arguments_and_brings_the_engines_answe
             direct.pictures[str(arguments["id"])] = PictureView(width=1, height=1, pixels=b"\xff\0\x80")
         if name == "cancel_file":
             direct.sealed.add((ben.person, "an id"))
+        if name == "permit":
+            arguments["client"] = "another-program"
+        if name == "client_of":
+            arguments["token"] = "token of another-program"
         if name == "edit":
             arguments["id"] = direct.say_as_me(ben.person, "mine", EntryState.DELIVERED).id
         engines, taken = getattr(direct, name), list[object]()

@@ -401,3 +401,48 @@ CREATE TABLE files_gone (
 CREATE TRIGGER files_without_key AFTER DELETE ON bodies WHEN EXISTS (SELECT 1 FROM files WHERE entry = OLD.entry)
     BEGIN INSERT OR IGNORE INTO files_gone (place) SELECT place FROM files WHERE entry = OLD.entry;
     DELETE FROM files WHERE entry = OLD.entry; END;
+
+-- Programs that follow conversations by name (docs/api.md). Each goes on where it acknowledged, whenever it comes back.
+CREATE TABLE clients (
+    name         TEXT PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 64),
+    acknowledged INTEGER NOT NULL,                            -- arrivals.position up to which it has acted
+    rights       TEXT NOT NULL,                               -- all, read, send
+    token        BLOB UNIQUE CHECK (length(token) = 32),      -- SHA-256 of what it presents; NULL: it has none
+    contact      BLOB CHECK (length(contact) = 32),           -- the person of its only conversation; NULL: all of them
+    since        INTEGER NOT NULL                             -- when it was made, milliseconds of Unix time
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER clients_of_contact AFTER DELETE ON contacts
+    BEGIN DELETE FROM clients WHERE contact = OLD.person; END;
+
+-- The order in which content came here and last changed, one row an entry: no content, and nothing that every
+-- client has acknowledged. Without a client nothing is written. `entries.number` is no such order: a missing body
+-- comes later than its header, and numbers are used again once a conversation was removed.
+CREATE TABLE arrivals (
+    position INTEGER PRIMARY KEY,
+    entry    INTEGER NOT NULL UNIQUE REFERENCES entries,
+    came     INTEGER                                      -- the position at which its content came; NULL: this one; 0: before
+) STRICT;
+CREATE TABLE arrived (
+    id       INTEGER PRIMARY KEY CHECK (id = 1), -- one row
+    position INTEGER NOT NULL                    -- the last that was given
+) STRICT;
+INSERT INTO arrived (id, position) VALUES (1, 0);
+
+CREATE TRIGGER arrivals_came AFTER INSERT ON bodies WHEN EXISTS (SELECT 1 FROM clients)
+    AND (SELECT kind FROM entries WHERE number = NEW.entry) NOT IN (3, 4, 6)
+    -- What this terminal had let go of is no news.
+    AND NOT EXISTS (SELECT 1 FROM headers_alone WHERE entry = NEW.entry AND terminal = -1)
+    BEGIN UPDATE arrived SET position = 1 + max(position, (SELECT max(acknowledged) FROM clients), (SELECT ifnull(max(position), 0) FROM arrivals));
+    DELETE FROM arrivals WHERE entry = NEW.entry;
+    INSERT INTO arrivals (position, entry, came) SELECT position, NEW.entry, NULL FROM arrived; END;
+CREATE TRIGGER arrivals_edited AFTER INSERT ON amended WHEN EXISTS (SELECT 1 FROM clients)
+    BEGIN UPDATE arrived SET position = 1 + max(position, (SELECT max(acknowledged) FROM clients), (SELECT ifnull(max(position), 0) FROM arrivals));
+    UPDATE arrivals SET came = ifnull(came, position), position = (SELECT position FROM arrived) WHERE entry = NEW.entry;
+    INSERT INTO arrivals (position, entry, came) SELECT position, NEW.entry, 0 FROM arrived
+        WHERE NOT EXISTS (SELECT 1 FROM arrivals WHERE entry = NEW.entry); END;
+CREATE TRIGGER arrivals_destroyed AFTER UPDATE OF destroyed ON entries
+    WHEN NEW.destroyed != OLD.destroyed AND EXISTS (SELECT 1 FROM clients) AND NEW.kind NOT IN (3, 4, 6)
+    BEGIN UPDATE arrived SET position = 1 + max(position, (SELECT max(acknowledged) FROM clients), (SELECT ifnull(max(position), 0) FROM arrivals));
+    UPDATE arrivals SET came = ifnull(came, position), position = (SELECT position FROM arrived) WHERE entry = NEW.number;
+    INSERT INTO arrivals (position, entry, came) SELECT position, NEW.number, 0 FROM arrived
+        WHERE NOT EXISTS (SELECT 1 FROM arrivals WHERE entry = NEW.number); END;

@@ -20,12 +20,12 @@ from chat.interface import (
     PictureView,
     UsageError,
 )
-from tests.support.fakes.others import Others
+from tests.support.fakes.clients import Clients
 
 NO_FILE = "This message names no file that is known here."
 
 
-class Files(Others):
+class Files(Clients):
     """`contents`: by entry, what a file has in it. `pictures`: what is shown of it.
 
     `limits`: the rates that were set. `sealed`: contact and id of those being sealed. `sealing`: where it is

@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 from msgspec.structs import replace
 
 from chat.storage import (
+    clients,
     contacts,
     entries,
     files,
@@ -30,6 +31,7 @@ from chat.storage import (
     sharing,
 )
 from chat.storage.amending import Follower
+from chat.storage.clients import ClientRow
 from chat.storage.contacts import PAIRED, PENDING, ComparisonRow, ContactRow
 from chat.storage.database import Database
 from chat.storage.expiry import Moment
@@ -135,10 +137,20 @@ def fill(database: Database) -> None:
     mark = "INSERT INTO marks (id, number, token) VALUES (1, 7, ?)"
     database.run(mark, blob("a token", 16))
     database.run("INSERT INTO alerts (kind, since, entries, others) VALUES ('old_copy', ?, 0, 0)", TIME)
+    follow(database)
     settings.save(database, Settings(read_receipts=False, typing=True))
     settings.pin_notes(database, True)
     settings.set_preference(database, "theme", "dark")
     settings.add_relay(database, RelayRow(str(RelayAddress("192.168.1.2", 4746, b"\x07" * 32)), True, TIME))
+
+
+def follow(database: Database) -> None:
+    """Two programs that follow: one all, which an entry waits for, the other one contact, by a token."""
+    clients.add(database, ClientRow("echo", 0, "all", None, None, TIME))
+    clients.add(database, ClientRow("alerts", 0, "send", blob("a token's hash"), BEN.person, TIME))
+    (entry,) = database.row("SELECT max(entry) FROM bodies") or ()
+    database.run("UPDATE arrived SET position = 1")
+    database.run("INSERT INTO arrivals (position, entry) VALUES (1, ?)", entry)
 
 
 def write_persons(database: Database) -> None:
@@ -312,6 +324,8 @@ def contents(database: Database) -> object:
         "outbox": receipts.unacknowledged(database, TALK, ANN.terminal, BEN.person),
         "read": receipts.read_by(database, TALK, [ANN.terminal], 10),
         "unread": receipts.unread(database, TALK),
+        "clients": clients.all_clients(database),
+        "arrivals": [row.entry.id for row in clients.arrivals(database, 0, 10)[0]],
         "files": files.standing(database, files.Standing.WHOLE),
         "files without a key": files.gone(database),
         "cleaning is due": secure_deletion.cleaning_is_due(database),
