@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
@@ -271,8 +271,6 @@ class Database:
 
     def keep_schema(self) -> None:
         """Copy the pages of the schema aside (`schema_pages`). A start tries again what failed."""
-        if os.name == "nt":  # which has no reads at a place, as the file of pages needs
-            return
         with suppress(OSError, StorageFailure, DatabaseDamaged):
             if self._wal.stat().st_size:
                 self.checkpoint()
@@ -374,7 +372,7 @@ def _unwritable(log: Path) -> str:
     """
     if not log.exists():
         return "immutable=1"
-    return f"mode=ro&vfs={'win32' if os.name == 'nt' else 'unix'}-none"
+    return f"mode=ro&vfs={'win32' if sys.platform == 'win32' else 'unix'}-none"
 
 
 def _connect(path: Path, how: str = "mode=rw") -> Any:

@@ -336,8 +336,10 @@ def _quiet(loop: asyncio.AbstractEventLoop, broken: Callable[[], None]) -> None:
     def handler(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         task, error = context.get("future"), context.get("exception")
         name = getattr(task.get_coro(), "__qualname__", "") if isinstance(task, asyncio.Task) else ""
-        # A task of the client that failed with its connection is noticed elsewhere.
-        if not (isinstance(error, OSError) and name.startswith("Client.")):
+        # From 3.12 on, a transport that is closed raises AttributeError where the client writes to it.
+        if name.startswith("Client.") and isinstance(error, OSError | AttributeError):
+            broken()
+        else:
             before(loop, context)
 
     loop.set_exception_handler(handler)
