@@ -7,7 +7,6 @@ import os
 import socket
 import stat
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,6 +27,7 @@ from tests.support.engines.served import served
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.machine import needs_pseudo_terminals
 from tests.support.platforms.lacking import SYSTEMS, take_away
+from tests.support.platforms.run import SLICE, command
 from tui.terminal import Watched
 
 
@@ -271,9 +271,5 @@ def test_a_file_that_names_no_place_is_refused(path: Path, content: bytes) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["macos", "windows"])
 def test_a_slice_of_the_suite_passes_on_each_system(name: str) -> None:
-    slice_ = ("tests/integration/test_control_socket.py", "tests/unit/storage/test_header.py")
-    run = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "tests.support.platforms.plugin"]
-    ran = subprocess.run(
-        [*run, "--system", name, *slice_], cwd=ROOT, capture_output=True, text=True, check=False, timeout=240
-    )
+    ran = subprocess.run(command(name, *SLICE), cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout[-4_000:] + ran.stderr[-2_000:]

@@ -359,7 +359,8 @@ def _abort(client: Client) -> None:
     """Abort a connection that may be blocked. The library has no method for that."""
     writer = getattr(getattr(client, "_transport", None), "_io_writer", None)
     if isinstance(writer, asyncio.StreamWriter):
-        writer.transport.abort()
+        with contextlib.suppress(AttributeError):  # it was closed and has no loop any more
+            writer.transport.abort()
 
 
 async def _let_go(client: Client) -> None:

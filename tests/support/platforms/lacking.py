@@ -110,9 +110,10 @@ def _windows(patch: pytest.MonkeyPatch) -> None:
         patch.delattr(select, name, raising=False)
     statvfs = os.statvfs
     patch.setattr(shutil, "disk_usage", lambda path: _usage(statvfs(path)))  # it has another way there
+    patch.setattr(shutil, "_use_fd_functions", False)
     lacks = (
         *("pread", "pwrite", "preadv", "pwritev", "posix_fallocate", "fdatasync", "fchmod", "fchown"),
-        *("getuid", "geteuid", "getgid", "getegid", "statvfs", "fstatvfs", "sched_getaffinity", "pidfd_open"),
+        *("getuid", "geteuid", "getgid", "getegid", "statvfs", "fstatvfs", "pidfd_open"),
         *("O_CLOEXEC", "O_NONBLOCK", "O_NOFOLLOW", "O_DIRECTORY", "O_SYNC", "O_DSYNC", "killpg", "openpty"),
     )
     for name in lacks:

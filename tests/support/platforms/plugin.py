@@ -26,7 +26,7 @@ _LOADED_FIRST: Final = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--system", choices=SYSTEMS, default="linux", help="what to look like")
+    parser.addoption("--system", choices=SYSTEMS, default="linux", help="what to look like; linux: as it is")
 
 
 @pytest.hookimpl(tryfirst=True)
