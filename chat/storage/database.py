@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
@@ -372,7 +372,7 @@ def _unwritable(log: Path) -> str:
     """
     if not log.exists():
         return "immutable=1"
-    return f"mode=ro&vfs={'win32' if sys.platform == 'win32' else 'unix'}-none"
+    return f"mode=ro&vfs={'win32' if os.name == 'nt' else 'unix'}-none"
 
 
 def _connect(path: Path, how: str = "mode=rw") -> Any:

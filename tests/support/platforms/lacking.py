@@ -179,7 +179,8 @@ def _hold_what_is_open(patch: pytest.MonkeyPatch) -> None:
 
     def guarded(real: Callable[..., None]) -> Callable[..., None]:
         def call(*paths: Any, **more: Any) -> None:
-            require_closed(*paths)
+            if sys._getframe(1).f_globals.get("__name__") != "tempfile":  # it has another way there
+                require_closed(*paths)
             real(*paths, **more)
 
         return call

@@ -9,9 +9,18 @@ from typing import Final
 from tests.architecture.imports import ROOT
 
 FAST: Final = "not (network or terminal or crash or slow)"
+_FLOWS: Final = (
+    *("control", "control_socket", "door", "engine_contract", "two_engines", "backup", "salvage"),
+    *("damaged_profiles", "file_deletion", "files", "keyring_of_a_profile", "stopping"),
+)
 PORTABLE: Final = (
-    *("tests/unit/protocol", "tests/unit/service", "tests/unit/storage", "tests/integration"),
-    "tests/unit/test_outgoing.py",
+    *("tests/unit/service", "tests/unit/storage", "tests/unit/test_outgoing.py"),
+    *(
+        "tests/unit/tui/test_preferences.py",
+        "tests/unit/cli/test_output.py",
+        "tests/unit/network/test_watch.py",
+    ),
+    *(f"tests/integration/test_{name}.py" for name in _FLOWS),
 )
 SLICE: Final = (
     *("tests/integration/test_control_socket.py", "tests/unit/storage/test_header.py"),
