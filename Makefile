@@ -107,7 +107,7 @@ soak: env
 	@$(BIN)/python -m tests.soak.run --minutes $(MINUTES)
 
 soak-files: env
-	@$(BIN)/python -m tests.soak.files
+	@$(BIN)/python -m tests.soak.files --seed $(SEED)
 
 bench: env
 	@$(BIN)/parlour bench --peers --json | $(BIN)/python -m chat.tools.bench.report

@@ -362,10 +362,17 @@ class Engine:
         return await self._use_cases.messages.send(self._partner(contact), text, answered, send_id)
 
     async def send_file(
-        self, contact: str, path: str, named: str = "", send_id: str = "", original: bool = False
+        self,
+        contact: str,
+        path: str,
+        named: str = "",
+        send_id: str = "",
+        original: bool = False,
+        voice: int = 0,
     ) -> EntryView:
-        person = self._partner(contact)
-        return await self._use_cases.files.send(person, Path(path), named, send_id, original=original)
+        return await self._use_cases.files.send(
+            self._partner(contact), Path(path), named, send_id, original=original, voice=voice
+        )
 
     async def cancel_file(self, contact: str, send_id: str) -> None:
         self._use_cases.files.cancel(self._partner(contact), send_id)

@@ -60,6 +60,10 @@ class UsageError(ParlourError):
     exit_status = 64
 
 
+class OnlyAsOriginal(UsageError):
+    """The metadata of this picture cannot be removed. The person may send it as the original."""
+
+
 class BadData(ParlourError):
     """Data is damaged or not what it says: an invitation, a header, a database."""
 

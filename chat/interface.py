@@ -17,6 +17,7 @@ from chat.errors import EngineEnded as EngineEnded
 from chat.errors import KeyringFailure as KeyringFailure
 from chat.errors import NotPermitted as NotPermitted
 from chat.errors import NotSynced as NotSynced
+from chat.errors import OnlyAsOriginal as OnlyAsOriginal
 from chat.errors import OutcomeUnknown as OutcomeUnknown
 from chat.errors import ParlourError as ParlourError
 from chat.errors import Phrase as Phrase
@@ -29,6 +30,11 @@ from chat.outgoing import LeftOut as LeftOut
 from chat.outgoing import Outgoing as Outgoing
 from chat.outgoing import is_text as is_text
 from chat.outgoing import outgoing as outgoing
+from chat.recording import VOICE_MAX as VOICE_MAX
+from chat.recording import Recording as Recording
+from chat.recording import Voice as Voice
+from chat.recording import length_text as length_text
+from chat.recording import send_voice as send_voice
 from chat.views import NOTES_NAME as NOTES_NAME
 from chat.views import TIMER_UNITS as TIMER_UNITS
 from chat.views import AlertKind as AlertKind
@@ -394,6 +400,9 @@ RELAYED_MIB: Final = 10
 FILES_LIMIT: Final = "files.limit"
 """The preference with the KiB of files that this terminal sends a second; 0 for as many as go."""
 
+PICTURES_SHOWN: Final = "pictures"
+"""With `.` and a person id after it, the preference that is `on` where pictures are shown as they come."""
+
 FILES: Final = "files."
 """Begins the names of these preferences, which hold for this terminal alone: disks and networks differ."""
 
@@ -553,16 +562,24 @@ class Messenger(Protocol):
         """
 
     async def send_file(
-        self, contact: str, path: str, named: str = "", send_id: str = "", original: bool = False
+        self,
+        contact: str,
+        path: str,
+        named: str = "",
+        send_id: str = "",
+        original: bool = False,
+        voice: int = 0,
     ) -> EntryView:
         """Seal the file at `path`, and commit and send an entry that names it; others take it when they can.
 
         `named`: another name for it, after those of the folders that it is in and with / between them: a
         folder is sent as its files. `send_id` as in `send`. The metadata of a PNG, JPEG, GIF or WebP picture
         (place, time, camera, comments, thumbnails) is left out unless `original` is set, or a program gives
-        it. Until the entry is there `FileSealing` says how far it is, and `cancel_file` ends it. Raises
-        UsageError (also where metadata cannot be left out), NotPermitted, and where the file cannot be read,
-        the disk has no room for its pieces, or it was cancelled ParlourError.
+        it. `voice`: the length of a voice message in seconds, at most an hour; 0 for any other file.
+
+        Until the entry is there `FileSealing` says how far it is, and `cancel_file` ends it. Raises
+        UsageError, OnlyAsOriginal (its metadata cannot be removed), NotPermitted, and where the file cannot
+        be read, the disk has no room for its pieces, or it was cancelled ParlourError.
         """
 
     async def cancel_file(self, contact: str, send_id: str) -> None:
@@ -653,6 +670,7 @@ class Messenger(Protocol):
     ) -> tuple[EntryView, ...]:
         """Entries that fit what was typed: of those, the last `limit` to arrive, oldest first.
 
+        A text is found by its words, a file by those of its name and of the folders that it is in.
         `words` and `typing` as in `parse_query`, in this machine's time zone; of nothing nothing is found.
         Raises UsageError: a date that is none, a name that no contact or several have.
         """

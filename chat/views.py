@@ -280,7 +280,8 @@ class FileView(Redacting, frozen=True):
 
     `size`, and `held` of it here, in bytes; `rate` in bytes a second, 0 where it is not known. `kept_on`: the
     terminal or contact that last said it holds all of it, empty where none is known. `folder`: the safe names
-    of the folders that it is in, with / between them; empty for a file of its own.
+    of the folders that it is in, with / between them; empty for a file of its own. `seconds`: the length of a
+    voice message, which its author says and nothing proves, at most an hour; 0 for any other file.
     """
 
     name: Redacted[str]
@@ -291,6 +292,7 @@ class FileView(Redacting, frozen=True):
     rate: int = 0
     kept_on: Redacted[str] = ""
     folder: Redacted[str] = ""
+    seconds: int = 0
 
     @property
     def path(self) -> str:

@@ -184,6 +184,8 @@ FILE_NAME_BYTES_MAX: Final = 200
 """Name of a file in UTF-8, bytes (SPEC §12.1)."""
 FILE_FOLDERS_MAX: Final = 16
 """Folders above a file of a folder that was sent (SPEC §12.1)."""
+VOICE_SECONDS_MAX: Final = 3_600
+"""Length of a voice message, seconds (SPEC §12.1)."""
 MEDIA_TYPE_MAX: Final = 127
 """Media type of a file, characters (SPEC §12.1)."""
 PIECE_PATH_MAX: Final = 25

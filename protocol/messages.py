@@ -599,7 +599,8 @@ class FileBody(Unprinted, frozen=True):
     """Body of kind 64: a file, sealed in pieces under `key` with the AEAD of this number (SPEC §12.1).
 
     `media` is its media type, or empty. `size`: bytes. `root` is the hash of the tree over its sealed pieces.
-    `folder` has the names of the folders that it is in, from the one that was sent downwards.
+    `folder` has the names of the folders that it is in, from the one that was sent downwards. `seconds`: the
+    length of a voice message as its author says it; 0 for any other file.
     """
 
     name: FileName
@@ -609,6 +610,7 @@ class FileBody(Unprinted, frozen=True):
     key: B32
     root: B32
     folder: Annotated[list[FileName], Meta(max_length=limits.FILE_FOLDERS_MAX)]
+    seconds: Annotated[int, Meta(ge=0, le=limits.VOICE_SECONDS_MAX)]
 
 
 FILE_BODY: Codec[FileBody] = Codec(FileBody, limits.BODY_BYTES_MAX)

@@ -139,7 +139,12 @@ _CONTACT: Final = (
         N_("Show the pictures of this contact as they come, or only when you ask for one."),
     ),
     Action("timer", "", N_("Timer"), N_("Let new messages disappear some time after they were read.")),
-    Action("files", "", N_("Files"), N_("Choose up to which size files of this contact come unasked.")),
+    Action(
+        "files",
+        "",
+        N_("Files"),
+        N_("Choose up to which size files of this contact come unasked, and go through a relay."),
+    ),
     Action("clear", "", N_("Clear"), N_("Delete your copy of all messages in this conversation.")),
 )
 _READING: Final = (
@@ -175,6 +180,8 @@ _READING: Final = (
         N_("Move up to the messages. The arrow keys select one, and the keys below act on it."),
     ),
     Action("send_files", "alt+a", N_("Send files"), N_("Choose files or folders, and send them.")),
+    Action("voice", "alt+v", N_("Voice message"), N_("Record a voice message, and send it.")),
+    Action("cancel_file", "alt+x", N_("Cancel a file"), N_("Do not send the file that is being encrypted.")),
     Action("emoji", "alt+e", N_("Emoji"), N_("Insert an emoji by name. Typing :name: works too.")),
     Action(
         "stop_writing",

@@ -22,6 +22,7 @@ from chat.interface import Closed, Door, Messenger
 from tui import actions, textual_fixes
 from tui.actions import app_bindings, keys_of, rebind
 from tui.attention import SIGNS, Attention, shown_to_somebody
+from tui.graphics import Graphics
 from tui.input_queue import InputQueue
 from tui.keymap import load
 from tui.messages import (
@@ -89,9 +90,10 @@ class ParlourApp(App[None]):
         self._touched = self.options.monotonic()
         self._typed: float | None = None
         self._dropping = False
-        self.input_queue = InputQueue(self, super().on_event, self._quits)
+        self.input_queue = InputQueue(self, super().on_event, self._hurries)
         self.attention = Attention(self.options.monotonic, shown_to_somebody(os.environ))
         self._attended = False
+        self._graphics = Graphics(self._write, os.environ)
         self.notifier = Notifier(self._write, os.environ, self.options.monotonic)
         self.key_problems = self.use_keys()
         for theme in THEMES:
@@ -127,6 +129,7 @@ class ParlourApp(App[None]):
         try:
             await super()._process_messages_loop()
         finally:  # nothing is drawn any more, and the second screen is still shown
+            self._graphics.clear()
             self._write(_CLEAR)
 
     def _write(self, sequence: str) -> None:
@@ -184,6 +187,12 @@ class ParlourApp(App[None]):
     def _quits(event: events.Event) -> bool:
         return isinstance(event, events.Key) and event.key in keys_of("quit")
 
+    def _hurries(self, event: events.Event) -> bool:
+        """Whether a key waits for no worker."""
+        leaves = isinstance(event, events.Key) and event.key == "escape"
+        top = self.screen_stack[-1:]  # none while the program ends
+        return self._quits(event) or (leaves and any(getattr(one, "LEFT_AT_ONCE", False) for one in top))
+
     @property
     def _left_alone(self) -> bool:
         """Whether neither key nor mouse was used for so long that it locks."""
@@ -221,6 +230,7 @@ class ParlourApp(App[None]):
                 self.preferences,
                 last=self._last,
                 key_problems=problems,
+                graphics=self._graphics,
             )
             self.switch_screen(self._chat)
             self.set_timer(_SETTLED_AFTER, partial(self._settle_in, messenger))
@@ -306,6 +316,7 @@ class ParlourApp(App[None]):
         """Show the first screen at once, then let go of the messenger, and of all that was in memory."""
         messenger, self.messenger = self.messenger, None
         self.notifier.count(0)
+        self._graphics.clear()
         settle = self._close_chat()
         self.preferences = Preferences(None, self.preferences.looks())
 

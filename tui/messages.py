@@ -22,6 +22,7 @@ from chat.interface import (
     Messenger,
     NearbyChanged,
     NotSynced,
+    OnlyAsOriginal,
     ParlourError,
     RelayChanged,
     UsageError,
@@ -178,12 +179,14 @@ T = TypeVar("T")
 class Problem(Struct, frozen=True):
     """Why a call was refused: one safe line that says what to do.
 
-    `insists`: unless its person insists. `usage`: what was asked for is wrong.
+    `insists`: unless its person insists. `usage`: what was asked for is wrong. `original`: a picture can be
+    sent as the original alone.
     """
 
     text: str
     insists: bool = False
     usage: bool = False
+    original: bool = False
 
 
 async def attempt(call: Awaitable[T]) -> T | Problem:
@@ -191,7 +194,8 @@ async def attempt(call: Awaitable[T]) -> T | Problem:
         return await call
     except ParlourError as error:
         said = with_keys(safe_line(told(error.phrase))) or _("Parlour could not do that.")
-        return Problem(said, isinstance(error, NotSynced), isinstance(error, UsageError))
+        kinds = (isinstance(error, kind) for kind in (NotSynced, UsageError, OnlyAsOriginal))
+        return Problem(said, *kinds)
 
 
 def start_worker(

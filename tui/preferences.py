@@ -13,7 +13,17 @@ from typing import Final, TypeVar
 
 from msgspec import Struct
 
-from chat.interface import Messenger
+from chat.interface import (
+    DEFAULT_MIB,
+    FILES_LIMIT,
+    FILES_RELAYED,
+    KEEP_MOST,
+    KEEP_MOST_MIB,
+    PICTURES_SHOWN,
+    RELAYED_MIB,
+    WITHOUT_ASKING,
+    Messenger,
+)
 
 SAVED_IN: Final = "saved_in"
 """The preference with the folder in which a file was saved last, DOWNLOADS before."""
@@ -47,6 +57,13 @@ class Density(StrEnum):
 class Keys(StrEnum):
     PLAIN = "standard"
     VI = "vi"
+
+
+class Drawing(StrEnum):
+    """How pictures are drawn: as half blocks, which every terminal has, or by a protocol that is chosen."""
+
+    BLOCKS = "blocks"
+    KITTY = "kitty"
 
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -105,6 +122,10 @@ class Preferences:
         return self._choice("keys", Keys.PLAIN)
 
     @property
+    def drawing(self) -> Drawing:
+        return self._choice("drawing", Drawing.BLOCKS)
+
+    @property
     def language(self) -> str:
         """One of tui.text.translation.LANGUAGES; empty where the locale decides."""
         return self.get("language")
@@ -161,7 +182,30 @@ class Preferences:
 
 def pictures_of(person: str) -> str:
     """The preference that is ON where the pictures of a conversation are shown without being asked for."""
-    return f"pictures.{person}"
+    return f"{PICTURES_SHOWN}.{person}"
+
+
+class Amount(Struct, frozen=True):
+    """A number that is a preference of files: its name, the usual one, and those that are offered."""
+
+    name: str
+    usual: int
+    offered: tuple[int, ...]
+
+
+AMOUNTS: Final = {
+    "files": Amount(WITHOUT_ASKING, DEFAULT_MIB, (0, 5, 25, 100, 1_024)),
+    "relayed": Amount(FILES_RELAYED, RELAYED_MIB, (0, 1, 10, 100, 1_024)),
+    "most": Amount(KEEP_MOST, KEEP_MOST_MIB, (1_024, 10_240, 102_400)),
+    "rate": Amount(FILES_LIMIT, 0, (0, 100, 500, 2_000)),
+}
+"""What files may use of this device, in MiB, and of its network, in KiB a second."""
+
+
+def amount(kept: Mapping[str, str], one: Amount) -> int:
+    """The number that holds for all contacts."""
+    value = kept.get(one.name, "")
+    return int(value) if value and is_size(value) else one.usual
 
 
 def switch(on: bool, *, default: bool) -> str:

@@ -224,9 +224,13 @@ def notification(how: Way, text: str, environment: Mapping[str, str]) -> str:
         case _:
             named = f"\x1b]99;i=parlour:d=0:p=title;{_TITLE}{_END}"
             sequence = f"{named}\x1b]99;i=parlour:d=1:p=body;{line}{_END}"
+    return passed_on(sequence, environment)
+
+
+def passed_on(sequence: str, environment: Mapping[str, str]) -> str:
+    """A sequence in the form in which tmux passes it on to the terminal around it, if it is set to."""
     if not environment.get("TMUX"):
         return sequence
-    # In this form tmux passes it on to the terminal around it, where its settings allow that.
     doubled = sequence.replace("\x1b", "\x1b\x1b")
     return f"\x1bPtmux;{doubled}{_END}"
 

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "contacts": "people",
     "verify": "people",
     "send": "messages",
+    "record": "voice",
     "listen": "messages",
     "history": "messages",
     "save": "files",

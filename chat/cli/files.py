@@ -19,6 +19,7 @@ from chat.interface import (
     FILES_RELAYED,
     KEEP_MOST,
     KEEP_MOST_MIB,
+    PICTURES_SHOWN,
     RELAYED_MIB,
     WITHOUT_ASKING,
     Closed,
@@ -33,7 +34,10 @@ from chat.interface import (
 
 MOST: Final = 99_999_999
 
-NOT_FOR_ONE = "Only the sizes of --without-asking and --relayed can be those of one contact, whom NAME names."
+NOT_FOR_ONE = (
+    "Only --without-asking, --relayed and --pictures can be those of one contact, whom NAME names; --pictures"
+    " and --as-usual need NAME."
+)
 NO_FILE = "That message of {label} names no file: see 'parlour history NAME --json'."
 
 
@@ -97,6 +101,9 @@ async def _whole_within(opened: Messenger, entry: EntryView, wait: float) -> boo
 @click.argument("name", type=TEXT, required=False)
 @click.option("--without-asking", type=click.IntRange(0, MOST), metavar="MIB", help="Take files up to MIB.")
 @click.option("--relayed", type=click.IntRange(0, MOST), metavar="MIB", help="Files up to MIB use relays.")
+@click.option(
+    "--pictures/--no-pictures", default=None, help="Show pictures of NAME as they come, or when asked for."
+)
 @click.option("--as-usual", is_flag=True, help="Let both be for NAME as they are for all.")
 @click.option("--keep-most", type=click.IntRange(0, MOST), metavar="MIB", help="Ask above MIB in total.")
 @click.option("--limit", type=click.IntRange(0, MOST), metavar="KIB", help="Send KIB a second; 0: no limit.")
@@ -107,6 +114,7 @@ async def files(
     name: str | None,
     without_asking: int | None,
     relayed: int | None,
+    pictures: bool | None,
     as_usual: bool,
     keep_most: int | None,
     limit: int | None,
@@ -119,9 +127,12 @@ async def files(
     Nothing that is here is deleted for that: --let-go deletes a file on this device, and its message stays.
 
     A file goes through a relay up to a size that both sides allow. All this holds for this device alone.
+
+    The interfaces show a picture when you ask for it, and with --pictures those of NAME as they come. Then
+    somebody else chooses what is decoded here, in a confined process.
     """
     for_all = (keep_most, limit, let_go) != (None, None, None)
-    if (as_usual and name is None) or (for_all and name is not None):
+    if ((as_usual or pictures is not None) and name is None) or (for_all and name is not None):
         raise UsageError(NOT_FOR_ONE)
     async with messenger(call, offline=True) as opened:
         people = await talks(opened)
@@ -130,14 +141,19 @@ async def files(
         for key, value in ((WITHOUT_ASKING, without_asking), (FILES_RELAYED, relayed)):
             if value is not None or as_usual:
                 await opened.set_preference(key + ending, "" if value is None else str(value))
+        if pictures is not None:
+            await opened.set_preference(PICTURES_SHOWN + ending, "on" if pictures else "")
         for key, value in ((KEEP_MOST, keep_most), (FILES_LIMIT, limit)):
             if value is not None:
                 await opened.set_preference(key, str(value))
         if let_go is not None:
             await _let_go(call, opened, *let_go)
         elif contact is not None:
-            sizes = _sizes(await opened.preferences(), ending)
-            call.result({"name": label, **sizes}, "\n".join(_sizes_text(sizes, f" with {label}")))
+            chosen = await opened.preferences()
+            sizes, shown = _sizes(chosen, ending), chosen.get(PICTURES_SHOWN + ending) == "on"
+            when = "as they come" if shown else "when you ask for one"
+            lines = [*_sizes_text(sizes, f" with {label}"), f"Pictures of {label} are shown {when}."]
+            call.result({"name": label, **sizes, "pictures": shown}, "\n".join(lines))
         else:
             await _overview(call, opened, people)
 

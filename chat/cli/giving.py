@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from chat.interface import (
     ContactView,
     EntryView,
     Messenger,
+    OnlyAsOriginal,
     Outgoing,
     ParlourError,
     UsageError,
@@ -30,6 +31,10 @@ NAMELESS: Final = "A file from standard input has no name yet: add --name NAME."
 ONE_NAME: Final = "--name names one file: use it with one --file, and not with a folder."
 AT_TERMINAL: Final = (
     "Standard input is a terminal: give the file by a pipe, as in tar c FOLDER | parlour send …"
+)
+NOTHING: Final = (
+    "Standard input brought nothing, so nothing is sent: look whether the command before the pipe failed. To"
+    " send an empty file, name its path."
 )
 QUIET: Final = 15.0
 """Seconds after which the engine hears that a pipe which brings nothing is still open."""
@@ -84,6 +89,16 @@ def _say(path: Path, found: Outgoing) -> None:
         note(f"Left out: {len(found.left_out) - SHOWN:,} others")
 
 
+@asynccontextmanager
+async def naming_original(send_id: str) -> AsyncIterator[None]:
+    """Say how a picture is sent whose metadata cannot be removed."""
+    try:
+        yield
+    except OnlyAsOriginal as failure:
+        again = f"Add --original --id {send_id} to send it so, and what was sent before it not twice."
+        raise OnlyAsOriginal(f"{failure} {again}") from failure
+
+
 async def give(
     opened: Messenger,
     lines: Lines,
@@ -94,13 +109,20 @@ async def give(
     original: bool = False,
 ) -> EntryView:
     """Send one file. Raises ParlourError. Cancelled while it is prepared, it is not sent."""
-    if file.path:
-        try:
+    try:
+        if file.path:
             return await opened.send_file(contact.person, file.path, file.named, send_id, original)
-        except asyncio.CancelledError:
-            with suppress(ParlourError):  # it was sent already
-                await opened.cancel_file(contact.person, send_id)
-            raise
+        return await _give_input(opened, lines, contact, file, send_id)
+    except asyncio.CancelledError:
+        with suppress(ParlourError):  # it was sent already
+            await opened.cancel_file(contact.person, send_id)
+        raise
+
+
+async def _give_input(
+    opened: Messenger, lines: Lines, contact: ContactView, file: ToSend, send_id: str
+) -> EntryView:
+    """Send what standard input brings."""
     feed = await opened.open_feed()
     sending = asyncio.create_task(opened.send_file(contact.person, feed, file.named, send_id))
     feeding = asyncio.create_task(_feed(opened, lines, feed))
@@ -117,8 +139,15 @@ async def give(
 
 
 async def _feed(opened: Messenger, lines: Lines, feed: str) -> None:
-    """Pass standard input on, up to its end. Nothing that stops before it ends the feed."""
+    """Pass standard input on, up to its end. Nothing that stops before it ends the feed.
+
+    Raises UsageError where it has nothing: the program before the pipe has failed.
+    """
     part: bytes | None = None
+    given = False
     while part != b"":
         part = await lines.some(FEED_PART_MAX, QUIET)
+        given = given or bool(part)
+        if part == b"" and not given:
+            raise UsageError(NOTHING)
         await opened.feed(feed, part or b"", end=part == b"")

@@ -13,7 +13,7 @@ from typing import Final
 
 import click
 
-from chat.cli.giving import ToSend, check_input, give, to_send
+from chat.cli.giving import ToSend, check_input, give, naming_original, to_send
 from chat.cli.limits import limited
 from chat.cli.output import (
     KEPT,
@@ -69,6 +69,7 @@ from chat.interface import (
     TerminalView,
     Unreachable,
     UsageError,
+    length_text,
     notes_view,
     parse_query,
     pattern,
@@ -149,7 +150,8 @@ def entry_line(entry: EntryView, conversation: str = "", wanted: re.Pattern[str]
     marks += [f"disappears {timestamp(entry.expires)}"] if entry.expires is not None else []
     state = f"  ({', '.join(marks)})" if marks else ""
     text = highlighted(block(entry.text, "    "), wanted)
-    said = text if entry.kind == "text" else file_text(entry.file) if entry.file else f"({_unshown(entry)})"
+    file = highlighted(file_text(entry.file), wanted) if entry.file else ""
+    said = text if entry.kind == "text" else file or f"({_unshown(entry)})"
     return f"{timestamp(entry.time)}  {where}{one_line(entry.author)}: {said}{state}"
 
 
@@ -163,6 +165,7 @@ def file_fields(file: FileView) -> dict[str, object]:
         "state": file.state.value,
         "held": file.held,
         **({"last_known_on": file.kept_on} if file.kept_on else {}),
+        **({"voice": file.seconds} if file.seconds else {}),
     }
 
 
@@ -190,7 +193,8 @@ def file_text(file: FileView) -> str:
     held = f"{size_text(file.held)} of " if 0 < file.held < file.size else ""
     gone = file.state is FileState.LET_GO and file.kept_on
     state = _FILE_STATES[file.state] + (f"; last known on {one_line(file.kept_on)}" if gone else "")
-    return f"[file] {one_line(file.path)} ({held}{size_text(file.size)}, {state})"
+    kind = f"voice message, {length_text(file.seconds)}" if file.seconds else "file"
+    return f"[{kind}] {one_line(file.path)} ({held}{size_text(file.size)}, {state})"
 
 
 def _unshown(entry: EntryView) -> str:
@@ -471,7 +475,7 @@ async def send(
         raise UsageError("There is nothing to send: write some text, or name a file with --file PATH.")
     check_input(call.lines, text, paths, named)
     drawn = send_id or secrets.token_hex(16)
-    async with messenger(call) as opened:
+    async with messenger(call) as opened, naming_original(drawn):
         label, contact = find(await talks(opened), name)
         files = await asyncio.to_thread(to_send, paths, named)
         devices = await opened.terminals()
@@ -697,7 +701,8 @@ async def history(call: Call, name: str | None, search: str | None, limit: int) 
     """Print the newest entries with NAME, oldest first.
 
     Without NAME, --search covers all conversations. It finds messages with all the WORDS: whole words in any
-    order, case aside. Chinese, Japanese and Korean text is found by any part of it.
+    order, case aside. Chinese, Japanese and Korean text is found by any part of it. A file is found by its
+    name and those of its folders.
 
     \b
       meet*                the beginning of a word

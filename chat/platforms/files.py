@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import Final
 
 PRIVATE_MODE: Final = 0o600
 _OTHERS: Final = 0o077
+_PARTS_MAX: Final = 1_024  # IOV_MAX of Linux and macOS
 
 
 def open_private(path: Path, flags: int) -> int:
@@ -37,7 +39,7 @@ def write_at(descriptor: int, parts: Sequence[bytes | memoryview], place: int) -
 
     Without pwrite, as on Windows, it moves the position: one thread at a time may then use the descriptor.
     """
-    if len(parts) > 1 and hasattr(os, "pwritev"):  # without a copy of them all
+    if 1 < len(parts) <= _PARTS_MAX and hasattr(os, "pwritev"):  # without a copy of them all
         written = os.pwritev(descriptor, parts, place)
         if written == sum(map(len, parts)):
             return
@@ -52,6 +54,14 @@ def _write_some(descriptor: int, data: memoryview, place: int) -> int:
         return os.pwrite(descriptor, data, place)
     os.lseek(descriptor, place, os.SEEK_SET)
     return os.write(descriptor, data)
+
+
+def free_bytes(descriptor: int, folder: Path) -> int:
+    """Bytes that this user may still write where an open file lies, which is in `folder`. Raises OSError."""
+    if hasattr(os, "fstatvfs"):
+        disk = os.fstatvfs(descriptor)
+        return disk.f_bavail * disk.f_frsize
+    return shutil.disk_usage(folder).free
 
 
 def sync_folder(folder: Path) -> None:

@@ -5,7 +5,7 @@ Disks and networks differ between the terminals of a person, so each has its own
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from chat.interface import (
@@ -48,17 +48,27 @@ def of_files(db: Database) -> dict[str, str]:
     return {name: value for name, value in chosen.items() if name.startswith(FILES)}
 
 
-def asks(db: Database, row: FileRow, own: Collection[bytes]) -> bool:
-    """Whether this person is asked before a file is taken. `own`: the terminals of this person."""
-    chosen = of_files(db)
-    most = number(chosen, WITHOUT_ASKING, DEFAULT_MIB, row.contact) * MIB
+def ask(db: Database, rows: Iterable[FileRow], own: Collection[bytes]) -> list[FileRow]:
+    """Those of files of which this person is asked before they are taken, if the others before them are.
+
+    `own`: the terminals of this person. The totals are read once, since each is a look at all files.
+    """
+    chosen, kept = of_files(db), files.kept(db)
     in_all = number(chosen, KEEP_MOST, KEEP_MOST_MIB) * MIB
-    size = files.on_disk(row.body.size)
-    return (
-        row.body.size > most
-        or files.taken_from(db, row.conversation, own) + size > max(WITHOUT_ASKING_IN_ALL * MIB, most)
-        or files.kept(db) + size > in_all
-    )
+    taken, asked = dict[bytes, int](), list[FileRow]()
+    for row in rows:
+        most = number(chosen, WITHOUT_ASKING, DEFAULT_MIB, row.contact) * MIB
+        if row.conversation not in taken:
+            taken[row.conversation] = files.taken_from(db, row.conversation, own)
+        size = files.on_disk(row.body.size)
+        much = taken[row.conversation] + size > max(WITHOUT_ASKING_IN_ALL * MIB, most)
+        if row.body.size > most or much or kept + size > in_all:
+            asked.append(row)
+            continue
+        kept += size
+        if files.is_of_others(db, row.number, own):
+            taken[row.conversation] += size
+    return asked
 
 
 class Allowances:

@@ -45,11 +45,11 @@ from chat.storage.database import Database, Store
 from chat.storage.errors import StorageUnsure
 from chat.storage.files import FileRow, Standing
 from chat.storage.new_file import FileExists, NewFile, finished_name
-from chat.storage.pieces import CHANGED, NOT_A_FILE, NoRoom, NotSendable, PieceDamaged
+from chat.storage.pieces import CHANGED, NOT_A_FILE, NoRoom, NotSendable, PieceDamaged, room_for
 from chat.tasks import Runtime
 from protocol.attachments import Shape, file_body, safe_media, safe_name, shape_of, usual_aead
 from protocol.entries_and_receipts import conversation_of
-from protocol.limits import FILE_FOLDERS_MAX
+from protocol.limits import FILE_FOLDERS_MAX, VOICE_SECONDS_MAX
 from protocol.messages import FileBody
 from protocol.primitives import KEY_SIZE
 
@@ -58,8 +58,13 @@ NOT_WHOLE = phrase("This file is not whole on this device yet: take it, and wait
 NOT_WHOLE_PATH = phrase("Name the whole path of the file, from the root of the disk.")
 TOO_DEEP = phrase("This file is in more than 16 folders of the folder that is sent: send it by itself.")
 NO_FOLDER = phrase("There is no such folder: choose another one.")
+TOO_LONG_A_VOICE = phrase("A voice message is at most an hour long: send this as a file.")
 CANCELLED = phrase("The file was not sent: that was cancelled.")
 NOT_SEALED = phrase("No such file is being prepared: it was sent already, or failed.")
+DECIDED_AT_ONCE: Final = 256
+"""Files about which is decided together: contacts can name thousands at once, and each total of the disk is
+a look at all files."""
+
 NAMES_TRIED: Final = 1_000
 ALL_TAKEN = phrase("Too many files in that folder have this name: choose another folder.")
 
@@ -100,9 +105,18 @@ class Files:
     # --- Sending ---
 
     async def send(
-        self, person: bytes, path: Path, name: str = "", send_id: str = "", *, original: bool = False
+        self,
+        person: bytes,
+        path: Path,
+        name: str = "",
+        send_id: str = "",
+        *,
+        original: bool = False,
+        voice: int = 0,
     ) -> EntryView:
         """As interface.Messenger.send_file."""
+        if not 0 <= voice <= VOICE_SECONDS_MAX:
+            raise UsageError(TOO_LONG_A_VOICE)
         if (before := await self._messages.sent_file(person, send_id)) is not None:
             return before
         *folder, shown = _safe_names(name or path.name)
@@ -110,16 +124,17 @@ class Files:
         source = cast(BinaryIO, feed) if feed is not None else await asyncio.to_thread(_open_source, path)
         key, aead = self._runtime.random(KEY_SIZE), usual_aead()
         try:
-            content = source if feed is not None or original else await self._cleaned(source)
-            size = 0 if feed is not None else _size_of(content)
-            with self._sealed_under(person, send_id, size, feed) as sealed:
+            with self._sealed_under(person, send_id, feed) as sealed:
+                content = source if feed is not None or original else await self._cleaned(source)
+                size = 0 if feed is not None else _size_of(content)
+                sealed(0, size)
                 await self._shelf.require_room(Shape(size, aead))
                 ready = [] if feed is None else [feed.ready]
-                made = await self._shelf.seal(content, key, aead, sealed, *ready)
+                made = await self._shelf.seal(content, key, aead, lambda done: sealed(done, size), *ready)
         finally:
             source.close()
         media = safe_media(mimetypes.guess_type(shown)[0] or "")
-        body = FileBody(shown, media, made.size, aead.id, key, made.root, folder)
+        body = FileBody(shown, media, made.size, aead.id, key, made.root, folder, voice)
         try:
             return await self._messages.send_file(person, file_body(body), made.place, send_id)
         except StorageUnsure:
@@ -138,13 +153,13 @@ class Files:
 
     @contextmanager
     def _sealed_under(
-        self, person: bytes, send_id: str, size: int, feed: Feed | None
-    ) -> Iterator[Callable[[int], None]]:
-        """For the time of the block a file is sealed, of which others hear, and which `cancel` ends."""
+        self, person: bytes, send_id: str, feed: Feed | None
+    ) -> Iterator[Callable[[int, int], None]]:
+        """For the time of the block a file is prepared, of which others hear, and which `cancel` ends."""
         sealing = _Sealing(feed)
         self._sealings.setdefault((person, send_id), []).append(sealing)
 
-        def sealed(done: int) -> None:
+        def sealed(done: int, size: int) -> None:
             if sealing.cancelled:
                 raise ParlourError(CANCELLED)
             if (now := self._runtime.clock.monotonic()) >= sealing.told + TOLD_EVERY:
@@ -197,23 +212,55 @@ class Files:
             self._bus.publish(Notice(failure.phrase))
 
     async def _decide_all(self) -> None:
-        for row in await self._store.read(files.standing, Standing.NEW):
-            async with self._deciding:
-                await self._decide(row)
+        more = True
+        while more:
+            async with self._deciding:  # the person can decide between the parts of many
+                rows = await self._store.read(files.standing, Standing.NEW, DECIDED_AT_ONCE)
+                if more := bool(rows):
+                    await self._decide(rows)
 
-    async def _decide(self, row: FileRow) -> None:
-        if await self._store.read(allowances.asks, row, self._keyring.own_terminals):
-            await self._ask(row)
-            return
+    async def _decide(self, rows: list[FileRow]) -> None:
+        asked = await self._store.read(allowances.ask, rows, self._keyring.own_terminals)
+        await self._ask(*asked)
+        left = [row for row in rows if row not in asked]
         try:
-            await self._begin(row)
-        except NoRoom as failure:
-            await self._ask(row)
-            self._bus.publish(Notice(failure.phrase))
+            await self._require_room_for_all(left)
+        except NoRoom:
+            await self._begin_those_with_room(left)
+            return
+        await self._begin_all(left)
 
-    async def _ask(self, row: FileRow) -> None:
-        await self._store.write(files.stand, row.entry, Standing.ASKS)
-        self._transfers.publish(row, FileState.ASKS, 0)
+    async def _ask(self, *rows: FileRow) -> None:
+        if rows:
+            await self._store.write(files.stand_all, [row.entry for row in rows], Standing.ASKS)
+        for row in rows:
+            self._transfers.publish(row, FileState.ASKS, 0)
+
+    async def _begin_all(self, rows: list[FileRow]) -> None:
+        if rows:
+            await self._store.write(files.stand_all, [row.entry for row in rows], Standing.TAKEN)
+        for row in rows:
+            await self._try(partial(self._transfers.begin, row))
+
+    async def _require_room_for_all(self, rows: list[FileRow]) -> None:
+        """Raises NoRoom unless all of these surely have room."""
+        if rows:
+            others = sum(room_for(shape_of(row.body)) for row in rows[1:])
+            promised = await self._store.read(files.promised)
+            await self._shelf.require_room(shape_of(rows[0].body), promised + others)
+
+    async def _begin_those_with_room(self, rows: list[FileRow]) -> None:
+        """Take one after the other, and ask about each that has no room."""
+        lacking = await self._shelf.lacking(await self._store.read(files.standing, Standing.TAKEN))
+        for row in rows:
+            try:
+                await self._shelf.require_room(shape_of(row.body), lacking)
+            except NoRoom as failure:
+                await self._ask(row)
+                self._bus.publish(Notice(failure.phrase))
+            else:
+                lacking += row.body.size
+                await self._begin_all([row])
 
     async def _begin(self, row: FileRow) -> None:
         await self._require_room(shape_of(row.body), row)

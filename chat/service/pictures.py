@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import IO, BinaryIO, Final
 
 from chat.errors import Phrase, phrase
-from chat.interface import ParlourError, PictureView, UsageError
+from chat.interface import OnlyAsOriginal, ParlourError, PictureView, UsageError
 from chat.pictures import program
 from chat.pictures.bounds import (
     BEGINNING,
@@ -70,7 +70,7 @@ class Pictures:
     async def cleaned(self, source: BinaryIO) -> BinaryIO:
         """A source with the same picture without its metadata; the same source where it has no picture.
 
-        Raises UsageError.
+        Raises OnlyAsOriginal.
         """
         beginning = await asyncio.to_thread(source.read, BEGINNING)
         source.seek(0)
@@ -78,11 +78,11 @@ class Pictures:
             return source
         data = await asyncio.to_thread(source.read, INPUT_MAX + 1)
         if len(data) > INPUT_MAX:
-            raise UsageError(METADATA_STAYS)
+            raise OnlyAsOriginal(METADATA_STAYS)
         async with self._turn:
             status, clean = await asyncio.to_thread(_run, Work.CLEAN, data)
         if status != Status.DONE:
-            raise UsageError(METADATA_STAYS)
+            raise OnlyAsOriginal(METADATA_STAYS)
         return io.BytesIO(clean)
 
 

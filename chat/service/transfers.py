@@ -24,6 +24,7 @@ from chat.service.keyring import Keyring, terminal_of
 from chat.service.pace import Pace
 from chat.service.shelf import Shelf, Volume
 from chat.service.views import file_view
+from chat.service.waiting import Waiting
 from chat.storage import files
 from chat.storage.database import Store
 from chat.storage.errors import StorageFailure
@@ -231,7 +232,7 @@ class Transfers:
         self._pace.follow(allowances.rate)
         self._ends, self._ending = dict[LiveLink, _End](), list[_End]()
         self._taking = dict[bytes, _Taking]()
-        self._waiting = dict[bytes, bytes | None]()  # an entry, and its contact: contacts can make many
+        self._waiting = Waiting()
         self._held = asyncio.Lock()
         self._unreadable = set[bytes]()  # of which this person was told; files of this terminal alone
 
@@ -463,7 +464,7 @@ class Transfers:
             if row.entry in self._taking or row.entry in self._waiting:
                 return
             if not self._has_room(row.contact):
-                self._waiting[row.entry] = row.contact
+                self._waiting.add(row.entry, row.contact)
                 self._give_way()
                 return
             volume = await self._shelf.take(row, self)
@@ -482,7 +483,7 @@ class Transfers:
 
     async def stop(self, entry: bytes) -> None:
         """Take no more of a file for now: what came of it stays."""
-        self._waiting.pop(entry, None)
+        self._waiting.remove(entry)
         if (taking := self._taking.pop(entry, None)) is not None:
             await self._let_rest(taking)
 
@@ -497,19 +498,16 @@ class Transfers:
 
     async def _next(self) -> None:
         """Begin with files that waited for others."""
-        while (entry := self._first_with_room()) is not None:
+        while (entry := self._waiting.first(self._has_room)) is not None:
             row = await self._store.read(files.get, entry)
             if entry not in self._waiting:
                 continue  # it was stopped meanwhile, or another task begins with it
-            del self._waiting[entry]
+            self._waiting.remove(entry)
             try:
                 if row is not None:
                     await self.begin(row)
             except StorageFailure as failure:  # of this file: the next one may be sound
                 self._bus.publish(Notice(failure.phrase))
-
-    def _first_with_room(self) -> bytes | None:
-        return next((entry for entry, contact in self._waiting.items() if self._has_room(contact)), None)
 
     def _has_room(self, contact: bytes | None) -> bool:
         """Whether a file may be taken now: others wait neither for it nor for those of its contact."""
@@ -520,10 +518,11 @@ class Transfers:
         """Let a file that waits, and can come, have the place of one of which nothing has come for a time."""
         now = self._runtime.clock.monotonic()
         stuck = [one for one in self._taking.values() if now >= one.moved + AGAIN]
-        ready = [contact for contact in self._waiting.values() if self._may_come(contact)]
-        for taking, _ in zip(stuck, ready, strict=False):
+        for taking in stuck[: self._waiting.of(self._may_come)]:
             entry = taking.row.entry
-            self._waiting[entry] = taking.row.contact  # behind the others; who pauses it meanwhile finds it
+            self._waiting.add(
+                entry, taking.row.contact
+            )  # behind the others; who pauses it meanwhile finds it
             del self._taking[entry]
             self._runtime.tasks.spawn(self._let_rest(taking))
 

@@ -113,7 +113,8 @@ def file_view(body: FileBody, state: FileState, held: int, rate: int = 0, kept_o
     """A file as shown. `held`: bytes; `rate`: bytes a second; `kept_on`: a name of who has it."""
     held = body.size if state in (FileState.WHOLE, FileState.WITHHELD) else held
     folder = "/".join(map(safe_name, body.folder))
-    return FileView(safe_name(body.name), body.media, body.size, state, held, rate, kept_on, folder)
+    name, size = safe_name(body.name), body.size
+    return FileView(name, body.media, size, state, held, rate, kept_on, folder, body.seconds)
 
 
 def utc(milliseconds: int) -> datetime:

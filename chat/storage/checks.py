@@ -17,7 +17,7 @@ from chat.storage.database import Database, Row
 from chat.storage.errors import PageStale
 from chat.storage.removal import REMOVED
 from protocol import labels
-from protocol.entries_and_receipts import KIND_TEXT, KIND_TIMER
+from protocol.entries_and_receipts import KIND_TIMER, READABLE
 from protocol.messages import ENTRY_HEADER
 from protocol.primitives import b2b
 
@@ -82,9 +82,9 @@ def _agrees(db: Database, row: Row) -> bool:
         return False
     if salt is not None and b2b(salt + body, personal=labels.CONTENT) != fields.content:
         return False
-    # One of four: its body is held, missing, let go of, or deleted. Only a held text has words.
+    # One of four: its body is held, missing, let go of, or deleted. Only a held text or file has words.
     if (salt is not None) + alone + gone + bool(destroyed) != 1 or found != (
-        fields.kind == KIND_TEXT and salt is not None
+        fields.kind in READABLE and salt is not None
     ):
         return False
     if (fields.timer and not destroyed and not ends) or (fields.kind == KIND_TIMER and salt and not sets):

@@ -473,6 +473,8 @@ def _insert_bodies(db: Database, conversation: int, of: Mapping[int, ParsedEntry
             bodies.append((number, entry.salt, entry.body))
             if entry.said is not None:
                 texts.append((number, indexed(entry.said.text, conversation, entry.header.time)))
+            elif entry.file is not None:
+                texts.append((number, indexed(files.words(entry.file), conversation, entry.header.time)))
     db.run_many("INSERT INTO bodies (entry, salt, body) VALUES (?, ?, ?)", bodies)
     db.run_many("INSERT INTO search (rowid, text) VALUES (?, ?)", texts)
 

@@ -66,6 +66,9 @@ _FIELDS: Final = (
     " JOIN entries AS e ON e.number = f.entry JOIN bodies AS b ON b.entry = e.number"
     " JOIN conversations AS c ON c.number = e.conversation"
 )
+_OPEN: Final = "state IN (0, 2)"
+"""As the index says it: without these words a query looks at all files."""
+
 _ON_DISK: Final = tuple(map(int, ON_DISK))
 _COUNTS: Final = (
     f"NOT EXISTS (SELECT 1 FROM {QUARANTINED} WHERE q.entry = e.number)"
@@ -82,6 +85,11 @@ def add(db: Database, number: int, size: int) -> None:
     """The body of an entry, by its number, names a file of so many bytes."""
     sql = "INSERT OR IGNORE INTO files (entry, place, size, state) VALUES (?, randomblob(16), ?, ?)"
     db.run(sql, number, size, int(Standing.NEW))
+
+
+def words(body: FileBody) -> str:
+    """By what a search finds the entry: the name of its file, and of the folders that it is in."""
+    return "\n".join((*body.folder, body.name))
 
 
 def rebuild(db: Database) -> None:
@@ -105,6 +113,12 @@ def stand(db: Database, entry: bytes, standing: Standing) -> None:
     """Something else is done with the file of an entry (id)."""
     sql = "UPDATE files SET state = ? WHERE entry = (SELECT number FROM entries WHERE id = ?)"
     db.run(sql, int(standing), entry)
+
+
+def stand_all(db: Database, some: Iterable[bytes], standing: Standing) -> None:
+    """The same for the files of some entries (ids)."""
+    for entry in some:
+        stand(db, entry, standing)
 
 
 def get(db: Database, entry: bytes) -> FileRow | None:
@@ -142,6 +156,15 @@ def taken_from(db: Database, conversation: bytes, own: Collection[bytes]) -> int
     )
 
 
+def is_of_others(db: Database, number: int, own: Collection[bytes]) -> bool:
+    """Whether another than `own` terminals wrote an entry, by its number."""
+    sql = (
+        "SELECT EXISTS (SELECT 1 FROM entries WHERE number = ? AND author NOT IN"
+        f" (SELECT number FROM terminals WHERE terminal IN ({','.join('?' * len(own))})))"
+    )
+    return bool(db.value(sql, number, *own))
+
+
 def kept(db: Database) -> int:
     """Bytes of the disk for all files of which pieces stand here, or are to."""
     sql = f"SELECT ifnull(sum(size + {EACH}), 0) FROM files WHERE state IN {_ON_DISK}"
@@ -150,7 +173,8 @@ def kept(db: Database) -> int:
 
 def promised(db: Database) -> int:
     """Bytes of the content of all files that are being taken, held already or not."""
-    return int(db.value("SELECT ifnull(sum(size), 0) FROM files WHERE state = ?", int(Standing.TAKEN)))
+    sql = f"SELECT ifnull(sum(size), 0) FROM files WHERE {_OPEN} AND state = ?"
+    return int(db.value(sql, int(Standing.TAKEN)))
 
 
 def held_at(db: Database, entry: bytes, terminal: bytes) -> None:
@@ -172,12 +196,11 @@ def all_of(db: Database) -> list[FileRow]:
     return [_row(one) for one in db.rows(f"{_FIELDS} WHERE {_COUNTS} ORDER BY e.number")]
 
 
-def standing(db: Database, some: Standing) -> list[FileRow]:
-    """The files of this standing, those of the newest entries first."""
-    return [
-        _row(one)
-        for one in db.rows(f"{_FIELDS} WHERE f.state = ? AND {_COUNTS} ORDER BY e.number DESC", int(some))
-    ]
+def standing(db: Database, some: Standing, most: int = -1) -> list[FileRow]:
+    """The files of this standing, those of the newest entries first, and `most` of them at most."""
+    open_ones = f"f.{_OPEN} AND" if some in (Standing.NEW, Standing.TAKEN) else ""
+    sql = f"{_FIELDS} WHERE {open_ones} f.state = ? AND {_COUNTS} ORDER BY f.entry DESC LIMIT ?"
+    return [_row(one) for one in db.rows(sql, int(some), most)]
 
 
 def places(db: Database) -> set[bytes]:

@@ -21,6 +21,7 @@ from chat.storage.entries import indexed
 from chat.storage.errors import DatabaseDamaged, DatabaseEmpty, ProfileTooNew
 from chat.storage.folder import system_failures
 from chat.storage.receipts import READ
+from protocol.attachments import read_file
 from protocol.entries_and_receipts import (
     KIND_DELETE,
     KIND_EDIT,
@@ -133,16 +134,15 @@ def rebuild(db: Database) -> None:
 
 def _index(db: Database, number: int, conversation: int) -> None:
     found = db.row(
-        "SELECT e.time, b.body FROM bodies AS b JOIN entries AS e ON e.number = b.entry"
-        " WHERE b.entry = ? AND e.kind = ? AND NOT e.destroyed",
-        number,
-        KIND_TEXT,
+        "SELECT e.time, e.kind, b.body FROM bodies AS b JOIN entries AS e ON e.number = b.entry"
+        " WHERE b.entry = ? AND e.kind IN (?, ?) AND NOT e.destroyed",
+        *(number, KIND_TEXT, KIND_FILE),
     )
     if found is None:
         return
-    time, body = found
+    time, kind, body = found
     try:
-        text = read_text(body).text
+        text = read_text(body).text if kind == KIND_TEXT else files.words(read_file(body))
     except ProtocolError:
         text = ""  # an invalid text, kept for the chain of its author and never displayed
     db.run("INSERT INTO search (rowid, text) VALUES (?, ?)", number, indexed(text, conversation, time))

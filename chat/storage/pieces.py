@@ -21,6 +21,7 @@ from msgspec import Struct
 from chat.errors import ParlourError, UsageError, phrase
 from chat.storage import folder
 from chat.storage.folder import system_failures
+from chat.storage.mending import Mending
 from chat.storage.new_file import NewFile
 from protocol.attachments import (
     HASH_SIZE,
@@ -97,6 +98,11 @@ class Made(Struct, frozen=True):
     root: bytes
 
 
+def room_for(shape: Shape) -> int:
+    """Bytes of the disk that the pieces of a file and their tree need."""
+    return shape.sealed + 3 * HASH_SIZE * shape.count
+
+
 class _Layout:
     """Where each node of a tree is in its file: level by level, the leaves first."""
 
@@ -138,7 +144,7 @@ class Pieces:
         self._make()
         with system_failures():
             free = shutil.disk_usage(self._folder).free
-        if free < shape.sealed + 3 * HASH_SIZE * shape.count + promised + SPARE:
+        if free < room_for(shape) + promised + SPARE:
             raise NoRoom
 
     def measure(self, place: bytes, shape: Shape) -> int:
@@ -221,6 +227,7 @@ class SealedFile:
         self._layout = _Layout(shape.count)
         self._boot = boot.encode()[:BOOT_BYTES].ljust(BOOT_BYTES, b"\0")
         self._stored = set[int]()  # where those near the last piece that was written are
+        self._mending = Mending(shape.count, self._whole_hashes, self._leaf_of)
         self._proofs: Proofs | None = None
         self._full = 0  # bytes of what is held before which no piece is missing
         self._unsynced = self._flushing = 0
@@ -332,8 +339,8 @@ class SealedFile:
         with system_failures():
             leaves = self._hashes(0, first, last - first + 1)
             for piece in some:
-                if self._is_sound(piece, leaves[piece.number - first], key, root):
-                    proven.append(piece)
+                if (one := self._proven(piece, leaves[piece.number - first], key, root)) is not None:
+                    proven.append(one)
                 else:
                     self._lose(piece.number)
         return proven
@@ -345,12 +352,28 @@ class SealedFile:
             self.sound(self.read(b"", first, RUN), key, root)
         return before - self.held
 
-    def _is_sound(self, piece: Piece, leaf: bytes, key: bytes, root: bytes) -> bool:
+    def _proven(self, piece: Piece, leaf: bytes, key: bytes, root: bytes) -> Piece | None:
+        """A piece that proves itself, with another path where the disk has damaged that."""
         # The AEAD sees damage in a tenth of the time that the leaf's hash would take.
         number = piece.number
         if not is_authentic(self.shape.aead, key, number, piece.data):
-            return False
-        return self._proofs_to(root).lead(leaf, number, piece.path)
+            return None
+        if self._proofs_to(root).lead(leaf, number, piece.path):
+            return piece
+        wrong = self._mending.path(number, leaf_hash(piece.data), root)
+        if wrong is None:
+            return None
+        for node, right in wrong.items():
+            _write_all(self._tree, [right], self._layout.offset(*node))
+        (path,) = self._paths([number])
+        return Piece(piece.entry, number, path, piece.data)
+
+    def _whole_hashes(self, node: tuple[int, int], most: int) -> list[bytes]:
+        """So many hashes from a node on, fewer where the tree was cut short."""
+        return [one for one in self._hashes(*node, most) if len(one) == HASH_SIZE]
+
+    def _leaf_of(self, number: int) -> bytes:
+        return leaf_hash(self._read_one(number))
 
     def _proofs_to(self, root: bytes) -> Proofs:
         if self._proofs is None:

@@ -37,9 +37,9 @@ from protocol import labels
 from protocol.entries_and_receipts import (
     KIND_CUT,
     KIND_STATE,
-    KIND_TEXT,
     KIND_TIMER,
     READ,
+    READABLE,
     conversation_of_two,
     is_own,
     read_cut,
@@ -494,7 +494,7 @@ class _Copy:
             " AND NOT EXISTS (SELECT 1 FROM let_go WHERE entry = e.number)"
         )
         for number, kind in lacking:
-            if kind == KIND_TEXT and self._was_deleted(number):
+            if kind in READABLE and self._was_deleted(number):
                 self._new.run("UPDATE entries SET destroyed = 1 WHERE number = ?", number)
             else:
                 self._new.run("INSERT INTO headers_alone (entry, terminal) VALUES (?, 0)", number)

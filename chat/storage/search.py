@@ -22,7 +22,7 @@ from chat.storage.entries import (
     spaced,
 )
 from chat.views import Term
-from protocol.entries_and_receipts import KIND_TEXT
+from protocol.entries_and_receipts import KIND_FILE, KIND_TEXT
 
 TERMS_MAX: Final = 32  # of a query; further ones are ignored
 _QUOTE: Final = '"'
@@ -47,7 +47,9 @@ def find(
     until: int | None = None,
     limit: int = 100,
 ) -> list[EntryRow]:
-    """The latest `limit` text entries to arrive that contain all terms, oldest first; without a term any do.
+    """The latest `limit` texts and files to arrive with all terms, oldest first; without a term any do.
+
+    A file has the words of its name and of the folders that it is in.
 
     Only those in one of `conversations` (None: in any), of a time (milliseconds) from `since` on and before
     `until`; and, where one of these is given, only `own` ones and those of others in `theirs`, which are
@@ -77,9 +79,9 @@ def find(
         source, key, where = f"search AS s {joined}", "s.rowid", ["s.search MATCH ?"]
         values.append(asked)
     else:
-        held = "e.kind = ? AND NOT e.destroyed AND EXISTS (SELECT 1 FROM bodies WHERE entry = e.number)"
+        held = "e.kind IN (?, ?) AND NOT e.destroyed AND EXISTS (SELECT 1 FROM bodies WHERE entry = e.number)"
         key, where = "e.number", [held]
-        values.append(KIND_TEXT)
+        values += [KIND_TEXT, KIND_FILE]
     where += [condition for condition, _ in conditions]
     values += [value for _, some in conditions for value in some]
     found = db.rows(

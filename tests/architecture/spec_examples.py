@@ -206,7 +206,7 @@ def example_file() -> bytes:
     """The body of an entry that names a file of five bytes."""
     sealed = seal_piece(AEGIS256, draw("file key"), 0, b"Hello")
     root = root_of([leaf_hash(sealed)])
-    return file_body(m.FileBody("hello.txt", "text/plain", 5, AEGIS256.id, draw("file key"), root, []))
+    return file_body(m.FileBody("hello.txt", "text/plain", 5, AEGIS256.id, draw("file key"), root, [], 0))
 
 
 def example_piece(entry: bytes) -> m.Piece:

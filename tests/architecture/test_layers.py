@@ -64,6 +64,7 @@ ENGINE_ROWS = (
         "chat.errors",  # which the door offers as its own
         "chat.views",
         "chat.outgoing",
+        "chat.recording",
         "chat.ports",
         "chat.errors",
         "chat.config",
@@ -202,20 +203,21 @@ def relay_stores_nothing(found: Import) -> bool:
     return not (within(found.module, "chat.relay") and within(found.target, "chat.storage"))
 
 
+DOOR = ("chat.interface", "chat.errors", "chat.views", "chat.outgoing", "chat.recording", "chat.ports")
+
+
 def the_door_stands_alone(found: Import) -> bool:
     """But for the phrases that it speaks in and the views that it shows, which stand alone themselves."""
-    if (
-        found.module not in ("chat.interface", "chat.errors", "chat.views", "chat.outgoing", "chat.ports")
-        or found.top in sys.stdlib_module_names
-    ):
+    if found.module not in DOOR or found.top in sys.stdlib_module_names:
         return True
     if found.top == "msgspec":  # what values are made of, which costs less to load than it saves
         return True
     below = {
-        "chat.interface": ("chat.errors", "chat.views", "chat.outgoing"),
+        "chat.interface": ("chat.errors", "chat.views", "chat.outgoing", "chat.recording"),
         "chat.views": ("chat.errors",),
         "chat.outgoing": ("chat.errors",),
         "chat.ports": ("chat.platforms",),
+        "chat.recording": ("chat.errors", "chat.views"),
     }
     return any(within(found.target, one) for one in below.get(found.module, ()))
 
@@ -419,6 +421,7 @@ def test_the_whole_interface_loads_nothing_of_the_engine_but_its_door() -> None:
         "chat.errors",  # which the door offers as its own
         "chat.views",  # and these
         "chat.outgoing",
+        "chat.recording",
     }
 
 

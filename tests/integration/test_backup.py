@@ -55,9 +55,14 @@ async def back_up(person: Person, path: Path, *, recovery: bool = True) -> Backu
 
 
 def restore_new(
-    folder: Path, path: Path, *, words: tuple[str, ...] = (), remove_old: bool = False
+    folder: Path,
+    path: Path,
+    *,
+    words: tuple[str, ...] = (),
+    remove_old: bool = False,
+    passphrase: str = BACKUP,
 ) -> RestoreView:
-    asked = restoring.Asked(path, BACKUP, words, remove_old)
+    asked = restoring.Asked(path, passphrase, words, remove_old)
     return restoring.restore_new(folder, PASSPHRASE, asked, os.urandom, CHEAPEST)
 
 

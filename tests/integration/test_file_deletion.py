@@ -174,7 +174,7 @@ async def test_attack_75_a_file_that_is_deleted_while_it_is_saved_is_not_saved(
 
 
 async def test_what_is_deleted_says_so_to_the_thread_that_reads_it(tmp_path: Path) -> None:
-    body = FileBody("a", "", 3, 2, bytes(32), bytes(32), [])
+    body = FileBody("a", "", 3, 2, bytes(32), bytes(32), [], 0)
     row = FileRow(1, bytes(32), bytes(32), None, bytes(16), Standing.WHOLE, body, 0)
     file = Pieces(tmp_path, lambda: "a start").open(row.place, shape_of(body))
     volume, reached, go_on = (

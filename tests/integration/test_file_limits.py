@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -23,7 +25,10 @@ from chat.interface import (
     UsageError,
 )
 from chat.service import allowances, pace, transfers
+from chat.service import files as use_case
+from chat.service.files import Files
 from chat.storage import files, pieces
+from chat.storage.files import FileRow
 from protocol.limits import PIECE_BYTES
 from protocol.messages import AskPieces, Message, Piece, PiecesEnd
 from tests.integration.steps import current, meet, note_sent
@@ -152,6 +157,58 @@ async def test_files_that_are_still_to_come_count_as_if_they_were_there(
         with pytest.raises(ParlourError, match="room"):
             await ben.engine.take_file(await ben.contact(ada), second.id)
         assert (await state_of(ben, ada, second.id))[0] is FileState.ASKS
+
+
+async def arrives_together(ada: Person, ben: Person, folder: Path, sizes: list[int]) -> Counter[FileState]:
+    """Files that were sent while Ben's terminal was off are decided about at once; how they stand then."""
+    await ben.stop()
+    sent = [await send(ada, ben, folder, content(size)) for size in sizes]
+    seen = set[str]()
+
+    def all_decided(event: FileProgress) -> bool:
+        if event.file.state in (FileState.WHOLE, FileState.ASKS):
+            seen.add(event.id)
+        return len(seen) == len(sent)
+
+    done = ben.wait(FileProgress, all_decided)
+    await ben.start()
+    await done
+    return Counter([(await state_of(ben, ada, one.id))[0] for one in sent])
+
+
+@pytest.mark.parametrize("bound", ["what is kept", "of the conversation", "the disk"])
+@pytest.mark.usefixtures("small_units")
+@in_virtual_time
+async def test_attack_75_files_that_arrive_together_count_with_those_before_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await ask_without(ben, 3)
+        if bound == "what is kept":
+            await ben.engine.set_preference(KEEP_MOST, "7")
+        elif bound == "of the conversation":
+            monkeypatch.setattr(allowances, "WITHOUT_ASKING_IN_ALL", 7)
+        else:
+            monkeypatch.setattr(pieces, "SPARE", 0)
+            monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1 << 40))
+            decide = Files._decide
+
+            async def decide_on_a_small_disk(files: Files, rows: list[FileRow]) -> None:
+                monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=7 * PIECE_BYTES))
+                await decide(files, rows)
+
+            monkeypatch.setattr(Files, "_decide", decide_on_a_small_disk)
+        found = await arrives_together(ada, ben, tmp_path, [SMALL] * 4)
+        assert found == {FileState.WHOLE: 2, FileState.ASKS: 2}
+
+
+@in_virtual_time
+async def test_more_files_than_are_decided_about_together_all_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(use_case, "DECIDED_AT_ONCE", 2)
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        assert await arrives_together(ada, ben, tmp_path, [1] * 5) == {FileState.WHOLE: 5}
 
 
 async def send_unseen(person: Person, to: Person, folder: Path, size: int) -> EntryView:

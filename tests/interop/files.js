@@ -7,6 +7,7 @@ export const PIECE = 59_392;
 const FILE_MOST = 2 ** 40;
 const NAME_MOST = 200;
 const FOLDERS_MOST = 16;
+const VOICE_MOST = 3_600;
 const ASKS_MOST = 16;
 const BODY_MOST = 131_072;
 const id = bytes(32);
@@ -19,6 +20,7 @@ export const FileBody = struct({
   key: id,
   root: id,
   folder: list(0, FOLDERS_MOST, text(1, NAME_MOST)),
+  seconds: int(0, VOICE_MOST),
 });
 
 const UNNAMED = /[\u0000-\u001f\u007f-\u009f/\\]/u;
@@ -123,7 +125,7 @@ export function sealFile(name, media, content) {
     return { number, path, data };
   });
   const root = levels.at(-1)[0];
-  return { body: { name, media, size: content.length, aead, key: fileKey, root, folder: [] }, pieces };
+  return { body: { name, media, size: content.length, aead, key: fileKey, root, folder: [], seconds: 0 }, pieces };
 }
 
 const key = (entry) => entry.toString('hex');

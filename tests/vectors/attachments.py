@@ -19,6 +19,7 @@ from protocol.limits import (
     MEDIA_TYPE_MAX,
     PIECE_BYTES,
     PIECE_PATH_MAX,
+    VOICE_SECONDS_MAX,
 )
 from protocol.messages import AskPieces, FileBody, Piece, PieceRange, PiecesEnd
 from protocol.vectors.attachments import ACTIONS, AREA, World
@@ -44,7 +45,7 @@ AEGIS, CHACHA = sorted(AEADS)
 
 def _bodies(seed: Seed) -> Group:
     group = Group("12.1", {})
-    base = FileBody("notes.txt", "text/plain", 5, AEGIS, seed.bytes("key"), seed.bytes("root"), [])
+    base = FileBody("notes.txt", "text/plain", 5, AEGIS, seed.bytes("key"), seed.bytes("root"), [], 0)
     long_media = f"{'a' * (MEDIA_TYPE_MAX - 2)}/b"
     for comment, changes in (
         ("a file", {}),
@@ -55,6 +56,8 @@ def _bodies(seed: Seed) -> Group:
         ("the longest media type", {"media": long_media}),
         ("a name with what a program does not show", {"name": "a\u202egpj.exe"}),
         ("a name that begins with dots", {"name": "...x"}),
+        ("a voice message", {"name": "voice.wav", "media": "audio/x-wav", "seconds": 12}),
+        ("the longest voice message", {"seconds": VOICE_SECONDS_MAX}),
         ("a file in a folder of a folder", {"folder": ["photos", "2026"]}),
         ("the deepest folder with the longest names", {"folder": ["é" * 100] * FILE_FOLDERS_MAX}),
     ):
@@ -88,6 +91,8 @@ def _bodies(seed: Seed) -> Group:
         ("a media type with an end of a line", {"media": "text/plain\n"}),
         ("a media type of one character too many", {"media": f"a{long_media}"}),
         ("more bytes than a file may have", {"size": FILE_BYTES_MAX + 1}),
+        ("a voice message of one second too many", {"seconds": VOICE_SECONDS_MAX + 1}),
+        ("a voice message of less than no time", {"seconds": -1}),
         ("AEAD 0", {"aead": 0}),
         ("AEAD 3", {"aead": 3}),
         ("a key of 31 bytes", {"key": seed.bytes("key")[:31]}),

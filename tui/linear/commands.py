@@ -16,6 +16,7 @@ from tui.linear.output import Output
 from tui.linear.pairing import Pairing
 from tui.linear.settings import Passphrase, Recovery, Relays, Settings
 from tui.linear.state import Exit, Questions, State
+from tui.linear.voice import VoiceMessages
 from tui.linear.wording import listed
 from tui.preferences import Options, Preferences
 from tui.text.formatting import safe_line, shorten
@@ -52,6 +53,7 @@ class Parts:
         self.history = history = History(messenger, output, options, preferences, state)
         self.composer = Composer(messenger, output, preferences, state, history)
         self.files = Files(messenger, output, state, history, questions)
+        self.voice = VoiceMessages(messenger, output, options, state, history)
         self.deletion = Deletion(messenger, output, state, history, questions, preferences)
         self.contacts = Contacts(messenger, output, options, preferences, state, questions)
         self.pairing = Pairing(messenger, output, options, state, questions, history)
@@ -73,6 +75,17 @@ def _talking(p: Parts) -> dict[str, Row]:
             p.files.send,
             N_("PATH"),
         ),
+        "voice": (
+            N_("Record a voice message; /voice again sends it, and /voice off discards it."),
+            p.voice.voice,
+            N_("off"),
+        ),
+        "original": (
+            N_("Send as /send does, with what pictures say of their place, time and camera."),
+            p.files.original,
+            N_("PATH"),
+        ),
+        "cancel": (N_("Do not send the file that is being prepared."), p.files.cancel, ""),
         "edit": (N_("Change an entry of yours by its number."), p.composer.edit, N_("NUMBER TEXT")),
         "delete": (
             N_("Delete an entry here, on all your devices or, your own, for everyone; a choice is kept."),
@@ -121,9 +134,14 @@ def _reading(p: Parts) -> dict[str, Row]:
             _NUMBER,
         ),
         "files": (
-            N_("Show or set up to which size files of this contact come without a question."),
+            N_("Show or set up to which size files come without a question, or with relay go by a relay."),
             p.history.sizes,
-            N_("MIB or usual"),
+            N_("MiB or usual, with relay before it"),
+        ),
+        "pictures": (
+            N_("Show pictures of this conversation as they come, or when you ask for one."),
+            p.history.pictures,
+            _ON_OFF,
         ),
         "show": (
             N_("Show the picture of an entry in blocks of colour."),

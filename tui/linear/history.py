@@ -13,8 +13,6 @@ from typing import Final
 from msgspec.structs import replace
 
 from chat.interface import (
-    DEFAULT_MIB,
-    WITHOUT_ASKING,
     EntryView,
     FileProgress,
     FileState,
@@ -25,11 +23,11 @@ from chat.interface import (
 )
 from tui.conversation import MISSING, SILENT
 from tui.linear.output import Output
-from tui.linear.state import State
+from tui.linear.state import State, on_or_off
 from tui.linear.wording import day_line, details_lines, entry_lines, quoted, standing
-from tui.preferences import DOWNLOADS, Options, Preferences, is_size
+from tui.preferences import AMOUNTS, DOWNLOADS, ON, Options, Preferences, amount, is_size, pictures_of
 from tui.text.formatting import clock_time, day_of, ends_mark, file_line, safe_line, safe_name, unsearched
-from tui.text.pictures import COLUMNS_MAX, ROWS_MAX, cells, escaped
+from tui.text.pictures import COLUMNS_MAX, ROWS_MAX, cells, escaped, may_be_picture
 from tui.text.translation import _, _n
 
 PAGE: Final = 20
@@ -44,6 +42,7 @@ _AROUND: Final = 3
 _OWN_MAX: Final = 64
 _FILES_MAX: Final = 256
 _USUAL: Final = "usual"
+_RELAY: Final = "relay"
 
 
 @dataclass
@@ -171,32 +170,56 @@ class History:
         await self.messenger.let_go_of_file(entry.contact, entry.id)
 
     async def sizes(self, typed: str) -> None:
-        """Say up to which size files of the open conversation come without a question, or set it."""
-        view = self.state.other()
-        own = f"{WITHOUT_ASKING}.{view.person}"
-        if typed:
-            size = "" if typed == _USUAL else typed
-            if not is_size(size):
-                raise UsageError(_("Type a number of MiB, or usual."))
-            await self.messenger.set_preference(own, size)
-        kept = await self.messenger.preferences()
-        size = kept.get(own) or kept.get(WITHOUT_ASKING) or str(DEFAULT_MIB)
-        said = _("Files of {name} up to {size} MiB come without a question.")
-        await self.output.say(said.format(name=self.state.name_of(view.person), size=safe_line(size)))
+        """Say which sizes files of the open conversation may have without a question and by a relay.
+
+        Or set one of them.
+        """
+        view, words = self.state.other(), typed.split()
+        which = AMOUNTS["relayed" if words[:1] == [_RELAY] else "files"]
+        if words:
+            size = "" if words[-1] == _USUAL else words[-1]
+            if words[-1] == _RELAY or len(words) > 1 + (words[0] == _RELAY) or not is_size(size):
+                raise UsageError(
+                    _("Type a number of MiB, or usual, and relay before it for files by a relay.")
+                )
+            await self.messenger.set_preference(f"{which.name}.{view.person}", size)
+        kept, name = await self.messenger.preferences(), self.state.name_of(view.person)
+        says = {
+            "files": _("Files of {name} up to {size} MiB come without a question."),
+            "relayed": _("Files of this conversation up to {size} MiB go through a relay."),
+        }
+        for one, said in says.items():
+            size = kept.get(f"{AMOUNTS[one].name}.{view.person}") or str(amount(kept, AMOUNTS[one]))
+            await self.output.say(said.format(name=name, size=safe_line(size)))
+
+    async def pictures(self, typed: str) -> None:
+        """Show the pictures of the open conversation as they come, or when one is asked for."""
+        view = self.state.chosen()
+        name = pictures_of(view.person)
+        before = self.preferences.get(name) == ON
+        on = on_or_off(typed, default=before)
+        if on != before:
+            await self.preferences.set(name, ON if on else "")
+        shown = _("Pictures of {name} are shown as they come.")
+        said = shown if on else _("Pictures of {name} are shown when you ask for one.")
+        await self.output.say(said.format(name=self.state.name_of(view.person)))
 
     async def show(self, typed: str) -> None:
         """Draw the picture of an entry, which nobody hears."""
         entry = await self.find(typed)
         if entry.file is None:
             raise UsageError(_("This entry has no file."))
-        depth = self.output.colours
-        if not depth:
+        if not self.output.colours:
             raise UsageError(_("This terminal draws no colours, which a picture needs: /save saves it."))
-        columns = min(COLUMNS_MAX, self.output.columns)
-        shown = await self.messenger.show_picture(entry.contact, entry.id, columns, 2 * ROWS_MAX)
-        rows = [escaped(row, all_colours=depth > 256) for row in cells(shown, columns)]
-        await self.output.draw(rows)
+        await self._draw(entry.contact, entry.id)
         await self.output.say(file_line(entry.file))
+
+    async def _draw(self, person: str, entry: str) -> None:
+        """Draw a picture in blocks of colour. Raises ParlourError."""
+        columns = min(COLUMNS_MAX, self.output.columns)
+        shown = await self.messenger.show_picture(person, entry, columns, 2 * ROWS_MAX)
+        all_colours = self.output.colours > 256
+        await self.output.draw(escaped(row, all_colours=all_colours) for row in cells(shown, columns))
 
     async def file_moved(self, event: FileProgress) -> None:
         """Say when a file changes its state; each line is read aloud, so nothing between two states."""
@@ -206,6 +229,13 @@ class History:
         if event.file.state is not before and event.contact == self.state.current:
             name = self.state.name_of(event.contact)
             await self.output.notify(_("{name}: {text}").format(name=name, text=file_line(event.file)))
+            await self._draw_allowed(event)
+
+    async def _draw_allowed(self, event: FileProgress) -> None:
+        """Draw a picture that came, where the person allowed that for the contact. Raises ParlourError."""
+        allowed = self.preferences.get(pictures_of(event.contact)) == ON and self.output.colours
+        if allowed and may_be_picture(event.file) and not self.output.paused:
+            await self._draw(event.contact, event.id)
 
     def sent(self, entry: str) -> None:
         """This client sent an entry, so that the person has seen it already."""

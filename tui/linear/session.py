@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -57,6 +57,9 @@ class Session:
         self._turn = asyncio.Lock()
         self._events: asyncio.Queue[Event] = asyncio.Queue(_EVENTS_MAX)
         self._ring_due, self._rang = False, -BURST
+        self._ahead: asyncio.Future[str | None] | None = (
+            None  # a line that was typed while files were prepared
+        )
 
     async def run(self) -> tuple[End, str]:
         """Why the session ended, and a line that explains it. The messenger is closed whatever happens."""
@@ -75,10 +78,12 @@ class Session:
                     task.result()  # a fault of the program ends it
             return self._parts.exit.reached
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            ended: list[asyncio.Future[Any]] = [*tasks, *([self._ahead] if self._ahead else [])]
+            for each in ended:
+                each.cancel()
+            await asyncio.gather(*ended, return_exceptions=True)
             self._parts.passphrase.stop()
+            await self._parts.voice.discard()
             with suppress(ParlourError):  # it is closed either way
                 await self.messenger.close()
 
@@ -117,17 +122,60 @@ class Session:
     async def _execute_all(self) -> None:
         while self._parts.exit.reached is None:
             try:
-                line = await self.input.line()
+                line = await self._next_line()
             except UsageError as refused:
                 await self.output.say(error_line(refused))
                 continue
             async with self._turn:
                 if not await self._locks_idle():  # else the line, typed after a sleep perhaps, does nothing
                     self._touched = self.options.monotonic()
-                    await self._attempt(self._execute(line))
+                    await self._attended(self._attempt(self._execute(line)))
                     await self._attempt(self._parts.history.catch_up())
             for _step in range(_STEPS):
                 await asyncio.sleep(0)
+
+    async def _next_line(self) -> str | None:
+        """The line that waits, or the next one. Raises UsageError."""
+        ahead, self._ahead = self._ahead, None
+        return await (ahead or self.input.line())
+
+    async def _attended(self, work: Coroutine[object, object, None]) -> None:
+        """Execute a line. While files are prepared `/cancel` holds at once, and any other line waits."""
+        working: asyncio.Future[Any] = asyncio.ensure_future(work)
+        begun: asyncio.Future[Any] = asyncio.ensure_future(self._parts.files.preparing.wait())
+        try:
+            await asyncio.wait({working, begun}, return_when=asyncio.FIRST_COMPLETED)
+            while not working.done() and not await self._reads_ahead(working):
+                await self._attempt(self._parts.files.cancel())
+            await working
+        finally:
+            for each in (working, begun):
+                each.cancel()
+            await asyncio.gather(working, begun, return_exceptions=True)
+
+    async def _reads_ahead(self, working: asyncio.Future[Any]) -> bool:
+        """Read a line while work is done. False where it cancels that, else it waits."""
+        reading: asyncio.Future[Any] = asyncio.ensure_future(self.input.line())
+        self._ahead = (
+            reading  # what is read is never lost: where the work ends first, the next line is this one
+        )
+        await asyncio.wait({working, reading}, return_when=asyncio.FIRST_COMPLETED)
+        line = reading.result() if reading.done() and not reading.exception() else None
+        if line is None or working.done():
+            return True
+        self._touched = self.options.monotonic()
+        if self._cancels(line):
+            self._ahead = None
+            return False
+        if line in _ALWAYS and self.input.at_terminal:  # a script has its files sent first
+            await self._attempt(self._parts.files.cancel())
+        return True
+
+    def _cancels(self, line: str) -> bool:
+        try:
+            return self._commands.parse(line) == ("cancel", "")
+        except UsageError:
+            return False
 
     async def _watch(self) -> None:
         """Lock an idle profile, and show what was held back when somebody stops in the middle of a line."""

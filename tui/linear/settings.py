@@ -24,7 +24,7 @@ from tui.linear.input import LineInput
 from tui.linear.output import Output
 from tui.linear.state import ANNOUNCED, ON_OFF, Questions, State, on_or_off, pick
 from tui.linear.wording import diagnosis_line, listed, plain_name
-from tui.preferences import AUTOLOCK_MAX, Preferences, switch
+from tui.preferences import AMOUNTS, AUTOLOCK_MAX, Preferences, amount, is_size, switch
 from tui.text import translation
 from tui.text.formatting import (
     GONE,
@@ -67,6 +67,10 @@ _SETTINGS: Final = {
     "autolock": N_("Idle minutes after which Parlour locks, 0 for never"),
     "language": N_("The language, one of {languages}"),
     "keep": N_("Days for which this device keeps messages, 0 for all"),
+    "files": N_("MiB up to which files come to this device without a question"),
+    "relayed": N_("MiB up to which files go through a relay"),
+    "most": N_("MiB of files on this device above which you are asked about each"),
+    "rate": N_("KiB of files that this device sends a second, 0 for as many as go"),
 }
 
 
@@ -108,6 +112,8 @@ class Settings:
             "language": self.preferences.language or _("the system's"),
             "keep": str((kept := await self.messenger.retention()).days),
         }
+        chosen = await self.messenger.preferences()
+        values |= {which: str(amount(chosen, one)) for which, one in AMOUNTS.items()}
         for one in (name,) if name else _SETTINGS:
             help_ = _(_SETTINGS[one]).format(languages=listed(translation.LANGUAGES))
             line = _("{name} is {value}. {help}.").format(name=one, value=values[one], help=help_)
@@ -131,6 +137,11 @@ class Settings:
             if not (value.isascii() and value.isdecimal() and len(value) < 6):
                 raise UsageError(_("Type a number of days, or 0 for all."))
             await self.messenger.keep(int(value), (await self.messenger.retention()).alone)
+        elif name in AMOUNTS:
+            one = AMOUNTS[name]
+            if not value.strip() or not is_size(value):
+                raise UsageError(_("Type a number."))
+            await self.preferences.set(one.name, "" if int(value) == one.usual else value)
         elif name == "bell":
             on = on_or_off(value, default=False)
             await self.preferences.set("linear.bell", switch(on, default=False))

@@ -115,7 +115,7 @@ def entry_lines(
     texts = _texts(entry)
     shown = texts if whole else texts[:LINES_MAX]
     begins = 0
-    if wanted is not None and entry.kind == "text":
+    if wanted is not None and entry.kind in ("text", "file"):
         at = next((number for number, text in enumerate(texts) if hits(text, wanted)), 0)
         begins = max(0, at - 1)
         shown = [_excerpt(text, wanted) for text in texts[begins : at + 2]]

@@ -64,6 +64,8 @@ class Dialog(ModalScreen[T | None]):
         Binding("down", "scroll_body(1)", show=False),
     ]
     AUTO_FOCUS = "Input"
+    LEFT_AT_ONCE: ClassVar[bool] = False
+    """Whether Escape waits for nothing that this dialog waits for."""
 
     heading: str = ""
     hints: ClassVar[tuple[tuple[str, str], ...]] = (("escape", N_("Close")),)

@@ -16,7 +16,7 @@ from tui.actions import keys_of
 from tui.messages import Problem, attempt, start_worker
 from tui.preferences import Options
 from tui.screens.finder import Finder
-from tui.text.formatting import claim, clock_time, day_of, day_title, unsearched
+from tui.text.formatting import claim, clock_time, day_of, day_title, file_line, unsearched
 from tui.text.matching import excerpt
 from tui.text.translation import N_, _, _n
 
@@ -146,7 +146,8 @@ class SearchDialog(Finder[Found]):
         wanted = pattern(shown.terms)
         lines = [
             Option(
-                Content("\n").join([self._head(entry, today), _around(entry.text, wanted, cells)]), id=str(at)
+                Content("\n").join([self._head(entry, today), _around(_said(entry), wanted, cells)]),
+                id=str(at),
             )
             for at, entry in enumerate(shown.entries)
         ]
@@ -176,6 +177,11 @@ class SearchDialog(Finder[Found]):
             other = _("All conversations")
         again = [(key, other) for key in keys_of(self.opener)[:1]] if self._person is not None else []
         self.set_hints((("enter", _("Go there")), *again, ("escape", _("Close"))))
+
+
+def _said(entry: EntryView) -> str:
+    """What is searched of an entry: its text, or the name of its file after those of its folders."""
+    return file_line(entry.file) if entry.file is not None else entry.text
 
 
 def _around(text: str, wanted: re.Pattern[str] | None, cells: int) -> Content:

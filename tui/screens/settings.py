@@ -15,7 +15,7 @@ from textual.widgets import Static
 from chat.interface import Messenger, RetentionView, SettingsView
 from tui.actions import action
 from tui.messages import PreferenceChosen, Problem, attempt, start_worker
-from tui.preferences import Density, Keys, Preferences, Theme, switch
+from tui.preferences import AMOUNTS, Amount, Density, Drawing, Keys, Preferences, Theme, amount, switch
 from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.terminal import way
 from tui.text.formatting import STAYS
@@ -55,6 +55,7 @@ class SettingsDialog(Dialog[None]):
             *self._safety(),
             *self._this_device(),
             *self._contacts_are_told(),
+            *self._files(),
             *_other_networks(),
         ]
 
@@ -102,6 +103,8 @@ class SettingsDialog(Dialog[None]):
         themes = ((Theme.DARK, _("dark")), (Theme.LIGHT, _("light")), (Theme.CONTRAST, _("high contrast")))
         spacing = ((Density.COMPACT, _("compact")), (Density.ROOMY, _("roomy")))
         keys = ((Keys.PLAIN, _("standard")), (Keys.VI, _("vi")))
+        drawings = ((Drawing.BLOCKS, _("blocks of colour")), (Drawing.KITTY, _("kitty graphics")))
+        note = _("kitty and Ghostty draw kitty graphics. It holds from the next picture on.")
         languages = (("", _("same as system")), *_NATIVE.items())
         return [
             plain(_("Appearance and keys"), classes="section -first"),
@@ -109,6 +112,8 @@ class SettingsDialog(Dialog[None]):
             _choice("density", _("Spacing"), spacing, chosen.density),
             _choice("language", _("Language"), languages, chosen.language),
             _choice("keys", _("Keys"), keys, chosen.keys),
+            _choice("drawing", _("Pictures"), drawings, chosen.drawing),
+            plain(note, classes="quiet"),
         ]
 
     def _being_told(self) -> list[Widget]:
@@ -144,6 +149,28 @@ class SettingsDialog(Dialog[None]):
             _choice(_KEEP, _("Days to keep messages"), values, str(kept.days)),
             plain(self._what_leaves(), id=_LEAVES, classes="quiet"),
         ]
+
+    def _files(self) -> list[Widget]:
+        note = _(
+            "Larger files wait for your answer, or for a direct connection. {key} of a contact has others."
+        )
+        return [
+            _section(_("Files on this device")),
+            self._amount("files", _("MiB without a question")),
+            self._amount("relayed", _("MiB through a relay")),
+            self._amount("most", _("MiB in all, then ask")),
+            self._amount("rate", _("KiB sent a second"), _("unlimited")),
+            plain(note.format(key=action("contact").key), classes="quiet"),
+        ]
+
+    def _amount(self, which: str, label: str, none: str = "") -> Choice:
+        one = AMOUNTS[which]
+        chosen = amount({one.name: self._preferences.get(one.name)}, one)
+        values = [
+            (_amount_of(number, one), (none if none and not number else str(number)))
+            for number in sorted({*one.offered, chosen})
+        ]
+        return _choice(one.name, label, values, _amount_of(chosen, one))
 
     def _what_leaves(self) -> str:
         note = _("Older messages leave this device once another device of yours keeps them.")
@@ -182,6 +209,11 @@ def _choice(name: str, label: str, values: Sequence[tuple[str, str]], chosen: st
 def _switch(name: str, label: str, on: bool, *, default: bool) -> Choice:
     values = ((switch(True, default=default), _("on")), (switch(False, default=default), _("off")))
     return _choice(name, label, values, switch(on, default=default))
+
+
+def _amount_of(number: int, one: Amount) -> str:
+    """What is kept: nothing where it is the usual one."""
+    return "" if number == one.usual else str(number)
 
 
 def _on(on: bool) -> str:

@@ -32,6 +32,7 @@ from chat.interface import (
     UsageError,
     VerificationView,
     is_short,
+    length_text,
     notes_view,
     size_text,
 )
@@ -439,7 +440,17 @@ FILE_CELLS: Final = 60
 
 
 def file_line(file: FileView) -> str:
-    """The line of a message that names a file: how large it is, and how much of it is here."""
+    """The line of a message that names a file: how large it is, and how much of it is here.
+
+    A voice message is named as the file that it is, too: its author may call anything one.
+    """
+    line = _file_line(file)
+    if not file.seconds:
+        return line
+    return _("Voice message, {length}. {file}").format(length=length_text(file.seconds), file=line)
+
+
+def _file_line(file: FileView) -> str:
     named = {
         "name": shorten(safe_line(file.path), FILE_CELLS),
         "size": size_text(file.size),

@@ -12,6 +12,7 @@ from rich.cells import cell_len
 
 from chat.interface import EntryView, PictureView, hits
 from tui.conversation import DELETED, Window
+from tui.text import kitty
 from tui.text.formatting import (
     clock_time,
     day_of,
@@ -27,6 +28,7 @@ from tui.text.formatting import (
     widest,
     with_room,
 )
+from tui.text.kitty import Placed
 from tui.text.markdown import Line, Span, addresses, lines
 from tui.text.matching import between, with_hits
 from tui.text.pictures import cells, spans
@@ -40,6 +42,7 @@ _BAR = "▎ "
 _MARGIN = 1
 _HANGING_LEAST = 24  # columns under which the rows of a list's item are not indented
 _NO_PICTURES: Mapping[str, PictureView] = MappingProxyType({})
+_NONE_PLACED: Mapping[str, Placed] = MappingProxyType({})
 _QUOTED_MAX = 400  # characters of an origin that are looked at for its one row
 
 
@@ -48,7 +51,8 @@ class Setting(Struct, frozen=True):
 
     Columns, time zone, the day that is today; the entry (id) before which a line says that it is new; what
     finds the words of a search; whether a blank row parts all entries; the language of the words; the deleted
-    entries (ids) of which something may still be in the profile's file; the pictures shown.
+    entries (ids) of which something may still be in the profile's file; the pictures shown, and those of them
+    that the terminal draws itself.
     """
 
     width: int
@@ -60,6 +64,7 @@ class Setting(Struct, frozen=True):
     language: str = ""
     erasing: frozenset[str] = frozenset()
     pictures: Mapping[str, PictureView] = _NO_PICTURES
+    placed: Mapping[str, Placed] = _NONE_PLACED
 
 
 class Place(Struct, frozen=True):
@@ -169,7 +174,9 @@ def _picture(entry: EntryView, setting: Setting) -> list[Row]:
     if shown is None:
         return []
     bar, inner = (f"bar-{_side(entry)}", _BAR), setting.width - len(_BAR)
-    return [(bar, *_padded(tuple(spans(row)), inner)) for row in cells(shown, inner - _MARGIN)]
+    room, place = inner - _MARGIN, setting.placed.get(entry.id)
+    rows = kitty.spans(place, room) if place is not None else map(spans, cells(shown, room))
+    return [(bar, *_padded(tuple(row), inner)) for row in rows]
 
 
 def _lines(entry: EntryView, setting: Setting) -> list[Line]:

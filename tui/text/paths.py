@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
 
 PASTED_MAX: Final = 32_768
 """Characters of a paste that is looked at. Longer ones are text."""
@@ -101,6 +105,17 @@ def _words(line: str, quotes: str, escape: str) -> list[str] | None:
     return [*words, word] if inside else words
 
 
+class Listed(Struct, frozen=True):
+    """An entry of a folder: whether it is a folder or a link to one, and the bytes of a regular file.
+
+    `size`: None for all else, and for entries after the first `Completion.MEASURED_MAX`.
+    """
+
+    name: str
+    folder: bool
+    size: int | None = None
+
+
 class Completion:
     """What may follow what was typed of a path: the entries of its folder that begin so.
 
@@ -110,16 +125,16 @@ class Completion:
     LISTED_MAX: Final = 5_000
     """Entries of one folder that are looked at. This person fills it."""
 
+    MEASURED_MAX: Final = 200
+    """Entries whose size is looked up: as many as are shown."""
+
     def __init__(self, typed: str) -> None:
-        """Reads the folder. What cannot be read is empty, and `problem` says why."""
-        # What is typed after a folder that is there already may begin again at the root, or at home.
-        typed = typed[max(0, typed.rfind("//") + 1, typed.rfind("/~") + 1) :]
-        before, slash, begin = typed.rpartition("/")
-        self.shown_folder = before + slash
-        self.folder = Path(before + slash or ".").expanduser().absolute()
-        self.entries: Sequence[os.DirEntry[str]] = ()
+        """Reads the folder, and blocks. What cannot be read is empty, and `problem` says why."""
+        self.typed = typed
+        self.shown_folder = folder_of(typed)
+        self.folder = whole_folder(self.shown_folder)
         self.cut, self.problem = False, ""
-        found = list[os.DirEntry[str]]()
+        begin, found = typed.rpartition("/")[2], list[os.DirEntry[str]]()
         try:
             with os.scandir(self.folder) as listed:
                 for number, one in enumerate(listed):
@@ -132,14 +147,33 @@ class Completion:
             self.problem = failure.strerror or "?"
         except ValueError:
             self.problem = "?"
-        self.entries = sorted(found, key=lambda one: (not is_folder(one), one.name.casefold(), one.name))
+        folders = {one.name for one in found if _is_folder(one)}
+        found.sort(key=lambda one: (one.name not in folders, one.name.casefold(), one.name))
+        self.entries: Sequence[Listed] = [
+            Listed(one.name, one.name in folders, _size(one) if at < self.MEASURED_MAX else None)
+            for at, one in enumerate(found)
+        ]
 
     def common(self) -> str:
         """What was typed, as far as all entries agree on what follows."""
         names = [one.name for one in self.entries]
         begin = os.path.commonprefix(names) if names else ""  # noqa: RUF071 - of the letters of one name
-        one = "/" if len(names) == 1 and is_folder(self.entries[0]) else ""
+        one = "/" if len(names) == 1 and self.entries[0].folder else ""
         return f"{self.shown_folder}{begin}{one}"
+
+
+def folder_of(typed: str) -> str:
+    """What was typed of the folder. After one that is there it may begin again at the root, or at home."""
+    typed = typed[max(0, typed.rfind("//") + 1, typed.rfind("/~") + 1) :]
+    before, slash, _begin = typed.rpartition("/")
+    return before + slash
+
+
+def whole_folder(shown: str) -> Path:
+    """The whole path of a folder as it was typed. The home of nobody is a name like any other."""
+    with suppress(RuntimeError):
+        return Path(shown or ".").expanduser().absolute()
+    return Path(shown).absolute()
 
 
 def _begins(name: str, begin: str) -> bool:
@@ -149,9 +183,17 @@ def _begins(name: str, begin: str) -> bool:
     return name.casefold().startswith(begin.casefold())
 
 
-def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a folder, or a link to one."""
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:
         return False
+
+
+def _size(entry: os.DirEntry[str]) -> int | None:
+    """The size of a regular file, or of that to which a link leads; None for all else."""
+    try:
+        found = entry.stat()
+    except OSError:
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None

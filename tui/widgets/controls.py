@@ -50,7 +50,7 @@ class Choice(Static, can_focus=True):
     ]
 
     def __init__(self, name: str, label: str, values: Sequence[Value], chosen: str) -> None:
-        super().__init__("", id=f"choose-{name}", name=name, markup=False)
+        super().__init__("", id=f"choose-{name.replace('.', '-')}", name=name, markup=False)
         self.chosen = chosen
         self._label = label
         self._values = tuple(values)

@@ -21,7 +21,9 @@ from textual.strip import Strip
 from chat.interface import EntryState, EntryView, PictureView, Term, pattern
 from tui.actions import command, history_bindings
 from tui.conversation import Window
+from tui.graphics import Graphics
 from tui.messages import AddressClicked, OriginsMissing, ReachedNewest, ReachedOldest, ViewChanged, WantNewest
+from tui.text import kitty
 from tui.text.formatting import shorten
 from tui.text.message_rows import Row, Setting, address_at, style_at
 from tui.text.pictures import COLUMNS_MAX, ROWS_MAX
@@ -51,6 +53,9 @@ def _filled(style: str, text: str, width: int) -> Row:
     return (style, text), ("text", " " * (width - cell_len(text)))
 
 
+_BESIDE_PICTURE = 3  # columns of the bar and of a margin
+
+
 class History(Barred, can_focus=True):
     """Shows a `Window`. Call `window_changed` after every change of the window."""
 
@@ -65,14 +70,16 @@ class History(Barred, can_focus=True):
         *history_bindings(),
     ]
 
-    def __init__(self, today: Callable[[], date], zone: tzinfo | None = None) -> None:
+    def __init__(
+        self, today: Callable[[], date], zone: tzinfo | None = None, graphics: Graphics | None = None
+    ) -> None:
         super().__init__(id="history")
         self.window = Window()
         self.cursor = ""
         self.unread = ""
         self.below = 0
         self._sheet = Sheet()
-        self._today = today
+        self._today, self._graphics = today, graphics
         self._setting = Setting(0, zone, date.min)
         self.at_end = True
         self._arranging = False
@@ -145,15 +152,26 @@ class History(Barred, can_focus=True):
         self._setting = replace(self._setting, erasing=erasing)
         self._arrange(self.spot)
 
-    def show_pictures(self, pictures: Mapping[str, PictureView]) -> None:
-        """Draw these pictures above the lines of their files."""
+    def show_pictures(self, pictures: Mapping[str, PictureView], *, sharp: bool = False) -> None:
+        """Draw these pictures above the lines of their files; `sharp`: new ones by the terminal itself."""
+        if self._graphics is not None:
+            more = sharp and self._all_colours
+            placed = self._graphics.show(pictures, max(1, self._columns - _BESIDE_PICTURE), more=more)
+            self._setting = replace(self._setting, placed=placed)
         self._setting = replace(self._setting, pictures=pictures)
         self._arrange(self.spot)
 
+    def picture_size(self, *, sharp: bool) -> tuple[int, int]:
+        """The pixels for which a picture in this view has room; two in each cell unless it is `sharp`."""
+        columns, rows = max(1, self._columns - _BESIDE_PICTURE), max(4, self.size.height - 4)
+        if sharp and self._graphics is not None and self._all_colours:
+            return kitty.CELL[0] * min(kitty.COLUMNS_MAX, columns), kitty.CELL[1] * min(kitty.ROWS_MAX, rows)
+        return min(COLUMNS_MAX, columns), 2 * min(ROWS_MAX, rows)
+
     @property
-    def picture_size(self) -> tuple[int, int]:
-        """The pixels for which a picture in this view has room, two in each cell."""
-        return min(COLUMNS_MAX, max(1, self._columns - 3)), 2 * max(4, min(ROWS_MAX, self.size.height - 4))
+    def _all_colours(self) -> bool:
+        """Whether a colour reaches the terminal as it is: it is the number of a picture."""
+        return self.app.console.color_system == "truecolor" and not self.app.no_color
 
     def apply_style(self, *, roomy: bool, language: str) -> None:
         """Lay out in this spacing, with words in this language; the reader's place stays."""

@@ -209,11 +209,7 @@ class Strips:
         bar, *rest = row
         return [
             Segment(_CHOSEN_BAR, self._style(bar[0]) + ground),
-            # A hit has dark letters, for its own ground alone, and a picture has its own colours.
-            *(
-                Segment(text, self._style(name) + (None if name == "hit" or colours(name) else ground))
-                for name, text in rest
-            ),
+            *(Segment(text, self._style(name) + _chosen(name, ground)) for name, text in rest),
         ]
 
     def _style(self, name: str) -> Style:
@@ -222,6 +218,16 @@ class Strips:
         if name not in self._resolved:
             self._resolved[name] = self._common.ground + self._styles(name)
         return self._resolved[name]
+
+
+def _chosen(name: str, ground: Style) -> Style | None:
+    """What changes of a style in the chosen message.
+
+    A hit has dark letters, for its own ground alone, and a picture its own colours: its last row may be half.
+    """
+    if drawn := colours(name):
+        return None if drawn[1:] else Style(bgcolor=ground.bgcolor)
+    return None if name == "hit" else ground
 
 
 _BAR_KEPT = 64  # a thumb has eight ends above and eight below, in three colours

@@ -64,7 +64,7 @@ class _Large(Struct, frozen=True):
     def body(self) -> bytes:
         count, _, nodes = self.tree[-1]
         root = nodes[count - 1]
-        return file_body(FileBody("large", "", self.shape.size, self.shape.aead.id, self.key, root, []))
+        return file_body(FileBody("large", "", self.shape.size, self.shape.aead.id, self.key, root, [], 0))
 
     def write(self, paths: tuple[Path, Path, Path], *, whole: bool) -> None:
         """The files of one who holds all of it, or all but what is lacked."""

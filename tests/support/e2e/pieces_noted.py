@@ -1,15 +1,14 @@
-"""`parlour`, which notes each piece of a file that comes whole, and each that is stored, across kills.
+"""`parlour`, which notes each piece that it sends, that comes whole and that is stored, across kills.
 
-`PIECES_NOTED` names the file of the notes: a line "came ENTRY NUMBER" or "stored ENTRY NUMBER" each.
+`PIECES_NOTED` names the file of the notes: a line "sent", "came" or "stored", ENTRY and NUMBER each.
 """
 
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
+from chat.service.transfers import Transfers, _Serving
 from chat.storage.pieces import SealedFile
 from protocol.attachments import Proven
 from protocol.messages import Piece
@@ -22,7 +21,11 @@ def main() -> None:
     from chat.cli.__main__ import main as parlour
 
     notes = os.open(os.environ[WHERE], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    takes, store = Demand.takes, SealedFile._store
+    takes, store, tell = Demand.takes, SealedFile._store, Transfers._tell_supplied
+
+    def noting_sent(transfers: Transfers, serving: _Serving | None, piece: Piece) -> None:
+        os.write(notes, f"sent {piece.entry.hex()} {piece.number}\n".encode())
+        tell(transfers, serving, piece)
 
     def noting(demand: Demand, piece: Piece) -> bool:
         wanted = takes(demand, piece)
@@ -36,22 +39,9 @@ def main() -> None:
         os.write(notes, "".join(f"stored {one.entry.hex()} {one.number}\n" for one in pieces).encode())
 
     Demand.takes = noting  # type: ignore[method-assign,assignment]
+    Transfers._tell_supplied = noting_sent  # type: ignore[method-assign,assignment]
     SealedFile._store = noting_store  # type: ignore[method-assign,assignment]
     parlour()
-
-
-def twice(notes: Path) -> tuple[int, int]:
-    """How often a piece came whole that had come whole before, and how often one that had been stored."""
-    came, stored = Counter[str](), set[str]()
-    again = 0
-    for line in notes.read_text().splitlines():
-        what, _, piece = line.partition(" ")
-        if what == "stored":
-            stored.add(piece)
-        else:
-            came[piece] += 1
-            again += piece in stored
-    return sum(came.values()) - len(came), again
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from chat.interface import (
     FileSupplied,
     FilesView,
     FileView,
+    ParlourError,
     PictureView,
     UsageError,
 )
@@ -27,7 +28,8 @@ NO_FILE = "This message names no file that is known here."
 class Files(Others):
     """`contents`: by entry, what a file has in it. `pictures`: what is shown of it.
 
-    `limits`: the rates that were set. `sealed`: contact and id of those being sealed.
+    `limits`: the rates that were set. `sealed`: contact and id of those being sealed. `sealing`: where it is
+    there, a file is sealed until it is cancelled, and this is set meanwhile.
     """
 
     def __init__(self, name: str = "Ann", *, prompt: bool = True, visible: bool = False) -> None:
@@ -36,6 +38,8 @@ class Files(Others):
         self.limits: list[int] = []
         self.pictures: dict[str, PictureView] = {}
         self.sealed: set[tuple[str, str]] = set()
+        self.sealing: asyncio.Event | None = None
+        self._cancelling = asyncio.Event()
         self._feeds: dict[str, tuple[bytearray, asyncio.Event]] = {}
 
     def receive_file(self, person: str, file: FileView, content: bytes = b"") -> EntryView:
@@ -63,14 +67,22 @@ class Files(Others):
         return conversation.entries[at]
 
     async def send_file(
-        self, contact: str, path: str, named: str = "", send_id: str = "", original: bool = False
+        self,
+        contact: str,
+        path: str,
+        named: str = "",
+        send_id: str = "",
+        original: bool = False,
+        voice: int = 0,
     ) -> EntryView:
         view, conversation = self._partner(contact), self._conversation(contact)
         if send_id and (contact, send_id) in self._sent_with:
             return self._sent_with[contact, send_id]
         data = await self._fed(path) if path in self._feeds else _read(Path(path))
+        if self.sealing is not None:
+            await self._seal(contact, send_id, self.sealing)
         folder, _slash, name = (named or Path(path).name).rpartition("/")
-        file = FileView(name, "", len(data), FileState.WHOLE, len(data), folder=folder)
+        file = FileView(name, "", len(data), FileState.WHOLE, len(data), 0, "", folder, voice)
         entry = replace(self._entry(view, "", own=True, time=None), kind="file", file=file)
         self._sent_with[contact, send_id] = entry
         self.contents[entry.id] = data
@@ -81,11 +93,20 @@ class Files(Others):
             self.emit(FileSupplied(contact, entry.id, len(data), len(data), done=True))
         return entry
 
+    async def _seal(self, contact: str, send_id: str, sealing: asyncio.Event) -> None:
+        self.sealed.add((contact, send_id))
+        sealing.set()
+        while (contact, send_id) in self.sealed:
+            self._cancelling.clear()
+            await self._cancelling.wait()
+        raise ParlourError(phrase("The file was not sent: that was cancelled."))
+
     async def cancel_file(self, contact: str, send_id: str) -> None:
         self._partner(contact)
         if (contact, send_id) not in self.sealed:
             raise UsageError(phrase("No such file is being prepared."))
         self.sealed.remove((contact, send_id))
+        self._cancelling.set()
 
     async def open_feed(self) -> str:
         name = f"feed:{len(self._feeds)}"

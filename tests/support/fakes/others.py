@@ -99,7 +99,7 @@ DIAGNOSIS: tuple[DiagnosisView, ...] = (
     DiagnosisView(phrase("firewall"), False, _CLOSED, _OPENS),
 )
 OWN_PERSON = "own"
-UNSAID = ("reply", "after", "typing")
+UNSAID = ("reply", "after", "typing", "voice")
 """Parameters that are recorded only where a client gives them."""
 DRAWN = "send_id"
 """A parameter for which clients draw a value."""
@@ -117,14 +117,14 @@ def identity(label: str) -> str:
 
 def matches(query: Query, entry: EntryView, named: Callable[[str], set[str]]) -> bool:
     """Whether an entry is what a query asks for, as the engine's index has it. `named`: who a name means."""
-    held = f" {_plain(entry.text)} "
+    held = f" {_plain(entry.file.path if entry.file is not None else entry.text)} "
     words = all(f" {_plain(one.text)}{'' if one.prefix else ' '}" in held for one in query.terms)
     after = query.since is None or entry.time >= query.since
     before = query.until is None or entry.time < query.until
     author = OWN_PERSON if entry.own else entry.contact
     by = not query.authors or any(author in named(name) for name in query.authors)
     where = not query.conversations or any(entry.contact in named(name) for name in query.conversations)
-    return entry.kind == "text" and query != Query() and words and after and before and by and where
+    return entry.kind in ("text", "file") and query != Query() and words and after and before and by and where
 
 
 def _plain(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from collections.abc import AsyncIterator, Callable
@@ -21,10 +22,13 @@ from chat.interface import (
     PASSPHRASES_DIFFER,
     SHORT_PASSPHRASE,
     DoorState,
+    FileState,
+    FileView,
     IdentityChangeView,
     NotSynced,
     OwnChange,
     PairingStage,
+    PictureView,
     QuestionView,
     RelayStanding,
     TerminalState,
@@ -203,6 +207,27 @@ def _shelve(_fake: FakeMessenger) -> None:
             (SHELF / name).symlink_to(target)
 
 
+def _seal(fake: FakeMessenger) -> None:
+    """A file that is sent is encrypted until it is cancelled."""
+    _shelve(fake)
+    fake.sealing = asyncio.Event()
+
+
+def _send_files(fake: FakeMessenger) -> None:
+    """Ben sends files that are here in part, not at all, and as a whole: a picture of an evening."""
+    size = 2_400_000
+    for file in (
+        FileView("minutes, 24 November.md", "", size, FileState.ASKS),
+        FileView("tables.jpg", "", size, FileState.TAKING, size // 3, 400_000, folder="Photos"),
+    ):
+        fake.receive_file(_ben(fake), file)
+    entry = fake.receive_file(_ben(fake), FileView("quay.jpg", "", size, FileState.WHOLE, size))
+    sky = (bytes((20 + 5 * row, 60 + 2 * row, 150 - 3 * row)) for row in range(24))
+    sea = (bytes((10, 40 + row, 70 + 2 * row)) for row in range(16))
+    pixels = b"".join(colour * 60 for colour in (*sky, *sea))
+    fake.pictures[entry.id] = PictureView(width=60, height=40, pixels=pixels)
+
+
 def _old(fake: FakeMessenger) -> None:
     """This profile may be an older copy."""
     fake.failures.update(rename_self=NotSynced(NOT_SYNCED))
@@ -317,7 +342,7 @@ TALKING = (
     dialog("safety-number", "ctrl+t", "Safety number"),
     dialog("rename", "f6", "Rename"),
     talk("timer", "New messages with", keys("ctrl+o"), Seen("Rename"), keys("end", "up", "up", "enter")),
-    talk("file-size", "in MiB", keys("ctrl+o"), Seen("Rename"), keys("end", "up", "enter")),
+    talk("file-size", "Next field", keys("ctrl+o"), Seen("Rename"), keys("end", "up", "enter")),
     talk("clear", "Are you sure?", keys("ctrl+o"), Seen("Rename"), keys("end", "enter")),
     dialog("block", "f7", "Are you sure?"),
     dialog("remove", "f8", "Are you sure?"),
@@ -415,6 +440,17 @@ ON_THE_FAKE = (
         Typed("1"),
         keys("enter"),
     ),
+    acted(
+        "send-files-encrypting",
+        "{line}  {key} cancels it",
+        _seal,
+        keys("alt+a"),
+        Seen("Send files"),
+        Typed(f"{SHELF}/"),
+        Seen("plan-4.svg"),
+        keys("ctrl+end", "enter"),
+    ),
+    acted("file-picture", "▀", _send_files, keys("ctrl+up", "p")),
     acted("send-files", "plan-4.svg", _shelve, keys("alt+a"), Seen("Send files"), Typed(f"{SHELF}/")),
     acted(
         "send-files-chosen",

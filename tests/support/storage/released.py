@@ -243,7 +243,7 @@ def name_files(database: Database) -> None:
     """Ben sent two files, of which one is taken and one was deleted, so that its pieces are to go."""
     teller = Teller(BEN, b"ben....3")
     for name in ("taken.txt", "deleted.txt"):
-        body = FileBody(name, "text/plain", 7, 1, blob(f"key of {name}"), blob(f"root of {name}"), [])
+        body = FileBody(name, "text/plain", 7, 1, blob(f"key of {name}"), blob(f"root of {name}"), [], 0)
         entry = teller.write(KIND_FILE, file_body(body))
         entries.insert(database, entry, unread=True)
         files.hold(database, entry.id, blob(f"place of {name}", 16))

@@ -18,10 +18,11 @@ from chat.storage.migrations import create_history, open_history
 from chat.storage.persons import TerminalRow
 from chat.views import parse_query
 from protocol import labels
+from protocol.attachments import file_body
 from protocol.codec import encode
-from protocol.entries_and_receipts import ParsedEntry
+from protocol.entries_and_receipts import KIND_FILE, ParsedEntry
 from protocol.limits import UNREAD_SECONDS_MAX
-from protocol.messages import EntryHeader, TextBody
+from protocol.messages import EntryHeader, FileBody, TextBody
 from protocol.primitives import Random, b2b
 from protocol.profile_header import DatabaseKey
 
@@ -101,9 +102,12 @@ def sample(
     incarnation: bytes = b"incarnat",
     kind: int = TEXT,
     timer: int = 0,
+    file: FileBody | None = None,
 ) -> ParsedEntry:
-    """One entry, of text or an unknown kind; salt and content hash follow from its place and its words."""
+    """One entry, of text, a file or an unknown kind; salt and content hash follow from place and words."""
     body = (encode(TextBody(text, b"")) if kind == TEXT else text.encode()) if text else b""
+    if file is not None:
+        body, kind = file_body(file), KIND_FILE
     salt = hashlib.sha256(b"salt" + body + author + sequence.to_bytes(8, "big")).digest()[:16]
     header = EntryHeader(
         conversation=conversation,
@@ -123,7 +127,7 @@ def sample(
     data = encode(header)
     identity = b2b(data, personal=labels.ENTRY)
     said = TextBody(text, b"") if text and kind == TEXT else None
-    return ParsedEntry(identity, data, header, salt, body, said)
+    return ParsedEntry(identity, data, header, salt, body, said, file=file)
 
 
 @dataclass
@@ -136,7 +140,7 @@ class Author:
     time: int = 1_000
     written: list[ParsedEntry] = field(default_factory=list)
 
-    def write(self, text: str, parents: Sequence[bytes] = ()) -> ParsedEntry:
+    def write(self, text: str, parents: Sequence[bytes] = (), file: FileBody | None = None) -> ParsedEntry:
         entry = sample(
             text,
             author=self.terminal,
@@ -146,6 +150,7 @@ class Author:
             time=self.time + 1_000 * len(self.written),
             conversation=self.conversation,
             incarnation=self.incarnation,
+            file=file,
         )
         self.written.append(entry)
         return entry

@@ -46,7 +46,7 @@ async def test_a_file_whose_sending_is_interrupted_is_not_sent(tmp_path: Path) -
     friend = messenger.add_contact("Ben", present=True)
 
     async def sealing(
-        contact: str, path: str, named: str = "", send_id: str = "", original: bool = False
+        contact: str, path: str, named: str = "", send_id: str = "", original: bool = False, voice: int = 0
     ) -> EntryView:
         messenger.sealed.add((contact, send_id))
         begun.set()
@@ -130,6 +130,14 @@ def test_history_names_files(line: Line) -> None:
     assert line.run("history", "Ben").out.endswith("Ben: [file] report.txt (12 B, here)\n")
 
 
+def test_a_search_finds_a_file_by_its_name(line: Line) -> None:
+    entry = received(line)
+    (shown,) = line.run("history", "--search", "report", "--json").objects
+    assert shown["id"] == entry
+    assert "[file] report.txt" in line.run("history", "Ben", "--search", "rep*").out
+    assert line.run("history", "Ben", "--search", "summer").out == ""
+
+
 def test_what_files_may_use_is_shown_and_set(line: Line) -> None:
     assert line.run("files").out.splitlines() == [
         "Files up to 25 MiB are taken without asking.",
@@ -151,17 +159,35 @@ def test_what_files_may_use_is_shown_and_set(line: Line) -> None:
 
 def test_a_contact_has_sizes_of_its_own_until_it_has_the_usual_ones(line: Line) -> None:
     line.messenger.add_contact("Ben", present=True)
-    own = {"name": "Ben", "without_asking": 0, "relayed": 900}
+    own = {"name": "Ben", "without_asking": 0, "relayed": 900, "pictures": False}
     assert line.run("files", "Ben", "--without-asking", "0", "--relayed", "900", "--json").objects == [own]
     assert line.run("files", "Ben", "--json").objects == [own]
     assert line.run("files").out.startswith("Files up to 25 MiB")
-    usual = {"name": "Ben", "without_asking": 25, "relayed": 10}
+    usual = {"name": "Ben", "without_asking": 25, "relayed": 10, "pictures": False}
     assert line.run("files", "Ben", "--as-usual", "--json").objects == [usual]
+
+
+def test_pictures_of_a_contact_are_shown_as_they_come_where_that_is_chosen(line: Line) -> None:
+    line.messenger.add_contact("Ben", present=True)
+    for given, shown, said in (
+        ("--pictures", True, "Pictures of Ben are shown as they come."),
+        ("--no-pictures", False, "Pictures of Ben are shown when you ask for one."),
+    ):
+        (fields,) = line.run("files", "Ben", given, "--json").objects
+        assert fields["pictures"] is shown
+        assert line.run("files", "Ben").out.splitlines()[-1] == said
 
 
 @pytest.mark.parametrize(
     "given",
-    [["--as-usual"], ["Ben", "--limit", "1"], ["Ben", "--keep-most", "1"], ["--limit", "-1"], ["Nobody"]],
+    [
+        ["--pictures"],
+        ["--as-usual"],
+        ["Ben", "--limit", "1"],
+        ["Ben", "--keep-most", "1"],
+        ["--limit", "-1"],
+        ["Nobody"],
+    ],
 )
 def test_what_is_not_of_one_contact_is_a_usage_error(line: Line, given: list[str]) -> None:
     line.messenger.add_contact("Ben", present=True)
@@ -229,6 +255,14 @@ def test_a_file_comes_from_a_pipe(line: Line) -> None:
     assert (outcome.status, outcome.out) == (0, "To Ben: notes.tar, 9 B: taken\n")
     (entry,) = line.messenger._conversation(friend.person).entries
     assert line.messenger.contents[entry.id] == b"some\ntar\n"
+
+
+def test_a_pipe_that_brings_nothing_sends_nothing(line: Line) -> None:
+    friend = line.messenger.add_contact("Ben", present=True)
+    outcome = line.run("send", "--file", "-", "--name", "notes.tar", "Ben", typed="")
+    assert outcome.failed(64)
+    assert "before the pipe failed" in outcome.err
+    assert line.messenger._conversation(friend.person).entries == []
 
 
 def test_a_pipe_that_was_sent_before_is_not_sent_again(line: Line) -> None:

@@ -119,7 +119,7 @@ def test_a_piece_with_any_proof_fills_one_envelope() -> None:
 @pytest.mark.parametrize("size", [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, FILE_BYTES_MAX])
 @pytest.mark.parametrize("aead", AEADS.values(), ids=lambda aead: aead.name)
 def test_the_sizes_of_pieces_add_up(size: int, aead: object) -> None:
-    shape = shape_of(FileBody("a", "", size, 1, KEY, KEY, []))
+    shape = shape_of(FileBody("a", "", size, 1, KEY, KEY, [], 0))
     last = shape.length(shape.count - 1)
     assert (shape.count - 1) * shape.whole + last == shape.sealed
     assert shape.aead.tag_size <= last <= shape.whole
@@ -137,9 +137,9 @@ def test_attack_33_a_sealed_piece_opens_in_its_place_alone() -> None:
 def test_a_body_that_no_reader_takes_is_not_written() -> None:
     for name in ("..", "a/b", "x" * (FILE_NAME_BYTES_MAX + 1)):
         with pytest.raises(LocalMisuse):
-            file_body(FileBody(name, "", 0, 1, KEY, KEY, []))
+            file_body(FileBody(name, "", 0, 1, KEY, KEY, [], 0))
         with pytest.raises(LocalMisuse):
-            file_body(FileBody("a", "", 0, 1, KEY, KEY, ["b", name]))
+            file_body(FileBody("a", "", 0, 1, KEY, KEY, ["b", name], 0))
     with pytest.raises(LocalMisuse):
         check_size(FILE_BYTES_MAX + 1)
 
@@ -176,7 +176,7 @@ def is_safe(name: str) -> bool:
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
 def test_attack_80_a_hostile_name_becomes_a_safe_one(name: str) -> None:
     assert is_safe(safe_name(name))
-    file_body(FileBody(safe_name(name), "", 0, 1, KEY, KEY, []))
+    file_body(FileBody(safe_name(name), "", 0, 1, KEY, KEY, [], 0))
 
 
 @given(st.text())

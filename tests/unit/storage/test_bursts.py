@@ -86,7 +86,7 @@ class Writer:
             lambda: (KIND_TIMER, timer_body(random.randrange(9))),
             lambda: (KIND_CUT, cut_body(FORMER, [CutHead(bytes(8), 1, some[0])])),
             lambda: (KIND_STATE, state_body([StateWrite(random.randrange(10, 12), THEM, encode([True]))])),
-            lambda: (KIND_FILE, file_body(FileBody("name", "", 9, 1, blob("key"), blob("root"), []))),
+            lambda: (KIND_FILE, file_body(FileBody("name", "", 9, 1, blob("key"), blob("root"), [], 0))),
             lambda: (KIND_UNKNOWN, b"unknown"),
         )
         return random.choice(bodies)()

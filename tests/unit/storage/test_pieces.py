@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from chat.storage import pieces
+from chat.storage.mending import Mending
 from chat.storage.new_file import NewFile
 from chat.storage.pieces import NoRoom, NotSendable, PieceDamaged, Pieces, SealedFile, save
 from protocol.attachments import AEADS, HASH_SIZE, Proofs, Proven, Shape, root_of
@@ -211,29 +212,16 @@ def test_bits_that_the_disk_sets_of_no_piece_count_for_none(tmp_path: Path) -> N
     copy.close()
 
 
-def test_a_hash_that_the_disk_damaged_is_written_again_with_its_piece(tmp_path: Path) -> None:
-    shape, root = sealed(tmp_path, content(5 * PIECE_BYTES))
-    there, copy = all_of(tmp_path, shape), opened(tmp_path, shape)
-    copy.write(proven(there, shape, root))
-    tree = folder_of(tmp_path).paths(OTHER)[1]
-    damaged = bytearray(tree.read_bytes())
-    damaged[4 * HASH_SIZE] ^= 1
-    tree.write_bytes(damaged)
-    assert copy.check(KEY, root) == 1
-    copy.write(proven(there, shape, root))
-    assert copy.check(KEY, root) == 0
-    assert copy.whole
-    copy.close()
-
-
 @pytest.mark.parametrize("which", [0, 1])
-def test_of_files_that_were_cut_short_the_rest_is_lost(tmp_path: Path, which: int) -> None:
+def test_of_data_that_was_cut_short_the_rest_is_lost_and_a_tree_is_made_again(
+    tmp_path: Path, which: int
+) -> None:
     shape, root = sealed(tmp_path, content(9 * PIECE_BYTES))
     path = folder_of(tmp_path).paths(PLACE)[which]
     os.truncate(path, 2 * (shape.whole, HASH_SIZE)[which] + 7)
     file = opened(tmp_path, shape, PLACE)
     sound = file.sound(file.read(ENTRY, 0, shape.count), KEY, root)
-    assert [piece.number for piece in sound] == [[0, 1], []][which]
+    assert [piece.number for piece in sound] == [[0, 1], [*range(9)]][which]
     assert file.held == len(sound)
     file.close(sync=False)
 
@@ -266,3 +254,79 @@ def test_what_a_pipe_gives_leaves_the_room_that_the_history_needs(
     with pytest.raises(NoRoom):
         sealing.step()
     sealing.close()
+
+
+def damage(path: Path, *places: int) -> None:
+    """Change hashes of the tree of OTHER, each by its place in the file."""
+    tree = folder_of(path).paths(OTHER)[1]
+    data = bytearray(tree.read_bytes().ljust((1 + max(places)) * HASH_SIZE, b"\0"))
+    for place in places:
+        data[place * HASH_SIZE] ^= 1
+    tree.write_bytes(data)
+
+
+# Of 37 pieces: 37 leaves, then levels of 19, 10, 5, 3, 2 and 1.
+@pytest.mark.parametrize(
+    "places",
+    [
+        pytest.param([66], id="a high hash has many pieces under it"),
+        pytest.param([4], id="a leaf"),
+        pytest.param([36], id="the last leaf, which rises as it is"),
+        pytest.param([66, 71, 74, 75], id="all on one path"),
+        pytest.param([4, 5], id="neighbours"),
+        pytest.param([1, 37], id="a leaf and what is above it"),
+        pytest.param(range(77), id="the whole tree"),
+    ],
+)
+def test_hashes_that_the_disk_damaged_are_made_again_of_what_is_below_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, places: Iterable[int]
+) -> None:
+    shape, root = sealed(tmp_path, content(37 * PIECE_BYTES))
+    copy = opened(tmp_path, shape)
+    copy.write(proven(all_of(tmp_path, shape), shape, root))
+    damage(tmp_path, *places)
+    assert copy.check(KEY, root) == 0
+    assert copy.whole
+    copy.close()
+    monkeypatch.delattr(Mending, "path")
+    again = opened(tmp_path, shape)
+    assert again.check(KEY, root) == 0
+    again.close()
+
+
+def test_a_damaged_hash_whose_leaves_are_not_all_held_is_taken_again_with_its_pieces(tmp_path: Path) -> None:
+    shape, root = sealed(tmp_path, content(8 * PIECE_BYTES))
+    there, copy = all_of(tmp_path, shape), opened(tmp_path, shape)
+    copy.write(proven(there[:5], shape, root))
+    damage(tmp_path, 13)  # above the pieces 4 to 7
+    assert copy.check(KEY, root) == 4
+    assert copy.missing(0, 64) == [PieceRange(0, 4), PieceRange(5, 3)]
+    copy.write(proven(there[:4], shape, root))
+    assert copy.check(KEY, root) == 0
+    copy.close()
+
+
+def test_what_cannot_be_mended_costs_one_look_at_the_leaves_below() -> None:
+    looks = list[tuple[int, int]]()
+
+    def read(node: tuple[int, int], most: int) -> list[bytes]:
+        if most > 1:
+            looks.append(node)
+        return [bytes(HASH_SIZE)] * most
+
+    mending = Mending(1 << 14, read, lambda number: blob(str(number)))
+    for number in range(64):
+        assert mending.path(number, bytes(HASH_SIZE), blob("root")) is None
+    assert looks == [(0, at) for at in range(0, 1 << 14, 4_096)]
+
+
+def test_a_piece_that_no_sound_tree_has_is_not_mended_into_it() -> None:
+    leaves = [blob(f"leaf {number}") for number in range(2)]
+    root = root_of(leaves)
+
+    def read(node: tuple[int, int], most: int) -> list[bytes]:
+        return leaves[node[1] : node[1] + most]
+
+    mending = Mending(2, read, leaves.__getitem__)
+    assert mending.path(1, leaves[1], root) == {}
+    assert mending.path(1, blob("another"), root) is None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chat.storage import contacts, entries, positions, receipts
+from chat.storage import contacts, entries, files, positions, receipts
 from chat.storage import settings as kept_settings
 from chat.storage.database import Database
 from chat.storage.entries import BEGINNING, END, WHOLE
@@ -197,6 +197,9 @@ READS: dict[str, Callable[[Database], object]] = {
     "read by": lambda db: receipts.read_by(db, TALK, [ME.terminal], 9, BEGINNING, PLACE),
     "search": lambda db: samples.find(db, "entry", conversation=TALK),
     "preferences": kept_settings.preferences,
+    "files to decide": lambda db: files.standing(db, files.Standing.NEW, 9),
+    "files to take": lambda db: files.standing(db, files.Standing.TAKEN),
+    "promised": files.promised,
 }
 
 

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.interface import UsageError
-from chat.storage import contacts, entries, search
+from chat.storage import checks, contacts, entries, migrations, search
 from chat.storage.database import Database
 from chat.storage.entries import EntryRow
 from chat.views import Term, parse_query
+from protocol.messages import FileBody
 from tests.support.storage.samples import TALK, THEIR_TERMINAL, Author, blob, find, queries, store
 
 TEXTS = {
@@ -297,3 +298,32 @@ def test_authors_and_times_bound_what_is_found_with_words_and_without(database: 
         assert entries.destroy(database, deleted.id)
     for terms in (parse_query("word").terms, ()):
         assert deleted.id not in {row.id for row in search.find(database, terms, since=0)}
+
+
+def test_a_file_is_found_by_its_name_and_its_folders_until_it_is_deleted(database: Database) -> None:
+    author = Author()
+    names = {"IMG_2041 (Löwe).jpeg": ["Fotos 2026", "北京"], "报告-final.pdf": []}
+    files = [
+        author.write("", file=FileBody(name, "", 9, 1, blob(name), blob("root"), folder, 0))
+        for name, folder in names.items()
+    ]
+    text = author.write("a text of 2026")
+    store(database, *files, text)
+
+    def ids(typed: str) -> list[bytes]:
+        return [row.id for row in search.find(database, parse_query(typed).terms)]
+
+    for typed in ("img", "2041", "lowe", "jpeg", '"lowe jpeg"', "fotos", "京", "2026 2041"):
+        assert ids(typed) == [files[0].id], typed
+    for typed in ("报告", "告 pdf", "final"):
+        assert ids(typed) == [files[1].id], typed
+    assert ids("2026") == [files[0].id, text.id]
+    assert [row.id for row in search.find(database, [], since=0)] == [*(one.id for one in files), text.id]
+    with database.transaction():
+        migrations.rebuild(database)
+    assert ids("报告") == [files[1].id]
+    with database.transaction():
+        assert entries.destroy(database, files[0].id)
+    assert ids("fotos") == ids("2041") == []
+    assert ids("2026") == [text.id]
+    checks.piece(database, 0)

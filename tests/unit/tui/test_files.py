@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from chat.interface import WITHOUT_ASKING, ContactView, EntryView, FileState, FileView
+from chat.interface import FILES_RELAYED, WITHOUT_ASKING, ContactView, EntryView, FileState, FileView
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chat, chatting, history, until, until_shown, with_bob
 from tests.support.tui.opened import on_top
@@ -126,8 +126,9 @@ async def test_the_size_of_a_contact_is_set_and_made_the_usual_one() -> None:
         await until_shown(pilot, "Empty stands for 7")
         await pilot.press(*"many", "enter")
         await until_shown(pilot, "Enter a number of MiB")
-        await pilot.press(*["backspace"] * 4, *"12", "enter")
+        await pilot.press(*["backspace"] * 4, *"12", "tab", *"90", "enter")
         await until(pilot, lambda: messenger._preferences.get(name) == "12")
+        await until(pilot, lambda: messenger._preferences.get(f"{FILES_RELAYED}.{bob.person}") == "90")
         chat(pilot).action_do("files")
         dialog = await on_top(pilot, FilesDialog)
         assert dialog.query_one("#size").value == "12"  # type: ignore[attr-defined]

@@ -239,6 +239,7 @@ SCREENS = (
         *("alt+a", Text(__file__), "enter", *"Hi", "enter"),
         calls=(("send_file", "Bob", __file__, "test_input_order.py", False), ("send", "Bob", "Hi")),
     ),
+    talk("voice-discarded", "alt+v", "escape", *"Hi", "enter", calls=(("send", "Bob", "Hi"),)),
     talk("send-a-folder", "alt+a", Text(FOLDER), "insert", "enter", "y", *"Hi", "enter"),
     talk("send-no-folder", "alt+a", Text(FOLDER), "insert", "enter", "n", *"Hi", "enter"),
     talk("send-nothing", "alt+a", Text("/nowhere"), "enter", "escape", *"Hi", "enter"),

@@ -69,7 +69,7 @@ SAME = {"English", "PARLOUR", *WORDS, *word_list()}
 SAME |= {"off"}  # typed, as a time is
 SAME |= set(WORD.findall("iptables INPUT policy of drop tcp dport ACCEPT eth"))
 # What is typed in the linear mode, and who its transcripts are about.
-TYPED = set(WORD.findall("presence typing delivery receipts bell autolock keep"))
+TYPED = set(WORD.findall("presence typing delivery receipts bell autolock keep files relayed most rate"))
 TYPED |= {"language", "on", "off", "en", "drop", "Ada", "Ben", "Inviter"}
 IDENTITY = re.compile(
     r"\b[0-9a-f]{8}\b|\bUTC\b|~[0-9a-f]{4}|http://4\.5|\[fe80::1c2d\]|zh_CN|parlour:fake\S+|:[a-z0-9_+-]+:|/[a-z]+"
@@ -117,6 +117,7 @@ def foreign(text: str) -> str:
 def _foreign(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     with monkeypatch.context() as patch:
         patch.setenv("HOME", str(tmp_path))  # what a home has in it is no text of the program
+        patch.setenv("PATH", str(tmp_path))  # nothing is recorded here
         patch.setattr(gettext, "translation", lambda *_given, **_named: Foreign())
         translation.use(translation.ENGLISH)
         yield

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
 from textual import events
 from textual.pilot import Pilot
 
-from chat.interface import FileSealing, Given, UsageError
+from chat.interface import FileSealing, FileState, FileView, OnlyAsOriginal, UsageError
 from tests.support.fakes.messenger import FakeMessenger
-from tests.support.tui.driving import chat, composer, until, until_shown, with_bob_open
+from tests.support.tui.driving import chat, composer, history, until, until_shown, with_bob_open
 from tests.support.tui.opened import on_top
 from tui.screens.sending import SendDialog, SendFilesDialog
 from tui.widgets.controls import Field
@@ -118,8 +119,8 @@ async def test_a_paste_that_is_not_sent_stays_and_any_other_text_asks_nothing(tm
             composer(pilot).set_text("")
         for other in (f"{tmp_path}/missing", f"see {tmp_path}/c.txt", "hello"):
             await paste(pilot, other)
+            await until(pilot, lambda other=other: composer(pilot).text == other)  # type: ignore[misc]
             await until(pilot, lambda: not any(one.group == "files" for one in chat(pilot).workers))
-            assert composer(pilot).text == other
             assert not isinstance(pilot.app.screen, SendDialog)
             composer(pilot).set_text("")
         assert messenger.called("send_file") == []
@@ -134,9 +135,68 @@ async def test_a_file_that_is_refused_is_said(tmp_path: Path) -> None:
         await until_shown(pilot, "gone was not sent: The disk has too little room")
 
 
-async def test_how_much_is_encrypted_is_said() -> None:
-    async with with_bob_open() as (pilot, messenger, bob):
-        chat(pilot).files._now = "mine", Given("/tmp/big", "big", 2_048), " (1/2)"
-        messenger.emit(FileSealing(bob.person, "mine", 1_024, 2_048))
-        messenger.emit(FileSealing(bob.person, "another", 2_000, 2_048))
-        await until_shown(pilot, "Encrypting big, 50 % of 2.0 KiB… (1/2)")
+async def test_how_much_is_encrypted_is_said_and_a_key_cancels_it(tmp_path: Path) -> None:
+    made(tmp_path, "big", "next")
+    async with with_bob_open((100, 30)) as (pilot, messenger, bob):
+        messenger.sealing = asyncio.Event()
+        await opened(pilot, f"{tmp_path}/")
+        await until_shown(pilot, "next")
+        await pilot.press("insert", "insert", "enter")
+        await messenger.sealing.wait()
+        (_contact, mine) = next(iter(messenger.sealed))
+        messenger.emit(FileSealing(bob.person, mine, 512, 1_024))
+        messenger.emit(FileSealing(bob.person, "another", 1_000, 1_024))
+        await until_shown(pilot, "Encrypting big, 50 % of 1.0 KiB… (1/2)  Alt+X cancels it")
+        await pilot.press("alt+x")
+        await until_shown(pilot, "Cancelled: 2 files were not sent.")
+        assert messenger.called("cancel_file") == [(bob.person,)]
+        assert len(paths_of(messenger)) == 1
+        await pilot.press("alt+x")
+        await until_shown(pilot, "No file is being prepared.")
+
+
+async def test_pictures_are_sent_as_originals_where_that_is_chosen(tmp_path: Path) -> None:
+    made(tmp_path, "one", "two", "in/x")
+    async with with_bob_open((100, 30)) as (pilot, messenger, _bob):
+        await opened(pilot, f"{tmp_path}/o")
+        await until_shown(pilot, "Pictures are sent without their place, time and camera.")
+        await pilot.press("ctrl+o")
+        await until_shown(pilot, "Pictures are sent as they are")
+        await pilot.press("enter")
+        await until(pilot, lambda: [call[-1] for call in messenger.called("send_file")] == [True])
+        await paste(pilot, f"{tmp_path}/two ")
+        await until_shown(pilot, "Pictures are sent without their place")
+        await pilot.press("o", "o", "o")
+        await until_shown(pilot, "Pictures are sent as they are")
+        await pilot.press("y")
+        await until(pilot, lambda: [call[-1] for call in messenger.called("send_file")] == [True, True])
+
+
+async def test_a_picture_that_is_damaged_is_offered_as_the_original(tmp_path: Path) -> None:
+    made(tmp_path, "in/damaged", "in/whole")
+    async with with_bob_open((100, 30)) as (pilot, messenger, _bob):
+        await opened(pilot, f"{tmp_path}/in")
+        await pilot.press("insert", "enter")
+        await on_top(pilot, SendDialog)
+        messenger.failures["send_file"] = OnlyAsOriginal("Its metadata cannot be removed.")
+        await pilot.press("y")
+        said = "damaged was not sent: its metadata cannot be removed. Alt+A offers it as the original."
+        await until_shown(pilot, said)
+        await pilot.press("alt+a")
+        await until_shown(pilot, "1 chosen, 1.0 KiB")
+        await until_shown(pilot, "Pictures are sent as they are")
+        await pilot.press("enter")
+        await until(pilot, lambda: len(paths_of(messenger)) == 3)
+    sent = [(call[2], call[-1]) for call in messenger.called("send_file")]
+    assert sent == [("in/damaged", False), ("in/whole", False), ("in/damaged", True)]
+
+
+async def test_a_search_finds_a_file_by_its_name_and_its_folder() -> None:
+    async with with_bob_open((100, 30)) as (pilot, messenger, bob):
+        messenger.receive_file(bob.person, FileView("quay.jpg", "", 7, FileState.ASKS, folder="Photos 2026"))
+        for typed in ("quay", "photos"):
+            await pilot.press("ctrl+f", "home", "ctrl+k", *typed)
+            await until_shown(pilot, "Photos 2026/quay.jpg")
+            await until_shown(pilot, "1 result")
+            await pilot.press("enter")
+            await until(pilot, lambda: (one := history(pilot).chosen) is not None and one.file is not None)

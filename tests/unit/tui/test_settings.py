@@ -9,7 +9,16 @@ from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.strip import Strip
 
-from chat.interface import BadData, SettingsView, TerminalState, TerminalView
+from chat.interface import (
+    FILES_LIMIT,
+    FILES_RELAYED,
+    KEEP_MOST,
+    WITHOUT_ASKING,
+    BadData,
+    SettingsView,
+    TerminalState,
+    TerminalView,
+)
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chatting, composer, rows, shown, until, until_shown, with_bob, write
 from tests.support.tui.opened import on_top, opened, reading
@@ -60,7 +69,7 @@ async def test_every_choice_holds_at_once_and_is_kept() -> None:
 
 
 async def test_what_contacts_are_told_goes_to_the_engine_and_a_refusal_is_shown() -> None:
-    async with reading("hello", size=(100, 40)) as (pilot, messenger, _):
+    async with reading("hello", size=(100, 48)) as (pilot, messenger, _):
         await opened(pilot, "f12", SettingsDialog)
         await click_on(pilot, "Send read receipts", "off")
         await until(pilot, lambda: messenger.called("change_settings") != [])
@@ -157,3 +166,22 @@ async def test_how_long_this_device_keeps_messages_is_chosen_where_another_one_k
         messenger.others_keep_days = True
         await pilot.press("left")
         await until_shown(pilot, "Nothing leaves this device")
+
+
+async def test_what_files_may_use_is_chosen_for_all() -> None:
+    messenger, _bob = with_bob()
+    messenger._preferences[WITHOUT_ASKING] = "7"
+    async with chatting(messenger, size=(100, 60)) as pilot:
+        await opened(pilot, "f12", SettingsDialog)
+        screen = await until_shown(pilot, "Files on this device")
+        assert "● 7" in screen
+        for label, value in (
+            ("MiB without a question", "25"),
+            ("MiB through a relay", "100"),
+            ("MiB in all, then ask", "1024"),
+            ("KiB sent a second", "500"),
+        ):
+            await click_on(pilot, label, value)
+        await until(pilot, lambda: messenger._preferences.get(FILES_LIMIT) == "500")
+    kept = await settings(messenger)
+    assert kept == {FILES_RELAYED: "100", KEEP_MOST: "1024", FILES_LIMIT: "500"}

@@ -56,6 +56,7 @@ from tui import messages
 from tui.actions import action, chat_bindings, composer_bindings, history_bindings, rebind
 from tui.attention import Attention
 from tui.conversation import Conversation
+from tui.graphics import Graphics
 from tui.messages import attempt
 from tui.preferences import Density, Options, Preferences
 from tui.screens.chat.contacts import ContactActions, ProfileDialogs
@@ -101,6 +102,7 @@ class ChatScreen(Screen[None]):
         *,
         last: str | None = None,
         key_problems: tuple[str, ...] = (),
+        graphics: Graphics | None = None,
     ) -> None:
         super().__init__()
         self._messenger = messenger
@@ -110,7 +112,7 @@ class ChatScreen(Screen[None]):
         self._key_problems = key_problems
         self._said = Said(options.news)
         self._key_line = KeyLine()
-        self._view = History(options.today, options.zone)
+        self._view = History(options.today, options.zone, graphics)
         self.state = state = ChatState()
         self.surface = surface = Surface(self, state, self._said)
         shared = (messenger, state, surface)
@@ -128,7 +130,7 @@ class ChatScreen(Screen[None]):
             self.opening,
             self.people.show,
         )
-        self.files = FilesController(*shared, self.composer)
+        self.files = FilesController(*shared, self.composer, options)
         self.pairing = PairingController(*shared, options, self.open_conversation)
         self.contact_actions = ContactActions(*shared, options)
         self.profile_dialogs = ProfileDialogs(
@@ -151,11 +153,12 @@ class ChatScreen(Screen[None]):
             *(history.origin, history.back, history.details, history.oldest, composer.write),
             *(profile.doctor, profile.relays, profile.recovery, profile.settings, profile.own_changes),
             *(profile.use_recovery, profile.rename_self, profile.passphrase, self.devices.devices),
+            self.files.cancel_file,
         )
         on_contact = (
             *(contact.contact, contact.pin, contact.clear),
             *(history.first_unread, history.mark_all_read, history.day, history.choose_entry),
-            *(history.delete, history.pictures, composer.emoji, self.files.send_files),
+            *(history.delete, history.pictures, composer.emoji, self.files.send_files, self.files.voice),
         )
         actions: dict[str, Callable[[], object]] = {do.__name__: do for do in anywhere}
         actions |= {do.__name__: partial(self.surface.on_contact, do) for do in on_contact}

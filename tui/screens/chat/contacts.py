@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from chat.interface import (
-    DEFAULT_MIB,
-    WITHOUT_ASKING,
     AlertKind,
     AlertView,
     ContactView,
@@ -19,7 +17,7 @@ from chat.interface import (
     SelfView,
 )
 from tui.actions import Group
-from tui.preferences import Options, Preferences
+from tui.preferences import AMOUNTS, Options, Preferences, amount
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.dialog import ConfirmDialog, RenameDialog, TimerDialog
 from tui.screens.filesizes import FilesDialog
@@ -99,10 +97,16 @@ class ContactActions:
     async def _files(self, view: ContactView) -> None:
         kept = await self.surface.ask(self.messenger.preferences())
         if kept is not None:
-            own = f"{WITHOUT_ASKING}.{view.person}"
-            usual = kept.get(WITHOUT_ASKING, "") or str(DEFAULT_MIB)
-            dialog = FilesDialog(self.state.named(view), kept.get(own, ""), usual)
-            self.surface.choose(dialog, partial(self._call, self.messenger.set_preference, own))
+            without, relayed = AMOUNTS["files"], AMOUNTS["relayed"]
+            names = f"{without.name}.{view.person}", f"{relayed.name}.{view.person}"
+            sizes = kept.get(names[0], ""), kept.get(names[1], "")
+            usual = str(amount(kept, without)), str(amount(kept, relayed))
+            dialog = FilesDialog(self.state.named(view), sizes, usual)
+            self.surface.choose(dialog, partial(self._set_sizes, names))
+
+    def _set_sizes(self, names: Sequence[str], sizes: Sequence[str]) -> None:
+        for name, size in zip(names, sizes, strict=True):
+            self._call(self.messenger.set_preference, name, size)
 
     def _set_timer(self, person: str, seconds: int) -> None:
         self.surface.run("contact", self._timer, person, seconds)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from chat.interface import (
     ContactView,
     FileSealing,
@@ -17,21 +19,42 @@ from chat.interface import (
     LeftOut,
     Messenger,
     ParlourError,
+    Redacted,
+    Redacting,
     outgoing,
     size_text,
 )
+from tui.actions import action
 from tui.messages import Problem, attempt
+from tui.preferences import Options
 from tui.screens.chat.sending import ComposerController
 from tui.screens.chat.surface import ChatState, Surface
+from tui.screens.recording import RecordingDialog
 from tui.screens.sending import SendDialog, SendFilesDialog
+from tui.text.folders import Folders
 from tui.text.formatting import safe_line, shorten, without_controls
 from tui.text.paths import pasted_paths
 from tui.text.translation import _, _n, told
 
-Then = Callable[[], None]
-
 _NAME_CELLS = 40
 _HOME = "~/"
+
+
+class Batch(Redacting, frozen=True):
+    """Files that are sent to a person one after the other. `original`: pictures keep their metadata."""
+
+    person: str
+    files: Redacted[tuple[Given, ...]]
+    original: bool = False
+
+
+class _Sealed(Redacting, frozen=True):
+    """The file that is being prepared, the id of its call, and which of how many it is."""
+
+    person: str
+    send_id: str
+    file: Redacted[Given]
+    which: str
 
 
 @dataclass(repr=False)
@@ -42,16 +65,32 @@ class FilesController:
     state: ChatState
     surface: Surface
     composer: ComposerController
+    options: Options
     _begin: str = field(init=False, default=_HOME)
+    _folders: Folders = field(init=False, default_factory=Folders)
     _sending: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
-    _now: tuple[str, Given, str] | None = field(init=False, default=None)  # its id, and which of how many
+    _now: _Sealed | None = field(init=False, default=None)
+    _cancelled: bool = field(init=False, default=False)  # the person wants no more of what is being sent
+    _refused: Batch | None = field(init=False, default=None)  # pictures that can be sent as originals alone
 
     def send_files(self, view: ContactView) -> None:
         if view.held or self.state.removed:
             self.composer.go_write()
             return
-        dialog = SendFilesDialog(self._begin)
-        self.surface.choose(dialog, partial(self._chosen, view.person, dialog))
+        again, self._refused = self._refused, None
+        if again is not None and again.person != view.person:
+            again = None
+        dialog = SendFilesDialog(
+            self._folders, self._begin, {one.path: one.size for one in again.files} if again else None
+        )
+        self.surface.choose(dialog, partial(self._chosen, view.person, dialog, again))
+
+    def voice(self, view: ContactView) -> None:
+        if view.held or self.state.removed:
+            self.composer.go_write()
+            return
+        named = self.state.named(view)
+        self.surface.push(RecordingDialog(self.messenger, self.options, view.person, named))
 
     def pasted(self, person: str, text: str) -> None:
         """The message box has a paste already: where it is paths, ask whether to send those files."""
@@ -63,7 +102,8 @@ class FilesController:
             return
         found = await self._found(paths, said=False)
         if found is not None:
-            self._ask(person, *found, partial(self._take_out, person, text))
+            batch = Batch(person, tuple(found[0]))
+            self._ask(batch, found[1], partial(self._take_out, person, text))
 
     def _take_out(self, person: str, text: str) -> None:
         """The files are sent, and their paths need not be."""
@@ -75,18 +115,24 @@ class FilesController:
                 f"{before}{after}".strip(" ") if not before.strip() else before + after
             )
 
-    def _chosen(self, person: str, dialog: SendFilesDialog, paths: Sequence[str]) -> None:
+    def _chosen(
+        self, person: str, dialog: SendFilesDialog, again: Batch | None, paths: Sequence[str]
+    ) -> None:
         self._begin = dialog.folder or _HOME
-        self.surface.run("files", self._ask_chosen, person, paths)
+        self.surface.run("files", self._ask_chosen, person, paths, again, dialog.original)
 
-    async def _ask_chosen(self, person: str, paths: Sequence[str]) -> None:
+    async def _ask_chosen(
+        self, person: str, paths: Sequence[str], again: Batch | None, original: bool
+    ) -> None:
         found = await self._found(paths)
         if found is None:
             return
-        if any(map(os.path.isdir, paths)):
-            self._ask(person, *found, lambda: None)
+        named = {one.path: one for one in again.files} if again is not None else {}  # below their folders
+        batch = Batch(person, tuple(named.get(one.path, one) for one in found[0]), original)
+        if await asyncio.to_thread(_any_folder, paths):
+            self._ask(batch, found[1], lambda: None)
         else:
-            self.surface.outlast("sending", self._send, person, found[0])
+            self.surface.outlast("sending", self._send, batch)
 
     async def _found(
         self, paths: Sequence[str], *, said: bool = True
@@ -104,10 +150,8 @@ class FilesController:
             return None
         return files, left_out
 
-    def _ask(
-        self, person: str, files: list[Given], left_out: list[LeftOut], done: Callable[[], None]
-    ) -> None:
-        view = self.state.talk(person)
+    def _ask(self, batch: Batch, left_out: list[LeftOut], done: Callable[[], None]) -> None:
+        files, view = batch.files, self.state.talk(batch.person)
         if view is None or view.held or self.state.removed:
             return
         size = size_text(sum(one.size for one in files))
@@ -116,42 +160,88 @@ class FilesController:
         )
         name = self.state.named(view)
 
+        asked = question.format(number=len(files), size=size, name=name)
+        dialog = SendDialog(asked, _about(files, left_out))
+        dialog.original = batch.original
+
         def answered(yes: bool) -> None:
             if yes:
                 done()
-                self.surface.outlast("sending", self._send, person, files)
+                self.surface.outlast("sending", self._send, replace(batch, original=dialog.original))
 
-        asked = question.format(number=len(files), size=size, name=name)
-        self.surface.choose(SendDialog(asked, _about(files, left_out)), answered)
+        self.surface.choose(dialog, answered)
 
-    async def _send(self, person: str, files: Sequence[Given]) -> None:
-        drawn = secrets.token_hex(16)
+    async def _send(self, batch: Batch) -> None:
+        drawn, refused = secrets.token_hex(16), list[Given]()
         async with self._sending:
-            for number, one in enumerate(files, 1):
-                send_id = f"{drawn}/{number}"
-                self._now = send_id, one, f" ({number}/{len(files)})" if len(files) > 1 else ""
-                self._say(person, 0)
-                sent = await attempt(self.messenger.send_file(person, one.path, one.named, send_id))
+            self._cancelled = False
+            for number, one in enumerate(batch.files, 1):
+                which = f" ({number}/{len(batch.files)})" if len(batch.files) > 1 else ""
+                self._now = now = _Sealed(batch.person, f"{drawn}/{number}", one, which)
+                self._say(0)
+                sent = await attempt(
+                    self.messenger.send_file(now.person, one.path, one.named, now.send_id, batch.original)
+                )
                 self._now = None
-                if isinstance(sent, Problem):
+                if isinstance(sent, Problem) and sent.original and not self._cancelled:
+                    refused.append(one)
+                elif isinstance(sent, Problem) and not self._cancelled:
                     said = _("{name} was not sent: {reason}")
                     self.surface.say(said.format(name=_name(one), reason=sent.text), problem=True)
                     return
-        if person == self.state.current:
+                if self._cancelled:
+                    self._say_cancelled(len(batch.files) - number + isinstance(sent, Problem))
+                    return
+        if refused:
+            self._refuse(replace(batch, files=tuple(refused)))
+        elif batch.person == self.state.current:
             self.surface.clear()
+
+    def cancel_file(self) -> None:
+        """Let the file that is being prepared, and those after it, not be sent."""
+        if self._now is None:
+            self.surface.say(_("No file is being prepared."))
+        else:
+            self._cancelled = True
+            self.surface.run("cancel", self._cancel, self._now)
+
+    async def _cancel(self, now: _Sealed) -> None:
+        await attempt(self.messenger.cancel_file(now.person, now.send_id))  # else it was sent in this moment
+
+    def _say_cancelled(self, left: int) -> None:
+        said = _n("Cancelled: {number} file was not sent.", "Cancelled: {number} files were not sent.", left)
+        self.surface.say(said.format(number=left) if left else _("It was sent already: it can be deleted."))
+
+    def _refuse(self, batch: Batch) -> None:
+        """Offer to send pictures as originals that cannot be sent without their metadata."""
+        self._refused = batch
+        said = _n(
+            "{name} was not sent: its metadata cannot be removed. {key} offers it as the original.",
+            "{name} and others were not sent: their metadata cannot be removed. {key} offers them as"
+            " originals.",
+            len(batch.files),
+        )
+        key = action("send_files").key
+        self.surface.say(said.format(name=_name(batch.files[0]), key=key), problem=True)
 
     def sealing(self, event: FileSealing) -> None:
         """Say how much of the file that this screen sends is encrypted."""
-        if self._now is not None and event.send_id == self._now[0]:
-            self._say(event.contact, 100 * event.done // max(event.size, 1))
+        if self._now is not None and event.send_id == self._now.send_id:
+            self._say(100 * event.done // max(event.size, 1))
 
-    def _say(self, person: str, percent: int) -> None:
-        if person != self.state.current or self._now is None:
+    def _say(self, percent: int) -> None:
+        now = self._now
+        if now is None or now.person != self.state.current or self._cancelled:
             return
-        _send_id, one, which = self._now
         said = _("Encrypting {name}, {percent} % of {size}…")
-        size = size_text(one.size)
-        self.surface.say(said.format(name=_name(one), percent=percent, size=size) + which)
+        line = said.format(name=_name(now.file), percent=percent, size=size_text(now.file.size)) + now.which
+        if key := action("cancel_file").key:
+            line = _("{line}  {key} cancels it").format(line=line, key=key)
+        self.surface.say(line)
+
+
+def _any_folder(paths: Sequence[str]) -> bool:
+    return any(map(os.path.isdir, paths))
 
 
 def _name(one: Given) -> str:

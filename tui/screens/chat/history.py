@@ -24,7 +24,7 @@ from tui.actions import Group
 from tui.attention import Attention
 from tui.conversation import EXPIRED, GONE, Conversation
 from tui.messages import PreferenceChosen, Problem, attempt
-from tui.preferences import DOWNLOADS, ON, SAVED_IN, Options, Preferences, pictures_of
+from tui.preferences import DOWNLOADS, ON, SAVED_IN, Drawing, Options, Preferences, pictures_of
 from tui.screens.chat.opening import OpeningController
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.dialog import DayDialog, DeleteDialog, SaveDialog
@@ -199,7 +199,7 @@ class HistoryController:
 
     async def _show(self, opened: Conversation, entry: EntryView) -> None:
         self.surface.say(_("Decoding the picture…"))
-        width, height = self.view.picture_size
+        width, height = self.view.picture_size(sharp=self._sharp)
         shown = await self.surface.ask(self.messenger.show_picture(entry.contact, entry.id, width, height))
         if shown is not None and self.state.conversation is opened and entry.id in opened.window:
             kept = list(self._pictures.items())[1 - _PICTURES_MAX :]
@@ -234,7 +234,11 @@ class HistoryController:
 
     def _show_pictures(self, pictures: dict[str, PictureView]) -> None:
         self._pictures = pictures
-        self.view.show_pictures(pictures)
+        self.view.show_pictures(pictures, sharp=self._sharp)
+
+    @property
+    def _sharp(self) -> bool:
+        return self.preferences.drawing is Drawing.KITTY
 
     def _hide_picture(self, entry: str) -> None:
         """An entry is gone: keep nothing of its picture."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from chat.interface import FileState, FileView, PictureView
+from chat.interface import FileState, FileView, OnlyAsOriginal, PictureView
 from tests.support.fakes.messenger import FakeMessenger
-from tests.support.tui.linear.played import locked_door, play
+from tests.support.tui.linear.played import STEPS, locked_door, play
 from tui.linear.output import Output
 
 FILE = FileView("report.pdf", "", 1 << 20, FileState.ASKS)
@@ -71,6 +72,54 @@ async def test_a_file_is_sent_at_once_and_a_folder_after_a_question(tmp_path: Pa
     assert any("is not there: check its name." in line for line in said)
 
 
+async def test_a_file_that_is_prepared_is_cancelled_and_other_lines_wait(tmp_path: Path) -> None:
+    door = locked_door()
+    messenger: FakeMessenger | None = door.messenger
+    assert messenger is not None
+    messenger.sealing = asyncio.Event()
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(b"12345")
+    steps = [
+        *(">> correct horse", "> /open Ben", "> /cancel", f"> /send {tmp_path}/a", "> /cancel"),
+        *(f"> /send {tmp_path}", "> /yes", "> /can", f"> /send {tmp_path}/a", "> hello", "> /quit"),
+    ]
+    # The last file is never cancelled: what is typed after it waits until the session ends.
+    playing = asyncio.ensure_future(play(iter(steps), door))
+    for _file in range(3):
+        await messenger.sealing.wait()
+        messenger.sealing.clear()
+    for _step in range(STEPS):
+        await asyncio.sleep(0)
+    assert messenger.called("send") == []
+    await messenger.cancel_file(*next(iter(messenger.sealed)))
+    said, _status = await playing
+    assert [line for line in said if line.startswith("Cancelled")] == [
+        "Cancelled: 1 file was not sent.",
+        "Cancelled: 2 files were not sent.",
+    ]
+    assert said.count("No file is being prepared.") == 1
+    assert said.count("The file was not sent: that was cancelled.") == 1
+    assert len(messenger.called("send")) == 1
+
+
+async def test_a_picture_is_sent_as_the_original_at_once_or_after_a_question(tmp_path: Path) -> None:
+    door = locked_door()
+    messenger: FakeMessenger | None = door.messenger
+    assert messenger is not None
+    path = tmp_path / "sunset.png"
+    path.write_bytes(b"12345")
+    messenger.failures["send_file"] = OnlyAsOriginal("Its metadata cannot be removed.")
+    steps = [
+        *(">> correct horse", "> /open Ben", f"> /send {path}", "> /yes", f"> /original {path}"),
+        "> /quit",
+    ]
+    said, _status = await play(iter(steps), door)
+    assert "sunset.png was not sent: its metadata cannot be removed." in said
+    assert "Send as the original, with its place, time and camera?" in said
+    assert said.count("Sent: sunset.png, 5 B") == 2
+    assert [call[-1] for call in messenger.called("send_file")] == [False, True, True]
+
+
 async def test_a_file_is_let_go_of_and_the_size_of_a_contact_is_set() -> None:
     door = locked_door()
     assert door.messenger is not None
@@ -85,7 +134,45 @@ async def test_a_file_is_let_go_of_and_the_size_of_a_contact_is_set() -> None:
     assert door.messenger.called("let_go_of_file") == [(ben, entry.id)]
     sizes = [line.split()[5] for line in said if line.endswith("come without a question.")]
     assert sizes == ["25", "3", "25"]
-    assert "Type a number of MiB, or usual." in said
+    assert any(line.startswith("Type a number of MiB, or usual") for line in said)
+
+
+async def test_sizes_through_a_relay_and_those_of_all_are_set() -> None:
+    door = locked_door()
+    steps = [
+        *(">> correct horse", "> /open Ben", "> /files relay 99", "> /files relay usual", "> /files relay"),
+        *("> /settings relayed 4", "> /files", "> /settings rate 500", "> /settings most none", "> /quit"),
+    ]
+    said, _status = await play(iter(steps), door)
+    relayed = [line.split()[6] for line in said if line.startswith("Files of this")]
+    assert relayed == ["99", "10", "4"]
+    assert sum(line.startswith("Type a number of MiB, or usual") for line in said) == 1
+    assert "relayed is 4. MiB up to which files go through a relay." in said
+    assert "rate is 500. KiB of files that this device sends a second, 0 for as many as go." in said
+    assert "Type a number." in said
+
+
+async def test_pictures_of_a_conversation_are_drawn_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Output, "colours", 256)
+    for allowed in ("on", "off"):
+        door = locked_door()
+        messenger: FakeMessenger | None = door.messenger
+        assert messenger is not None
+        ben = next(iter(messenger._contacts))
+        entry = messenger.receive_file(ben, replace(FILE, name="sunset.png"))
+        messenger.pictures[entry.id] = PictureView(width=2, height=2, pixels=bytes(12))
+        steps = [
+            ">> correct horse",
+            "> /open Ben",
+            f"> /pictures {allowed}",
+            "> /last 1",
+            "> /save 1",
+            "> /quit",
+        ]
+        said, _status = await play(iter(steps), door)
+        assert any("▀▀\x1b[0m" in line for line in said) is (allowed == "on")
+        when = "as they come" if allowed == "on" else "when you ask for one"
+        assert f"Pictures of Ben are shown {when}." in said
 
 
 async def test_a_picture_is_drawn_in_blocks_where_there_are_colours(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,3 +208,14 @@ def test_the_environment_says_how_many_colours_there_are(monkeypatch: pytest.Mon
     output.at_terminal = False
     monkeypatch.setenv("TERM", "xterm")
     assert output.colours == 0
+
+
+async def test_a_search_finds_a_file_by_its_name() -> None:
+    door = locked_door()
+    assert door.messenger is not None
+    ben = next(iter(door.messenger._contacts))
+    door.messenger.receive_file(ben, FILE, b"the report")
+    steps = [">> correct horse", "> /open Ben", "> /search repor", "> /everywhere pdf", "> /quit"]
+    said, _status = await play(iter(steps), door)
+    assert any("File «repor»t.pdf" in line for line in said)
+    assert any("File report.«pdf»" in line for line in said)
