@@ -21,9 +21,17 @@ from tests.architecture.imports import ROOT
 
 FAST: Final = "not (network or terminal or crash or slow)"
 FEW: Final = (
-    *("tests/unit/protocol", "tests/unit/service/test_states.py", "tests/integration/test_two_engines.py"),
-    *("tests/unit/cli/test_program.py", "tests/unit/tui/test_composer.py", "tests/unit/test_platforms.py"),
-    "tests/unit/relay/test_backplane.py",
+    *(
+        "tests/unit/protocol/test_link.py",
+        "tests/unit/service/test_states.py",
+        "tests/unit/cli/test_program.py",
+    ),
+    *(
+        "tests/unit/tui/test_composer.py",
+        "tests/unit/relay/test_backplane.py",
+        "tests/unit/test_platforms.py",
+    ),
+    "tests/integration/test_two_engines.py",
 )
 """What differs most from one Python to the next: event loop, terminal, program, and the libraries below."""
 
