@@ -28,7 +28,7 @@ SUITS := import sys; sys.exit(not ($(subst .,$(comma),$(word 1,$(BOUNDS)))) <= s
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c '$(SUITS)' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: help env chat demo man test check lint format messages measure mutate fuzz model sim crash soak soak-files soak-bot bench screenshots snapshots relay-cluster lock dist bundle deb try-bundle clean
+.PHONY: help env chat demo man test check lint format messages measure mutate fuzz model sim crash soak soak-files soak-bot bench screenshots snapshots relay-cluster pythons platforms lock dist bundle deb try-bundle clean
 
 help:
 	@echo "make chat    open Parlour"
@@ -46,6 +46,8 @@ help:
 	@echo "make soak    two real terminals talk for MINUTES=$(MINUTES), with cuts and kills (needs root)"
 	@echo "make soak-files  a large file and many small ones, with cuts, kills and a full disk (needs root)"
 	@echo "make soak-bot  a bot answers 5,000 commands and is killed 50 times, with its engine or alone (needs root)"
+	@echo "make pythons    the tests but the slow ones on each Python here that suits (NEWEST=1: few, on the newest)"
+	@echo "make platforms  the tests that need only Python, as if this were macOS and Windows"
 	@echo "make mutate  change one place of the code N times, and see which changes no test notices"
 	@echo "make bench   measure Parlour, bare libsodium and other implementations, and write docs/performance.md"
 	@echo "make screenshots  pictures of every screen of the real program, in build/screenshots"
@@ -89,6 +91,12 @@ messages: env
 
 measure: env
 	@$(BIN)/python -m tests.architecture.measure
+
+pythons: env
+	@$(BIN)/python -m tests.support.pythons --workers $(WORKERS) $(if $(NEWEST),--newest)
+
+platforms: env
+	@$(BIN)/python -m tests.support.platforms.run
 
 mutate: env
 	@$(BIN)/python -m tests.mutation.run --number $(N) --seed $(SEED) --workers $(WORKERS)

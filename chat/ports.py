@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable, Collection, Hashable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from msgspec import Struct
+
+from chat.platforms import clocks
 
 Random = Callable[[int], bytes]
 """`random(n)` returns n unpredictable bytes."""
@@ -39,11 +41,7 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
     def boot(self) -> tuple[str, int]:
-        return _boot_id(), time.clock_gettime_ns(_SINCE_BOOT) // 1_000_000
-
-
-_SINCE_BOOT: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Without CLOCK_BOOTTIME, as on macOS, CLOCK_MONOTONIC counts time asleep."""
+        return _boot_id(), clocks.since_boot_ns() // 1_000_000
 
 
 @cache

@@ -59,7 +59,10 @@ class Watched:
             self._poll.register(descriptor, 0)
 
     def gone(self) -> bool:
-        return self._forsaken or (self._poll is not None and bool(self._poll.poll(0)))
+        if self._forsaken or self._poll is None:
+            return self._forsaken
+        # macOS cannot poll /dev/tty: it answers POLLNVAL, which says nothing about the terminal.
+        return any(event & (select.POLLHUP | select.POLLERR) for _, event in self._poll.poll(0))
 
     def forsake(self) -> None:
         """Write to nothing from now on: writing to a terminal that is gone ends the thread that writes.

@@ -77,10 +77,18 @@ class RemoteMessenger(_Calls):
     @classmethod
     async def open(cls, path: Path) -> RemoteMessenger:
         """Connect and check the version. Raises Unreachable, BadData (another version)."""
-        reader, writer = await asyncio.open_connection(sock=wire.connect(path), limit=wire.LINE_BYTES_MAX)
+        reached = wire.connect(path)
+        reader, writer = await asyncio.open_connection(sock=reached.socket, limit=wire.LINE_BYTES_MAX)
         try:
-            line = await asyncio.wait_for(reader.readline(), HELLO_WITHIN)
+            async with asyncio.timeout(HELLO_WITHIN):
+                is_own = await reached.is_own(reader, writer)
+                line = await reader.readline() if is_own else b""
+            if not is_own:
+                raise Unreachable(wire.STRANGER)
             hello = wire.decoded(line, wire.Hello)
+        except Unreachable:
+            writer.close()
+            raise
         except (OSError, TimeoutError, ValueError, msgspec.DecodeError) as error:
             writer.close()
             raise Unreachable(wire.NO_ENGINE) from error

@@ -13,7 +13,8 @@ import msgspec
 from chat.errors import ENGINE_ENDED, phrase
 from chat.interface import BadData, Closed, Event, Messenger, ParlourError
 from chat.ipc import wire
-from chat.ipc.wire import Request, same_user
+from chat.ipc.wire import Request
+from chat.platforms.endpoint import Endpoint
 
 WAITING_BYTES_MAX: Final = 4 << 20
 """Bytes of events that may wait for one client; with more it is dropped."""
@@ -23,6 +24,12 @@ CALLS_MAX: Final = 64
 
 CLIENTS_MAX: Final = 64
 """Clients at once; further ones are closed at once."""
+
+UNPROVEN_MAX: Final = 64
+"""Connections that have not proven yet to be of this user; every local program can fill this on Windows."""
+
+PROVEN_WITHIN: Final = 2.0
+"""Seconds that a connection gets for that."""
 
 CLOSED_WITHIN: Final = 0.1
 """Seconds that the messenger gets to say `Closed`; it has done so when it ends the server."""
@@ -36,34 +43,35 @@ UNKNOWN: Final = phrase(
 
 
 class ControlServer:
-    """Offers `messenger` on a unix socket at `path`. All clients share one stream of its events."""
+    """Offers `messenger` at `path` to programs of this user. All clients share one stream of its events."""
 
     def __init__(self, messenger: Messenger, path: Path) -> None:
         self._messenger, self._path = messenger, path
         self._clients: set[_Client] = set()
         self._server: asyncio.Server | None = None
         self._pump: asyncio.Task[None] | None = None
-        self._inode = 0
+        self._endpoint: Endpoint | None = None
+        self._unproven: set[asyncio.StreamWriter] = set()
         self._closed = Closed(ENGINE_ENDED)
         self._draining = False
 
     async def start(self) -> None:
         """Begin to listen. Raises CannotCreate. The caller holds the profile's lock."""
-        bound = wire.listen(self._path)
-        self._inode = self._path.stat().st_ino
+        self._endpoint = wire.listen(self._path)
         self._pump = asyncio.create_task(self._pass_on(), name="control events")
-        self._server = await asyncio.start_unix_server(self._accept, sock=bound, limit=wire.REQUEST_BYTES_MAX)
+        bound, limit = self._endpoint.socket, wire.REQUEST_BYTES_MAX
+        self._server = await asyncio.start_server(self._accept, sock=bound, limit=limit)
 
     async def drain(self, within: float) -> None:
         """Remove the socket, begin no further call, give those under way time. May run inside one of them."""
         self._draining = True
-        if self._server is None:
+        if self._server is None or self._endpoint is None:
             return
         self._server.close()
         self._server = None
-        if self._path.exists() and self._path.stat().st_ino == self._inode:  # not that of the next engine
-            with suppress(OSError):  # the next engine replaces it
-                self._path.unlink()
+        self._endpoint.remove()
+        for writer in self._unproven:
+            writer.transport.abort()
         caller = asyncio.current_task()
         await asyncio.gather(*(client.drain(within, caller) for client in list(self._clients)))
 
@@ -83,8 +91,8 @@ class ControlServer:
                 client.tell(event)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        full = len(self._clients) >= CLIENTS_MAX
-        if self._draining or full or not same_user(writer.get_extra_info("socket")):
+        proven = await self._is_proven(reader, writer)
+        if self._draining or not proven or len(self._clients) >= CLIENTS_MAX:
             writer.transport.abort()
             return
         client = _Client(self._messenger, reader, writer)
@@ -93,6 +101,19 @@ class ControlServer:
             await client.run()
         finally:
             self._clients.discard(client)
+
+    async def _is_proven(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Whether a program of this user has connected."""
+        if self._endpoint is None or len(self._unproven) >= UNPROVEN_MAX:
+            return False
+        self._unproven.add(writer)
+        try:
+            async with asyncio.timeout(PROVEN_WITHIN):
+                return await self._endpoint.admits(reader, writer)
+        except TimeoutError:
+            return False
+        finally:
+            self._unproven.discard(writer)
 
 
 class _Client:

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import os
-import socket
-import stat
-import struct
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar, cast, get_args, get_type_hints
 
@@ -17,6 +12,8 @@ import msgspec
 from chat import interface
 from chat.errors import Phrase, phrase
 from chat.interface import CannotCreate, Event, Messenger, ParlourError, Unreachable
+from chat.platforms import endpoints
+from chat.platforms.endpoint import Endpoint, InTheWay, PathTooLong, Reached, Stranger
 
 VERSION: Final = 14
 """Raised whenever a call, a view or an event changes: an engine and a command of two versions say so."""
@@ -27,9 +24,6 @@ REQUEST_BYTES_MAX: Final = 1 << 20
 LINE_BYTES_MAX: Final = 1 << 28
 """One line from the engine: four thousand of the longest entries."""
 
-_NAME_BYTES_MAX: Final = 103
-"""Bytes of a socket's name: 107 on Linux, 103 on macOS."""
-
 NO_ENGINE: Final = phrase(
     "The engine of this profile does not answer: try again, or end it and start it again."
 )
@@ -37,6 +31,7 @@ STRANGER: Final = phrase(
     "The engine's socket belongs to another user of this machine: check who owns the profile folder."
 )
 IN_THE_WAY: Final = phrase("A file that is not a socket has the name of the engine's socket: move it away.")
+TOO_LONG: Final = phrase("The profile's path is too long for a socket: choose a folder with a shorter path.")
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -214,73 +209,28 @@ def error_of(line: Failure) -> ParlourError:
     return _ERRORS.get(line.error, ParlourError)(line.text)
 
 
-def listen(path: Path) -> socket.socket:
-    """A listening socket of mode 0600, in the place of one that a dead engine left. Raises CannotCreate."""
-    server = socket.socket(socket.AF_UNIX)
+def listen(path: Path) -> Endpoint:
+    """An endpoint for programs of this user, in the place of a dead engine's. Raises CannotCreate."""
     try:
-        with suppress(FileNotFoundError):  # the profile's lock says that no engine listens on it
-            if not stat.S_ISSOCK(path.lstat().st_mode):
-                raise CannotCreate(IN_THE_WAY)
-            path.unlink()
-        with _short(path) as name:
-            server.bind(name)
-        # Nobody can connect before `listen`, so the mode is in force first. macOS refuses fchmod on a socket,
-        # and a umask for the moment of the bind would reach the files of every other thread.
-        path.chmod(0o600)
-        server.listen()
-    except BaseException as error:
-        server.close()
-        if not isinstance(error, OSError):
-            raise
+        return endpoints.listen(path)
+    except InTheWay:
+        raise CannotCreate(IN_THE_WAY) from None
+    except PathTooLong:
+        raise CannotCreate(TOO_LONG) from None
+    except OSError as error:
         reason = str(error.strerror)
         raise CannotCreate(
             phrase("The engine's socket cannot be created ({reason}): check the folder.", reason=reason)
         ) from error
-    return server
 
 
-def connect(path: Path) -> socket.socket:
-    """A socket to the engine, not blocking. Raises Unreachable."""
-    client = socket.socket(socket.AF_UNIX)
+def connect(path: Path) -> Reached:
+    """A connection to the engine. Raises Unreachable, CannotCreate (no name is short enough)."""
     try:
-        client.settimeout(2.0)
-        with _short(path) as name:
-            client.connect(name)
-        client.setblocking(False)
+        return endpoints.connect(path)
+    except PathTooLong:
+        raise CannotCreate(TOO_LONG) from None
+    except Stranger:
+        raise Unreachable(STRANGER) from None
     except OSError as error:
-        client.close()
         raise Unreachable(NO_ENGINE) from error
-    if not same_user(client):
-        client.close()
-        raise Unreachable(STRANGER)
-    return client
-
-
-def same_user(connection: socket.socket) -> bool:
-    """Whether the other end runs as this user; true where the platform does not tell."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return True
-    size = struct.calcsize("3i")
-    _, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
-    return bool(user == os.geteuid())
-
-
-@contextmanager
-def _short(path: Path) -> Iterator[str]:
-    """A name of `path` that fits into a socket's address, however deep the profile lies."""
-    if len(os.fsencode(path)) <= _NAME_BYTES_MAX:
-        yield str(path)
-        return
-    if Path("/proc/self/fd").is_dir():
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            yield f"/proc/self/fd/{folder}/{path.name}"
-        finally:
-            os.close(folder)
-        return
-    relative = os.path.relpath(path)
-    if len(os.fsencode(relative)) > _NAME_BYTES_MAX:
-        raise CannotCreate(
-            phrase("The profile's path is too long for a socket: choose a folder with a shorter path.")
-        )
-    yield relative

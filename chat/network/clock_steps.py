@@ -11,7 +11,7 @@ from typing import Final
 AVAILABLE: Final = sys.platform == "linux"
 
 _REALTIME: Final = 0
-_NONBLOCK_CLOEXEC: Final = os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0)
+_NONBLOCK_CLOEXEC: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _ABSOLUTE_CANCEL_ON_SET: Final = 1 | 2  # TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET
 _NEVER: Final = 1 << 40  # seconds of Unix time, far ahead
 

@@ -6,7 +6,6 @@ import asyncio
 import ipaddress
 import socket
 import struct
-import time
 from collections.abc import Callable, Hashable, Iterable
 from contextlib import suppress
 from enum import StrEnum
@@ -16,6 +15,7 @@ from msgspec import Struct
 
 from chat.network import clock_steps, netlink
 from chat.network.clock_steps import ClockSteps
+from chat.platforms import clocks
 from protocol.addresses import is_link_local_v6, is_local
 from protocol.discovery import ADDRESSES_MAX
 
@@ -228,9 +228,7 @@ def network_state() -> Hashable:
 
 def time_with_sleep() -> float:
     """Seconds on a clock that goes on while the machine sleeps."""
-    if hasattr(time, "CLOCK_BOOTTIME"):
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.time()
+    return clocks.since_boot_ns() / 1e9
 
 
 class NetworkWatch:

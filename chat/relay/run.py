@@ -9,7 +9,6 @@ import errno
 import ipaddress
 import os
 import socket
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -19,6 +18,8 @@ from msgspec import Struct
 from chat.interface import BadData, CannotCreate, UsageError
 from chat.network.connection import format_address, listening_socket
 from chat.network.interfaces import MAX_ADDRESSES, Kind, interfaces, own_addresses
+from chat.platforms.files import open_private, open_to_others, sync_folder
+from chat.platforms.loops import waits_for_sockets
 from chat.ports import SystemClock
 from chat.relay import sandbox
 from chat.relay.cluster.nats import Nats
@@ -31,6 +32,7 @@ from protocol.primitives import KEY_SIZE, system_random
 from protocol.relay.rendezvous import RelayAddress, format_relay
 
 BACKLOG: Final = 1_024
+NOT_HERE: Final = "A relay does not run on Windows: run it on Linux, macOS or a BSD."
 _NO_SUCH_FAMILY: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
 
 
@@ -101,13 +103,13 @@ def read_key(path: Path) -> X25519Pair:
     """Read a key file. BadData if it has no key, or if others can read it."""
     try:
         with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
+            exposed = open_to_others(os.fstat(file.fileno()))
             content = file.read(_SIZE_MAX)
     except OSError as error:
         raise BadData(
             f"The key cannot be read from {path} ({error.strerror}): create one with --new-key."
         ) from None
-    if sys.platform != "win32" and mode & 0o077:
+    if exposed:
         raise BadData(
             f"Others can read the key in {path}: run 'chmod 600' on it, or create another with --new-key."
         )
@@ -119,18 +121,13 @@ def read_key(path: Path) -> X25519Pair:
 
 def _write(path: Path, text: str) -> None:
     """Create a file durably, since the key is part of the relay's address. Leaves no file on OSError."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - it is open already
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        if sys.platform != "win32":  # Windows cannot open a folder, and the name is durable with the file
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        sync_folder(path.parent)
     except OSError:
         path.unlink(missing_ok=True)
         raise
@@ -178,6 +175,8 @@ async def serve(options: Options, say: Callable[[Started], None], tell: Callable
     `say` is called once, after the confinement and before any connection, `tell` when NATS becomes available
     or unavailable. Raises UsageError, BadData (key file) or CannotCreate (address in use) before `say`.
     """
+    if not waits_for_sockets(asyncio.get_running_loop()):
+        raise CannotCreate(NOT_HERE)
     # Everything is imported and bound before the confinement, and printed before writing is forbidden.
     if options.nats and options.key_file is None:
         raise UsageError(

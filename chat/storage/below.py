@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from chat.errors import phrase
 from chat.interface import CannotCreate
+from chat.platforms.files import is_own
 from chat.storage.errors import StorageBroken, StorageReadOnly
 from chat.storage.folder import system_failures
 from chat.storage.new_file import FolderUnwritable
@@ -39,11 +39,6 @@ def make_below(folder: Path, names: Sequence[str]) -> Path:
                 found = place.lstat()
         except (StorageReadOnly, StorageBroken):  # a folder of the system, or too long a path
             raise FolderUnwritable(folder) from None
-        if not stat.S_ISDIR(found.st_mode) or not _is_own(found):
+        if not stat.S_ISDIR(found.st_mode) or not is_own(found):
             raise NotAFolder(place)
     return place
-
-
-def _is_own(found: os.stat_result) -> bool:
-    """Nobody else can put a link in the place of a folder of this user between two looks at it."""
-    return not hasattr(os, "getuid") or found.st_uid == os.getuid()

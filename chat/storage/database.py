@@ -271,8 +271,6 @@ class Database:
 
     def keep_schema(self) -> None:
         """Copy the pages of the schema aside (`schema_pages`). A start tries again what failed."""
-        if os.name == "nt":  # which has no reads at a place, as the file of pages needs
-            return
         with suppress(OSError, StorageFailure, DatabaseDamaged):
             if self._wal.stat().st_size:
                 self.checkpoint()

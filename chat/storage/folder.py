@@ -19,6 +19,9 @@ from typing import Final
 
 from chat.errors import phrase
 from chat.interface import BadData, UsageError
+from chat.platforms import locks
+from chat.platforms.files import open_private
+from chat.platforms.files import sync_folder as sync_folder
 from chat.storage import errors, pages
 from protocol import profile_header
 from protocol.errors import AuthenticationFailed, LocalMisuse, ProtocolError
@@ -26,7 +29,6 @@ from protocol.primitives import Random
 from protocol.profile_header import Cost, DatabaseKey, Header
 
 _FOLDER_MODE = 0o700
-_FILE_MODE = 0o600
 
 
 class NotDurable(OSError):
@@ -53,12 +55,12 @@ def close_to_others(path: Path) -> None:
 
 def create_private(path: Path) -> None:
     """Create an empty file. Raises OSError (FileExistsError)."""
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _FILE_MODE))
+    os.close(open_private(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
 
 
 def write_private(path: Path, data: bytes) -> None:
     """Create, write and fsync a file. Raises OSError, and then leaves no file."""
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _FILE_MODE)
+    descriptor = open_private(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
@@ -113,17 +115,6 @@ def _sync_name(path: Path) -> None:
         sync_folder(path.parent)
     except OSError as error:
         raise NotDurable(error.errno, error.strerror) from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Make changes of names in `folder` durable. Raises OSError."""
-    if os.name == "nt":  # Windows cannot open a folder, and its renames are durable with the file
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 RESERVE: Final = "reserve"
@@ -363,11 +354,6 @@ def read_header(path: Path) -> Header:
         raise errors.HeaderDamaged(path) from None
 
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
 _NAME = "lock"
 _HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
@@ -416,13 +402,13 @@ def is_held(folder: Path) -> bool:
     """
     with system_failures():
         try:
-            descriptor = os.open(folder / _NAME, os.O_RDWR)
+            descriptor = open_private(folder / _NAME, os.O_RDWR)
         except FileNotFoundError:
             return False
         except OSError as error:
             if error.errno not in _UNWRITABLE:
                 raise
-            descriptor = os.open(folder / _NAME, os.O_RDONLY)
+            descriptor = open_private(folder / _NAME, os.O_RDONLY)
         try:
             _lock(descriptor, folder, shared=True)
         except OSError as error:
@@ -437,7 +423,7 @@ def is_held(folder: Path) -> bool:
 def _open_locked(folder: Path, flags: int = os.O_CREAT | os.O_RDWR) -> int:
     path = folder / _NAME
     while True:
-        descriptor = os.open(path, flags, 0o600)
+        descriptor = open_private(path, flags)
         try:
             _lock(descriptor, folder)
             with suppress(FileNotFoundError):
@@ -454,10 +440,7 @@ def _open_locked(folder: Path, flags: int = os.O_CREAT | os.O_RDWR) -> int:
 def _lock(descriptor: int, folder: Path, *, shared: bool = False) -> None:
     """Raises LockUnsupported, OSError."""
     try:
-        if sys.platform == "win32":
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        locks.take(descriptor, shared=shared)
     except OSError as error:
         if error.errno in _UNSUPPORTED:
             raise errors.LockUnsupported(folder) from None
@@ -465,10 +448,7 @@ def _lock(descriptor: int, folder: Path, *, shared: bool = False) -> None:
 
 
 def _unlock(descriptor: int) -> None:
-    """Release and close. A child that was forked and runs no program yet shares the lock until then."""
-    if sys.platform != "win32":
-        with suppress(OSError):  # where flock does not work there is no lock
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
+    locks.release(descriptor)
     os.close(descriptor)
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from chat.errors import phrase
 from chat.interface import CannotCreate
+from chat.platforms.files import open_private
 from chat.storage import errors, folder
 
 _UNFINISHED: Final = ".parlour-part"
@@ -58,8 +59,8 @@ class NewFile:
         try:
             with folder.system_failures():
                 self.unfinished.unlink(missing_ok=True)  # a program that was killed left it
-                flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
-                self._file = os.fdopen(os.open(self.unfinished, flags, 0o600), "wb")
+                opened = open_private(self.unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+                self._file = os.fdopen(opened, "wb")
         except (errors.StorageReadOnly, errors.StorageBroken):  # a folder of the system, or too long a path
             raise FolderUnwritable(path.parent) from None
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from chat.platforms import files
 from chat.storage.errors import DatabaseDamaged
 from chat.storage.folder import schema_copy, sync_folder, write_private
 from chat.storage.pages import PAGE_SIZE, SALT_SIZE, PageCipher
@@ -69,7 +70,7 @@ def put_back(database: Path, key: bytes) -> bool:
         return False
     cipher = PageCipher(key, copies[1])
     with database.open("rb") as file:
-        stored = {number: os.pread(file.fileno(), PAGE_SIZE, _place(number)) for number in copies}
+        stored = {number: files.read_at(file.fileno(), PAGE_SIZE, _place(number)) for number in copies}
     wanted = _wanted(cipher, copies, stored)
     if not wanted:
         return False

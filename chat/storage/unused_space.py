@@ -16,6 +16,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from chat.platforms import files
 from chat.storage.errors import DatabaseDamaged
 from chat.storage.folder import sync_folder
 from chat.storage.pages import PAGE_SIZE, PageCipher
@@ -45,8 +46,8 @@ class PageFile:
 
     def __init__(self, path: Path, key: bytes) -> None:
         """Raises OSError."""
-        self._path, self._file = path, os.open(path, os.O_RDWR)
-        self._cipher = PageCipher(key, os.pread(self._file, PAGE_SIZE, 0))
+        self._path, self._file = path, files.open_private(path, os.O_RDWR)
+        self._cipher = PageCipher(key, files.read_at(self._file, PAGE_SIZE, 0))
         self._clean = bytearray()
         """The mark of each page that was found clean, in order."""
 
@@ -62,7 +63,7 @@ class PageFile:
         cache must be emptied before SQLite reads again. Raises OSError, and DatabaseDamaged where pages do
         not authenticate, after the others of the step are erased.
         """
-        data = os.pread(self._file, _STEP_PAGES * PAGE_SIZE, (first - 1) * PAGE_SIZE)
+        data = files.read_at(self._file, _STEP_PAGES * PAGE_SIZE, (first - 1) * PAGE_SIZE)
         end = first + len(data) // PAGE_SIZE
         self._clean.extend(bytes(max(0, (end - 1) * _MARK_SIZE - len(self._clean))))
         opened, damaged, changed = 0, False, dict[int, bytes]()
@@ -93,25 +94,25 @@ class PageFile:
 
     def _write(self, changed: dict[int, bytes]) -> None:
         is_new = not buffer_of(self._path).exists()
-        buffer = os.open(buffer_of(self._path), os.O_RDWR | os.O_CREAT, 0o600)
+        buffer = files.open_private(buffer_of(self._path), os.O_RDWR | os.O_CREAT)
         try:
             records = (number.to_bytes(_NUMBER_SIZE, "big") + page for number, page in changed.items())
-            _write_all(buffer, b"".join((len(changed).to_bytes(_NUMBER_SIZE, "big"), *records)), 0)
+            files.write_at(buffer, (b"".join((len(changed).to_bytes(_NUMBER_SIZE, "big"), *records)),), 0)
             os.fsync(buffer)
             if is_new:
                 sync_folder(self._path.parent)
             for number, page in changed.items():
-                _write_all(self._file, page, (number - 1) * PAGE_SIZE)
+                files.write_at(self._file, (page,), (number - 1) * PAGE_SIZE)
             os.fsync(self._file)
             # A buffer that outlives its step could bring back a page as it was before.
-            _write_all(buffer, bytes(_NUMBER_SIZE), 0)
+            files.write_at(buffer, (bytes(_NUMBER_SIZE),), 0)
             os.fsync(buffer)
         finally:
             os.close(buffer)
 
     def read(self, number: int) -> bytes:
         """A page as it is stored. Raises OSError."""
-        return os.pread(self._file, PAGE_SIZE, (number - 1) * PAGE_SIZE)
+        return files.read_at(self._file, PAGE_SIZE, (number - 1) * PAGE_SIZE)
 
     def close(self) -> None:
         """Let go of the file, after SQLite."""
@@ -143,14 +144,14 @@ def mend(database: Path, key: bytes) -> None:
     starts = range(_NUMBER_SIZE, min(len(content), _NUMBER_SIZE + held * _RECORD_SIZE), _RECORD_SIZE)
     records = [content[start : start + _RECORD_SIZE] for start in starts]
     with database.open("r+b", buffering=0) as file:
-        cipher = PageCipher(key, os.pread(file.fileno(), PAGE_SIZE, 0))
+        cipher = PageCipher(key, files.read_at(file.fileno(), PAGE_SIZE, 0))
         for record in records:
             number, page = int.from_bytes(record[:_NUMBER_SIZE], "big"), record[_NUMBER_SIZE:]
-            torn = os.pread(file.fileno(), PAGE_SIZE, (number - 1) * PAGE_SIZE) if number else b""
+            torn = files.read_at(file.fileno(), PAGE_SIZE, (number - 1) * PAGE_SIZE) if number else b""
             if len(torn) < PAGE_SIZE or len(page) < PAGE_SIZE or cipher.is_authentic(number, torn):
                 continue
             if cipher.is_authentic(number, page):
-                _write_all(file.fileno(), page, (number - 1) * PAGE_SIZE)
+                files.write_at(file.fileno(), (page,), (number - 1) * PAGE_SIZE)
         os.fsync(file.fileno())
     buffer.unlink()
 
@@ -189,10 +190,3 @@ def _free_blocks(page: bytes, header: int, least: int) -> list[tuple[int, int]]:
         found.append((place + 4, place + size))
         least, place = place + size, int.from_bytes(page[place : place + 2], "big")
     return found
-
-
-def _write_all(file: int, content: bytes, place: int) -> None:
-    left = memoryview(content)
-    while left:
-        written = os.pwrite(file, left, place)
-        left, place = left[written:], place + written

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.imports import ROOT
+from tests.support.pythons import bounds, pythons
 
 FIRST, TOO_NEW = 11, 15
 
@@ -44,6 +45,19 @@ def test_both_files_name_the_same_versions() -> None:
     assert required == f">=3.{FIRST},<3.{TOO_NEW}"
     named = re.findall(r"\bpython3\.(\d+)", (ROOT / "Makefile").read_text())
     assert [int(minor) for minor in named] == list(range(TOO_NEW - 1, FIRST - 1, -1))
+
+
+def test_of_each_version_that_suits_the_newest_that_starts_is_tried(tmp_path: Path) -> None:
+    for name, minor in [("old", FIRST - 1), ("a", FIRST), ("b", TOO_NEW - 1), ("new", TOO_NEW)]:
+        stand_in(tmp_path, name, minor)
+    (tmp_path / "broken").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "broken").chmod(0o700)
+    found = pythons(str(tmp_path / name) for name in ("new", "broken", "none", "b", "a", "old"))
+    assert [(one.minor, Path(one.program).name) for one in found] == [
+        (f"3.{FIRST}", "a"),
+        (f"3.{TOO_NEW - 1}", "b"),
+    ]
+    assert bounds() == ((3, FIRST), (3, TOO_NEW))
 
 
 @pytest.mark.parametrize("minor", [FIRST, TOO_NEW - 1])

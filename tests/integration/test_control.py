@@ -76,6 +76,7 @@ from tests.support.engines.served import Both, fake_and_client, served
 from tests.support.fakes.around import FakeAround
 from tests.support.fakes.messenger import RECOVERY_ASKED, FakeMessenger
 from tests.support.fakes.others import INVITATION, alert
+from tests.support.machine import needs_unix_sockets
 
 
 def fake() -> tuple[FakeMessenger, ContactView]:
@@ -318,6 +319,7 @@ async def test_locking_from_inside_a_call_reaches_every_client(tmp_path: Path) -
 async def test_a_client_that_does_not_read_is_dropped_and_nobody_else_waits(
     both: Both, tmp_path: Path
 ) -> None:
+    needs_unix_sockets()
     direct, client = both
     events = client.events()
     await client.me()

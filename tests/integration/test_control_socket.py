@@ -32,9 +32,11 @@ from chat.interface import (
 from chat.ipc import server, wire
 from chat.ipc.client import RemoteMessenger
 from chat.ipc.server import ControlServer
+from chat.platforms import peers, unix_sockets
 from tests.contract.subject import PATIENCE, until
 from tests.support.engines.served import Both, fake_and_client, served
 from tests.support.fakes.messenger import FakeMessenger
+from tests.support.machine import needs_names_of_descriptors, needs_unix_sockets
 
 T = TypeVar("T")
 
@@ -78,8 +80,15 @@ async def test_a_request_that_is_not_of_the_interface_is_refused(
     await client.me()
 
 
+async def _opened(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reached = wire.connect(path)
+    reader, writer = await asyncio.open_connection(sock=reached.socket)
+    assert await reached.is_own(reader, writer)
+    return reader, writer
+
+
 async def _ask_raw(folder: Path, line: bytes) -> bytes:
-    reader, writer = await asyncio.open_unix_connection(str(folder / "engine.sock"))
+    reader, writer = await _opened(folder / "engine.sock")
     await reader.readline()
     writer.write(line)
     async with asyncio.timeout(PATIENCE):
@@ -90,7 +99,7 @@ async def _ask_raw(folder: Path, line: bytes) -> bytes:
 
 async def test_a_line_without_end_is_not_kept(both: Both, tmp_path: Path) -> None:
     _, client = both
-    reader, writer = await asyncio.open_unix_connection(str(tmp_path / "engine.sock"))
+    reader, writer = await _opened(tmp_path / "engine.sock")
     await reader.readline()
     writer.write(b"x" * (2 * wire.REQUEST_BYTES_MAX))
     async with asyncio.timeout(PATIENCE):
@@ -141,6 +150,7 @@ async def test_the_socket_is_the_owners_alone_from_the_first_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that connects before the socket has its mode is refused: on every platform, for any umask."""
+    needs_unix_sockets()
     path = tmp_path / "engine.sock"
     chmod, refused = Path.chmod, []
 
@@ -153,7 +163,7 @@ async def test_the_socket_is_the_owners_alone_from_the_first_moment(
     umask = os.umask(0)
     try:
         monkeypatch.setattr(Path, "chmod", chmod_after_a_stranger_tried)
-        with wire.listen(path), socket.socket(socket.AF_UNIX) as client:
+        with wire.listen(path).socket, socket.socket(socket.AF_UNIX) as client:
             client.connect(str(path))
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
     finally:
@@ -165,6 +175,7 @@ async def test_the_socket_is_made_where_a_socket_takes_no_mode(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on macOS, whose fchmod on a socket fails with EINVAL."""
+    needs_unix_sockets()
     real = os.fchmod
 
     def fchmod(descriptor: int, mode: int) -> None:
@@ -180,18 +191,20 @@ async def test_the_socket_is_made_where_a_socket_takes_no_mode(
 
 
 async def test_another_user_is_refused_on_both_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs_unix_sockets()
     mine, theirs = socket.socketpair()
-    told = hasattr(socket, "SO_PEERCRED")
     with mine, theirs:
-        assert wire.same_user(mine)
+        told = peers.user_of(mine) is not None
+        assert peers.same_user(mine)
         monkeypatch.setattr(os, "geteuid", lambda: 2_000_000_000)
-        assert wire.same_user(mine) is not told
+        assert peers.same_user(mine) is not told
     monkeypatch.undo()
     async with served(FakeMessenger(), tmp_path / "engine.sock"):
-        monkeypatch.setattr(server, "same_user", lambda _: False)
-        with pytest.raises(Unreachable):
+        refused = iter((True, False))  # the client looks first
+        monkeypatch.setattr(unix_sockets, "same_user", lambda _: next(refused))
+        with pytest.raises(Unreachable, match="does not answer"):
             await RemoteMessenger.open(tmp_path / "engine.sock")
-        monkeypatch.setattr(wire, "same_user", lambda _: False)
+        monkeypatch.setattr(unix_sockets, "same_user", lambda _: False)
         with pytest.raises(Unreachable, match="another user"):
             await RemoteMessenger.open(tmp_path / "engine.sock")
 
@@ -203,6 +216,8 @@ def open_descriptors() -> int:
 
 
 async def test_a_path_of_any_length_works(tmp_path: Path) -> None:
+    if hasattr(socket, "AF_UNIX"):
+        needs_names_of_descriptors()
     deep = tmp_path / ("d" * 120) / ("e" * 120)
     deep.mkdir(parents=True)
     path = deep / "engine.sock"
@@ -216,6 +231,7 @@ async def test_a_path_of_any_length_works(tmp_path: Path) -> None:
 async def test_a_path_of_any_length_works_without_proc(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    needs_unix_sockets()
     deep = tmp_path / ("d" * 120)
     deep.mkdir()
     monkeypatch.setattr(Path, "is_dir", lambda self: False)
@@ -227,6 +243,7 @@ async def test_a_path_of_any_length_works_without_proc(
 
 
 async def test_a_socket_that_a_dead_engine_left_is_replaced_and_nothing_else_is(tmp_path: Path) -> None:
+    needs_unix_sockets()
     path = tmp_path / "engine.sock"
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(path))
@@ -256,11 +273,14 @@ async def test_the_end_of_one_engine_leaves_the_socket_of_the_next(tmp_path: Pat
 async def test_an_engine_of_another_version_is_told_apart(
     tmp_path: Path, hello: bytes, raises: type[ParlourError]
 ) -> None:
-    async def other(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    endpoint = wire.listen(tmp_path / "engine.sock")
+
+    async def other(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await endpoint.admits(reader, writer)
         writer.write(hello)
         writer.close()
 
-    server = await asyncio.start_unix_server(other, sock=wire.listen(tmp_path / "engine.sock"))
+    server = await asyncio.start_server(other, sock=endpoint.socket)
     with pytest.raises(raises):
         await RemoteMessenger.open(tmp_path / "engine.sock")
     server.close()

@@ -28,6 +28,7 @@ from tests.contract.door import PASSPHRASE, DoorContract, Doorway
 from tests.support.fakes.keyring import system_keyring
 from tests.support.fakes.messenger import FakeDoor
 from tests.support.fakes.network import MemoryDiscovery, MemoryTransport, Network
+from tests.support.machine import needs_files_of_posix
 
 
 class TestFakeDoor(DoorContract):
@@ -123,6 +124,7 @@ async def test_a_profile_that_stays_held_is_refused_after_a_while(tmp_path: Path
 
 
 async def test_a_lock_file_that_cannot_be_opened_is_a_failure_of_storage(tmp_path: Path) -> None:
+    needs_files_of_posix()
     folder = tmp_path / "profile"
     created(folder, lambda _: None)
     (folder / "lock").unlink()

@@ -336,8 +336,10 @@ def _quiet(loop: asyncio.AbstractEventLoop, broken: Callable[[], None]) -> None:
     def handler(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         task, error = context.get("future"), context.get("exception")
         name = getattr(task.get_coro(), "__qualname__", "") if isinstance(task, asyncio.Task) else ""
-        # A task of the client that failed with its connection is noticed elsewhere.
-        if not (isinstance(error, OSError) and name.startswith("Client.")):
+        # From 3.12 on, a transport that is closed raises AttributeError where the client writes to it.
+        if name.startswith("Client.") and isinstance(error, OSError | AttributeError):
+            broken()
+        else:
             before(loop, context)
 
     loop.set_exception_handler(handler)
@@ -357,7 +359,8 @@ def _abort(client: Client) -> None:
     """Abort a connection that may be blocked. The library has no method for that."""
     writer = getattr(getattr(client, "_transport", None), "_io_writer", None)
     if isinstance(writer, asyncio.StreamWriter):
-        writer.transport.abort()
+        with contextlib.suppress(AttributeError):  # it was closed and has no loop any more
+            writer.transport.abort()
 
 
 async def _let_go(client: Client) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shlex
 import shutil
 import socket
-import stat
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +16,7 @@ from chat.interface import DiagnosisView
 from chat.network import probe
 from chat.network.connection import format_address
 from chat.network.interfaces import Interface, Kind, outward, own_addresses
+from chat.platforms.files import is_own, open_to_others
 from chat.tools.doctor import gather
 from chat.tools.doctor.firewall import stops
 from chat.tools.doctor.gather import Answer, Context, Evidence, Reply
@@ -67,7 +66,6 @@ PROFILE_CHECK = phrase("profile")
 DATABASE = phrase("database")
 ROOM_MIN: Final = 64 * 1024 * 1024
 """Bytes that should be free: the database and its write-ahead log grow by less than this in a long while."""
-_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 async def check_profile(context: Context, found: Sequence[Interface]) -> list[DiagnosisView]:
@@ -86,13 +84,13 @@ async def check_profile(context: Context, found: Sequence[Interface]) -> list[Di
 
 def _folder(profile: Path) -> DiagnosisView:
     paths = [path for path in [profile, *sorted(profile.iterdir())] if not path.is_symlink()]
-    if os.name == "posix" and (others := [path for path in paths if path.lstat().st_mode & _OTHERS]):
+    if others := [path for path in paths if open_to_others(path.lstat())]:
         said = phrase(
             "others on this machine may read {names}", names=", ".join(path.name for path in others)
         )
         fix = Phrase(f"chmod -R go= {shlex.quote(str(profile))}")
         return DiagnosisView(PROFILE_CHECK, False, said, fix)
-    if os.name == "posix" and profile.stat().st_uid != os.geteuid():
+    if not is_own(profile.stat()):
         said = phrase("{path} belongs to another user", path=str(profile))
         fix = phrase("Run Parlour as the user who made the profile.")
         return DiagnosisView(PROFILE_CHECK, False, said, fix)

@@ -35,6 +35,7 @@ ALLOWED = {
     "chat/tools/bench/relay.py": {"create_connection"},  # to a relay that is measured, on loopback
     "chat/tools/bench/sending.py": {"create_connection"},  # to the server that it starts, on loopback
     "chat/network/probe.py": {"sendto", "create_datagram_endpoint"},  # one multicast question for the doctor
+    "chat/platforms/loopback.py": {"create_connection"},  # to the engine of the profile, on loopback
 }
 
 # file -> libraries that it may use, and why.
@@ -46,7 +47,8 @@ ALLOWED_LIBRARIES = {
 # Sockets that cannot leave the machine: the profile's own, and questions to the kernel.
 INWARD = {"AF_UNIX", "AF_NETLINK"}
 LISTENS = {"chat/network/connection.py"}  # for terminals and relays: the socket listens, and dials nobody
-MAKES_SOCKETS = {"chat/network/transport.py", "chat/network/probe.py"} | LISTENS
+LOOPBACK = {"chat/platforms/loopback.py"}  # the profile's own, where there are no unix sockets
+MAKES_SOCKETS = {"chat/network/transport.py", "chat/network/probe.py"} | LISTENS | LOOPBACK
 
 
 def calls(root: Path) -> Iterator[tuple[str, ast.Call, str]]:

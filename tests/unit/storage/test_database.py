@@ -19,6 +19,7 @@ from chat.storage.database import Database, Store
 from chat.storage.folder import RESERVE, make_reserve
 from chat.storage.migrations import open_history
 from protocol.profile_header import DatabaseKey
+from tests.support.machine import needs_files_of_posix
 from tests.support.storage.samples import KEY, TALK, Author, blob, new_database, rewrite, store
 
 
@@ -188,6 +189,7 @@ def test_a_closed_database_says_so(database: Database) -> None:
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_file_removed_meanwhile_acknowledges_nothing(database: Database, name: str, replaced: bool) -> None:
     """Writes into a file without a name succeed and are lost."""
+    needs_files_of_posix()
     store(database, Author().write("before"))
     path = database.path.with_name(name)
     copy = path.read_bytes()

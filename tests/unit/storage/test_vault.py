@@ -22,6 +22,7 @@ from chat.storage.folder import DATABASE, HEADER, ProfileState
 from chat.storage.profile import Vault
 from protocol.codec import encode
 from protocol.profile_header import CHEAPEST, Cost
+from tests.support.machine import needs_files_of_posix
 from tests.support.storage.samples import ME, PASSPHRASE, first_rows, seeded
 
 
@@ -191,6 +192,7 @@ def test_a_second_engine_or_process_is_kept_out_until_the_first_lets_go(profile:
 
 
 def test_a_lock_file_that_was_replaced_locks_nobody_out_and_nobody_in(profile: Path) -> None:
+    needs_files_of_posix()
     with stored_profile.unlock(profile, PASSPHRASE) as first:
         database = first.database()
         (profile / "lock").unlink()
@@ -240,6 +242,7 @@ def test_what_a_failed_removal_left_of_a_new_database_is_gone_after_the_next_unl
 
 
 def test_a_creation_that_unlock_completes_may_not_last(profile: Path, unsynced: pytest.MonkeyPatch) -> None:
+    needs_files_of_posix()
     (profile / HEADER).rename(profile / "unfinished.header")
     with pytest.raises(errors.ProfileUnsettled):
         stored_profile.unlock(profile, PASSPHRASE)
@@ -247,6 +250,7 @@ def test_a_creation_that_unlock_completes_may_not_last(profile: Path, unsynced: 
 
 
 def test_a_change_that_may_not_last_is_in_force(profile: Path, unsynced: pytest.MonkeyPatch) -> None:
+    needs_files_of_posix()
     with stored_profile.unlock(profile, PASSPHRASE) as opened:
         with pytest.raises(
             errors.PassphraseUnsettled, match=r"was changed.*the old one may apply again.*Keep both"

@@ -1,0 +1,275 @@
+"""One contract for every system: what differs between them shows nowhere above `chat/platforms`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import stat
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from chat.interface import CannotCreate, Unreachable
+from chat.ipc import server, wire
+from chat.ipc.client import RemoteMessenger
+from chat.ipc.server import ControlServer
+from chat.platforms import clocks, endpoints, files, loopback, loops, peers
+from chat.platforms.endpoint import InTheWay
+from chat.relay.run import Options, serve
+from chat.storage import folder
+from chat.storage.errors import ProfileInUse
+from tests.architecture.imports import ROOT
+from tests.support.engines.served import served
+from tests.support.fakes.messenger import FakeMessenger
+from tests.support.machine import needs_pseudo_terminals
+from tests.support.platforms.lacking import SYSTEMS, take_away
+from tests.support.platforms.run import SLICE, command
+from tui.terminal import Watched
+
+
+@pytest.fixture(params=SYSTEMS)
+def system(request: pytest.FixtureRequest) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        take_away(request.param, patch)
+        yield request.param
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "engine.sock"
+
+
+def mode_of(path: Path) -> int | None:
+    return stat.S_IMODE(path.stat().st_mode) if path.exists() else None
+
+
+async def _names(path: Path) -> str:
+    client = await RemoteMessenger.open(path)
+    name = (await client.me()).name
+    await client.close()
+    return name
+
+
+async def test_programs_of_one_user_meet(system: str, path: Path) -> None:
+    async with served(FakeMessenger("Ada"), path):
+        assert [await _names(path) for _ in range(2)] == ["Ada", "Ada"]
+        assert mode_of(path) == 0o600
+    assert mode_of(path) is None
+    with pytest.raises(Unreachable):
+        await RemoteMessenger.open(path)
+
+
+async def test_the_next_engine_takes_the_place_of_a_dead_one(system: str, path: Path) -> None:
+    endpoints.listen(path).socket.close()  # as where it was killed: the file stays
+    assert mode_of(path) == 0o600
+    with pytest.raises(Unreachable):
+        await RemoteMessenger.open(path)
+    async with served(FakeMessenger("Next"), path):
+        assert await _names(path) == "Next"
+
+
+async def test_the_end_of_an_engine_leaves_the_file_of_the_next(system: str, path: Path) -> None:
+    old = ControlServer(FakeMessenger(), path)
+    await old.start()
+    os.unlink(path)  # noqa: PTH108 - one call, and not of a thread
+    async with served(FakeMessenger("Next"), path):
+        await old.close()
+        assert await _names(path) == "Next"
+
+
+def test_what_no_engine_made_stays(system: str, path: Path) -> None:
+    path.write_text("not an endpoint")
+    path.chmod(0o600)
+    with pytest.raises(CannotCreate, match="move it away"):
+        wire.listen(path)
+    assert path.read_text() == "not an endpoint"
+
+
+def test_a_lock_keeps_off_a_second_engine_until_it_is_released(system: str, tmp_path: Path) -> None:
+    lock = folder.ProfileLock(tmp_path)
+    with pytest.raises(ProfileInUse):
+        folder.ProfileLock(tmp_path)
+    assert folder.is_held(tmp_path)
+    lock.release()
+    assert not folder.is_held(tmp_path)
+    folder.ProfileLock(tmp_path).remove()
+    assert not tmp_path.exists()
+
+
+def test_a_private_file_keeps_each_byte_and_is_replaced(system: str, tmp_path: Path) -> None:
+    data = bytes(range(256)) + b"\r\n\n"
+    for _ in range(2):
+        folder.replace_private(tmp_path / "header", data)
+    assert (tmp_path / "header").read_bytes() == data
+    assert not files.open_to_others((tmp_path / "header").stat())
+    folder.make_reserve(tmp_path)
+    assert folder.give_up_reserve(tmp_path)
+
+
+def test_bytes_are_read_and_written_at_a_place(system: str, tmp_path: Path) -> None:
+    descriptor = files.open_private(tmp_path / "pieces", os.O_RDWR | os.O_CREAT)
+    try:
+        files.write_at(descriptor, [b"abc", memoryview(b"def")], 4)
+        files.write_at(descriptor, [b"12"], 1)
+        assert files.read_at(descriptor, 3, 4) == b"abc"
+        assert files.read_at(descriptor, 100, 0) == b"\x0012\x00abcdef"
+        assert files.read_at(descriptor, 1, 10) == b""
+    finally:
+        os.close(descriptor)
+
+
+def test_the_clock_of_sleep_goes_on(system: str) -> None:
+    before = clocks.since_boot_ns()
+    assert 0 < before <= clocks.since_boot_ns()
+
+
+async def test_a_relay_runs_where_the_loop_waits_for_sockets_and_else_says_so(system: str) -> None:
+    waits = loops.waits_for_sockets(asyncio.get_running_loop())
+    assert waits is (system != "windows")
+    if not waits:
+        with pytest.raises(CannotCreate, match="does not run on Windows"):
+            await serve(Options("127.0.0.1", 0), lambda _: None, lambda _: None)
+
+
+def test_a_terminal_is_gone_only_when_it_is() -> None:
+    needs_pseudo_terminals()
+    shown, programs = os.openpty()
+    with pytest.MonkeyPatch.context() as patch:
+        take_away("macos", patch)
+        watched = Watched(programs)
+        assert not watched.gone(), "POLLNVAL alone"
+        os.close(shown)
+        assert watched.gone()
+    os.close(programs)
+
+
+def test_another_user_is_told_by_the_kernel(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if system == "windows":
+        return  # there a secret tells
+    mine, theirs = socket.socketpair()
+    with mine, theirs:
+        assert peers.user_of(mine) == os.geteuid()
+        monkeypatch.setattr(os, "geteuid", lambda: 2_000_000_000)
+        assert not peers.same_user(mine)
+    assert peers.user_of(mine) == -1, "a closed one is nobody's"
+
+
+class Loopback:
+    """An engine on loopback, and what connects to it without the profile's file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def place(self) -> loopback._Place:
+        found = loopback._parsed(self.path.read_bytes())
+        assert found is not None
+        return found
+
+    def dial(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.place.port), 5)
+
+    async def answer(self, *lines: bytes) -> bytes:
+        """All that the engine says to a connection that sends these lines and nothing more."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.place.port)
+        writer.write(b"".join(lines))
+        writer.write_eof()
+        try:
+            return await reader.read()
+        except ConnectionResetError:
+            return b""
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def on_loopback(path: Path) -> AsyncIterator[Loopback]:
+    with pytest.MonkeyPatch.context() as patch:
+        take_away("windows", patch)
+        async with served(FakeMessenger("Ada"), path):
+            yield Loopback(path)
+
+
+@pytest.mark.parametrize("proof", [b"", bytes(32), b'{"id":1,"call":"me"}\n' * 2])
+async def test_loopback_tells_nothing_to_who_does_not_know_the_secret(path: Path, proof: bytes) -> None:
+    async with on_loopback(path) as engine:
+        answer = await engine.answer(bytes(32), proof)
+        assert b"version" not in answer
+        assert len(answer) in (0, 64)
+        assert engine.place.secret not in answer
+        assert await _names(path) == "Ada"
+
+
+async def test_what_the_engine_proves_does_not_prove_the_other_side(path: Path) -> None:
+    """A reflection: the engine's own proof, sent back."""
+    async with on_loopback(path) as engine:
+        reader, writer = await asyncio.open_connection("127.0.0.1", engine.place.port)
+        writer.write(bytes(32))
+        said = await reader.readexactly(64)
+        writer.write(said[32:])
+        writer.write_eof()
+        assert b"version" not in await reader.read()
+        writer.close()
+
+
+async def test_strangers_on_loopback_take_no_place_of_a_client(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "UNPROVEN_MAX", 2)
+    async with on_loopback(path) as engine:
+        silent = [engine.dial() for _ in range(2)]
+        for one in silent:
+            one.sendall(bytes(32))
+            assert len(await asyncio.to_thread(one.recv, 64)) > 0, "the engine waits for its proof"
+        assert await engine.answer(bytes(32)) == b"", "more than the bound are refused"
+        for one in silent:
+            one.close()
+    assert mode_of(path) is None
+
+
+async def test_a_program_that_took_over_the_port_learns_nothing(path: Path) -> None:
+    """The engine was killed, and another program of the machine listens where it did."""
+    heard = asyncio.get_running_loop().create_future()
+
+    async def steal(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(bytes(64))
+        heard.set_result(await reader.read())
+        writer.close()
+
+    with pytest.MonkeyPatch.context() as patch:
+        take_away("windows", patch)
+        thief = await asyncio.start_server(steal, sock=endpoints.listen(path).socket)
+        with pytest.raises(Unreachable, match="another user"):
+            await RemoteMessenger.open(path)
+        assert len(await heard) == 32, "random bytes and no proof"
+        thief.close()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"parlour-engine:",
+        *(b"parlour-engine:%s:%s" % (port, b"0" * 64) for port in (b"0", b"70000", b"\xb2", b"-1")),
+        *(b"parlour-engine:1:" + secret for secret in (b"0" * 62, b"z" * 64, b"")),
+    ],
+)
+def test_a_file_that_names_no_place_is_refused(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    path.chmod(0o600)
+    with pytest.MonkeyPatch.context() as patch:
+        take_away("windows", patch)
+        for call in (endpoints.listen, endpoints.connect):
+            with pytest.raises(InTheWay):
+                call(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["macos", "windows"])
+def test_a_slice_of_the_suite_passes_on_each_system(name: str) -> None:
+    ran = subprocess.run(command(name, *SLICE), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout[-4_000:] + ran.stderr[-2_000:]
