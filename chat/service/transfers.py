@@ -146,9 +146,11 @@ class _End(Struct, eq=False):
 
     async def store(self, store: Callable[[], asyncio.Task[None]]) -> None:
         """Let what is pending be stored. Waits while much is; `store` begins with it, where nothing does."""
-        if self.storing is None or self.storing.done():
-            self.storing = store()
-        while len(self.pending) >= PENDING_MAX:
+        while True:
+            if self.storing is None or self.storing.done():  # it may have failed with some that wait still
+                self.storing = store()
+            if len(self.pending) < PENDING_MAX:
+                return
             self.room.clear()
             await self.room.wait()
 
@@ -294,18 +296,25 @@ class Transfers:
         """
         if (end := self._ends.get(link)) is None:
             return  # it has ended meanwhile
-        for piece in pieces:
-            taking = self._taking.get(piece.entry) if end.demand.takes(piece) else None
-            if taking is not None:
-                try:
-                    end.pending.append(taking.prove(piece))
-                except ProtocolError:
-                    taking.refused.add(link.peer)
-                    self._bus.publish(Notice(BAD))
-                    link.driver.abort()
+        try:
+            for piece in pieces:
+                taking = self._taking.get(piece.entry) if end.demand.takes(piece) else None
+                if taking is not None and not self._proves(link, end, taking, piece):
                     break
-        if end.pending:
-            await end.store(lambda: self._runtime.tasks.spawn(self._store_pending(end)))
+        finally:  # what came before a message that ends the link is not lost with it
+            if end.pending:
+                await end.store(lambda: self._runtime.tasks.spawn(self._store_pending(end)))
+
+    def _proves(self, link: LiveLink, end: _End, taking: _Taking, piece: Piece) -> bool:
+        """Let a piece wait for the disk; False, and the link ends, where it is none of its file."""
+        try:
+            end.pending.append(taking.prove(piece))
+        except ProtocolError:
+            taking.refused.add(link.peer)
+            self._bus.publish(Notice(BAD))
+            link.driver.abort()
+            return False
+        return True
 
     # --- Supplying ---
 
@@ -619,8 +628,10 @@ class Transfers:
         for end in self._ends.values():
             if entry in end.demand.entries:
                 end.outgoing.put(WholeFile(entry))
-        await self._shelf.release(taking.volume, self)
-        await self._next()
+        try:
+            await self._shelf.release(taking.volume, self)
+        finally:
+            await self._next()
 
     def _tell(self, taking: _Taking, state: FileState) -> None:
         now, held, row = self._runtime.clock.monotonic(), taking.volume.held, taking.row
