@@ -31,6 +31,7 @@ from tui.messages import (
     Opened,
     PreferenceChosen,
     Problem,
+    StillUsed,
     UnreadChanged,
     attempt,
     start_worker,
@@ -246,6 +247,9 @@ class ParlourApp(App[None]):
     def on_engine_event(self, message: EngineEvent) -> None:
         if isinstance(message.event, Closed) and self.messenger is message.messenger:
             self._leave(told(message.event.reason), locking=False)
+
+    def on_still_used(self, message: StillUsed) -> None:
+        self._touched = self.options.monotonic()
 
     def on_notify_entry(self, message: NotifyEntry) -> None:
         if self.messenger is not None:

@@ -82,6 +82,10 @@ class NotifyEntry(Message):
     text: str
 
 
+class StillUsed(Message):
+    """Somebody is there, and does what needs no key."""
+
+
 @dataclass
 class UnreadChanged(NewestWins):
     """The number of unread entries outside the conversation that is read."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.interface import FileState, Notice
+from chat.interface import FileState, Notice, UsageError
 from chat.network.links import LiveLink
 from chat.service import transfers
 from chat.service.shelf import Volume
@@ -32,6 +32,7 @@ from tests.integration.test_files import (
     at,
     content,
     numbers,
+    saved,
     send,
     taken_whole,
 )
@@ -173,3 +174,6 @@ async def test_attack_33_a_file_that_opens_for_nobody_is_not_taken_again_and_aga
         await talk(ben, ada, "still here")
         assert [one for one in ben.seen[before:] if isinstance(one, Notice)] == []
         assert current(ben, ada) is not None
+        for _ in range(2):
+            with pytest.raises(UsageError, match="made it wrongly"):
+                await saved(ben, ada, sent.id, tmp_path)
