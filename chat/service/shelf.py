@@ -220,11 +220,11 @@ class Shelf:
                 sealed(sealing.done)
                 await ready()
             size, root = await _in_thread(sealing.finish)
-            sealed(size)
+            await _in_thread(sealing.close)
+            sealed(size)  # last: who ends it in this moment was told that it is not sent
         except BaseException:
             await _in_thread(partial(self._remove, sealing, place))
             raise
-        await asyncio.to_thread(sealing.close)
         return Made(place, size, root)
 
     def _remove(self, sealing: Sealing, place: bytes) -> None:
