@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 from typing import Final
@@ -262,7 +263,7 @@ class Transfers:
         finally:
             self._ending.remove(end)
         for serving in list(end.serving.values()):
-            await serving.release(self._shelf)
+            await self._release(serving)
         self._plan()
 
     async def settle(self) -> None:
@@ -447,7 +448,7 @@ class Transfers:
         for end in self._ends.values():
             if (serving := end.serving.get(entry)) is not None:
                 end.drop(entry)
-                await serving.release(self._shelf)
+                await self._release(serving)
 
     def _tell_supplied(self, serving: _Serving | None, piece: Piece) -> None:
         if serving is None or serving.volume is None:
@@ -463,7 +464,14 @@ class Transfers:
         serving.asks -= 1
         if not serving.asks:
             del end.serving[entry]
+            await self._release(serving)
+
+    async def _release(self, serving: _Serving) -> None:
+        """A file is served no more. One that cannot be closed must neither end the talk nor keep others."""
+        try:
             await serving.release(self._shelf)
+        except StorageFailure as failure:
+            self._bus.publish(Notice(failure.phrase))
 
     # --- Taking ---
 
@@ -592,7 +600,8 @@ class Transfers:
         except (StorageFailure, NoRoom) as failure:
             if self._taking.get(entry) is not taking:
                 return  # this person has let go of it
-            await self.stop(entry)  # first: a full disk may not take even its new state
+            with suppress(StorageFailure):  # of the same disk
+                await self.stop(entry)  # first: a full disk may not take even its new state
             self._tell(taking, FileState.PAUSED)
             self._bus.publish(Notice(failure.phrase))
             if entry not in self._taking:  # this person may have taken it again

@@ -9,19 +9,20 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from chat.interface import FileState, Notice, UsageError
 from chat.network.links import LiveLink
 from chat.service import transfers
-from chat.service.shelf import Volume
+from chat.service.shelf import Shelf, Volume
 from chat.storage import pieces
-from chat.storage.errors import StorageFailure
+from chat.storage.errors import StorageBroken, StorageFailure
 from chat.storage.files import FileRow, Standing
 from chat.storage.pieces import Pieces, SealedFile, Sync
 from chat.tasks import Tasks
-from protocol.attachments import seal_piece, shape_of
+from protocol.attachments import Proven, seal_piece, shape_of
 from protocol.limits import PIECE_BYTES
 from protocol.messages import FileBody, Piece
 from tests.integration.steps import current
@@ -177,3 +178,77 @@ async def test_attack_33_a_file_that_opens_for_nobody_is_not_taken_again_and_aga
         for _ in range(2):
             with pytest.raises(UsageError, match="made it wrongly"):
                 await saved(ben, ada, sent.id, tmp_path)
+
+
+async def test_a_link_whose_storing_fails_is_read_on() -> None:
+    end, begun = transfers._End(mock.Mock()), list[asyncio.Task[None]]()
+    count = transfers.PENDING_MAX + 8
+    end.pending = [Proven(Piece(bytes(32), number, [], b""), b"") for number in range(count)]
+
+    async def storing() -> None:
+        await asyncio.sleep(0)
+        end.stored(end.pending[:4])
+        raise StorageBroken
+
+    def store() -> asyncio.Task[None]:
+        begun.append(asyncio.ensure_future(storing()))
+        return begun[-1]
+
+    reading = asyncio.ensure_future(end.store(store))
+    for _ in range(40):
+        await asyncio.sleep(0)
+    assert reading.done()
+    assert len(end.pending) < transfers.PENDING_MAX
+    await asyncio.gather(*begun, return_exceptions=True)
+
+
+@in_virtual_time
+async def test_a_served_file_that_cannot_be_closed_ends_no_talk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, failed = Shelf.release, list[str]()
+
+    async def not_closing(shelf: Shelf, volume: Volume, user: object) -> None:
+        await release(shelf, volume, user)
+        if not failed:
+            failed.append("closed")
+            raise StorageBroken
+
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        whole = at(ben, FileState.WHOLE)
+        sent = await send(ada, ben, tmp_path, content(LONG))
+        await whole
+        await talk(ben, ada, "idle")
+        link, told = current(ben, ada), ada.wait(Notice)
+        monkeypatch.setattr(Shelf, "release", not_closing)
+        assert numbers(await answers(ben, ada, sent.id, 8)) == list(range(8))
+        assert "disk" in (await told).text
+        await talk(ben, ada, "still here")
+        assert current(ben, ada) is link
+
+
+@in_virtual_time
+async def test_a_file_that_can_be_neither_written_nor_closed_is_paused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> int:
+        raise StorageBroken
+
+    close = SealedFile.close
+
+    def not_closing(file: SealedFile, *, sync: bool = True) -> None:
+        close(file, sync=False)
+        raise StorageBroken
+
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await talk(ada, ben, "hello")
+        paused = at(ben, FileState.PAUSED)
+        with monkeypatch.context() as patched:
+            patched.setattr(SealedFile, "write", fails)
+            patched.setattr(SealedFile, "close", not_closing)
+            sent = await send(ada, ben, tmp_path, content(LONG))
+            await paused
+            await talk(ada, ben, "still here")
+        whole = at(ben, FileState.WHOLE)
+        await ben.engine.take_file(await ben.contact(ada), sent.id)
+        await whole
