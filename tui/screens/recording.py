@@ -88,6 +88,9 @@ class RecordingDialog(Dialog[bool]):
             self.draw()
             return
         self._recording = begun
+        if not self.is_running:  # it closed while the recorder started
+            await begun.discard()
+            return
         self.draw()
         await begun.ended.wait()
         self.draw()

@@ -9,10 +9,12 @@ from textual.pilot import Pilot
 
 from chat.errors import phrase
 from chat.interface import FileState, FileView, UsageError
+from tests.support.fakes.messenger import FakeMessenger
 from tests.support.recorder import A_SECOND, put_recorder
 from tests.support.tui.driving import chatting, until, until_shown, with_bob, with_bob_open
 from tests.support.tui.opened import opened
 from tui.app import ParlourApp
+from tui.preferences import Options
 from tui.screens.recording import RecordingDialog
 from tui.text.formatting import file_line
 
@@ -100,6 +102,16 @@ async def test_what_cannot_be_sent_is_kept_until_it_is(
         await until_shown(pilot, "Voice message, 0:02. File voice")
         first, second = messenger.send_ids
         assert first == second
+
+
+async def test_a_recorder_that_begins_after_its_dialog_closed_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_recorder(tmp_path / "bin", monkeypatch, 2)
+    dialog = RecordingDialog(FakeMessenger("Ada"), Options(), "", "Bob")
+    await dialog._begin()
+    assert dialog._recording is not None
+    assert dialog._recording._process.returncode is not None
 
 
 async def test_a_missing_recorder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
