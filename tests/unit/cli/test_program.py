@@ -77,6 +77,7 @@ def test_the_statuses_are_those_that_scripts_rely_on() -> None:
         "OutcomeUnknown": 1,
         "KeyringFailure": 1,
         "UsageError": 64,
+        "OnlyAsOriginal": 64,
         "BadData": 65,
         "CannotCreate": 73,
         "NotPermitted": 77,
