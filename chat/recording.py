@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import shutil
+import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Iterator
 from contextlib import suppress
@@ -26,6 +28,7 @@ PART: Final = 1 << 17
 _WIDTH: Final = 2
 _A_SECOND: Final = RATE * _WIDTH
 _BYTES_MAX: Final = VOICE_MAX * _A_SECOND
+_KILL: Final = getattr(signal, "SIGKILL", signal.SIGTERM)
 _SAID_MAX: Final = 2_000
 """Bytes that are kept of what a recorder says. The recorder fills it."""
 
@@ -87,7 +90,7 @@ class Recording:
                 pass
             finally:
                 if not first:
-                    _kill(process)
+                    _signal(process, _KILL)
                     await asyncio.gather(_output(process).read(), heard, process.wait())
             if first:
                 return cls(process, heard, first)
@@ -103,13 +106,12 @@ class Recording:
 
     async def stop(self, now: datetime) -> Voice:
         """End it. `now` is the local time, for the name. Raises ParlourError where nothing was recorded."""
-        with suppress(ProcessLookupError):
-            self._process.terminate()
+        self._end(signal.SIGTERM)
         try:
             async with asyncio.timeout(_ENDS_WITHIN):
                 await asyncio.shield(self._reading)  # what it has heard until now comes before its end
         except TimeoutError:
-            _kill(self._process)
+            self._end(_KILL)
             await self._reading
         self._keeps = False
         sound = bytes(self._sound[: len(self._sound) // _WIDTH * _WIDTH])
@@ -122,8 +124,12 @@ class Recording:
         """End it, and keep nothing. Harmless after it ended."""
         self._keeps = False
         self._sound.clear()
-        _kill(self._process)
+        self._end(_KILL)
         await self._reading
+
+    def _end(self, how: int) -> None:
+        if not self._reading.done():  # its number may be that of another program by then
+            _signal(self._process, how)
 
     async def _read(self) -> None:
         output = _output(self._process)
@@ -131,7 +137,7 @@ class Recording:
             if self._keeps:
                 self._sound += part[: _BYTES_MAX - len(self._sound)]
             if len(self._sound) >= _BYTES_MAX:
-                _kill(self._process)
+                _signal(self._process, _KILL)
         await asyncio.gather(self._heard, self._process.wait())
         self.ended.set()
 
@@ -219,6 +225,10 @@ async def _last_line(process: Process) -> str:
     return next((line.strip()[:_SHOWN] for line in reversed(lines) if line.strip()), "")
 
 
-def _kill(process: Process) -> None:
-    with suppress(ProcessLookupError):
-        process.kill()
+def _signal(process: Process, how: int) -> None:
+    """To the whole session of a recorder, which may be a script: what it runs holds the pipe, too."""
+    with suppress(ProcessLookupError, PermissionError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, how)
+        else:
+            process.kill()

@@ -255,7 +255,7 @@ class Proofs:
             proven = leaf == self._line[0]
         if not proven or path[meet:] != self._path[meet:]:
             return False
-        self._last, self._path = number, path
+        self._last, self._path = number, path.copy()
         self._line[: len(line)] = line
         return True
 

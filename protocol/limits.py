@@ -204,7 +204,7 @@ LINK_SECONDS_REPLACE: Final = 3_300.0
 LINK_ENVELOPES_REPLACE: Final = 2**20 - 2**14
 """Envelopes of a direction from which a link is to be replaced (SPEC §6.5)."""
 HELD_BYTES_MAX: Final = 131_072
-"""Bytes kept while a link waits for an invitation to be burned: two reads of a connection (SPEC §16)."""
+"""Bytes kept while a link waits for an invitation to be burned: twice what it is given at once (SPEC §16)."""
 RELAY_ALIVE_SECONDS: Final = 25.0
 """Time between two signs of life of a connection that waits at a relay, seconds (SPEC §11.7.4)."""
 SEAL_BUFFER_START: Final = 4_096

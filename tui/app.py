@@ -33,6 +33,7 @@ from tui.messages import (
     Opened,
     PreferenceChosen,
     Problem,
+    StillUsed,
     TextDragged,
     UnreadChanged,
     attempt,
@@ -281,6 +282,9 @@ class ParlourApp(App[None]):
         self.notifier.heed(message.event)
         if isinstance(message.event, Closed) and self.messenger is message.messenger:
             self._leave(told(message.event.reason), locking=False)
+
+    def on_still_used(self, message: StillUsed) -> None:
+        self._touched = self.options.monotonic()
 
     def on_notify_entry(self, message: NotifyEntry) -> None:
         if self.messenger is not None:

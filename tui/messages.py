@@ -88,6 +88,10 @@ class NotifyEntry(Message):
     mention: bool = False
 
 
+class StillUsed(Message):
+    """Somebody is there, and does what needs no key."""
+
+
 @dataclass
 class UnreadChanged(NewestWins):
     """The number of unread entries outside the conversation that is read."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import queue
 import sys
 import threading
@@ -18,6 +17,7 @@ from chat.api.session import Lines, Session, lines_of
 from chat.errors import phrase
 from chat.interface import CannotCreate, Messenger, ParlourError, Unreachable
 from chat.ipc import wire
+from chat.platforms.endpoint import Endpoint
 
 SESSIONS_MAX: Final = 16
 """Programs at the socket at once; further ones are closed at once."""
@@ -76,29 +76,29 @@ async def serve_socket(
     `listens` is called once they can connect, `problem` with why a session ended. Raises CannotCreate.
     """
     with suppress(Unreachable):  # nobody listens on what an ended one left
-        wire.connect(path).close()
+        wire.connect(path).socket.close()
         raise CannotCreate(TAKEN)
-    accept = _Sessions(opened, problem).accept
-    server = await asyncio.start_unix_server(accept, sock=wire.listen(path), limit=LINE_BYTES_MAX)
+    endpoint = wire.listen(path)
+    accept = _Sessions(opened, problem, endpoint).accept
+    server = await asyncio.start_server(accept, sock=endpoint.socket, limit=LINE_BYTES_MAX)
     listens()
     try:
         async for _ in opened.events():  # until the profile is locked
             pass
     finally:
         server.close()
-        with suppress(OSError):
-            os.unlink(path)  # noqa: PTH108 - a name in a folder, which the loop does not wait for
+        endpoint.remove()
 
 
 class _Sessions:
     """The programs at the socket."""
 
-    def __init__(self, opened: Messenger, problem: Callable[[str], None]) -> None:
-        self._opened, self._problem = opened, problem
+    def __init__(self, opened: Messenger, problem: Callable[[str], None], endpoint: Endpoint) -> None:
+        self._opened, self._problem, self._endpoint = opened, problem, endpoint
         self._open = 0
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._open >= SESSIONS_MAX or not wire.same_user(writer.get_extra_info("socket")):
+        if self._open >= SESSIONS_MAX:
             writer.transport.abort()
             return
 
@@ -108,6 +108,9 @@ class _Sessions:
 
         self._open += 1
         try:
+            if not await self._admits(reader, writer):
+                writer.transport.abort()
+                return
             session = Session(self._opened, write, program=version("parlour"), token_required=True)
             await session.serve(lines_of(reader))
         except ParlourError as problem:

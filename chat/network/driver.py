@@ -34,6 +34,9 @@ TOGETHER: Final = 90_112
 """Bytes that are written at once where many messages go out: 290 short texts or so, which the other side
 stores together."""
 
+UNOPENED: Final = 65_536
+"""Bytes of one read that a link gets at once until it is open: half of HELD_BYTES_MAX. A peer fills it."""
+
 EARLY: Final = 4.0
 """Seconds by which a Ping may be early, so that the process wakes once for all links.
 
@@ -86,6 +89,10 @@ class Driver:
             while self._end is None:
                 data, now = await self.connection.read(), self._clock.monotonic()
                 self._patience = self._beat.patience
+                while not self._joined and len(data) > UNOPENED and self._end is None:
+                    # A link that waits for its invitation to be burned keeps little, and ends for more.
+                    await self._dispatch(self.link.receive(data[:UNOPENED], now))
+                    data, now = data[UNOPENED:], self._clock.monotonic()
                 events = self.link.receive(data, now) if data else self.link.end_of_stream()
                 # What a link sends by itself, once it is open, is the answer to a Ping.
                 pinged = self._joined and not events and self.link.unsent > 0

@@ -36,7 +36,7 @@ from chat.service.history import held_in
 from chat.service.keyring import Keyring
 from chat.service.messages import Messages
 from chat.service.pictures import TOO_LARGE, Pictures
-from chat.service.shelf import Shelf
+from chat.service.shelf import Shelf, Volume
 from chat.service.transfers import TOLD_EVERY, Transfers
 from chat.service.views import Views
 from chat.storage import files, receipts
@@ -55,6 +55,9 @@ from protocol.primitives import KEY_SIZE
 
 NO_FILE = phrase("This message names no file that is known here.")
 NOT_WHOLE = phrase("This file is not whole on this device yet: take it, and wait until it is here.")
+SEALED_WRONG = phrase(
+    "This file does not open: the device that sent it made it wrongly. Ask for it to be sent again."
+)
 NOT_WHOLE_PATH = phrase("Name the whole path of the file, from the root of the disk.")
 TOO_DEEP = phrase("This file is in more than 16 folders of the folder that is sent: send it by itself.")
 NO_FOLDER = phrase("There is no such folder: choose another one.")
@@ -349,13 +352,18 @@ class Files:
                 await self._shelf.save(volume, target)
                 await asyncio.to_thread(target.finish)
         except PieceDamaged:
-            body = row.body
-            await volume.use(lambda file: file.check(body.key, body.root))
-            await self._transfers.lost(entry)
+            await self._look_through(volume)
             raise
         finally:
             await self._shelf.release(volume, entry)
         return target.path
+
+    async def _look_through(self, volume: Volume) -> None:
+        """Let what the disk has damaged be taken again. UsageError where the author sealed it so."""
+        entry, body = volume.row.entry, volume.row.body
+        if await volume.use(lambda file: file.check(body.key, body.root)) == 0:
+            raise UsageError(SEALED_WRONG)
+        await self._transfers.lost(entry)
 
     async def show(self, person: bytes, entry: bytes, width: int, height: int) -> PictureView:
         """As interface.Messenger.show_picture."""
@@ -367,6 +375,9 @@ class Files:
         volume = await self._shelf.take(row, user := object())
         try:
             data = await volume.use(lambda file: b"".join(file.contents(row.body.key)))
+        except PieceDamaged:
+            await self._look_through(volume)
+            raise
         finally:
             await self._shelf.release(volume, user)
         if data is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -53,8 +54,8 @@ class Volume:
     """
 
     def __init__(self, row: FileRow, file: SealedFile, tasks: Tasks) -> None:
-        self.row, self.gone, self.going = row, False, False
-        self._file, self._turn = file, asyncio.Lock()
+        self.row, self.gone, self.going, self._closed = row, False, False, False
+        self._file, self._turn, self._closing = file, asyncio.Lock(), asyncio.Lock()
         self._tasks = tasks
         self._syncing: asyncio.Task[None] | None = None
         self._failure: StorageFailure | None = None  # of making durable, which nobody waits for
@@ -95,23 +96,36 @@ class Volume:
         async with self._turn:
             if self.gone:
                 return
-            held = self._file.begin_sync()
+            begun = self._file.begin_sync()
         try:
             await _in_thread(self._file.flush)  # `close` waits for it
             async with self._turn:
-                await _in_thread(partial(self._file.end_sync, held))
+                await _in_thread(partial(self._file.end_sync, begun))
         except StorageFailure as failure:
             self._failure = failure
+            async with self._turn:
+                with suppress(StorageFailure):  # of the same disk
+                    await _in_thread(self._file.distrust)
 
     async def close(self, *, gone: bool) -> None:
-        """Let go of its files, after what a thread does with it now."""
+        """Let go of its files, after what a thread does with it now.
+
+        Raises StorageFailure, also where an earlier one was of making durable and nobody has heard of it.
+        """
         self.going = self.going or gone
-        if self._syncing is not None and not self._syncing.done():
-            await asyncio.wait([self._syncing])
-        async with self._turn:
-            if not self.gone:
-                self.gone = True
-                await asyncio.to_thread(self._file.close, sync=not gone)
+        async with self._closing:
+            if self._closed:
+                return
+            async with self._turn:
+                self.gone = True  # from now on nobody uses it, and nothing else begins to make it durable
+            # Its descriptors stay open until then: their numbers may be those of other files afterwards.
+            if self._syncing is not None and not self._syncing.done():
+                await asyncio.wait([self._syncing])
+            self._closed = True
+            await _in_thread(partial(self._file.close, sync=not gone))
+        if self._failure is not None and not gone:
+            failure, self._failure = self._failure, None
+            raise failure
 
 
 class Shelf:
@@ -206,11 +220,11 @@ class Shelf:
                 sealed(sealing.done)
                 await ready()
             size, root = await _in_thread(sealing.finish)
-            sealed(size)
+            await _in_thread(sealing.close)
+            sealed(size)  # last: who ends it in this moment was told that it is not sent
         except BaseException:
             await _in_thread(partial(self._remove, sealing, place))
             raise
-        await asyncio.to_thread(sealing.close)
         return Made(place, size, root)
 
     def _remove(self, sealing: Sealing, place: bytes) -> None:
@@ -270,6 +284,12 @@ class Shelf:
 
     async def close(self) -> None:
         """Make durable what was written. Raises StorageFailure."""
+        failures = list[StorageFailure]()
         for volume in list(self._open.values()):
-            await volume.close(gone=False)
+            try:
+                await volume.close(gone=False)
+            except StorageFailure as failure:  # of this file: the others may be sound
+                failures.append(failure)
         self._open.clear()
+        if failures:
+            raise failures[0]

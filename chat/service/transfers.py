@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 from typing import Final
@@ -146,9 +147,11 @@ class _End(Struct, eq=False):
 
     async def store(self, store: Callable[[], asyncio.Task[None]]) -> None:
         """Let what is pending be stored. Waits while much is; `store` begins with it, where nothing does."""
-        if self.storing is None or self.storing.done():
-            self.storing = store()
-        while len(self.pending) >= PENDING_MAX:
+        while True:
+            if self.storing is None or self.storing.done():  # it may have failed with some that wait still
+                self.storing = store()
+            if len(self.pending) < PENDING_MAX:
+                return
             self.room.clear()
             await self.room.wait()
 
@@ -260,7 +263,7 @@ class Transfers:
         finally:
             self._ending.remove(end)
         for serving in list(end.serving.values()):
-            await serving.release(self._shelf)
+            await self._release(serving)
         self._plan()
 
     async def settle(self) -> None:
@@ -294,18 +297,25 @@ class Transfers:
         """
         if (end := self._ends.get(link)) is None:
             return  # it has ended meanwhile
-        for piece in pieces:
-            taking = self._taking.get(piece.entry) if end.demand.takes(piece) else None
-            if taking is not None:
-                try:
-                    end.pending.append(taking.prove(piece))
-                except ProtocolError:
-                    taking.refused.add(link.peer)
-                    self._bus.publish(Notice(BAD))
-                    link.driver.abort()
+        try:
+            for piece in pieces:
+                taking = self._taking.get(piece.entry) if end.demand.takes(piece) else None
+                if taking is not None and not self._proves(link, end, taking, piece):
                     break
-        if end.pending:
-            await end.store(lambda: self._runtime.tasks.spawn(self._store_pending(end)))
+        finally:  # what came before a message that ends the link is not lost with it
+            if end.pending:
+                await end.store(lambda: self._runtime.tasks.spawn(self._store_pending(end)))
+
+    def _proves(self, link: LiveLink, end: _End, taking: _Taking, piece: Piece) -> bool:
+        """Let a piece wait for the disk; False, and the link ends, where it is none of its file."""
+        try:
+            end.pending.append(taking.prove(piece))
+        except ProtocolError:
+            taking.refused.add(link.peer)
+            self._bus.publish(Notice(BAD))
+            link.driver.abort()
+            return False
+        return True
 
     # --- Supplying ---
 
@@ -438,7 +448,7 @@ class Transfers:
         for end in self._ends.values():
             if (serving := end.serving.get(entry)) is not None:
                 end.drop(entry)
-                await serving.release(self._shelf)
+                await self._release(serving)
 
     def _tell_supplied(self, serving: _Serving | None, piece: Piece) -> None:
         if serving is None or serving.volume is None:
@@ -454,7 +464,14 @@ class Transfers:
         serving.asks -= 1
         if not serving.asks:
             del end.serving[entry]
+            await self._release(serving)
+
+    async def _release(self, serving: _Serving) -> None:
+        """A file is served no more. One that cannot be closed must neither end the talk nor keep others."""
+        try:
             await serving.release(self._shelf)
+        except StorageFailure as failure:
+            self._bus.publish(Notice(failure.phrase))
 
     # --- Taking ---
 
@@ -583,7 +600,8 @@ class Transfers:
         except (StorageFailure, NoRoom) as failure:
             if self._taking.get(entry) is not taking:
                 return  # this person has let go of it
-            await self.stop(entry)  # first: a full disk may not take even its new state
+            with suppress(StorageFailure):  # of the same disk
+                await self.stop(entry)  # first: a full disk may not take even its new state
             self._tell(taking, FileState.PAUSED)
             self._bus.publish(Notice(failure.phrase))
             if entry not in self._taking:  # this person may have taken it again
@@ -619,8 +637,10 @@ class Transfers:
         for end in self._ends.values():
             if entry in end.demand.entries:
                 end.outgoing.put(WholeFile(entry))
-        await self._shelf.release(taking.volume, self)
-        await self._next()
+        try:
+            await self._shelf.release(taking.volume, self)
+        finally:
+            await self._next()
 
     def _tell(self, taking: _Taking, state: FileState) -> None:
         now, held, row = self._runtime.clock.monotonic(), taking.volume.held, taking.row

@@ -23,32 +23,37 @@ class Mending:
     """Mends the path of a piece from the root downwards: each hash is proven by the one above it.
 
     `read` gives the hashes that the disk has from a node on, fewer where it ends, and `hashed` the leaf of
-    the piece that it has. What could not be mended once is not tried again: a try may cost a look at all
-    leaves below.
+    the piece that it has. What was found is given to `write` at once, and what could not be mended is not
+    tried again: a try may cost a look at all leaves below.
     """
 
     def __init__(
-        self, count: int, read: Callable[[Node, int], list[bytes]], hashed: Callable[[int], bytes]
+        self,
+        count: int,
+        read: Callable[[Node, int], list[bytes]],
+        write: Callable[[Node, bytes], None],
+        hashed: Callable[[int], bytes],
     ) -> None:
-        self._levels, self._read, self._hashed = tuple(levels(count)), read, hashed
+        self._levels, self._read, self._write, self._hashed = tuple(levels(count)), read, write, hashed
         self._lost = set[Node]()
 
-    def path(self, number: int, leaf: bytes, root: bytes) -> dict[Node, bytes] | None:
-        """The hashes to write so that a leaf is proven by its path; None where it cannot be."""
-        wrong, proven = dict[Node, bytes](), root
+    def path(self, number: int, leaf: bytes, root: bytes) -> bool:
+        """Mend the hashes that prove a leaf; whether it is one of the tree."""
+        proven = root
         for level in range(len(self._levels) - 1, 0, -1):
             node, on_path = (level, number >> level), (level - 1, number >> level - 1)
             found = None if node in self._lost else self._children(node, proven)
             if found is None:
                 self._lost.add(node)
-                return None
-            wrong.update(found)
+                return False
+            for one, right in found.items():  # also where one below it is lost: the next piece needs it
+                self._write(one, right)
             proven = found.get(on_path) or self._one(on_path)
         if proven != leaf:
-            return None  # another piece is sealed under this key and number
+            return False  # another piece is sealed under this key and number
         if self._one((0, number)) != leaf:
-            wrong[0, number] = leaf
-        return wrong
+            self._write((0, number), leaf)
+        return True
 
     def _one(self, node: Node) -> bytes:
         return b"".join(self._read(node, 1))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +21,7 @@ from msgspec import Struct
 
 from chat.errors import ParlourError, UsageError, phrase
 from chat.storage import folder
+from chat.storage.errors import StorageFailure
 from chat.storage.folder import system_failures
 from chat.storage.mending import Mending
 from chat.storage.new_file import NewFile
@@ -88,6 +90,13 @@ class PieceDamaged(ParlourError):
 
     def __init__(self) -> None:
         super().__init__(DAMAGED)
+
+
+class Sync(Struct, frozen=True):
+    """What is to be made durable: how many pieces were stored until now, and which are held."""
+
+    written: int
+    held: bytes
 
 
 class Made(Struct, frozen=True):
@@ -197,6 +206,16 @@ def _open(path: Path) -> int:
     return os.open(path, flags, 0o600)
 
 
+def _there(descriptor: int, size: int, at: int) -> bytes:
+    """What the disk has of so many bytes, nothing where a sector is bad: what is near may be sound."""
+    try:
+        return os.pread(descriptor, size, at)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        return b""
+
+
 def _require_spare(descriptor: int) -> None:
     """Raises NoRoom, OSError."""
     disk = os.fstatvfs(descriptor)
@@ -227,10 +246,12 @@ class SealedFile:
         self._layout = _Layout(shape.count)
         self._boot = boot.encode()[:BOOT_BYTES].ljust(BOOT_BYTES, b"\0")
         self._stored = set[int]()  # where those near the last piece that was written are
-        self._mending = Mending(shape.count, self._whole_hashes, self._leaf_of)
+        self._mending = Mending(shape.count, self._whole_hashes, self._write_hash, self._leaf_of)
         self._proofs: Proofs | None = None
         self._full = 0  # bytes of what is held before which no piece is missing
-        self._unsynced = self._flushing = 0
+        self._written = self._synced = 0  # pieces since this was opened: stored, and durable
+        self._flushing = threading.Lock()
+        self._flush_failure: OSError | None = None
         self._descriptors = list[int]()
         try:
             for path in paths:
@@ -320,12 +341,7 @@ class SealedFile:
         return list(map(self._read_one, numbers))
 
     def _read_one(self, number: int) -> bytes:
-        try:
-            return os.pread(self._data, self.shape.length(number), number * self.shape.whole)
-        except OSError as error:
-            if error.errno != errno.EIO:
-                raise
-            return b""  # a bad sector: this piece is lost, and those near it are not
+        return _there(self._data, self.shape.length(number), number * self.shape.whole)
 
     def sound(self, some: Sequence[Piece], key: bytes, root: bytes) -> list[Piece]:
         """Those of ascending pieces that would prove themselves.
@@ -355,22 +371,24 @@ class SealedFile:
     def _proven(self, piece: Piece, leaf: bytes, key: bytes, root: bytes) -> Piece | None:
         """A piece that proves itself, with another path where the disk has damaged that."""
         # The AEAD sees damage in a tenth of the time that the leaf's hash would take.
-        number = piece.number
+        number, proofs = piece.number, self._proofs_to(root)
         if not is_authentic(self.shape.aead, key, number, piece.data):
-            return None
-        if self._proofs_to(root).lead(leaf, number, piece.path):
+            # A sender can prove what opens for nobody: then the disk has lost nothing.
+            made_so = proofs.lead(leaf_hash(piece.data), number, piece.path)
+            return piece if made_so else None
+        if proofs.lead(leaf, number, piece.path):
             return piece
-        wrong = self._mending.path(number, leaf_hash(piece.data), root)
-        if wrong is None:
+        if not self._mending.path(number, leaf_hash(piece.data), root):
             return None
-        for node, right in wrong.items():
-            _write_all(self._tree, [right], self._layout.offset(*node))
         (path,) = self._paths([number])
         return Piece(piece.entry, number, path, piece.data)
 
     def _whole_hashes(self, node: tuple[int, int], most: int) -> list[bytes]:
         """So many hashes from a node on, fewer where the tree was cut short."""
         return [one for one in self._hashes(*node, most) if len(one) == HASH_SIZE]
+
+    def _write_hash(self, node: tuple[int, int], right: bytes) -> None:
+        _write_all(self._tree, [right], self._layout.offset(*node))
 
     def _leaf_of(self, number: int) -> bytes:
         return leaf_hash(self._read_one(number))
@@ -388,10 +406,6 @@ class SealedFile:
         for start in (BOOT_BYTES, BOOT_BYTES + len(self._bits)):
             self._write_bits(start, (number >> 3,))
 
-    def _cut(self, data: memoryview, at: int, number: int) -> memoryview:
-        start = at * self.shape.whole
-        return data[start : start + self.shape.length(number)]
-
     def _paths(self, numbers: Sequence[int]) -> list[list[bytes]]:
         """The hashes that prove pieces, which are ascending: those of a level are read together."""
         first, last, paths = numbers[0], numbers[-1], [list[bytes]() for _ in numbers]
@@ -404,21 +418,23 @@ class SealedFile:
         return paths
 
     def _hashes(self, level: int, first: int, count: int) -> list[bytes]:
-        """Hashes of one level that are neighbours."""
-        found = os.pread(self._tree, count * HASH_SIZE, self._layout.offset(level, first))
+        """Hashes of one level that are neighbours; short ones where the disk has none."""
+        size, start = count * HASH_SIZE, self._layout.offset(level, first)
+        found = _there(self._tree, size, start)
+        if not found and count > 1:  # one of them may be on a bad sector
+            parts = range(start, start + size, HASH_SIZE)
+            return [_there(self._tree, HASH_SIZE, at) for at in parts]
         return [found[at : at + HASH_SIZE] for at in range(0, count * HASH_SIZE, HASH_SIZE)]
 
     def contents(self, key: bytes) -> Iterator[bytes]:
         """The plain content, some of it at a time. Raises PieceDamaged."""
         shape = self.shape
         for first in range(0, shape.count, RUN):
-            last = min(first + RUN, shape.count)
             with system_failures():
-                data = memoryview(os.pread(self._data, (last - first) * shape.whole, first * shape.whole))
+                some = self._read(range(first, min(first + RUN, shape.count)))
             try:
                 yield b"".join(
-                    open_piece(shape.aead, key, number, bytes(self._cut(data, number - first, number)))
-                    for number in range(first, last)
+                    open_piece(shape.aead, key, number, one) for number, one in enumerate(some, first)
                 )
             except AuthenticationFailed:
                 raise PieceDamaged from None
@@ -449,7 +465,7 @@ class SealedFile:
                 self._bits[number >> 3] |= 1 << (number & 7)
                 self.held += 1
         self._write_bits(BOOT_BYTES + len(self._bits), {one.piece.number >> 3 for one in new})
-        self._unsynced += len(new)
+        self._written += len(new)
         if self.whole:
             self._sync()
 
@@ -477,36 +493,64 @@ class SealedFile:
     @property
     def sync_due(self) -> bool:
         """Whether much of what was written is not durable yet."""
-        return self._unsynced >= SYNCED_EVERY
+        return self._written - self._synced >= SYNCED_EVERY
 
-    def begin_sync(self) -> bytes:
+    def begin_sync(self) -> Sync:
         """What is held now: `flush` makes it durable, and `end_sync` notes that."""
-        self._flushing = self._unsynced
-        return bytes(self._bits)
+        return Sync(self._written, bytes(self._bits))
 
     def flush(self) -> None:
-        """Make data and hashes durable. Another thread may read and write meanwhile."""
-        with system_failures():
-            for descriptor in (self._data, self._tree):
-                os.fsync(descriptor)
+        """Make data and hashes durable. Another thread may read and write meanwhile.
 
-    def end_sync(self, held: bytes) -> None:
+        After a failure each call fails, until `distrust`.
+        """
+        # The system tells of a failure once: a second thread, or a second try, would count what was lost.
+        with self._flushing, system_failures():
+            if self._flush_failure is not None:
+                raise self._flush_failure
+            try:
+                for descriptor in (self._data, self._tree):
+                    os.fsync(descriptor)
+            except OSError as error:
+                self._flush_failure = error
+                raise
+
+    def end_sync(self, begun: Sync) -> None:
         """Note that pieces are durable, but for those that were lost meanwhile."""
-        sure = int.from_bytes(held) & int.from_bytes(self._bits)
+        if begun.written <= self._synced:
+            return  # one that began later has noted more
+        sure = int.from_bytes(begun.held) & int.from_bytes(self._bits)
         with system_failures():
-            _write_all(self._held, [sure.to_bytes(len(held))], BOOT_BYTES)
+            _write_all(self._held, [sure.to_bytes(len(begun.held))], BOOT_BYTES)
             os.fsync(self._held)
-        self._unsynced -= self._flushing
+        self._synced = begun.written
+
+    def distrust(self) -> None:
+        """What was written could not be made durable: hold no more than what was before."""
+        with self._flushing:
+            self._flush_failure = None
+        size = len(self._bits)
+        with system_failures():
+            sure = os.pread(self._held, size, BOOT_BYTES).ljust(size, b"\0")
+            left = int.from_bytes(sure) & int.from_bytes(self._bits)
+            self._bits[:] = left.to_bytes(size)
+            self.held, self._full, self._synced = left.bit_count(), 0, self._written
+            self._stored.clear()
+            _write_all(self._held, [bytes(self._bits)], BOOT_BYTES + size)
 
     def _sync(self) -> None:
-        held = self.begin_sync()
-        self.flush()
-        self.end_sync(held)
+        begun = self.begin_sync()
+        try:
+            self.flush()
+        except StorageFailure:
+            self.distrust()
+            raise
+        self.end_sync(begun)
 
     def close(self, *, sync: bool = True) -> None:
         """Let go of the files, and make durable what was written."""
         try:
-            if sync and self._unsynced:
+            if sync and self._written > self._synced:
                 self._sync()
         finally:
             while self._descriptors:

@@ -123,7 +123,7 @@ class Held(_Unconfirmed, frozen=True):
     state: ClassVar[State] = State.HELD
 
     def take(self, reader: FrameReader) -> bytes | None:
-        """Nothing. LimitExceeded if more arrives than two reads of a connection."""
+        """Nothing. LimitExceeded if more than HELD_BYTES_MAX arrives."""
         if reader.pending > HELD_BYTES_MAX:
             raise LimitExceeded("too much before the link is open")
         return None

@@ -313,14 +313,14 @@ async def test_while_a_file_is_sealed_its_sender_sees_how_far_it_is(
         assert [one.done for one in told] == [*range(0, LONG, 32 * PIECE_BYTES), LONG, LONG]
 
 
-@pytest.mark.parametrize("moment", ["step", "finish"])
+@pytest.mark.parametrize("moment", ["step", "finish", "close"])
 @pytest.mark.parametrize("way", ["call", "task"])
 @in_virtual_time
 async def test_a_cancelled_file_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, way: str
 ) -> None:
-    """While its pieces or its tree are made, by the call of the door or with the task that sends."""
-    loop, work = asyncio.get_running_loop(), getattr(Sealing, moment)
+    """While its pieces or its tree are made, or both are, by the call of the door or with its task."""
+    loop, work, done = asyncio.get_running_loop(), getattr(Sealing, moment), list[str]()
     async with two_contacts(tmp_path) as (_, ada, ben):
         friend, source = await ada.contact(ben), str(source_of(tmp_path, content(LONG)))
 
@@ -332,7 +332,9 @@ async def test_a_cancelled_file_leaves_nothing(
                 sending.cancel()
 
         def cancelled(sealing: Sealing) -> object:
-            loop.call_soon_threadsafe(cancel)
+            if not done:
+                done.append(way)
+                loop.call_soon_threadsafe(cancel)
             return work(sealing)
 
         monkeypatch.setattr(Sealing, moment, cancelled)

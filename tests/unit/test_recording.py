@@ -79,6 +79,24 @@ async def test_the_next_program_records_where_the_first_one_does_not(
     assert told.read_text().split("\n") == list(recording.RECORDERS[1][1:])
 
 
+@pytest.mark.parametrize("way", ["stop", "discard"])
+async def test_a_recorder_that_is_a_script_ends_with_what_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Else what it runs would hold the pipe, and who ends the recording would wait for it."""
+    put_recorder(tmp_path / "bin", monkeypatch, 1)
+    program = tmp_path / "bin" / "arecord"
+    runs = "import os\nif os.fork():\n    os.wait()\nimport pathlib,"
+    program.write_text(program.read_text().replace("import pathlib,", runs))
+    recorded = await Recording.begin()
+    async with asyncio.timeout(20):
+        if way == "stop":
+            assert (await recorded.stop(NOW)).seconds == 1
+        else:
+            await recorded.discard()
+    assert recorded._process.returncode is not None
+
+
 async def test_a_missing_program_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match=r"install arecord \(of alsa-utils\) or parec"):

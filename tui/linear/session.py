@@ -54,6 +54,7 @@ class Session:
         self._commands = Commands(self._parts, self.output)
         self._touched = self.options.monotonic()
         self._keys, self._looks = self.input.editor.keys, 0
+        self._heard = 0  # seconds of a voice message
         self._turn = asyncio.Lock()
         self._events: asyncio.Queue[Event] = asyncio.Queue(_EVENTS_MAX)
         self._ring_due, self._rang = False, -BURST
@@ -194,9 +195,11 @@ class Session:
                     await self._attempt(self._parts.history.catch_up())
 
     async def _locks_idle(self) -> bool:
-        """Lock where nothing was typed for the time that this person set; whether that was so."""
+        """Lock where nothing was typed or spoken for the time that this person set; whether that was so."""
         now = self.options.monotonic()
         limit = self.preferences.autolock * 60
+        if (heard := self._parts.voice.heard) != self._heard:  # who speaks is there
+            self._heard, self._touched = heard, now
         if self._parts.exit.reached is not None or not 0 < limit <= now - self._touched:
             return False
         self._touched = now

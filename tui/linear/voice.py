@@ -38,6 +38,11 @@ class VoiceMessages:
     _recording: Recording | None = field(init=False, default=None)
     _voice: Voice | None = field(init=False, default=None)
 
+    @property
+    def heard(self) -> int:
+        """Seconds that are recorded until now."""
+        return 0 if self._recording is None else self._recording.seconds
+
     async def voice(self, typed: str) -> None:
         """Begin to record, or end that and send it; off discards it. Raises ParlourError."""
         if typed not in ("", _OFF):

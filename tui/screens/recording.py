@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from chat.interface import VOICE_MAX, Messenger, Recording, Voice, length_text, send_voice
 from tui.actions import add_keys, keys_of
-from tui.messages import Problem, attempt, start_worker
+from tui.messages import Problem, StillUsed, attempt, start_worker
 from tui.preferences import Options
 from tui.screens.dialog import Dialog, plain
 from tui.text.translation import N_, _
@@ -60,6 +60,7 @@ class RecordingDialog(Dialog[bool]):
         """Draw what changed: links may be slow."""
         if self._recording is not None and self._voice is None and self._recording.seconds != self._drawn:
             self._drawn = self._recording.seconds
+            self.post_message(StillUsed())  # who speaks is there; a recorder that hears nothing says nothing
             self.draw()
 
     def draw(self) -> None:
@@ -87,6 +88,9 @@ class RecordingDialog(Dialog[bool]):
             self.draw()
             return
         self._recording = begun
+        if not self.is_running:  # it closed while the recorder started
+            await begun.discard()
+            return
         self.draw()
         await begun.ended.wait()
         self.draw()

@@ -12,18 +12,22 @@ import pytest
 from chat.network.connection import TcpConnection
 from chat.network.driver import CLOSE_WITHIN, EARLY, UNSENT_MAX, Driver, Opening, refuse_all
 from chat.tasks import LEAD, LEADS_FROM, Beat
+from protocol.limits import HELD_BYTES_MAX
+from protocol.link.framing import Pattern
 from protocol.link.states import (
     Ending,
     HandshakeAuthenticated,
     LinkClosed,
     LinkOpen,
+    MessageReceived,
     NotParlour,
     PingAnswered,
     Role,
 )
-from protocol.messages import Ping
+from protocol.messages import LogOperations, Ping
 from tests.support.engines.engines import play
 from tests.support.lab.virtual import VirtualClock
+from tests.support.protocol.links import pair
 
 OPEN = LinkOpen(bytes(16), Role.INITIATOR, 1, bytes(32))
 CLOSED = LinkClosed(Ending.ERROR)
@@ -480,6 +484,32 @@ async def test_an_invitation_that_cannot_be_burned_ends_the_link(burned: bool) -
     assert (driver.resume.await_count, driver.abort.call_count) == (int(burned), int(not burned))
     assert not opening.result.done()
     assert await refuse_all(AUTHENTICATED) is False
+
+
+async def test_what_a_joiner_sends_at_once_waits_while_its_invitation_is_burned() -> None:
+    """A person with a long log sends more in one read than a link keeps until then."""
+    both = pair(Pattern.XXPSK0)
+    both.step(3)
+    sent = [both.initiator.link.data_to_send()]
+    for _ in range(300):
+        both.initiator.link.send(LogOperations([bytes(1_000)]), both.now)
+        sent.append(both.initiator.link.data_to_send())
+    wire, handled, clock = Wire(), Handled(), mock.Mock()
+    clock.monotonic.return_value = both.now
+
+    class Burning(Handled):
+        async def on_events(self, driver: Driver, events: Sequence[Any]) -> None:
+            await handled.on_events(driver, events)
+            if any(isinstance(one, HandshakeAuthenticated) for one in events):
+                await driver.resume()
+
+    wire.reads.put_nowait(b"".join(sent))
+    wire.reads.put_nowait(b"")
+    assert len(b"".join(sent)) > 2 * HELD_BYTES_MAX
+    await Driver(wire, both.responder.link, clock, Beat(), Burning()).run()
+    came = [one for events in handled.events for one in events]
+    assert sum(isinstance(one, MessageReceived) for one in came) == 300
+    assert came[-1] == LinkClosed(Ending.CUT)
 
 
 async def test_links_without_invitations_refuse_all() -> None:

@@ -106,6 +106,17 @@ def test_in_any_order_what_is_remembered_of_proofs_accepts_the_same_as_a_whole_p
     assert min(seen[True], seen[False]) > 50
 
 
+def test_what_is_remembered_of_a_proof_is_no_list_of_others() -> None:
+    shape, leaves = Shape(8 * PIECE_BYTES, AEADS[1]), [bytes([number]) * 32 for number in range(8)]
+    found = Proofs(shape, root_of(leaves))
+    two = above(leaves)
+    path = [leaves[1], two[1], node_hash(two[2], two[3])]
+    assert found.lead(leaves[0], 0, path)
+    path[2] = bytes(32)
+    assert not found.lead(leaves[0], 0, path)
+    assert not found.lead(leaves[1], 1, [leaves[0], *path[1:]])
+
+
 def test_a_piece_with_any_proof_fills_one_envelope() -> None:
     for aead in AEADS.values():
         whole = Shape(FILE_BYTES_MAX, aead).whole

@@ -314,9 +314,9 @@ def test_what_cannot_be_mended_costs_one_look_at_the_leaves_below() -> None:
             looks.append(node)
         return [bytes(HASH_SIZE)] * most
 
-    mending = Mending(1 << 14, read, lambda number: blob(str(number)))
+    mending = Mending(1 << 14, read, lambda *_: None, lambda number: blob(str(number)))
     for number in range(64):
-        assert mending.path(number, bytes(HASH_SIZE), blob("root")) is None
+        assert mending.path(number, bytes(HASH_SIZE), blob("root")) is False
     assert looks == [(0, at) for at in range(0, 1 << 14, 4_096)]
 
 
@@ -327,6 +327,6 @@ def test_a_piece_that_no_sound_tree_has_is_not_mended_into_it() -> None:
     def read(node: tuple[int, int], most: int) -> list[bytes]:
         return leaves[node[1] : node[1] + most]
 
-    mending = Mending(2, read, leaves.__getitem__)
-    assert mending.path(1, leaves[1], root) == {}
-    assert mending.path(1, blob("another"), root) is None
+    mending = Mending(2, read, lambda *_: pytest.fail("all is sound"), leaves.__getitem__)
+    assert mending.path(1, leaves[1], root) is True
+    assert mending.path(1, blob("another"), root) is False

@@ -9,9 +9,12 @@ from textual.pilot import Pilot
 
 from chat.errors import phrase
 from chat.interface import FileState, FileView, UsageError
+from tests.support.fakes.messenger import FakeMessenger
 from tests.support.recorder import A_SECOND, put_recorder
-from tests.support.tui.driving import until, until_shown, with_bob_open
+from tests.support.tui.driving import chatting, until, until_shown, with_bob, with_bob_open
 from tests.support.tui.opened import opened
+from tui.app import ParlourApp
+from tui.preferences import Options
 from tui.screens.recording import RecordingDialog
 from tui.text.formatting import file_line
 
@@ -62,6 +65,28 @@ async def test_a_lock_ends_the_recorder(tmp_path: Path, monkeypatch: pytest.Monk
         assert messenger.called("open_feed") == []
 
 
+async def test_who_speaks_is_there_until_nothing_is_heard_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_recorder(tmp_path / "bin", monkeypatch, 2)
+    messenger, _bob = with_bob()
+    messenger._preferences.update(autolock="1")
+    clock = [1000.0]
+    async with chatting(messenger, monotonic=lambda: clock[0]) as pilot:
+        recorded = (await recording(pilot))._recording
+        assert recorded is not None
+        assert isinstance(pilot.app, ParlourApp)
+        app = pilot.app
+        for _ in range(3):
+            clock[0] += 45
+            recorded._sound += bytes(A_SECOND)
+            await until(pilot, lambda: app._touched == clock[0])
+        assert messenger.called("lock") == []
+        clock[0] += 60
+        await until(pilot, lambda: recorded._process.returncode is not None)
+        await until(pilot, lambda: messenger.called("lock") == [()])
+
+
 async def test_what_cannot_be_sent_is_kept_until_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,6 +102,16 @@ async def test_what_cannot_be_sent_is_kept_until_it_is(
         await until_shown(pilot, "Voice message, 0:02. File voice")
         first, second = messenger.send_ids
         assert first == second
+
+
+async def test_a_recorder_that_begins_after_its_dialog_closed_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_recorder(tmp_path / "bin", monkeypatch, 2)
+    dialog = RecordingDialog(FakeMessenger("Ada"), Options(), "", "Bob")
+    await dialog._begin()
+    assert dialog._recording is not None
+    assert dialog._recording._process.returncode is not None
 
 
 async def test_a_missing_recorder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

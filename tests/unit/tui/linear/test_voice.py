@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from chat.interface import Recording
 from tests.support.recorder import A_SECOND, put_recorder
-from tests.support.tui.linear.played import locked_door, play
+from tests.support.tui.linear.played import OPTIONS, locked_door, play
 
 
 async def test_a_voice_message_is_recorded_and_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,6 +47,33 @@ async def test_what_is_not_sent_leaves_nothing(
     said, _status = await play(iter(steps), door)
     assert ("Discarded." in said) == (last == "> /voice off")
     assert door.messenger.contents == {}
+
+
+@pytest.mark.parametrize("speaks", [True, False])
+async def test_who_speaks_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, speaks: bool) -> None:
+    put_recorder(tmp_path / "bin", monkeypatch, 2)
+    door, now, begun, begin = locked_door(), 0.0, list[Recording](), Recording.begin
+
+    async def beginning() -> Recording:
+        begun.append(await begin())
+        return begun[0]
+
+    def steps() -> Iterator[str]:
+        nonlocal now
+        yield from (">> correct horse", "> /open Ben", "> /voice")
+        now = 45.0
+        yield "> /me"
+        now = 110.0
+        if speaks:
+            begun[0]._sound += bytes(A_SECOND)
+        yield "> /voice"
+
+    assert door.messenger is not None
+    door.messenger._preferences["autolock"] = "1"
+    monkeypatch.setattr(Recording, "begin", beginning)
+    said, _status = await play(steps(), door, replace(OPTIONS, monotonic=lambda: now))
+    assert ("Locked after inactivity." in said) is not speaks
+    assert any(line.startswith("Sent to Ben: voice message, 0:0") for line in said) is speaks
 
 
 async def test_a_missing_recorder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
