@@ -17,7 +17,7 @@ from chat.api.session import Lines, Session, lines_of
 from chat.errors import phrase
 from chat.interface import CannotCreate, Messenger, ParlourError, Unreachable
 from chat.ipc import wire
-from chat.platforms.endpoint import Endpoint
+from chat.platforms.endpoint import CONNECT_WITHIN, Endpoint
 
 SESSIONS_MAX: Final = 16
 """Programs at the socket at once; further ones are closed at once."""
@@ -118,3 +118,10 @@ class _Sessions:
         finally:
             self._open -= 1
             writer.close()
+
+    async def _admits(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Whether a program of this user has connected."""
+        with suppress(TimeoutError, OSError, EOFError):
+            async with asyncio.timeout(CONNECT_WITHIN):
+                return await self._endpoint.admits(reader, writer)
+        return False

@@ -62,8 +62,8 @@ def test_without_a_file_the_registry_holds(path: Path) -> None:
 
 
 def test_the_file_goes_before_the_registry(path: Path) -> None:
-    keymap = load([written(path, 'switch = ["f11", "alt+x"]\nhelp = "f10"\njump = []\n')])
-    assert keymap.keys["switch"] == ("f11", "alt+x")
+    keymap = load([written(path, 'switch = ["f11", "alt+0"]\nhelp = "f10"\njump = []\n')])
+    assert keymap.keys["switch"] == ("f11", "alt+0")
     assert keymap.keys["help"] == ("f10",)
     assert keymap.keys["jump"] == ()
     assert keymap.keys["day"] == ()  # it had F10, which the person wants for something else

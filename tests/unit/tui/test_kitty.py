@@ -173,7 +173,7 @@ async def test_a_lock_leaves_no_picture_in_the_terminal(monkeypatch: pytest.Monk
         await choose(pilot, entry)
         await pilot.press("p")
         await until(pilot, lambda: bool(placeholders(pilot)))
-        await pilot.press("ctrl+l")
+        await pilot.press("alt+l")
         await until(pilot, lambda: said[-1].startswith("\x1b_Ga=d,d=I,"))
 
 

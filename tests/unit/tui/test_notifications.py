@@ -152,7 +152,7 @@ async def test_a_way_outside_of_the_terminal_takes_the_place_of_its_sequence(wri
         await look_away(pilot)
         messenger.receive(bob.person, "hello @Ann")
         await until(pilot, lambda: recorder.lines == ["A new message"])
-        await pilot.press("ctrl+l")
+        await pilot.press("alt+l")
         await until(pilot, lambda: recorder.lines == ["A new message", "closed", "end"])
     assert not any("new message" in one for one in written)
 

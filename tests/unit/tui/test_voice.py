@@ -59,7 +59,7 @@ async def test_a_lock_ends_the_recorder(tmp_path: Path, monkeypatch: pytest.Monk
         dialog = await recording(pilot)
         recorded = dialog._recording
         assert recorded is not None
-        await pilot.press("ctrl+l")
+        await pilot.press("alt+l")
         await until(pilot, lambda: recorded._process.returncode is not None)
         assert not recorded._sound
         assert messenger.called("open_feed") == []
