@@ -141,7 +141,7 @@ def test_the_drawn_interface_forgets_passphrase_keys_and_texts(scene: Scene) -> 
         assert scene.held(terminal.pid) == set()
         assert "Locked." in terminal.screen()
         again = terminal.written()[before:]
-        assert [one for one in (b"\x1b[?1049", b"\x1b[2J", b"\x1b[?25h") if one in again] == []
+        assert [one for one in (b"\x1b[?1049", b"\x1b[2J") if one in again] == []
         assert not is_shown(terminal)
         person.unlock(scene.passphrase)
         person.see(scene.texts[1])
@@ -155,7 +155,7 @@ def test_the_drawn_interface_forgets_passphrase_keys_and_texts(scene: Scene) -> 
 def test_what_is_typed_right_after_the_key_that_locks_is_the_passphrase(scene: Scene) -> None:
     """Some of it reaches the program that locks, and the rest the one that follows."""
     with drawn(scene) as person:
-        person.terminal.burst(f"\x0c{scene.passphrase[:5]}")
+        person.terminal.burst(f"\x1bl{scene.passphrase[:5]}")
         person.see("Locked.")
         person.terminal.burst(f"{scene.passphrase[5:]}\r")
         person.see(scene.texts[1])
