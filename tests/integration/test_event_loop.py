@@ -125,7 +125,10 @@ async def own_entries(ada: Person, ben: Person) -> list[bytes]:
 
 async def send(ben: Person, ada: Person, message: m.Message) -> None:
     """Send a message on the present link, the link's own messages too."""
-    driver = current(ben, ada).driver
+    link = current(ben, ada)
+    driver = link.driver
+    if isinstance(message, m.AskPieces):  # the answer ends no link: Ben has asked
+        ben.engine._use_cases.transfers._ends[link].demand.ask(message.entry, message.ranges)
     driver.link._open_phase().send(message, ben.clock.monotonic(), driver.link._out)
     await driver.flush()
 
