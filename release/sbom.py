@@ -97,14 +97,14 @@ def _component(metadata: Message, file: str) -> Json:
 
 
 def _licenses(metadata: Message) -> list[Json]:
-    if expression := metadata["License-Expression"] or UNSAID.get(_name(metadata)):
+    if expression := metadata.get("License-Expression") or UNSAID.get(_name(metadata)):
         return [{"expression": str(expression)}]
     said = [
         str(one).rpartition(" :: ")[2]
         for one in metadata.get_all("Classifier", [])
         if str(one).startswith("License :: ") and not str(one).endswith("OSI Approved")
     ]
-    first = str(metadata["License"] or "").strip().split("\n")[0][:100]
+    first = str(metadata.get("License") or "").strip().split("\n")[0][:100]
     return [{"license": {"name": one}} for one in said or ([first] if first else [])]
 
 

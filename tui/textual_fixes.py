@@ -7,6 +7,7 @@ import gc
 import re
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, Final
 
@@ -183,6 +184,25 @@ async def let_go_of(driver: Driver | None) -> list[Any] | None:
 
 
 _WHEEL_IS_NO_KEY: Final = "\x1b[?1007l"
+
+
+def outlive_terminal() -> None:
+    """Let Textual's writing thread go on where the terminal is gone.
+
+    It ends otherwise, and who writes then waits for ever once its queue is full.
+    """
+    from textual.drivers._writer_thread import WriterThread
+
+    def run(self: WriterThread) -> None:
+        while (text := self._queue.get()) is not None:
+            with suppress(OSError):
+                self._file.write(text)
+                if self._queue.qsize() == 0:
+                    self._file.flush()
+        with suppress(OSError):
+            self._file.flush()
+
+    WriterThread.run = run  # type: ignore[method-assign]
 
 
 def use_mouse(driver: Driver | None, on: bool) -> None:
