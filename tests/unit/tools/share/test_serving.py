@@ -105,7 +105,7 @@ async def test_one_fetches_it_at_a_time_and_not_for_ever(tmp_path: Path) -> None
     them = Neighbours(tmp_path)
     holds = await them.connect()
     await holds.write(get(f"{PATH}/p.pyz"))
-    await asyncio.sleep(1)
+    assert await holds.read(), "the answer has begun"
     assert (await them.ask(get(f"{PATH}/p.pyz"), "cem"))[0] == "HTTP/1.1 503 Service Unavailable"
     await asyncio.sleep(STALLED)  # it has everything, and never hangs up
     assert (await them.ask(get(f"{PATH}/p.pyz"), "cem"))[1] == CONTENT
