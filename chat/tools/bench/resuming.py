@@ -210,17 +210,19 @@ async def _until_resumed(
         (friend,) = [view.person for view in await messenger.contacts()]
         entered = await messenger.entry(friend, entry.hex())
         held = entered.file.held if entered is not None and entered.file is not None else 0
-        program = await asyncio.to_thread(_started, supplier)
-        linked = began = time.perf_counter()
+        # Nothing may wait for the start while events come: they would all have the moment of its end.
+        starting = asyncio.create_task(asyncio.to_thread(_started, supplier))
+        began = time.perf_counter()
+        linked: float | None = None
         async with asyncio.timeout(PATIENCE):
             async for event in events:
                 now = time.perf_counter()
                 if first and await messenger.entry(friend, entry.hex()) is not None:
-                    return now - began, program
-                if isinstance(event, ContactChanged) and event.contact.present:
+                    return now - began, await starting
+                if isinstance(event, ContactChanged) and event.contact.present and linked is None:
                     linked = now
-                if isinstance(event, FileProgress) and event.file.held > held:
-                    return now - linked, program
+                if isinstance(event, FileProgress) and event.file.held > held and linked is not None:
+                    return now - linked, await starting
         raise NotTaken("a program ended while it was measured")
     finally:
         await messenger.close()
