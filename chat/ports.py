@@ -64,6 +64,9 @@ class Connection(Protocol):
     async def write(self, data: bytes) -> None:
         """Write bytes, waiting while the other side is slow. Raises ConnectionError."""
 
+    def widen(self) -> None:
+        """Let more bytes arrive at once from now on: the other end is known."""
+
     def hold(self, on: bool) -> None:
         """Let what arrives wait in the system from now on, or not any longer."""
 

@@ -54,11 +54,14 @@ def format_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+UNKNOWN_MAX: Final = 64 * 1024
+"""Bytes of one read, and unread bytes at which reading stops, while the other end is not known. Everybody on
+the network can fill them, twice per connection, and then waits."""
 UNREAD_MAX: Final = 256 * 1024
-"""Unread bytes at which reading stops. A peer can fill them, and then waits."""
+"""Unread bytes at which reading stops once it is. A peer can fill them, and then waits."""
 UNREAD_LOW: Final = 64 * 1024
 READ_MAX: Final = 512 * 1024
-"""Bytes of one read. A peer that sends fast can fill it, before reading stops at UNREAD_MAX."""
+"""Bytes of one read then. A peer that sends fast can fill it, before reading stops at UNREAD_MAX."""
 LINGER: Final = 2.0
 """Seconds to send what was written before the end."""
 
@@ -77,6 +80,7 @@ class TcpConnection(asyncio.BufferedProtocol):
         self._peer = ""
         self._unread = deque[bytes]()
         self._unread_bytes = 0
+        self._wide = False
         self._reading_paused = False
         self._held = False
         self._writing_paused = False
@@ -99,6 +103,10 @@ class TcpConnection(asyncio.BufferedProtocol):
             self._reading_paused = False
             self._read_on()
         return data
+
+    def widen(self) -> None:
+        """Let more bytes arrive at once from now on: the other end is known."""
+        self._wide = True
 
     def hold(self, on: bool) -> None:
         """Let what arrives wait in the kernel from now on, or not any longer."""
@@ -148,14 +156,15 @@ class TcpConnection(asyncio.BufferedProtocol):
             self._transport.abort()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return _ROOM
+        return _ROOM if self._wide else _ROOM[:UNKNOWN_MAX]
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._ended:
             return
         self._unread.append(bytes(_ROOM[:nbytes]))
         self._unread_bytes += nbytes
-        if not self._reading_paused and self._unread_bytes >= UNREAD_MAX and self._transport is not None:
+        most = UNREAD_MAX if self._wide else UNKNOWN_MAX
+        if not self._reading_paused and self._unread_bytes >= most and self._transport is not None:
             self._reading_paused = True
             self._transport.pause_reading()
         self._wake()

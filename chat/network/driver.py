@@ -200,6 +200,7 @@ class Driver:
             return
         if not self._joined and self.link.is_open:
             self._joined = True
+            self.connection.widen()
             self._beat.join(self)
         delay = max(0.0, due - self._clock.monotonic())
         self._timer = asyncio.get_running_loop().call_later(delay, self._due)

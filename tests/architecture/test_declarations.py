@@ -117,6 +117,7 @@ VALUES: Final[Mapping[str, Mapping[str, Any]]] = {
     "chat.storage.unused_space": {"_LOCK_PAGE": 262_145, "_STEP_PAGES": 1_024, "_STEP_OPENED": 128},
     "chat.network.backoff": {"STUMBLES_FREE": 3},
     "chat.network.connection": {
+        "UNKNOWN_MAX": 1 << 16,
         "UNREAD_MAX": 1 << 18,
         "UNREAD_LOW": 1 << 16,
         "READ_MAX": 1 << 19,

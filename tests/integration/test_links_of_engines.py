@@ -244,6 +244,9 @@ class Narrow:
         self.reads = True
         self.changed = asyncio.Event()
 
+    def widen(self) -> None:
+        """Nothing limits what arrives here."""
+
     def hold(self, on: bool) -> None:
         """Nothing wakes a process here."""
 

@@ -28,6 +28,9 @@ class Circuit:
         self._connection = connection
         self._rest = rest
 
+    def widen(self) -> None:
+        self._connection.widen()
+
     def hold(self, on: bool) -> None:
         self._connection.hold(on)
 

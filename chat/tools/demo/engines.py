@@ -47,6 +47,9 @@ class Pipe:
         mine.other, theirs.other = theirs, mine
         return mine, theirs
 
+    def widen(self) -> None:
+        """Nothing limits what arrives here."""
+
     def hold(self, on: bool) -> None:
         """Nothing wakes a process here."""
 

@@ -9,7 +9,15 @@ from unittest import mock
 import pytest
 
 from chat.network import connection as module
-from chat.network.connection import LINGER, READ_MAX, UNREAD_LOW, UNREAD_MAX, TcpConnection, peer_host
+from chat.network.connection import (
+    LINGER,
+    READ_MAX,
+    UNKNOWN_MAX,
+    UNREAD_LOW,
+    UNREAD_MAX,
+    TcpConnection,
+    peer_host,
+)
 from tests.support.network.arriving import arrive
 
 
@@ -31,6 +39,7 @@ async def waits(task: asyncio.Task[Any]) -> bool:
 
 async def test_reading_stops_when_enough_waits_and_goes_on_when_it_was_read() -> None:
     connection, wire, _ = connected()
+    connection.widen()
     arrive(connection, b"a" * (UNREAD_MAX - 1))
     assert not wire.pause_reading.called
     arrive(connection, b"b")
@@ -42,8 +51,21 @@ async def test_reading_stops_when_enough_waits_and_goes_on_when_it_was_read() ->
     assert wire.resume_reading.called
 
 
+async def test_who_is_not_known_fills_little() -> None:
+    connection, wire, _ = connected()
+    arrive(connection, b"a" * (UNKNOWN_MAX - 1))
+    assert not wire.pause_reading.called
+    arrive(connection, b"a" * UNKNOWN_MAX)
+    assert wire.pause_reading.called
+    connection.widen()
+    assert not wire.resume_reading.called, "what waits is to be read first"
+    await connection.read()
+    assert wire.resume_reading.called
+
+
 async def test_what_is_held_is_not_read_until_it_is_released() -> None:
     connection, wire, _ = connected()
+    connection.widen()
     connection.hold(on=True)
     assert wire.pause_reading.called
     arrive(connection, b"a" * UNREAD_MAX)
@@ -66,6 +88,8 @@ async def test_a_read_waits_and_gives_at_most_so_many_bytes_in_order() -> None:
     assert await waits(reading)
     arrive(connection, b"x")
     assert await reading == b"x"
+    assert len(connection.get_buffer(-1)) == UNKNOWN_MAX
+    connection.widen()
     assert len(connection.get_buffer(-1)) == READ_MAX
     parts = [bytes(range(256)) * 1000, b"second"]
     for part in parts:

@@ -46,7 +46,10 @@ class Wire:
         self.written: list[bytes] = []
         self.closed = 0
         self.held: list[bool] = []
-        self.broken = False
+        self.wide = self.broken = False
+
+    def widen(self) -> None:
+        self.wide = True
 
     def hold(self, on: bool) -> None:
         self.held.append(on)
@@ -501,6 +504,7 @@ async def test_what_a_joiner_sends_at_once_waits_while_its_invitation_is_burned(
         async def on_events(self, driver: Driver, events: Sequence[Any]) -> None:
             await handled.on_events(driver, events)
             if any(isinstance(one, HandshakeAuthenticated) for one in events):
+                assert not wire.wide, "an invitation may be refused yet"
                 await driver.resume()
 
     wire.reads.put_nowait(b"".join(sent))
@@ -509,6 +513,7 @@ async def test_what_a_joiner_sends_at_once_waits_while_its_invitation_is_burned(
     await Driver(wire, both.responder.link, clock, Beat(), Burning()).run()
     came = [one for events in handled.events for one in events]
     assert sum(isinstance(one, MessageReceived) for one in came) == 300
+    assert wire.wide
     assert came[-1] == LinkClosed(Ending.CUT)
 
 

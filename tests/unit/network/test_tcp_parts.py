@@ -117,6 +117,7 @@ async def test_a_connection_knows_its_peer_and_bounds_what_is_unsent() -> None:
 
 async def test_reading_pauses_at_one_bound_and_goes_on_at_the_other() -> None:
     made, below = connected()
+    made.widen()
     arrive(made, bytes(UNREAD_MAX - UNREAD_LOW))
     arrive(made, bytes(UNREAD_LOW - 1))
     below.pause_reading.assert_not_called()
