@@ -303,8 +303,11 @@ def test_case_94_no_message_holds_the_event_loop_for_longer_than_a_hash_of_16_me
     tmp_path: Path,
 ) -> None:
     """Waiting for the interpreter is not counted: one worker thread lets go of it after 5 ms at most."""
-    runs = [played(partial(scenario, tmp_path / str(number))) for number in range(TRIES)]
-    most = min(hashing() for _ in range(4 * TRIES))
-    assert {kind.__name__ for kind in get_args(m.Message)} <= set(runs[0])
-    pauses = {name: min(run[name] for run in runs) for name in runs[0]}
+    most, pauses = min(hashing() for _ in range(4 * TRIES)), dict[str, float]()
+    for number in range(TRIES):
+        run = played(partial(scenario, tmp_path / str(number)))
+        pauses = {name: min(pause, pauses.get(name, pause)) for name, pause in run.items()}
+        if max(pauses.values()) <= most:
+            break
+    assert {kind.__name__ for kind in get_args(m.Message)} <= set(pauses)
     assert {name: pause for name, pause in pauses.items() if pause > most} == {}

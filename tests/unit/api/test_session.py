@@ -207,6 +207,7 @@ async def test_a_program_that_does_not_read_is_left(
     fake: FakeMessenger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "WAITING_MAX", 16)
+    monkeypatch.setattr(session, "FINISH_WITHIN", 0.05)
     talker = Talker()
     serving = asyncio.create_task(session.Session(fake, talker.take, program="x").serve(talker.all_lines()))
     await following(talker)

@@ -234,7 +234,7 @@ def test_a_folder_is_sent_as_its_files(line: Line, tmp_path: Path) -> None:
     ids = line.messenger.send_ids[-2:]
     assert len(set(ids)) == 2
     file_at(folder, "an earlier one.txt")
-    line.run("send", "Ben", "--file", str(folder), "--id", "mine")
+    line.run("send", "Ben", "--file", str(folder), "--id", "mine", "--wait", "0")
     assert [one for one in line.messenger.send_ids[-3:] if one in ids] == ids
     assert all(len(one) <= 64 for one in line.messenger.send_ids)
 

@@ -117,8 +117,8 @@ async def test_frames_that_wait_together_leave_in_one_write(joined: Joined) -> N
 async def test_what_leaves_in_many_parts_arrives_whole(most: int) -> None:
     joined = Joined(Buffers(most, 1 << 18))
     for end in (joined.one, joined.other):
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
-    joined.right.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
+    joined.right.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)  # less has the system delay its ACKs
     joined.circuit.start()
     assert await carried(joined.left, joined.right)
     assert joined.tally.writes > 3

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import pytest
 from textual import events
+from textual import screen as textual_screen
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
 from textual.screen import Screen
@@ -50,6 +51,8 @@ QUESTION = QuestionView("a1" * 32, OwnChange.ADDED, "b2" * 32, "c3" * 32)
 # What runs until the program ends, or until the person has answered.
 _ENDLESS = ("events", "link")
 _LATE = 40  # turns of the loop; a key that does not wait would be long done
+# Seconds between two drawings of a screen. A burst has the real time, in which it can come before a drawing.
+_SLOWLY_DRAWN, _QUICKLY_DRAWN = textual_screen.UPDATE_PERIOD, 1 / 600
 # What a client asks to show things; how often depends on how many of them it shows in between.
 _READING = frozenset(
     (
@@ -407,6 +410,18 @@ def test_every_screen_is_played() -> None:
 async def play(one: Row, typing: Callable[[Pilot[None], Sequence[str]], Awaitable[None]]) -> Outcome:
     """The outcome of a row, typed in one of the two ways."""
     fake, door = _world(one.state)
+    drawn = _QUICKLY_DRAWN if typing is _slowly else _SLOWLY_DRAWN
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(textual_screen, "UPDATE_PERIOD", drawn)
+        return await _played(one, typing, fake, door)
+
+
+async def _played(
+    one: Row,
+    typing: Callable[[Pilot[None], Sequence[str]], Awaitable[None]],
+    fake: FakeMessenger,
+    door: FakeDoor,
+) -> Outcome:
     async with _running(door) as pilot:
         await _slowly(pilot, one.before)
         fake.calls.clear()
@@ -452,7 +467,7 @@ async def _rest(pilot: Pilot[None]) -> None:
     for _again in range(2):
         await pilot.pause()
         await until(pilot, lambda: all(one.group in _ENDLESS for one in pilot.app.workers))
-    await pilot.pause(1 / 30)
+    await pilot.pause(2 * textual_screen.UPDATE_PERIOD)
     await until(pilot, lambda: all(one.group in _ENDLESS for one in pilot.app.workers))
 
 
