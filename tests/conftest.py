@@ -45,7 +45,7 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
-    """Who runs which test, where `make test` runs them in two processes."""
+    """Who runs which test, where `make test` runs them in several processes."""
     from tests.support.machine import Shares
 
     return Shares(config, log)

@@ -189,23 +189,29 @@ _MEMORY: Final = Path("/dev/shm")
 _ROOM: Final = 6 << 30
 MACHINE: Final = "machine"
 CRASH: Final = "tests/crash"
-_WITHIN: Final = tuple(
-    f"tests/{folder}/"
-    for folder in ("architecture", "fuzz", "sim", "unit/protocol", "unit/storage", "unit/tui")
-)
-_VIRTUAL: Final = "in_virtual_time"
+_PROGRAMS: Final = ("tests/e2e/", "tests/interop/")
 _MARKS: Final = ("mark.network", "mark.terminal", "mark.crash")
 _LONG: Final = (
     MACHINE,
     CRASH,
     "tests/unit/tui/test_input_order.py",
     "tests/unit/protocol/test_planted_changes.py",
+    "tests/sim/test_planted.py",
+    "tests/sim/test_simulation.py",
+    "tests/integration/test_stateful_engines.py",
+    "tests/integration/test_event_loop.py",
 )
-"""The longest shares, longest first: one of them that begins last would end alone."""
+"""The longest shares, longest first: one of them that begins last would end alone.
+
+Of the others, those of the most tests begin first. So a share of few tests is named here if it takes long.
+"""
 
 
 class Shares(LoadScopeScheduling):  # type: ignore[misc]  # no types are published
-    """A share for what needs the machine, one for crashes in hosts of their own, one per other file."""
+    """A share for what needs the machine, one for crashes in hosts of their own, one per other file.
+
+    The machine: namespaces, terminals, and whole programs on its own network, which find each other there.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         return share_of(nodeid.partition("::")[0])
@@ -222,7 +228,7 @@ def share_of(file: str) -> str:
     """The share of a test file, by its path from the project's root."""
     if file.startswith(f"{CRASH}/"):
         return CRASH
-    text = (ROOT / file).read_text(encoding="utf-8")
-    if any(mark in text for mark in _MARKS):
+    if file.startswith(_PROGRAMS):
         return MACHINE
-    return file if file.startswith(_WITHIN) or _VIRTUAL in text else MACHINE
+    text = (ROOT / file).read_text(encoding="utf-8")
+    return MACHINE if any(mark in text for mark in _MARKS) else file
