@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import shutil
 import socket
 import stat
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from chat.interface import CannotCreate, Unreachable
+from chat.api.serve import serve_socket
+from chat.client import connect
+from chat.interface import CannotCreate, ClientRights, Unreachable
 from chat.ipc import server, wire
 from chat.ipc.client import RemoteMessenger
 from chat.ipc.server import ControlServer
@@ -61,6 +66,21 @@ async def test_programs_of_one_user_meet(system: str, path: Path) -> None:
     assert mode_of(path) is None
     with pytest.raises(Unreachable):
         await RemoteMessenger.open(path)
+
+
+async def test_a_program_with_a_token_is_served(system: str, path: Path) -> None:
+    fake, listens = FakeMessenger("Ada"), asyncio.Event()
+    ben = fake.add_contact("Ben").person
+    token = (await fake.permit("bot", ClientRights.READ, ben)).token
+    serving = asyncio.create_task(serve_socket(fake, path, listens.set, lambda _: None))
+    await listens.wait()
+    async with connect("bot", token=token, socket=path) as parlour:
+        assert [one.person for one in await parlour.contacts()] == [ben]
+    serving.cancel()
+    await asyncio.wait([serving])
+    with pytest.raises(Unreachable):
+        async with connect("bot", token=token, socket=path):
+            pass
 
 
 async def test_the_next_engine_takes_the_place_of_a_dead_one(system: str, path: Path) -> None:
@@ -120,6 +140,73 @@ def test_bytes_are_read_and_written_at_a_place(system: str, tmp_path: Path) -> N
         assert files.read_at(descriptor, 1, 10) == b""
     finally:
         os.close(descriptor)
+
+
+def test_threads_write_and_read_one_file_at_their_places(
+    system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those that seal a file: one thread's seek would move what another one writes."""
+    size, count, moved, seek = 1_000, 64, list[bool](), os.lseek
+
+    def lseek(descriptor: int, place: int, how: int) -> int:
+        moved.append(files._position_of(descriptor).acquire(blocking=False))
+        return seek(descriptor, place, how)
+
+    monkeypatch.setattr(os, "lseek", lseek)
+    descriptor = files.open_private(tmp_path / "pieces", os.O_RDWR | os.O_CREAT)
+
+    def turn(number: int) -> bytes:
+        files.write_at(descriptor, [bytes([number]) * size], number * size)
+        return files.read_at(descriptor, size, number * size)
+
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(turn, range(count))) == [bytes([number]) * size for number in range(count)]
+        whole = files.read_at(descriptor, count * size, 0)
+        assert whole == b"".join(bytes([number]) * size for number in range(count))
+    finally:
+        os.close(descriptor)
+    assert len(moved) == (2 * count + 1 if system == "windows" else 0)
+    assert not any(moved), "nobody else can take the position meanwhile"
+
+
+def test_the_room_of_a_disk_is_what_is_free(system: str, tmp_path: Path) -> None:
+    descriptor = files.open_private(tmp_path / "pieces", os.O_RDWR | os.O_CREAT)
+    try:
+        assert 0 < files.free_bytes(descriptor, tmp_path) <= shutil.disk_usage(tmp_path).total
+    finally:
+        os.close(descriptor)
+
+
+def test_a_link_that_is_not_followed_is_refused_where_users_can_make_one(system: str, tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(b"theirs")
+    (tmp_path / "name").symlink_to(tmp_path / "other")
+    if system == "windows":
+        return  # there only an administrator can make one
+    with pytest.raises(OSError, match="symbolic"):
+        files.open_private(tmp_path / "name", os.O_RDWR, follow=False)
+
+
+def test_what_is_read_for_this_person_is_opened_without_waiting(system: str, tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(b"a\r\n")
+    os.close(source := files.open_source(tmp_path / "source"))
+    assert source > 2
+    for path in ("/a\0b", f"/{'x' * 300}"):
+        with pytest.raises((OSError, ValueError)):
+            files.open_source(Path(path))
+    if system == "windows":
+        with pytest.raises(IsADirectoryError):
+            files.open_source(tmp_path)
+    else:
+        os.close(files.open_source(tmp_path))
+        os.mkfifo(tmp_path / "pipe")
+        os.close(files.open_source(tmp_path / "pipe"))
+
+
+def test_a_lost_sector_is_known_by_what_the_system_says(system: str) -> None:
+    assert files.is_bad_sector(OSError(errno.EIO, ""))
+    assert files.is_bad_sector(OSError(errno.EACCES, "")) is (system == "windows")
+    assert not files.is_bad_sector(OSError(errno.ENOSPC, ""))
 
 
 def test_the_clock_of_sleep_goes_on(system: str) -> None:
