@@ -6,34 +6,45 @@ import asyncio
 import errno
 import os
 import shutil
+import signal
 import socket
 import stat
 import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from chat.api.serve import serve_socket
+from chat.cli.terminal import Lines
 from chat.client import connect
 from chat.interface import CannotCreate, ClientRights, Unreachable
 from chat.ipc import server, wire
 from chat.ipc.client import RemoteMessenger
 from chat.ipc.server import ControlServer
+from chat.network.transport import TcpTransport
 from chat.platforms import clocks, endpoints, files, loopback, loops, peers
 from chat.platforms.endpoint import InTheWay
+from chat.relay import sandbox
 from chat.relay.run import Options, serve
+from chat.session_bus import Notifications
 from chat.storage import folder
 from chat.storage.errors import ProfileInUse
 from tests.architecture.imports import ROOT
 from tests.support.engines.served import served
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.machine import needs_pseudo_terminals
+from tests.support.network.sockets import SECONDS, gone, read_exactly, serving
 from tests.support.platforms.lacking import SYSTEMS, take_away
 from tests.support.platforms.run import SLICE, command
-from tui.terminal import Watched
+from tui.actions import ACTIONS, keys_of
+from tui.linear.input import LineInput
+from tui.terminal import ENDING, Watched, has_shell, heed_signals, stop_job
 
 
 @pytest.fixture(params=SYSTEMS)
@@ -210,8 +221,81 @@ def test_a_lost_sector_is_known_by_what_the_system_says(system: str) -> None:
 
 
 def test_the_clock_of_sleep_goes_on(system: str) -> None:
-    before = clocks.since_boot_ns()
-    assert 0 < before <= clocks.since_boot_ns()
+    clock = {"linux": "CLOCK_BOOTTIME", "macos": "CLOCK_MONOTONIC", "windows": ""}[system]
+    read = partial(time.clock_gettime_ns, getattr(time, clock)) if clock else time.monotonic_ns
+    assert read() <= clocks.since_boot_ns() <= read()
+
+
+def test_modes_tell_who_reads_where_the_system_has_them(system: str, tmp_path: Path) -> None:
+    for mode, open_to_others in ((0o600, False), (0o644, True), (0o602, True)):
+        path = tmp_path / str(mode)
+        path.touch(mode)
+        path.chmod(mode)
+        assert files.open_to_others(path.stat()) is (open_to_others and system != "windows")
+        assert files.is_own(path.stat())
+
+
+async def test_connections_are_taken_where_the_loop_waits_for_no_socket(system: str) -> None:
+    transport = TcpTransport()
+    async with serving(transport) as server:
+        ours = await transport.connect("127.0.0.1", server.port, SECONDS)
+        theirs = await server.take()
+        await ours.write(b"question")
+        assert await read_exactly(theirs, 8) == b"question"
+        theirs.close()
+        await gone([ours])
+
+
+@pytest.mark.parametrize("kind", [Lines, LineInput])
+async def test_lines_are_read_where_the_loop_waits_for_no_pipe(
+    system: str, kind: type[Lines] | type[LineInput]
+) -> None:
+    given, typed = os.pipe()
+    lines = kind(given)
+    next_line = lines.line if isinstance(lines, LineInput) else lines.next_line
+    os.write(typed, b"one\n")
+    assert await next_line() == "one"
+    waiting = asyncio.create_task(next_line())
+    os.write(typed, b"two")
+    os.close(typed)
+    assert [await waiting, await next_line()] == ["two", None]
+    os.close(given)
+
+
+async def test_signals_are_heeded_where_the_system_has_them(system: str) -> None:
+    left = asyncio.Event()
+    loop, before = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
+    heed_signals(left.set)
+    if system == "windows":
+        assert signal.getsignal(signal.SIGTERM) is before, "the interpreter ends the program"
+        return
+    signal.raise_signal(signal.SIGTERM)
+    await left.wait()
+    for name in ENDING:
+        loop.remove_signal_handler(getattr(signal, name))
+
+
+async def test_without_unix_sockets_no_desktop_is_told(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        take_away("windows", patch)
+        assert await Notifications(f"unix:path={tmp_path}/bus").show("Parlour", "A line.") == 0
+
+
+def test_what_only_unix_bounds_is_left_alone_elsewhere() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        take_away("windows", patch)
+        assert sandbox.may_open_descriptors() == 0
+        assert not sandbox.writing_will_be_forbidden().holds
+        assert sandbox.landlock_abi() == 0
+        assert not folder.hide_memory()
+        assert not has_shell()
+        stop_job()
+
+
+def test_no_key_that_macos_shows_needs_alt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert [one.id for one in ACTIONS if "Alt" in one.key] == []
+    assert [one.id for one in ACTIONS if bool(one.key) is not bool(keys_of(one.id))] == []
 
 
 async def test_a_relay_runs_where_the_loop_waits_for_sockets_and_else_says_so(system: str) -> None:
