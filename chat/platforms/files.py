@@ -103,9 +103,14 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def has_modes() -> bool:
+    """Whether a file's mode says who may use it. On Windows the folder around it decides."""
+    return sys.platform != "win32"
+
+
 def open_to_others(found: os.stat_result) -> bool:
-    """Whether its mode lets other users at it. Windows has no modes: there the folder around it decides."""
-    return sys.platform != "win32" and bool(stat.S_IMODE(found.st_mode) & _OTHERS)
+    """Whether its mode lets other users at it; false where the system has no modes."""
+    return has_modes() and bool(stat.S_IMODE(found.st_mode) & _OTHERS)
 
 
 def is_own(found: os.stat_result) -> bool:
