@@ -210,13 +210,12 @@ def _rename_onto_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Path, "rename", rename)
 
 
-def _for_asyncio_alone(real: Callable[..., Any]) -> Callable[..., Any]:
+def _for_asyncio_alone(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
     """A call of the loop for its own operations, as sock_accept, which end with it here and not there."""
 
-    def call(*given: Any) -> Any:
-        if not sys._getframe(1).f_globals.get("__name__", "").startswith("asyncio."):
-            raise NotImplementedError
-        return real(*given)
+    def call(*given: Any, **more: Any) -> Any:
+        own = sys._getframe(1).f_globals.get("__name__", "").startswith("asyncio.")
+        return (real if own else getattr(asyncio.AbstractEventLoop, name))(*given, **more)
 
     return call
 
@@ -229,7 +228,7 @@ def _wait_for_operations_only(patch: pytest.MonkeyPatch) -> None:
     for kind in loops:
         for name in (*calls, "create_unix_server", "create_unix_connection"):
             if name in vars(kind) and kind is not asyncio.AbstractEventLoop:
-                patch.setattr(kind, name, _for_asyncio_alone(vars(kind)[name]))
+                patch.setattr(kind, name, _for_asyncio_alone(name, vars(kind)[name]))
     for name in ("start_unix_server", "open_unix_connection"):
         patch.delattr(asyncio, name, raising=False)
 
