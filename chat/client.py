@@ -31,6 +31,8 @@ from chat.api import calls
 from chat.api.calls import Ack, Greeting, Hello, Request, Subscribe, Subscribed, Told, Trouble
 from chat.errors import phrase
 from chat.interface import BadData, Closed, EngineEnded, EntryAdded, EntryView, Event, Messenger, Unreachable
+from chat.platforms import endpoints
+from chat.platforms.endpoint import CONNECT_WITHIN
 
 __all__ = ["Delivered", "Parlour", "connect"]
 
@@ -237,11 +239,7 @@ async def connect(
     EngineEnded (Parlour did not start; it said why on standard error).
     """
     if socket is not None:
-        try:
-            reader, writer = await asyncio.open_unix_connection(str(socket), limit=LINE_BYTES_MAX)
-        except OSError as error:
-            raise Unreachable(NOBODY) from error
-        async with _greeted(reader, writer, client, token) as parlour:
+        async with _greeted(*await _reached(Path(socket)), client, token) as parlour:
             yield parlour
         return
     line = [*program, "api"]
@@ -259,6 +257,27 @@ async def connect(
             yield parlour
     finally:
         await started.wait()  # its engine may serve others for as long as it needs to leave well
+
+
+async def _reached(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Streams to a program of this user that serves others. Raises Unreachable."""
+    try:
+        reached = endpoints.connect(path)
+        reader, writer = await asyncio.open_connection(sock=reached.socket, limit=LINE_BYTES_MAX)
+    except OSError as error:
+        raise Unreachable(NOBODY) from error
+    own = False
+    try:
+        async with asyncio.timeout(CONNECT_WITHIN):
+            own = await reached.is_own(reader, writer)
+    except (OSError, TimeoutError) as error:
+        raise Unreachable(NOBODY) from error
+    finally:
+        if not own:
+            writer.close()
+    if not own:
+        raise Unreachable(NOBODY)
+    return reader, writer
 
 
 @asynccontextmanager

@@ -169,6 +169,8 @@ async def read_message(reader: asyncio.StreamReader) -> Message:
 
 async def connected(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A connection that has said which user this is. Raises BusFailure, OSError, EOFError, UsageError."""
+    if not hasattr(asyncio, "open_unix_connection"):  # Windows
+        raise BusFailure("no unix sockets")
     reader, writer = await asyncio.open_unix_connection(socket_of(address), limit=MESSAGE_MAX)
     try:
         writer.write(b"\0AUTH EXTERNAL " + str(os.getuid()).encode().hex().encode() + b"\r\n")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -15,45 +17,71 @@ _OTHERS: Final = 0o077
 _PARTS_MAX: Final = 1_024  # IOV_MAX of Linux and macOS
 
 
-def open_private(path: Path, flags: int) -> int:
+def open_private(path: Path, flags: int, *, follow: bool = True) -> int:
     """A descriptor of a file that only this user may use where `flags` create it. Raises OSError.
 
-    Without O_BINARY, Windows would write each byte 10 as two bytes.
+    Without O_BINARY, Windows would write each byte 10 as two bytes. `follow`: open what a link of this name
+    leads to; else OSError, but on Windows, where only an administrator makes links.
     """
-    return os.open(path, flags | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0), PRIVATE_MODE)
+    flags |= getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
+    return os.open(path, flags if follow else flags | getattr(os, "O_NOFOLLOW", 0), PRIVATE_MODE)
+
+
+def open_source(path: Path) -> int:
+    """A descriptor to read whatever has this name, without waiting for what writes a pipe.
+
+    Raises OSError, ValueError. Linux and macOS open a folder too; Windows raises IsADirectoryError.
+    """
+    try:
+        return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except PermissionError:
+        if os.path.isdir(path):  # noqa: PTH112 - it raises nothing
+            raise IsADirectoryError(path) from None
+        raise
 
 
 def read_at(descriptor: int, size: int, place: int) -> bytes:
-    """At most `size` bytes at `place`, fewer at the end. Raises OSError.
-
-    Without pread, as on Windows, it moves the position: one thread at a time may then use the descriptor.
-    """
+    """At most `size` bytes at `place`, fewer at the end. Any thread may call it. Raises OSError."""
     if hasattr(os, "pread"):
         return os.pread(descriptor, size, place)
-    os.lseek(descriptor, place, os.SEEK_SET)
-    return os.read(descriptor, size)
+    with _position_of(descriptor):
+        os.lseek(descriptor, place, os.SEEK_SET)
+        return os.read(descriptor, size)
 
 
 def write_at(descriptor: int, parts: Sequence[bytes | memoryview], place: int) -> None:
-    """Write all the parts one after the other from `place` on. Raises OSError; some may be written then.
+    """Write all the parts one after the other from `place` on. Any thread may call it.
 
-    Without pwrite, as on Windows, it moves the position: one thread at a time may then use the descriptor.
+    Raises OSError; some may be written then. A full disk takes some of them, and then fails.
     """
     if 1 < len(parts) <= _PARTS_MAX and hasattr(os, "pwritev"):  # without a copy of them all
         written = os.pwritev(descriptor, parts, place)
         if written == sum(map(len, parts)):
             return
-    left = memoryview(b"".join(parts) if len(parts) > 1 else parts[0])
+    left: bytes | memoryview = b"".join(parts) if len(parts) > 1 else parts[0]
+    at_place = hasattr(os, "pwrite")
     while left:
-        written = _write_some(descriptor, left, place)
-        left, place = left[written:], place + written
+        written = os.pwrite(descriptor, left, place) if at_place else _write_some(descriptor, left, place)
+        left, place = memoryview(left)[written:], place + written
 
 
-def _write_some(descriptor: int, data: memoryview, place: int) -> int:
-    if hasattr(os, "pwrite"):
-        return os.pwrite(descriptor, data, place)
-    os.lseek(descriptor, place, os.SEEK_SET)
-    return os.write(descriptor, data)
+def _write_some(descriptor: int, data: bytes | memoryview, place: int) -> int:
+    with _position_of(descriptor):
+        os.lseek(descriptor, place, os.SEEK_SET)
+        return os.write(descriptor, data)
+
+
+_POSITIONS: Final = tuple(threading.Lock() for _ in range(64))
+
+
+def _position_of(descriptor: int) -> threading.Lock:
+    """What a thread holds while the position of a file is its own: threads seal one file together."""
+    return _POSITIONS[descriptor % len(_POSITIONS)]
+
+
+def is_bad_sector(error: OSError) -> bool:
+    """Whether a read failed since the disk has lost the place. Windows says EACCES for a checksum error."""
+    return error.errno == errno.EIO or (sys.platform == "win32" and error.errno == errno.EACCES)
 
 
 def free_bytes(descriptor: int, folder: Path) -> int:
@@ -75,9 +103,14 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def has_modes() -> bool:
+    """Whether a file's mode says who may use it. On Windows the folder around it decides."""
+    return sys.platform != "win32"
+
+
 def open_to_others(found: os.stat_result) -> bool:
-    """Whether its mode lets other users at it. Windows has no modes: there the folder around it decides."""
-    return sys.platform != "win32" and bool(stat.S_IMODE(found.st_mode) & _OTHERS)
+    """Whether its mode lets other users at it; false where the system has no modes."""
+    return has_modes() and bool(stat.S_IMODE(found.st_mode) & _OTHERS)
 
 
 def is_own(found: os.stat_result) -> bool:

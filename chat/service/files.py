@@ -29,6 +29,7 @@ from chat.interface import (
     UsageError,
 )
 from chat.pictures.bounds import INPUT_MAX
+from chat.platforms.files import open_source
 from chat.service import allowances
 from chat.service.events import EventBus, FileLetGo
 from chat.service.feeds import Feed, Feeds
@@ -425,8 +426,9 @@ def _open_source(path: Path) -> BinaryIO:
     if not path.is_absolute():
         raise NotSendable(NOT_WHOLE_PATH)
     try:
-        # A named pipe would hold the thread until somebody writes into it.
-        source = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        source = open_source(path)
+    except IsADirectoryError:
+        raise NotSendable(NOT_A_FILE) from None
     except (OSError, ValueError):  # also a NUL in a pasted path
         raise NotSendable(CHANGED) from None
     if not stat.S_ISREG(os.fstat(source).st_mode):

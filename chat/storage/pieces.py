@@ -5,7 +5,6 @@ A crash loses no piece that was written, and a power cut only the last ones: not
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import threading
@@ -20,6 +19,7 @@ from typing import BinaryIO, Final
 from msgspec import Struct
 
 from chat.errors import ParlourError, UsageError, phrase
+from chat.platforms import files
 from chat.storage import folder
 from chat.storage.errors import StorageFailure
 from chat.storage.folder import system_failures
@@ -202,37 +202,23 @@ class Pieces:
 
 
 def _open(path: Path) -> int:
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-    return os.open(path, flags, 0o600)
+    return files.open_private(path, os.O_RDWR | os.O_CREAT, follow=False)
 
 
 def _there(descriptor: int, size: int, at: int) -> bytes:
     """What the disk has of so many bytes, nothing where a sector is bad: what is near may be sound."""
     try:
-        return os.pread(descriptor, size, at)
+        return files.read_at(descriptor, size, at)
     except OSError as error:
-        if error.errno != errno.EIO:
+        if not files.is_bad_sector(error):
             raise
         return b""
 
 
-def _require_spare(descriptor: int) -> None:
+def _require_spare(descriptor: int, path: Path) -> None:
     """Raises NoRoom, OSError."""
-    disk = os.fstatvfs(descriptor)
-    if disk.f_bavail * disk.f_frsize < SPARE:
+    if files.free_bytes(descriptor, path.parent) < SPARE:
         raise NoRoom
-
-
-def _write_all(descriptor: int, parts: Sequence[bytes], at: int) -> None:
-    """Write parts one after the other; a full disk may take some of them only."""
-    if 1 < len(parts) <= STRETCH and hasattr(os, "pwritev"):  # without a copy of them all
-        written = os.pwritev(descriptor, parts, at)
-        if written == sum(map(len, parts)):
-            return
-    data: bytes | memoryview = b"".join(parts) if len(parts) > 1 else parts[0]
-    while data:
-        written = os.pwrite(descriptor, data, at)
-        data, at = memoryview(data)[written:], at + written
 
 
 class SealedFile:
@@ -252,7 +238,7 @@ class SealedFile:
         self._written = self._synced = 0  # pieces since this was opened: stored, and durable
         self._flushing = threading.Lock()
         self._flush_failure: OSError | None = None
-        self._descriptors = list[int]()
+        self._path, self._descriptors = paths[0], list[int]()
         try:
             for path in paths:
                 self._descriptors.append(_open(path))
@@ -265,7 +251,7 @@ class SealedFile:
     def _load(self) -> None:
         """What is held: after a power cut only what had been made durable before."""
         size = (self.shape.count + 7) // 8
-        found = os.pread(self._held, BOOT_BYTES + 2 * size, 0)
+        found = files.read_at(self._held, BOOT_BYTES + 2 * size, 0)
         sure, written = found[BOOT_BYTES : BOOT_BYTES + size], found[BOOT_BYTES + size :]
         same = found[:BOOT_BYTES] == self._boot and self._boot.strip(b"\0")
         whole = len(written) == size
@@ -275,7 +261,7 @@ class SealedFile:
         self._changed = (0, size)
         if not (same and whole):
             head = self._boot + sure.ljust(size, b"\0") + self._bits
-            _write_all(self._held, [head], 0)
+            files.write_at(self._held, [head], 0)
         self.held = int.from_bytes(self._bits).bit_count()
 
     @property
@@ -335,7 +321,7 @@ class SealedFile:
         size = (last - first) * shape.whole + shape.length(last)
         if last - first + 1 == len(numbers):
             with suppress(OSError):  # one of them may be on a bad sector
-                data = os.pread(self._data, size, first * shape.whole)
+                data = files.read_at(self._data, size, first * shape.whole)
                 if len(data) == size:  # else the file was cut short
                     return [data[at : at + shape.whole] for at in range(0, size, shape.whole)]
         return list(map(self._read_one, numbers))
@@ -388,7 +374,7 @@ class SealedFile:
         return [one for one in self._hashes(*node, most) if len(one) == HASH_SIZE]
 
     def _write_hash(self, node: tuple[int, int], right: bytes) -> None:
-        _write_all(self._tree, [right], self._layout.offset(*node))
+        files.write_at(self._tree, [right], self._layout.offset(*node))
 
     def _leaf_of(self, number: int) -> bytes:
         return leaf_hash(self._read_one(number))
@@ -450,13 +436,15 @@ class SealedFile:
         return len(new)
 
     def _store(self, new: Sequence[Proven]) -> None:
-        _require_spare(self._data)  # something else may have filled the disk since this file was begun
+        _require_spare(
+            self._data, self._path
+        )  # something else may have filled the disk since this file was begun
         whole = self.shape.whole
         start = 0
         for at, one in enumerate(new, 1):
             if at == len(new) or new[at].piece.number != one.piece.number + 1:
                 run = [other.piece for other in new[start:at]]
-                _write_all(self._data, [other.data for other in run], run[0].number * whole)
+                files.write_at(self._data, [other.data for other in run], run[0].number * whole)
                 start = at
         self._store_hashes(new)
         for one in new:
@@ -480,13 +468,13 @@ class SealedFile:
         start = 0
         for at, place in enumerate(places, 1):
             if at == len(places) or places[at] != place + HASH_SIZE:
-                _write_all(self._tree, [b"".join(map(due.__getitem__, places[start:at]))], places[start])
+                files.write_at(self._tree, [b"".join(map(due.__getitem__, places[start:at]))], places[start])
                 start = at
         self._stored = set(near)
 
     def _write_bits(self, start: int, places: Collection[int]) -> None:
         first, last = min(places), max(places)
-        _write_all(self._held, [bytes(self._bits[first : last + 1])], start + first)
+        files.write_at(self._held, [bytes(self._bits[first : last + 1])], start + first)
 
     # What was written is made durable: data first, then hashes, then what is held.
 
@@ -521,7 +509,7 @@ class SealedFile:
             return  # one that began later has noted more
         sure = int.from_bytes(begun.held) & int.from_bytes(self._bits)
         with system_failures():
-            _write_all(self._held, [sure.to_bytes(len(begun.held))], BOOT_BYTES)
+            files.write_at(self._held, [sure.to_bytes(len(begun.held))], BOOT_BYTES)
             os.fsync(self._held)
         self._synced = begun.written
 
@@ -531,12 +519,12 @@ class SealedFile:
             self._flush_failure = None
         size = len(self._bits)
         with system_failures():
-            sure = os.pread(self._held, size, BOOT_BYTES).ljust(size, b"\0")
+            sure = files.read_at(self._held, size, BOOT_BYTES).ljust(size, b"\0")
             left = int.from_bytes(sure) & int.from_bytes(self._bits)
             self._bits[:] = left.to_bytes(size)
             self.held, self._full, self._synced = left.bit_count(), 0, self._written
             self._stored.clear()
-            _write_all(self._held, [bytes(self._bits)], BOOT_BYTES + size)
+            files.write_at(self._held, [bytes(self._bits)], BOOT_BYTES + size)
 
     def _sync(self) -> None:
         begun = self.begin_sync()
@@ -601,7 +589,7 @@ class Sealing:
     def _begin(self, data: bytes) -> None:
         """Let the sealers have a stretch, a run each. Raises NoRoom: nobody knows how long a pipe gives."""
         with system_failures():
-            _require_spare(self._descriptors[0])
+            _require_spare(self._descriptors[0], self._paths[0])
         view = memoryview(data)
         for start in range(0, max(1, len(data)), RUN * PIECE_BYTES):
             run = view[start : start + RUN * PIECE_BYTES]
@@ -622,8 +610,8 @@ class Sealing:
         ]
         whole = PIECE_BYTES + self._aead.tag_size
         with system_failures():
-            _write_all(self._descriptors[0], sealed, first * whole)
-            _write_all(self._descriptors[1], [leaf_hash(one) for one in sealed], first * HASH_SIZE)
+            files.write_at(self._descriptors[0], sealed, first * whole)
+            files.write_at(self._descriptors[1], [leaf_hash(one) for one in sealed], first * HASH_SIZE)
 
     def finish(self) -> tuple[int, bytes]:
         """Write the rest of the tree, and what is held; returns size and root."""
@@ -632,11 +620,11 @@ class Sealing:
         with system_failures():
             for level, nodes in enumerate(layout.levels[1:], 1):
                 for at in range(0, nodes, _HASHES):
-                    below = os.pread(tree, 2 * _HASHES * HASH_SIZE, layout.offset(level - 1, 2 * at))
+                    below = files.read_at(tree, 2 * _HASHES * HASH_SIZE, layout.offset(level - 1, 2 * at))
                     most = min(2 * _HASHES, layout.levels[level - 1] - 2 * at) * HASH_SIZE
                     made = above([below[one : one + HASH_SIZE] for one in range(0, most, HASH_SIZE)])
-                    _write_all(tree, made, layout.offset(level, at))
-            root = os.pread(tree, HASH_SIZE, layout.offset(len(layout.levels) - 1, 0))
+                    files.write_at(tree, made, layout.offset(level, at))
+            root = files.read_at(tree, HASH_SIZE, layout.offset(len(layout.levels) - 1, 0))
             for descriptor in self._descriptors:
                 os.fsync(descriptor)
             self._hold_all(shape.count)
@@ -649,7 +637,7 @@ class Sealing:
         held = _open(self._paths[2])
         try:
             boot = self._boot.encode()[:BOOT_BYTES].ljust(BOOT_BYTES, b"\0")
-            _write_all(held, [boot, bytes(bits), bytes(bits)], 0)
+            files.write_at(held, [boot, bytes(bits), bytes(bits)], 0)
             os.fsync(held)
         finally:
             os.close(held)

@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import shutil
+import signal
 import socket
 import stat
 import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from chat.interface import CannotCreate, Unreachable
+from chat.api.serve import serve_socket
+from chat.cli.terminal import Lines
+from chat.client import connect
+from chat.interface import CannotCreate, ClientRights, Unreachable
 from chat.ipc import server, wire
 from chat.ipc.client import RemoteMessenger
 from chat.ipc.server import ControlServer
+from chat.network.transport import TcpTransport
 from chat.platforms import clocks, endpoints, files, loopback, loops, peers
 from chat.platforms.endpoint import InTheWay
+from chat.relay import sandbox
 from chat.relay.run import Options, serve
+from chat.session_bus import Notifications
 from chat.storage import folder
 from chat.storage.errors import ProfileInUse
 from tests.architecture.imports import ROOT
 from tests.support.engines.served import served
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.machine import needs_pseudo_terminals
+from tests.support.network.sockets import SECONDS, gone, read_exactly, serving
 from tests.support.platforms.lacking import SYSTEMS, take_away
 from tests.support.platforms.run import SLICE, command
-from tui.terminal import Watched
+from tui.actions import ACTIONS, keys_of
+from tui.linear.input import LineInput
+from tui.terminal import ENDING, Watched, has_shell, heed_signals, stop_job
 
 
 @pytest.fixture(params=SYSTEMS)
@@ -61,6 +77,21 @@ async def test_programs_of_one_user_meet(system: str, path: Path) -> None:
     assert mode_of(path) is None
     with pytest.raises(Unreachable):
         await RemoteMessenger.open(path)
+
+
+async def test_a_program_with_a_token_is_served(system: str, path: Path) -> None:
+    fake, listens = FakeMessenger("Ada"), asyncio.Event()
+    ben = fake.add_contact("Ben").person
+    token = (await fake.permit("bot", ClientRights.READ, ben)).token
+    serving = asyncio.create_task(serve_socket(fake, path, listens.set, lambda _: None))
+    await listens.wait()
+    async with connect("bot", token=token, socket=path) as parlour:
+        assert [one.person for one in await parlour.contacts()] == [ben]
+    serving.cancel()
+    await asyncio.wait([serving])
+    with pytest.raises(Unreachable):
+        async with connect("bot", token=token, socket=path):
+            pass
 
 
 async def test_the_next_engine_takes_the_place_of_a_dead_one(system: str, path: Path) -> None:
@@ -122,9 +153,149 @@ def test_bytes_are_read_and_written_at_a_place(system: str, tmp_path: Path) -> N
         os.close(descriptor)
 
 
+def test_threads_write_and_read_one_file_at_their_places(
+    system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those that seal a file: one thread's seek would move what another one writes."""
+    size, count, moved, seek = 1_000, 64, list[bool](), os.lseek
+
+    def lseek(descriptor: int, place: int, how: int) -> int:
+        moved.append(files._position_of(descriptor).acquire(blocking=False))
+        return seek(descriptor, place, how)
+
+    monkeypatch.setattr(os, "lseek", lseek)
+    descriptor = files.open_private(tmp_path / "pieces", os.O_RDWR | os.O_CREAT)
+
+    def turn(number: int) -> bytes:
+        files.write_at(descriptor, [bytes([number]) * size], number * size)
+        return files.read_at(descriptor, size, number * size)
+
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(turn, range(count))) == [bytes([number]) * size for number in range(count)]
+        whole = files.read_at(descriptor, count * size, 0)
+        assert whole == b"".join(bytes([number]) * size for number in range(count))
+    finally:
+        os.close(descriptor)
+    assert len(moved) == (2 * count + 1 if system == "windows" else 0)
+    assert not any(moved), "nobody else can take the position meanwhile"
+
+
+def test_the_room_of_a_disk_is_what_is_free(system: str, tmp_path: Path) -> None:
+    descriptor = files.open_private(tmp_path / "pieces", os.O_RDWR | os.O_CREAT)
+    try:
+        assert 0 < files.free_bytes(descriptor, tmp_path) <= shutil.disk_usage(tmp_path).total
+    finally:
+        os.close(descriptor)
+
+
+def test_a_link_that_is_not_followed_is_refused_where_users_can_make_one(system: str, tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(b"theirs")
+    (tmp_path / "name").symlink_to(tmp_path / "other")
+    if system == "windows":
+        return  # there only an administrator can make one
+    with pytest.raises(OSError, match="symbolic"):
+        files.open_private(tmp_path / "name", os.O_RDWR, follow=False)
+
+
+def test_what_is_read_for_this_person_is_opened_without_waiting(system: str, tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(b"a\r\n")
+    os.close(source := files.open_source(tmp_path / "source"))
+    assert source > 2
+    for path in ("/a\0b", f"/{'x' * 300}"):
+        with pytest.raises((OSError, ValueError)):
+            files.open_source(Path(path))
+    if system == "windows":
+        with pytest.raises(IsADirectoryError):
+            files.open_source(tmp_path)
+    else:
+        os.close(files.open_source(tmp_path))
+        os.mkfifo(tmp_path / "pipe")
+        os.close(files.open_source(tmp_path / "pipe"))
+
+
+def test_a_lost_sector_is_known_by_what_the_system_says(system: str) -> None:
+    assert files.is_bad_sector(OSError(errno.EIO, ""))
+    assert files.is_bad_sector(OSError(errno.EACCES, "")) is (system == "windows")
+    assert not files.is_bad_sector(OSError(errno.ENOSPC, ""))
+
+
 def test_the_clock_of_sleep_goes_on(system: str) -> None:
-    before = clocks.since_boot_ns()
-    assert 0 < before <= clocks.since_boot_ns()
+    clock = {"linux": "CLOCK_BOOTTIME", "macos": "CLOCK_MONOTONIC", "windows": ""}[system]
+    read = partial(time.clock_gettime_ns, getattr(time, clock)) if clock else time.monotonic_ns
+    assert read() <= clocks.since_boot_ns() <= read()
+
+
+def test_modes_tell_who_reads_where_the_system_has_them(system: str, tmp_path: Path) -> None:
+    for mode, open_to_others in ((0o600, False), (0o644, True), (0o602, True)):
+        path = tmp_path / str(mode)
+        path.touch(mode)
+        path.chmod(mode)
+        assert files.open_to_others(path.stat()) is (open_to_others and system != "windows")
+        assert files.is_own(path.stat())
+
+
+async def test_connections_are_taken_where_the_loop_waits_for_no_socket(system: str) -> None:
+    transport = TcpTransport()
+    async with serving(transport) as server:
+        ours = await transport.connect("127.0.0.1", server.port, SECONDS)
+        theirs = await server.take()
+        await ours.write(b"question")
+        assert await read_exactly(theirs, 8) == b"question"
+        theirs.close()
+        await gone([ours])
+
+
+@pytest.mark.parametrize("kind", [Lines, LineInput])
+async def test_lines_are_read_where_the_loop_waits_for_no_pipe(
+    system: str, kind: type[Lines] | type[LineInput]
+) -> None:
+    given, typed = os.pipe()
+    lines = kind(given)
+    next_line = lines.line if isinstance(lines, LineInput) else lines.next_line
+    os.write(typed, b"one\n")
+    assert await next_line() == "one"
+    waiting = asyncio.create_task(next_line())
+    os.write(typed, b"two")
+    os.close(typed)
+    assert [await waiting, await next_line()] == ["two", None]
+    os.close(given)
+
+
+async def test_signals_are_heeded_where_the_system_has_them(system: str) -> None:
+    left = asyncio.Event()
+    loop, before = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
+    heed_signals(left.set)
+    if system == "windows":
+        assert signal.getsignal(signal.SIGTERM) is before, "the interpreter ends the program"
+        return
+    signal.raise_signal(signal.SIGTERM)
+    await left.wait()
+    for name in ENDING:
+        loop.remove_signal_handler(getattr(signal, name))
+
+
+async def test_without_unix_sockets_no_desktop_is_told(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        take_away("windows", patch)
+        assert await Notifications(f"unix:path={tmp_path}/bus").show("Parlour", "A line.") == 0
+
+
+def test_what_only_unix_bounds_is_left_alone_elsewhere() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        take_away("windows", patch)
+        assert sandbox.may_open_descriptors() == 0
+        assert not sandbox.writing_will_be_forbidden().holds
+        assert sandbox.landlock_abi() == 0
+        assert not folder.hide_memory()
+        assert not has_shell()
+        stop_job()
+
+
+def test_no_key_that_macos_shows_needs_alt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert [one.id for one in ACTIONS if "Alt" in one.key] == []
+    assert [one.id for one in ACTIONS if bool(one.key) is not bool(keys_of(one.id))] == []
 
 
 async def test_a_relay_runs_where_the_loop_waits_for_sockets_and_else_says_so(system: str) -> None:

@@ -16,7 +16,7 @@ from chat.interface import DiagnosisView
 from chat.network import probe
 from chat.network.connection import format_address
 from chat.network.interfaces import Interface, Kind, outward, own_addresses
-from chat.platforms.files import is_own, open_to_others
+from chat.platforms.files import has_modes, is_own, open_to_others
 from chat.tools.doctor import gather
 from chat.tools.doctor.firewall import stops
 from chat.tools.doctor.gather import Answer, Context, Evidence, Reply
@@ -94,7 +94,13 @@ def _folder(profile: Path) -> DiagnosisView:
         said = phrase("{path} belongs to another user", path=str(profile))
         fix = phrase("Run Parlour as the user who made the profile.")
         return DiagnosisView(PROFILE_CHECK, False, said, fix)
-    said = phrase("{path} is readable by its owner alone", path=str(profile))
+    if not has_modes():
+        said = phrase(
+            "{path} is as private as the folder around it: this system has no modes of files",
+            path=str(profile),
+        )
+    else:
+        said = phrase("{path} is readable by its owner alone", path=str(profile))
     return DiagnosisView(PROFILE_CHECK, True, said)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from chat.platforms import files
 from chat.storage import pieces
 from chat.storage.mending import Mending
 from chat.storage.new_file import NewFile
@@ -230,14 +231,14 @@ def test_a_sector_that_cannot_be_read_loses_one_piece(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shape, root = sealed(tmp_path, content(9 * PIECE_BYTES))
-    file, pread = opened(tmp_path, shape, PLACE), os.pread
+    file, read_at = opened(tmp_path, shape, PLACE), files.read_at
 
     def bad(descriptor: int, size: int, at: int) -> bytes:
         if at <= 3 * shape.whole < at + size:
             raise OSError(errno.EIO, "bad sector")
-        return pread(descriptor, size, at)
+        return read_at(descriptor, size, at)
 
-    monkeypatch.setattr(os, "pread", bad)
+    monkeypatch.setattr(files, "read_at", bad)
     assert file.check(KEY, root) == 1
     assert file.missing(0, 64) == [PieceRange(3, 1)]
     file.close()

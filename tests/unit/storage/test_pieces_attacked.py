@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from chat.platforms import files
 from chat.storage import pieces
 from chat.storage.errors import StorageFailure
 from chat.storage.mending import Mending
@@ -86,21 +88,21 @@ def test_old_news_of_what_is_durable_takes_nothing_back(tmp_path: Path) -> None:
 
 def test_a_bad_sector_of_the_tree_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shape, root = sealed(tmp_path, content(37 * PIECE_BYTES))
-    file, pread, pwrite = opened(tmp_path, shape, PLACE), os.pread, os.pwrite
+    file, read_at, write_at = opened(tmp_path, shape, PLACE), files.read_at, files.write_at
     bad = {37 * HASH_SIZE, 3 * HASH_SIZE}  # the first hash above the leaves, and a leaf
 
     def reading(descriptor: int, size: int, at: int) -> bytes:
         if descriptor == file._tree and any(at <= place < at + size for place in bad):
             raise OSError(errno.EIO, "bad sector")
-        return pread(descriptor, size, at)
+        return read_at(descriptor, size, at)
 
-    def writing(descriptor: int, data: bytes, at: int) -> int:
+    def writing(descriptor: int, parts: Sequence[bytes], at: int) -> None:
         if descriptor == file._tree:
             bad.discard(at)  # a disk puts a sector that is written elsewhere
-        return pwrite(descriptor, data, at)
+        write_at(descriptor, parts, at)
 
-    monkeypatch.setattr(os, "pread", reading)
-    monkeypatch.setattr(os, "pwrite", writing)
+    monkeypatch.setattr(files, "read_at", reading)
+    monkeypatch.setattr(files, "write_at", writing)
     assert file.check(KEY, root) == 0
     assert file.whole
     assert not bad
@@ -111,14 +113,14 @@ def test_a_bad_sector_is_said_of_the_file_that_is_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shape, _ = sealed(tmp_path, content(3 * PIECE_BYTES))
-    file, pread = opened(tmp_path, shape, PLACE), os.pread
+    file, read_at = opened(tmp_path, shape, PLACE), files.read_at
 
     def bad(descriptor: int, size: int, at: int) -> bytes:
         if at <= shape.whole < at + size:
             raise OSError(errno.EIO, "bad sector")
-        return pread(descriptor, size, at)
+        return read_at(descriptor, size, at)
 
-    monkeypatch.setattr(os, "pread", bad)
+    monkeypatch.setattr(files, "read_at", bad)
     with pytest.raises(PieceDamaged):
         list(file.contents(KEY))
     file.close()

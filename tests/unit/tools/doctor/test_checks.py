@@ -20,6 +20,7 @@ from chat.tools import doctor
 from chat.tools.doctor import diagnose, gather, machine
 from chat.tools.doctor.gather import Context, Evidence, neighbour
 from chat.tools.doctor.packet_filters import Packet
+from tests.support.platforms.lacking import take_away
 
 LO = Interface("lo", 1, Kind.LOOPBACK, True, ("127.0.0.1/8",))
 ETH = Interface("eth0", 2, Kind.LAN, True, ("10.77.0.1/24", "fe80::1/64"))
@@ -185,6 +186,14 @@ async def test_the_fix_of_what_others_read(context: Context, tmp_path: Path, nam
     process = await asyncio.create_subprocess_shell(line.fix)
     assert await process.wait() == 0
     assert (await machine.check_profile(replace(context, profile=folder), []))[0].good
+
+
+async def test_where_files_have_no_modes_the_folder_around_is_named(context: Context, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        take_away("windows", patch)
+        line = (await machine.check_profile(replace(context, profile=private(tmp_path)), []))[0]
+    assert line.good
+    assert "as private as the folder around it" in line.found
 
 
 async def test_a_full_disk(context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
