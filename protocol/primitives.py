@@ -11,14 +11,16 @@ import importlib
 import os
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from msgspec import Struct
 from nacl import bindings
 from nacl.exceptions import CryptoError
 
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 
 Random = Callable[[int], bytes]
 """A source of n random bytes: the system's by default, seeded in vectors and simulations."""
@@ -367,6 +369,7 @@ def aes_instructions() -> bool:
 
 
 # --- ML-KEM-768 (FIPS 203) ---
+# Its library is loaded at the first use: to read the header of a profile takes none of it.
 
 
 class MlKemSecret:
@@ -389,6 +392,8 @@ class MlKemSecret:
 
 def mlkem_from_seed(seed: bytes) -> tuple[MlKemSecret, bytes]:
     """The key pair (secret, public 1184 bytes) of a 64-byte seed (d, z)."""
+    from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+
     _require("ML-KEM seed", seed, MLKEM_SEED_SIZE)
     key = MLKEM768PrivateKey.from_seed_bytes(seed)
     return MlKemSecret(key), key.public_key().public_bytes_raw()
@@ -404,6 +409,8 @@ def mlkem_encapsulate(public: bytes) -> tuple[bytes, bytes]:
 
     The library draws the randomness itself.
     """
+    from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PublicKey
+
     try:
         return MLKEM768PublicKey.from_public_bytes(public).encapsulate()
     except ValueError as error:

@@ -13,7 +13,6 @@ from protocol import labels
 from protocol.codec import Codec, Wire, encode
 from protocol.errors import Malformed
 from protocol.keys import Secret
-from protocol.messages import B16, U16
 from protocol.primitives import Random, argon2id, b2b, chacha_open, chacha_seal, equal
 
 MAGIC: Final = "parlour-profile"
@@ -28,6 +27,8 @@ _NONCE: Final = bytes(12)
 Operations = Annotated[int, Meta(ge=1, le=10)]
 MemoryBytes = Annotated[int, Meta(ge=8 * 2**20, le=2**30)]
 WrappedKey = Annotated[bytes, Meta(min_length=48, max_length=48)]
+Bytes16 = Annotated[bytes, Meta(min_length=_SALT_SIZE, max_length=_SALT_SIZE)]
+Port = Annotated[int, Meta(ge=0, le=0xFFFF)]
 
 
 class DatabaseKey(Secret):
@@ -60,12 +61,12 @@ class Header(Wire, frozen=True):
 
     magic: str
     version: int
-    salt: B16
+    salt: Bytes16
     operations: Operations
     memory_bytes: MemoryBytes
     wrapped: WrappedKey
-    port: U16
-    check: B16
+    port: Port
+    check: Bytes16
 
     def to_bytes(self) -> bytes:
         return encode(self)

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cache
 from importlib import import_module
 from typing import Any, Final
 
@@ -37,7 +38,12 @@ _CERTAIN = (
     "\uff01-\uff60"  # full-width forms
 )
 _UNCERTAIN = re.compile(f"[^{_CERTAIN}]")
-_PIECES = re.compile(f"\x1b\\[[0-?]*[ -/]*[@-~]|\x1b[^\\[]|[^\x1b\n]*[^{_CERTAIN}][^\x1b\n]*|[^\x1b]+|\x1b")
+
+
+@cache
+def _pieces() -> re.Pattern[str]:
+    """Compiled at the first use: a start seldom has one."""
+    return re.compile(f"\x1b\\[[0-?]*[ -/]*[@-~]|\x1b[^\\[]|[^\x1b\n]*[^{_CERTAIN}][^\x1b\n]*|[^\x1b]+|\x1b")
 
 
 class Anchored(CompositorUpdate):
@@ -55,7 +61,7 @@ def anchored(output: str) -> str:
     """
     if not _UNCERTAIN.search(output):
         return output
-    return _PIECES.sub(_piece, output)
+    return _pieces().sub(_piece, output)
 
 
 def _piece(match: re.Match[str]) -> str:

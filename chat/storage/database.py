@@ -361,6 +361,11 @@ class Database:
         self._places[path] = place
 
 
+def is_complete(statement: str) -> bool:
+    """Whether a statement has its end."""
+    return bool(dbapi2.complete_statement(statement))
+
+
 def _outside() -> StorageMisuse:
     return StorageMisuse("a write outside a transaction")
 

@@ -5,7 +5,6 @@ A migration is a numbered file of schema/, which never changes after its release
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from importlib import resources
@@ -16,7 +15,7 @@ from msgspec import Struct
 
 from chat.storage import amendments, files, folder, ordering, pages, schema_pages, unused_space
 from chat.storage.contacts import NOTES
-from chat.storage.database import Database
+from chat.storage.database import Database, is_complete
 from chat.storage.entries import indexed
 from chat.storage.errors import DatabaseDamaged, DatabaseEmpty, ProfileTooNew
 from chat.storage.folder import system_failures
@@ -76,7 +75,7 @@ def statements(sql: str) -> Iterator[str]:
     statement = ""
     for line in sql.splitlines(keepends=True):
         statement += line
-        if sqlite3.complete_statement(statement):
+        if is_complete(statement):
             yield statement
             statement = ""
     if statement.strip():

@@ -6,16 +6,12 @@ never used on a file that this process has open: POSIX drops SQLite's locks with
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import struct
 from pathlib import Path
 from typing import Final, Literal
 
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-
 from chat.storage import errors
-from protocol.primitives import system_random
+from protocol.primitives import equal, system_random
 
 PAGE_SIZE: Final = 4_096
 SALT_SIZE: Final = 16
@@ -45,9 +41,9 @@ def check_key(path: Path, key: bytes) -> None:
         page = file.read(PAGE_SIZE)
         if len(page) < PAGE_SIZE:
             raise errors.DatabaseDamaged(path)
-        number, mac_key = 1, _mac_key(key, page)
+        number, authentication = 1, _Authentication(key, page)
         while len(page) == PAGE_SIZE:
-            if _authentic(number, page, mac_key):
+            if authentication.holds(number, page):
                 return
             number, page = number + 1, file.read(PAGE_SIZE)
     raise errors.DatabaseForeign(path)
@@ -67,9 +63,9 @@ def check_log(path: Path, key: bytes) -> None:
     if not _frame_counts(head, frame):
         return
     with path.open("rb") as file:
-        mac_key = _mac_key(key, file.read(PAGE_SIZE))
+        authentication = _Authentication(key, file.read(PAGE_SIZE))
     number = int.from_bytes(frame[:4], "big")
-    if not _authentic(number, frame[_FRAME_HEAD_SIZE:], mac_key):
+    if not authentication.holds(number, frame[_FRAME_HEAD_SIZE:]):
         raise errors.LogForeign(log)
 
 
@@ -78,41 +74,49 @@ class PageCipher:
 
     def __init__(self, key: bytes, first: bytes) -> None:
         """`first`: the file's first page, which begins with the salt."""
-        self._aes, self._mac_key = algorithms.AES256(key), _mac_key(key, first)
+        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+        self._aes, self._authentication = algorithms.AES256(key), _Authentication(key, first)
+        self._cipher, self._cbc = Cipher, modes.CBC
 
     def is_authentic(self, number: int, page: bytes) -> bool:
-        return _authentic(number, page, self._mac_key)
+        return self._authentication.holds(number, page)
 
     def open(self, number: int, page: bytes) -> bytes | None:
         """The plaintext without the reserved bytes, None if it does not authenticate. The salt stays."""
-        if not _authentic(number, page, self._mac_key):
+        if not self._authentication.holds(number, page):
             return None
         begin = SALT_SIZE if number == 1 else 0
-        decryptor = Cipher(self._aes, modes.CBC(page[-_RESERVED:-_MAC_SIZE])).decryptor()
+        decryptor = self._cipher(self._aes, self._cbc(page[-_RESERVED:-_MAC_SIZE])).decryptor()
         return page[:begin] + decryptor.update(page[begin:-_RESERVED]) + decryptor.finalize()
 
     def seal(self, number: int, plain: bytes) -> bytes:
         """The stored page of a plaintext, with a fresh initialization vector."""
         begin, vector = SALT_SIZE if number == 1 else 0, system_random(_VECTOR_SIZE)
-        encryptor = Cipher(self._aes, modes.CBC(vector)).encryptor()
+        encryptor = self._cipher(self._aes, self._cbc(vector)).encryptor()
         covered = encryptor.update(plain[begin:]) + encryptor.finalize() + vector
-        return plain[:begin] + covered + _mac(number, covered, self._mac_key)
+        return plain[:begin] + covered + self._authentication.code(number, covered)
 
 
-def _mac_key(key: bytes, first: bytes) -> bytes:
-    """SQLCipher 4: PBKDF2-HMAC-SHA512 of the key, two rounds, over the file's salt xor 0x3a."""
-    salt = bytes(byte ^ 0x3A for byte in first[:SALT_SIZE])
-    return hashlib.pbkdf2_hmac("sha512", key, salt, 2, 32)
-
-
-def _authentic(number: int, page: bytes, mac_key: bytes) -> bool:
+class _Authentication:
     """HMAC-SHA512 over ciphertext, IV and page number. Page 1 begins with the salt, which is not covered."""
-    covered = page[SALT_SIZE if number == 1 else 0 : -_MAC_SIZE]
-    return hmac.compare_digest(_mac(number, covered, mac_key), page[-_MAC_SIZE:])
 
+    def __init__(self, key: bytes, first: bytes) -> None:
+        """SQLCipher 4: the key is PBKDF2-HMAC-SHA512, two rounds, over the file's salt xor 0x3a."""
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.hmac import HMAC
+        from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
-def _mac(number: int, covered: bytes, mac_key: bytes) -> bytes:
-    return hmac.digest(mac_key, covered + struct.pack("<I", number), "sha512")
+        salt = bytes(byte ^ 0x3A for byte in first[:SALT_SIZE])
+        self._keyed = HMAC(PBKDF2HMAC(hashes.SHA512(), 32, salt, 2).derive(key), hashes.SHA512())
+
+    def holds(self, number: int, page: bytes) -> bool:
+        return equal(self.code(number, page[SALT_SIZE if number == 1 else 0 : -_MAC_SIZE]), page[-_MAC_SIZE:])
+
+    def code(self, number: int, covered: bytes) -> bytes:
+        code = self._keyed.copy()
+        code.update(covered + struct.pack("<I", number))
+        return code.finalize()
 
 
 def _frame_counts(head: bytes, frame: bytes) -> bool:

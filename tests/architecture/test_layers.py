@@ -49,6 +49,7 @@ HOMES: dict[str, str | tuple[str, ...]] = {
         "chat.storage.folder",
         "chat.relay.sandbox",
         "chat.network.clock_steps",
+        "chat.platforms.memory",
     ),
     "keyring": "chat.storage.system_keyring",
     "click": "chat.cli",

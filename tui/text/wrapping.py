@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Final
 
@@ -23,11 +23,23 @@ _WIDE = (
 _OPENING = "\u3008\u300a\u300c\u300e\u3010\uff08"
 _CLOSING = "\u3001\u3002\u3009\u300b\u300d\u300f\u3011\uff01\uff09\uff0c\uff0e\uff1a\uff1b\uff1f\u2026"
 _BEFORE, _AFTER = r"(\[{\u201c\u2018", r")\]}\u201d\u2019,.:;!?%"  # the same next to a wide character
-_TOKENS = re.compile(
-    f"[ ]+|[{_OPENING}{_BEFORE}]*[{_WIDE}][{_CLOSING}{_AFTER}]*"
-    f"|[{_OPENING}]*[^ {_WIDE}{_OPENING}{_CLOSING}]+[{_CLOSING}]*|[{_OPENING}{_CLOSING}]+"
-)
-_ANY_WIDE = re.compile(f"[{_WIDE}]")
+
+
+# Each takes 3 ms to compile, which a start does not wait for.
+
+
+@cache
+def _token() -> re.Pattern[str]:
+    return re.compile(
+        f"[ ]+|[{_OPENING}{_BEFORE}]*[{_WIDE}][{_CLOSING}{_AFTER}]*"
+        f"|[{_OPENING}]*[^ {_WIDE}{_OPENING}{_CLOSING}]+[{_CLOSING}]*|[{_OPENING}{_CLOSING}]+"
+    )
+
+
+@cache
+def _any_wide() -> re.Pattern[str]:
+    return re.compile(f"[{_WIDE}]")
+
 
 Cut = tuple[int, int]
 
@@ -39,7 +51,7 @@ def wrap(text: str, width: int) -> list[str]:
 
 def has_wide(line: str) -> bool:
     """Whether rows may end within a word: next to a character that is a word of its own."""
-    return _ANY_WIDE.search(line) is not None
+    return not line.isascii() and _any_wide().search(line) is not None
 
 
 def cuts(line: str, width: int) -> list[Cut]:
@@ -93,7 +105,7 @@ def breaks(line: str, width: int) -> list[int]:
 def _tokens(line: str) -> Iterator[Cut]:
     """What is kept whole where it fits; marks stay with what they stand on."""
     start = 0
-    for token in _TOKENS.finditer(line):
+    for token in _token().finditer(line):
         end = token.start()
         while 0 < end < token.end() and attaches(line[end]):
             end += 1

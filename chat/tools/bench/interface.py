@@ -31,7 +31,7 @@ IDLE: Final = 30.0
 
 START: Final = Aim(
     "interface.start",
-    0.6,
+    0.35,
     f"from the start of the process to the field for the passphrase; a run is the median of {STARTS}",
     rate="starts/s",
 )

@@ -276,7 +276,7 @@ PAIRING: Final = Aim(
     "its Enter; of the other: y",
     INPUTS_MOST,
 )
-START: Final = Aim("flow.start", 0.6, "from the start of the process to the field for the passphrase")
+START: Final = Aim("flow.start", 0.35, "from the start of the process to the field for the passphrase")
 LAUNCH: Final = Aim(
     "flow.launch",
     2.0,

@@ -1,4 +1,4 @@
-"""What `parlour listen` costs while nobody writes: wake-ups, what its network card carries, and memory.
+"""What Parlour costs while nobody writes: wake-ups, what its network card carries, and memory.
 
 A wake-up is a voluntary context switch of one of the process's threads, which ends a wait (proc(5)). The
 process has one end of a cable and its contacts have the other, so that the counters of its card are its own.
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chat.tools.bench.flows import PASSPHRASE, Enter, Round, figures, neighbours
 from chat.tools.bench.measure import Aim, Figure, FlowSample, NotTaken, Unit
@@ -57,19 +58,30 @@ RATIO: Final = Aim(
 MEMORY: Final = Aim(
     "rest.memory",
     50.0,
-    "own memory (RssAnon) of the process with most of it after the window; pages of programs and libraries,"
-    " which processes share, are not in it but in the resident memory (VmRSS)",
+    "resident memory (VmRSS) of the process with most of it after the window; pages of programs and"
+    " libraries, which processes share, count fully, and its own memory (RssAnon) is without them",
     unit=Unit.MIB,
 )
-AIMS: Final = (ONE, TERMINALS, TWO, RATIO, MUTUAL, MANY, MEMORY)
+INTERFACE: Final = Aim(
+    "rest.interface",
+    80.0,
+    f"resident memory (VmRSS) of the interface, engine included, {SETTLES:.0f} s after it was opened; 30"
+    " contacts, who are there",
+    unit=Unit.MIB,
+)
+AIMS: Final = (ONE, TERMINALS, TWO, RATIO, MUTUAL, MANY, MEMORY, INTERFACE)
 
 
 class Case(Struct, frozen=True):
-    """So many contacts, each of whom has so many devices; whether they are all contacts of each other."""
+    """So many contacts, each of whom has so many devices; whether they are all contacts of each other.
+
+    `interface`: then somebody with these contacts opens the interface, too.
+    """
 
     contacts: int
     devices: int = 1
     mutual: bool = False
+    interface: bool = False
 
 
 CASES: Final = {
@@ -77,7 +89,7 @@ CASES: Final = {
     TERMINALS: Case(1, devices=2),
     TWO: Case(2),
     MUTUAL: Case(8, mutual=True),
-    MANY: Case(30),
+    MANY: Case(30, interface=True),
 }
 
 
@@ -93,22 +105,44 @@ def _rounds() -> list[Round]:
 
 def samples(costs: Mapping[Aim, Cost]) -> Round:
     """The sample of every aim, from the costs of every case."""
-    most = max(costs.values(), key=lambda cost: cost.own)
+    most = max(costs.values(), key=lambda cost: cost.resident)
     return {
         **{aim: FlowSample(cost.wakes, aside=cost.said()) for aim, cost in costs.items()},
         RATIO: compared(costs[TERMINALS], costs[TWO]),
-        MEMORY: FlowSample(most.own, aside=f"{most.resident:.1f} MiB resident"),
+        MEMORY: FlowSample(most.resident, aside=f"{most.own:.1f} MiB of its own"),
+        INTERFACE: FlowSample(
+            costs[MANY].interface.resident, aside=f"{costs[MANY].interface.own:.1f} MiB of its own"
+        ),
     }
 
 
+class Memory(Struct, frozen=True):
+    """Of a process, in MiB: what it holds of its own, and that with pages of programs and libraries."""
+
+    own: float = 0.0
+    resident: float = 0.0
+
+    @classmethod
+    def of(cls, process: int) -> Memory:
+        status = Path(f"/proc/{process}/status").read_text()
+        own, resident = (re.search(rf"^{name}:\s*(\d+) kB", status, re.M) for name in ("RssAnon", "VmRSS"))
+        if own is None or resident is None:
+            raise NotTaken("the system does not say how much memory a process holds")
+        return cls(int(own[1]) / 1024, int(resident[1]) / 1024)
+
+
 class Cost(Struct, frozen=True):
-    """Of a process at rest: open connections, bytes both ways and wake-ups in an hour, and memory in MiB."""
+    """Of a process at rest: open connections, bytes both ways and wake-ups in an hour, and memory in MiB.
+
+    `interface`: of the interface with the same contacts, where it was opened.
+    """
 
     links: int
     carried: float
     wakes: float
     own: float
     resident: float
+    interface: Memory = Memory()
 
     def said(self) -> str:
         links = f"{self.links} link{'' if self.links == 1 else 's'}"
@@ -144,17 +178,20 @@ def at_rest(cases: Sequence[Case], *, settles: float = SETTLES, window: float = 
         ]
         for place in places:
             place.check()
+        shown = {at: place.open() for at, place in enumerate(places) if cases[at].interface}
+        if shown:
+            terminals.rest_for(settles)
+        for at, program in shown.items():
+            places[at].check()
+            costs[at] = replace(costs[at], interface=Memory.of(program.id))
     return costs
 
 
 def _cost(process: int, before: _Counts, taken: float) -> Cost:
     after, part = _Counts.of(process), HOUR / taken
     carried, wakes = (after.carried - before.carried) * part, (after.wakes - before.wakes) * part
-    status = Path(f"/proc/{process}/status").read_text()
-    own, resident = (re.search(rf"^{name}:\s*(\d+) kB", status, re.M) for name in ("RssAnon", "VmRSS"))
-    if own is None or resident is None:
-        raise NotTaken("the system does not say how much memory a process holds")
-    return Cost(_links(process), carried, wakes, int(own[1]) / 1024, int(resident[1]) / 1024)
+    memory = Memory.of(process)
+    return Cost(_links(process), carried, wakes, memory.own, memory.resident)
 
 
 _ESTABLISHED: Final = "01"
@@ -222,6 +259,16 @@ class _Place:
         """Start the one whose costs are counted, so that all who are counted were started at one time."""
         self.hub.stop()
         self.hub = self._listen(_HUB)
+
+    def open(self) -> Program:
+        """The interface, in the place of the listener whose costs were counted."""
+        self.hub.stop()
+        line = [sys.executable, "-m", "chat.cli", "--profile", str(self._ground.folder / _HUB)]
+        shown = self._terminals.start(self._ground.near(line))
+        shown.wait_for("Enter your passphrase")
+        shown.press(f"{PASSPHRASE}\r")
+        shown.wait_for("Write to")
+        return shown
 
     def check(self) -> None:
         """Raises NotTaken if a contact is not there: then there were fewer links."""

@@ -63,6 +63,44 @@ assert not loaded, loaded
     subprocess.run([sys.executable, "-c", check], check=True)
 
 
+FIRST_SCREEN = ("chat.cli.__main__", "chat.assemble", "tui.app", "tui.terminal")
+LISTENER = ("chat.cli.messages", "chat.assemble", "chat.ipc.server", "chat.engine", "chat.network.mdns")
+ENGINE = ("cryptography", "sqlcipher3", "zeroconf", "segno", "protocol.messages", "chat.engine")
+# Each MiB and millisecond of these would be one for nothing.
+OF_NO_USE = ("ssl", "_ssl", "_hashlib", "sqlite3", "html")
+
+
+def loaded(modules: tuple[str, ...], *arguments: str) -> set[str]:
+    """What a program has loaded with these modules."""
+    check = f"""
+import sys
+import chat.cli.__main__
+for name in {modules!r}:
+    __import__(name)
+print(*sys.modules)
+import asyncio, hashlib, hmac, ssl
+ssl.create_default_context()
+asyncio.run(asyncio.sleep(0))
+for name in ("sha256", "shake_256", "blake2b"):
+    hashlib.new(name, b"text")
+hmac.digest(b"key", b"text", "sha256")
+"""
+    line = [sys.executable, "-c", check, *arguments]
+    return set(subprocess.run(line, check=True, capture_output=True, text=True).stdout.split())
+
+
+def test_the_first_screen_waits_for_nothing_that_only_an_engine_needs() -> None:
+    assert not loaded(FIRST_SCREEN) & {*ENGINE, *OF_NO_USE}
+
+
+def test_a_listener_does_without_what_it_never_uses() -> None:
+    assert not loaded(LISTENER) & set(OF_NO_USE)
+
+
+def test_a_relay_may_reach_its_cluster_by_tls() -> None:
+    assert {"ssl", "_ssl"} <= loaded((), "relay")
+
+
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not EngineEnded])
 def test_every_failure_is_one_line_and_its_status(line: Line, kind: type[ParlourError]) -> None:
     line.messenger.failures["contacts"] = kind("What happened:\nwhat to do.")

@@ -9,15 +9,29 @@ from msgspec.structs import replace
 
 from chat.tools.bench import rest
 from chat.tools.bench.measure import Aim, Figure, NotTaken
-from chat.tools.bench.rest import AIMS, CASES, MANY, MEMORY, MUTUAL, ONE, RATIO, TERMINALS, TWO, Case, Cost
+from chat.tools.bench.rest import (
+    AIMS,
+    CASES,
+    INTERFACE,
+    MANY,
+    MEMORY,
+    MUTUAL,
+    ONE,
+    RATIO,
+    TERMINALS,
+    TWO,
+    Case,
+    Cost,
+    Memory,
+)
 from tests.support.machine import needs_root_network
 
 COSTS = {
-    ONE: Cost(1, 0.5 * 2**20, 1_000.0, 31.5, 60.0),
-    TERMINALS: Cost(2, 1.0 * 2**20, 1_800.0, 31.5, 60.0),
-    TWO: Cost(2, 1.0 * 2**20, 1_800.0, 31.6, 60.0),
-    MUTUAL: Cost(8, 5.0 * 2**20, 2_000.0, 34.0, 64.0),
-    MANY: Cost(30, 17.0 * 2**20, 2_000.0, 35.0, 64.0),
+    ONE: Cost(1, 0.5 * 2**20, 1_000.0, 31.5, 40.0),
+    TERMINALS: Cost(2, 1.0 * 2**20, 1_800.0, 31.5, 40.0),
+    TWO: Cost(2, 1.0 * 2**20, 1_800.0, 31.6, 40.0),
+    MUTUAL: Cost(8, 5.0 * 2**20, 2_000.0, 34.0, 43.0),
+    MANY: Cost(30, 17.0 * 2**20, 2_000.0, 35.0, 44.0, Memory(50.0, 62.0)),
 }
 
 
@@ -30,10 +44,11 @@ def test_every_aim_has_its_sample_which_says_links_bytes_and_memory() -> None:
     assert set(taken) == set(AIMS)
     assert all(figure.good for figure in taken.values())
     assert set(CASES) < set(AIMS)
-    said = "1 link, 0.50 MiB an hour both ways, 31.5 MiB held, 60.0 MiB resident"
+    said = "1 link, 0.50 MiB an hour both ways, 31.5 MiB held, 40.0 MiB resident"
     assert taken[ONE].samples[0].aside == said
     assert taken[TWO].samples[0].aside.startswith("2 links, 1.00 MiB")
-    assert (taken[MEMORY].amount, taken[MEMORY].samples[0].aside) == (35.0, "64.0 MiB resident")
+    assert (taken[MEMORY].amount, taken[MEMORY].samples[0].aside) == (44.0, "35.0 MiB of its own")
+    assert (taken[INTERFACE].amount, taken[INTERFACE].samples[0].aside) == (62.0, "50.0 MiB of its own")
 
 
 @pytest.mark.parametrize(
@@ -58,8 +73,10 @@ def test_the_ratio_of_wake_ups_is_said() -> None:
 def test_each_bound_of_a_process_can_be_missed() -> None:
     taken = figures({**COSTS, ONE: replace(COSTS[ONE], wakes=3_000.0)})
     assert [aim for aim in AIMS if not taken[aim].good] == [ONE]
-    taken = figures({**COSTS, MANY: replace(COSTS[MANY], wakes=6_000.0, own=50.0)})
+    taken = figures({**COSTS, MANY: replace(COSTS[MANY], wakes=6_000.0, resident=50.0)})
     assert [aim for aim in AIMS if not taken[aim].good] == [MANY, MEMORY]
+    taken = figures({**COSTS, MANY: replace(COSTS[MANY], interface=Memory(50.0, 80.0))})
+    assert [aim for aim in AIMS if not taken[aim].good] == [INTERFACE]
 
 
 @pytest.mark.network
@@ -67,7 +84,8 @@ def test_each_bound_of_a_process_can_be_missed() -> None:
 def test_the_links_of_two_devices_and_of_two_contacts_are_counted() -> None:
     needs_root_network()
     pings_within = 8.0  # a link on which nothing came for 6.5 seconds carries a Ping
-    costs = rest.at_rest([Case(1, devices=2), Case(2)], settles=1.0, window=pings_within)
+    costs = rest.at_rest([Case(1, devices=2), Case(2, interface=True)], settles=1.0, window=pings_within)
+    assert [cost.interface.own > 0 for cost in costs] == [False, True]
     for cost in costs:
         assert cost.wakes > 0
         assert cost.carried > 0
