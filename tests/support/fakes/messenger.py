@@ -265,7 +265,8 @@ class FakeMessenger(Files):
             return FileCheckView(50 * after, after + 1)
         found = phrase("{pages} pages are intact", pages=30)
         sound = DiagnosisView(phrase("profile files"), True, found)
-        return FileCheckView(100, None, (*map(alert_line, self._alerts), sound))
+        again = DiagnosisView(phrase("second library"), True, phrase("it reads the same"))
+        return FileCheckView(100, None, (*map(alert_line, self._alerts), sound, again))
 
     async def dismiss_alerts(self) -> None:
         if self._alerts:
