@@ -57,7 +57,7 @@ def look(path: Path, key: bytes, wanted: Callable[[], bool], *, log: bool = Fals
     except apsw.InterruptError:
         failure = ""
     except apsw.Error as error:
-        # SECURITY: the library's own traceback holds the statements, and so the key: only its kind is told.
+        # SECURITY: the library's own traceback holds the statements, and so the key: only its kind is said.
         failure = type(error).__name__
     if not failure:
         raise StorageGivenUp
@@ -106,7 +106,7 @@ def compare(db: Database, wanted: Callable[[], bool]) -> tuple[bool, Phrase]:
     if found:
         return False, phrase("{library}: {problem}", library=seen.library, problem=found[0])
     return True, phrase(
-        "{library} reads the same {entries} entries, and finds all tables and indexes whole",
+        "{library} counts the same {rows} rows, and finds all tables and indexes whole",
         library=seen.library,
-        entries=seen.rows["entries"],
+        rows=sum(seen.rows.values()),
     )
