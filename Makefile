@@ -18,7 +18,7 @@ TESTERS := 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 READY := $(VENV)/ready
 LOCKS := requirements.lock requirements-dev.lock
-OPTIONAL := requirements-nats.lock requirements-keyring.lock requirements-pictures.lock requirements-peers.lock requirements-fuzz.lock
+OPTIONAL := requirements-nats.lock requirements-keyring.lock requirements-pictures.lock requirements-reader.lock requirements-peers.lock requirements-fuzz.lock
 FAST := not (network or terminal or crash or slow)
 FAST_TESTS := tests/architecture tests/unit/protocol tests/unit/service/test_states.py tests/integration/test_two_engines.py tests/unit/cli/test_program.py tests/unit/tui/test_languages.py
 
@@ -151,7 +151,7 @@ $(READY): pyproject.toml $(LOCKS) $(OPTIONAL)
 	@$(MAKE) --no-print-directory $(OPTIONAL:%=optional-%)
 	@touch $@
 
-# NATS is for relays that share their work, keyring for `parlour keyring`, Pillow for pictures in the history. Not every peer, nor the fuzzer, has a wheel
+# NATS is for relays that share their work, keyring for `parlour keyring`, Pillow for pictures in the history, apsw-sqlite3mc for a second look at databases. Not every peer, nor the fuzzer, has a wheel
 # for every Python and machine. What does not install is left out.
 .PHONY: $(OPTIONAL:%=optional-%)
 $(OPTIONAL:%=optional-%): optional-%:
@@ -159,7 +159,7 @@ $(OPTIONAL:%=optional-%): optional-%:
 		|| { parts=$$(mktemp -d) && awk '/^[a-z]/ { n++ } n { print > ("'$$parts'/" n) }' $* \
 		&& for part in $$parts/*; do \
 			$(PIP) install --quiet --no-deps --only-binary :all: --require-hashes --requirement $$part 2>/dev/null \
-				|| echo "Left out, for a cluster of relays, the keyring, pictures, comparisons and fuzzing only: $$(sed -n '1s/ .*//p' $$part) does not install here."; \
+				|| echo "Left out, for a cluster of relays, the keyring, pictures, the second reader, comparisons and fuzzing only: $$(sed -n '1s/ .*//p' $$part) does not install here."; \
 		done; rm -r $$parts; }
 
 # uv's own lock names the registry, so only its export in requirements form stays.
@@ -172,6 +172,7 @@ lock: env
 	@$(EXPORT) --only-group nats --output-file requirements-nats.lock
 	@$(EXPORT) --only-group keyring --output-file requirements-keyring.lock
 	@$(EXPORT) --only-group pictures --output-file requirements-pictures.lock
+	@$(EXPORT) --only-group reader --output-file requirements-reader.lock
 	@$(EXPORT) --only-group peers --output-file requirements-peers.lock
 	@$(EXPORT) --only-group fuzz --output-file requirements-fuzz.lock
 	@rm uv.lock

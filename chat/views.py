@@ -428,6 +428,7 @@ class DetailsView(Struct, frozen=True):
 class PairingView(Redacting, frozen=True):
     """One pairing under way. `words` are the five words to compare, once they are known.
 
+    They are of the list that both persons read. `digits` say the same in digits, three per word.
     `peer` is the name the other side claims (peer text). `contact` is set when DONE, `problem` when FAILED;
     it is empty where both began at once and the other pairing goes on. `incoming`: the other side began.
     `invitation`: the text of this person's invitation that the other side used.
@@ -441,6 +442,7 @@ class PairingView(Redacting, frozen=True):
     contact: str = ""
     problem: Phrase = NOTHING_SAID
     invitation: Redacted[str] = ""
+    digits: tuple[str, ...] = ()
 
 
 class LinkingStage(StrEnum):
@@ -460,8 +462,8 @@ class LinkingView(Struct, frozen=True):
     """The linking of a new device of this person, seen from either side.
 
     `name` is what the other side calls itself (peer text): the new device, or on that one the person. `words`
-    are the five words to compare, once they are known. `terminal` is the new device's id when DONE, `problem`
-    is set when FAILED.
+    are the five words to compare, once they are known, and `digits` say the same, three per word. `terminal`
+    is the new device's id when DONE, `problem` is set when FAILED.
     """
 
     id: str
@@ -470,6 +472,7 @@ class LinkingView(Struct, frozen=True):
     words: tuple[str, ...] = ()
     terminal: str = ""
     problem: Phrase = NOTHING_SAID
+    digits: tuple[str, ...] = ()
 
 
 class InvitationView(Redacting, frozen=True):

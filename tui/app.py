@@ -59,7 +59,7 @@ from tui.terminal import (
 )
 from tui.text import layouts
 from tui.text.formatting import without_controls
-from tui.text.translation import _, of_locale, told, use
+from tui.text.translation import WORDS, _, of_locale, told, use
 from tui.textual_fixes import Anchored, use_mouse
 from tui.themes import COLOURS, THEMES, following
 
@@ -258,6 +258,7 @@ class ParlourApp(App[None]):
                 self.preferences.hold(name, value)
                 self.prefer(name, value)
             self.apply_theme()
+            await attempt(self.preferences.keep_words(self._words_read()))
             problems = self.use_keys()
             self._chat = ChatScreen(
                 messenger,
@@ -345,6 +346,8 @@ class ParlourApp(App[None]):
             self.use_keys()
         if name in ("language", "density"):
             await self._restyle(name)
+        if name == "language":
+            await attempt(self.preferences.keep_words(self._words_read()))
         kept = await attempt(self.preferences.set(name, value))
         if isinstance(kept, Problem) and self._chat is not None:
             self._chat.surface.say(kept.text, problem=True)
@@ -368,10 +371,16 @@ class ParlourApp(App[None]):
 
     def apply_theme(self) -> None:
         """Use the language, the colours and the spacing that were chosen."""
-        use(self.preferences.language or of_locale(os.environ))
+        use(self._language())
         self.theme = COLOURS[self.preferences.theme].name
         self.set_class(self.preferences.density is Density.ROOMY, "-roomy")
         use_mouse(self._driver, self.preferences.mouse)
+
+    def _language(self) -> str:
+        return self.preferences.language or of_locale(os.environ)
+
+    def _words_read(self) -> str:
+        return WORDS.get(self._language(), "")
 
     def action_lock(self) -> None:
         if self.messenger is not None:

@@ -22,6 +22,7 @@ from chat.interface import (
     PICTURES_SHOWN,
     RELAYED_MIB,
     WITHOUT_ASKING,
+    WORDS_READ,
     Level,
     Messenger,
     Outside,
@@ -178,6 +179,14 @@ class Preferences:
             if before:
                 await self.set(_OPENED + before, "")
             await self.set(_OPENED + person, switch(on=True, default=False))
+
+    async def keep_words(self, words: str) -> None:
+        """Keep the language of the pairing words that this person reads, empty for English.
+
+        Raises ParlourError.
+        """
+        if words != self.get(WORDS_READ):
+            await self.set(WORDS_READ, words)
 
     def draft(self, person: str) -> str:
         """What was written to a contact and not sent."""

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from chat.cli.completing import DEVICE
 from chat.cli.output import Stopped, label_among, note, one_line, talks, timestamp
-from chat.cli.pairing import NOBODY_ANSWERED, Dialogue, Typed, host_and_port
+from chat.cli.pairing import IN_DIGITS, NOBODY_ANSWERED, Dialogue, Typed, host_and_port
 from chat.cli.session import TEXT, Call, Feed, coroutine, group, messenger
 from chat.cli.terminal import YES, Lines, confirmed, is_interactive, read_new_passphrase
 from chat.interface import (
@@ -209,6 +209,7 @@ async def _added(opened: Messenger, dialogue: Dialogue, view: LinkingView) -> Li
 def _show_words(view: LinkingView) -> None:
     note(f"Linking with {one_line(view.name)}. Both screens must show these words:")
     note(f"    {'  '.join(view.words)}")
+    note(IN_DIGITS.format(digits=" ".join(view.digits)))
 
 
 def _is_yes(line: str | None) -> bool:

@@ -16,6 +16,7 @@ from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger
 from chat.cli.terminal import YES, Lines, is_interactive
 from chat.interface import CUT as CONNECTION_CUT
 from chat.interface import (
+    WORDS_READ,
     Closed,
     Event,
     InvitationUsed,
@@ -37,6 +38,7 @@ from chat.interface import (
 
 NO: Final = frozenset({"n", "no"})
 CUT: Final = "The engine stopped before pairing was complete: run the command again."
+IN_DIGITS: Final = "The same in digits, for a screen in another language:  {digits}"
 NOBODY_ANSWERED: Final = "The question was not answered, which counts as no: run the command in a terminal."
 
 
@@ -110,6 +112,7 @@ class Dialogue:
         if view.stage is PairingStage.WORDS:
             note(f"Pairing with {peer}. Both screens must show these words:")
             note(f"    {'  '.join(view.words)}")
+            note(IN_DIGITS.format(digits=" ".join(view.digits)))
             self.ask(f"Does {peer} see the same five words? [y/n]")
         elif view.stage is PairingStage.JOINER:
             self.ask(f"{peer} used the invitation. Is this the person you invited? [y/n]")
@@ -245,16 +248,21 @@ async def join(call: Call, invitation: tuple[str, ...]) -> None:
 @command("pair")
 @click.option("--address", metavar="HOST:PORT", help="The address of the other device, if it is not found.")
 @click.option("--wait", type=click.FloatRange(0), default=30.0, metavar="SECONDS", show_default=True)
+@click.option(
+    "--words", type=click.Choice(["en", "zh"]), help="The language of the words that you read. It is kept."
+)
 @coroutine
-async def pair(call: Call, address: str | None, wait: float) -> None:
+async def pair(call: Call, address: str | None, wait: float, words: str | None) -> None:
     """Pair with somebody nearby by comparing five words.
 
     Both sides run this command. With --address, the other side runs it without, or is visible in the
-    interface.
+    interface. The words are Chinese if both of you read them (--words zh), else English.
     """
     place = host_and_port(address) if address is not None else None
 
     async def way(opened: Messenger, dialogue: Dialogue) -> str:
+        if words is not None:
+            await opened.set_preference(WORDS_READ, "" if words == "en" else words)
         if place is not None:
             return await dialogue.finish(await opened.pair_address(*place))
         before = (await opened.me()).visible

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
 from chat.network.driver import Adopt, Burn, Driver, Handler, Opening
@@ -20,14 +20,23 @@ from protocol.link.states import LinkOpen
 class Acceptor:
     """Answers connections: links of contacts go to `adopt`, those of strangers to `pair`.
 
-    A stranger learns that this is Parlour, and the name only while it is visible.
+    A stranger learns that this is Parlour, and the name only while it is visible. `comparing` gives the
+    features of the lists of words that this person reads.
     """
 
-    def __init__(self, runtime: Runtime, directory: Directory, adopt: Adopt, pair: Adopt, burn: Burn) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        directory: Directory,
+        adopt: Adopt,
+        pair: Adopt,
+        burn: Burn,
+        comparing: Callable[[], Collection[int]] = tuple,
+    ) -> None:
         config = runtime.config
         self._clock, self._beat, self._tasks = runtime.clock, runtime.beat, runtime.tasks
         self._random, self._features = runtime.random, config.features
-        self._directory = directory
+        self._directory, self._comparing = directory, comparing
         self._adopt_contact = adopt
         self._pair = pair
         self._burn = burn
@@ -46,7 +55,13 @@ class Acceptor:
             connection.close()
             return asyncio.sleep(0)
         opening, identity = Opening(self._adopt, self._burn), self._directory.identity
-        start = Responder(identity.static, self._directory, random=self._random, features=self._features)
+        start = Responder(
+            identity.static,
+            self._directory,
+            random=self._random,
+            features=self._features,
+            comparing=self._comparing(),
+        )
         link = Link(start, self._clock.monotonic())
         driver = Driver(connection, link, self._clock, self._beat, opening)
 

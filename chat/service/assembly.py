@@ -129,7 +129,7 @@ class UseCases:
             runtime, store, bus, keyring, keeper, [*profile.alerts, *unstored], profile.alerts_seen
         )
         self.backup = Backup(runtime, store, bus, vault)
-        self.preferences = Preferences(store, bus)
+        self.preferences = preferences = Preferences(store, bus, profile.words)
         self.port = port = ListeningPort(runtime, store, bus, vault, transport)
         self.links = links = Links(runtime, keyring, bus.signal)
         self.attendance = Attendance(runtime, store, keyring, book, links)
@@ -223,11 +223,13 @@ class UseCases:
         )
         self.linker = linker = Linker(runtime, store, bus, keyring, adding, self.announcer, own_log, book)
         strangers = partial(_by_pattern, accept.opened, linker.opened)
-        self.acceptor = acceptor = Acceptor(runtime, keyring, sync.adopt, strangers, accept.burn)
+        self.acceptor = acceptor = Acceptor(
+            runtime, keyring, sync.adopt, strangers, accept.burn, preferences.offered
+        )
         self.relay_client = RelayClient(runtime, keyring, transport, acceptor.accept, bus.signal)
         self.dialer = Dialer(runtime, keyring, links, sync.adopt, self.relay_client, transport)
         self.initiate = Initiate(
-            runtime, keyring, pairings, self.announcer, relays, self.relay_client, transport
+            runtime, keyring, pairings, self.announcer, relays, self.relay_client, transport, preferences
         )
         self._subscribe()
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from chat.errors import Phrase, phrase
+from chat.errors import NOTHING_SAID, Phrase, phrase
 from chat.interface import DiagnosisView, FileCheckView, Notice, ParlourError
 from chat.service.events import EventBus
-from chat.storage import checks, settings
+from chat.storage import checks, second_reader, settings
 from chat.storage.database import Database, Store
-from chat.storage.errors import StorageFailure
+from chat.storage.errors import StorageFailure, StorageReadOnly
 from chat.tasks import Runtime
 
 DAY_MS: Final = 86_400_000
 HOUR: Final = 3_600.0
 PIECES_A_STEP: Final = 16
 FILES: Final = phrase("profile files")
+SECOND: Final = phrase("second library")
+NOT_LOOKED: Final = phrase("not looked at by a second library: the profile can only be read")
 _NOT_MENDED: Final = phrase("Restore the profile from a copy. Keep the damaged one until that has worked.")
 
 
@@ -71,7 +73,16 @@ class Checker:
             entries=held.entries,
             missing=held.missing,
         )
-        return FileCheckView(100, None, (DiagnosisView(FILES, True, said),))
+        second = await self._second()
+        return FileCheckView(100, None, (DiagnosisView(FILES, True, said), second))
+
+    async def _second(self) -> DiagnosisView:
+        """What a second library, which wrote none of the pages, finds."""
+        try:
+            good, said = await self._store.read(second_reader.compare, self._store.is_closing)
+        except StorageReadOnly:  # the log cannot be emptied
+            return DiagnosisView(SECOND, True, NOT_LOOKED)
+        return DiagnosisView(SECOND, good, said, NOTHING_SAID if good else _NOT_MENDED)
 
     async def _is_due(self) -> bool:
         last, now = await self._store.read(settings.checked), self._runtime.clock.wall()

@@ -26,6 +26,7 @@ from chat.storage.retention import Clock
 from chat.tasks import Beat, Tasks, Worker
 from protocol.addresses import is_local
 from protocol.identity.author import create_terminal
+from protocol.identity.safety import digits
 from protocol.link.framing import Pattern
 from protocol.link.handshake import Initiator
 from protocol.link.link import Link
@@ -176,9 +177,10 @@ class Joining:
 
     async def _act(self, event: LinkingEvent) -> None:
         match event:
-            case WordsReady(words=words, name=name):
+            case WordsReady(words=words, name=name, five=five):
                 if not self._shown.done():
-                    self._shown.set_result(LinkingView("", LinkingStage.WORDS, name, words))
+                    view = LinkingView("", LinkingStage.WORDS, name, words, digits=digits(five))
+                    self._shown.set_result(view)
             case ProfileDue():
                 if not self._due.done():
                     self._due.set_result(event)

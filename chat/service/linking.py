@@ -23,6 +23,7 @@ from chat.tasks import Runtime, Worker
 from protocol.identity.author import add_operation
 from protocol.identity.log import Add
 from protocol.identity.reduction import Pins, reduce
+from protocol.identity.safety import digits
 from protocol.link.states import CLOSE_REASONS, Event, LinkClosed, LinkOpen, MessageReceived
 from protocol.messages import Close
 from protocol.pairing.comparison import WordsReady
@@ -219,8 +220,8 @@ class Linker:
         if self._session is None or linking != self._view.id:
             return
         match event:
-            case WordsReady(words=words, name=name):
-                self._move(stage=LinkingStage.WORDS, words=words, name=name)
+            case WordsReady(words=words, name=name, five=five):
+                self._move(stage=LinkingStage.WORDS, words=words, digits=digits(five), name=name)
             case HandoverDue():
                 await self._attempt(self._share)
             case AddDue(add=add, signature=signature):

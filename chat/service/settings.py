@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from chat.errors import Phrase, phrase
 from chat.interface import (
     FILES,
+    WORDS_READ,
     BadData,
     Notice,
     RelayChanged,
@@ -34,6 +35,7 @@ from protocol.errors import ProtocolError
 from protocol.limits import RELAY_ADDRESS_MAX
 from protocol.messages import SharedRelay, SharedSetting, StateWrite
 from protocol.notes import Register, write
+from protocol.pairing.comparison import offering
 from protocol.relay.rendezvous import PREFIX, RelayAddress, parse_relay
 
 
@@ -82,10 +84,17 @@ NOT_TEXT = phrase("A preference contains characters that are not Unicode text.")
 
 
 class Preferences:
-    """The use case *preferences*: named texts that the interfaces store for themselves."""
+    """The use case *preferences*: named texts that the interfaces store for themselves.
 
-    def __init__(self, store: Store, bus: EventBus) -> None:
-        self._store, self._bus = store, bus
+    `words`: the language of pairing words that this person reads, empty for English.
+    """
+
+    def __init__(self, store: Store, bus: EventBus, words: str) -> None:
+        self._store, self._bus, self._words = store, bus, words
+
+    def offered(self) -> tuple[int, ...]:
+        """The features that a pairing by words names (SPEC §7.4); none for an unknown language."""
+        return offering(self._words)
 
     async def all(self) -> Mapping[str, str]:
         return await self._store.read(settings.preferences)
@@ -103,6 +112,8 @@ class Preferences:
         await self._store.write(settings.set_preference, name, value)
         if name.startswith(FILES):
             self._bus.signal(FilesBounded())
+        if name == WORDS_READ:
+            self._words = value
 
 
 _PLACE: Final = re.compile(r"(\S+|\[\S+\]):[0-9]+")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from chat.interface import WORDS_READ
 from chat.network.links import Peer
 from chat.service import allowances, keyring
 from chat.service.keyring import Addresses, ContactKeys, OpenInvitation
@@ -63,7 +64,8 @@ class Profile(Struct, frozen=True):
     """The part of the database that is kept in memory.
 
     `own` is without the recovery seed, and `keeps_seed` whether it is in the database. `own_terminals`: the
-    ids of this person's terminals, former ones included. `awaited`: as in Keyring.
+    ids of this person's terminals, former ones included. `awaited`: as in Keyring. `words`: as in
+    Preferences.
     """
 
     own: OwnRow
@@ -84,6 +86,7 @@ class Profile(Struct, frozen=True):
     clock: Moment | None
     awaited: frozenset[bytes] = frozenset()
     allowances: Mapping[str, str] = field(default_factory=dict)
+    words: str = ""
 
 
 def read_profile(database: Database) -> Profile:
@@ -129,4 +132,5 @@ def read_profile(database: Database) -> Profile:
         clock=expiry.read_clock(database),
         awaited=frozenset(sharing.awaited(database)),
         allowances=allowances.of_files(database),
+        words=settings.preferences(database).get(WORDS_READ, ""),
     )

@@ -69,6 +69,7 @@ def from_sqlite(error: Exception, path: Path) -> Exception:
 
 
 Row = tuple[Any, ...]
+Shown = TypeVar("Shown")
 
 # SECURITY: secure_delete=FAST would leave whole rows on the free list; temp files would be in clear.
 _PRAGMAS: Final = (
@@ -280,6 +281,16 @@ class Database:
         """Write everything into the one file and empty the log. Raises StorageBusy while something reads."""
         if self.row("PRAGMA wal_checkpoint(TRUNCATE)") != (0, 0, 0):
             raise StorageBusy
+
+    def shown_to(self, look: Callable[[Path, bytes], Shown]) -> Shown:
+        """Let something else read the file, with its raw key, while this connection writes nothing.
+
+        What `look` raises is raised. Raises StorageBusy while something reads, StorageReadOnly where the log
+        cannot be emptied before.
+        """
+        if self._wal.exists() and self._wal.stat().st_size:
+            self.checkpoint()
+        return look(self.path, self._key)
 
     def integrity(self) -> tuple[str, ...]:
         """What is wrong, a line each: pages that do not authenticate, broken structures. Reads every page."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Set
+from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 from protocol import labels, limits, primitives
 from protocol.errors import LocalMisuse
@@ -67,14 +69,34 @@ def branches(operations: Iterable[bytes], pins: Pins = NO_PINS) -> tuple[PersonS
     return tuple(sorted(found, key=lambda state: (state.path != in_force, state.newest)))
 
 
-@lru_cache(maxsize=1)
-def word_list() -> tuple[str, ...]:
+class WordList(StrEnum):
+    """A list of 256 words, by the language of its words (SPEC §7.9). No word is in both."""
+
+    ENGLISH = "en"
+    CHINESE = "zh"
+
+
+_FILES: Final = {WordList.ENGLISH: "words.txt", WordList.CHINESE: "words_zh.txt"}
+
+
+@lru_cache(maxsize=len(WordList))
+def word_list(which: WordList = WordList.ENGLISH) -> tuple[str, ...]:
     """The 256 words, indexed by byte. They are part of the protocol: a changed word needs a new version."""
-    return tuple(Path(__file__).with_name("words.txt").read_text("utf-8").split())
+    lines = Path(__file__).with_name(_FILES[which]).read_text("utf-8").splitlines()
+    return tuple(line.split()[0] for line in lines)  # in the Chinese list, the pinyin follows
 
 
-def words(five: bytes) -> tuple[str, ...]:
+def words(five: bytes, which: WordList = WordList.ENGLISH) -> tuple[str, ...]:
     """The words of five bytes. LocalMisuse for another number of bytes."""
+    return tuple(word_list(which)[byte] for byte in _checked(five))
+
+
+def digits(five: bytes) -> tuple[str, ...]:
+    """The same five bytes in digits: three per byte. LocalMisuse for another number of bytes."""
+    return tuple(f"{byte:03}" for byte in _checked(five))
+
+
+def _checked(five: bytes) -> bytes:
     if len(five) != _WORD_COUNT:
         raise LocalMisuse(f"{len(five)} bytes instead of {_WORD_COUNT}")
-    return tuple(word_list()[byte] for byte in five)
+    return five

@@ -92,8 +92,8 @@ class OpenPhase(Phase):
 
     state: ClassVar[State] = State.OPEN
     __slots__ = (
-        "_allowed", "_assembler", "_opened_at", "_pairing", "_received", "_responder", "_sent", "_session",
-        "_used_up", "keepalive", "peer_features",
+        "_allowed", "_assembler", "_features", "_opened_at", "_pairing", "_received", "_responder", "_sent",
+        "_session", "_used_up", "keepalive", "peer_features",
     )  # fmt: skip
 
     def __init__(
@@ -103,17 +103,23 @@ class OpenPhase(Phase):
         *,
         pairing: bool,
         received: int = 0,
+        features: tuple[int, ...] = (),
         peer_features: tuple[int, ...] = (),
     ) -> None:
         self._session, self._pairing = session, pairing
         self._responder = received > 0  # which opens by the first envelope that it receives
         self._allowed = _ALLOWED if pairing else _ALLOWED_TO_CONTACTS
-        self.peer_features = peer_features
+        self._features, self.peer_features = features, peer_features
         self._opened_at = now
         self._sent, self._received = 0, received
         self._used_up = False
         self._assembler = Assembler()
         self.keepalive = Keepalive(now, responds=self._responder)
+
+    @property
+    def common_features(self) -> frozenset[int]:
+        """The features that both ends have named so far."""
+        return frozenset(self._features).intersection(self.peer_features)
 
     # --- Receiving ---
 

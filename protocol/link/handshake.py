@@ -293,12 +293,21 @@ class Responder:
         random: Random = primitives.system_random,
         aes: bool | None = None,
         features: Collection[int] = (),
+        comparing: Collection[int] = (),
         encapsulate: agreement.Encapsulate = primitives.mlkem_encapsulate,
     ) -> None:
-        """`static` is this terminal's key for contacts. The rest is as for Initiator."""
+        """`static` is this terminal's key for contacts. The rest is as for Initiator.
+
+        `comparing`: features that are named where a pairing compares words, and nowhere else.
+        """
         self._static, self._policy, self.features = static, policy, ordered_features(features)
+        self._comparing = ordered_features([*features, *comparing])
         self._random, self._encapsulate = random, encapsulate
         self._aes = primitives.aes_instructions() if aes is None else aes
+
+    def features_on(self, pattern: int) -> list[int]:
+        """What this end names on a link of this pattern, ascending."""
+        return self._comparing if pattern == Pattern.XX else self.features
 
     def greet(self) -> bytes:
         """A new greeting, 28 bytes."""

@@ -74,7 +74,8 @@ class AwaitAnswer(_Unconfirmed, frozen=True):
         finish, established = self.answer.read(unit)
         if finish:
             _put(out, finish)
-        opened = OpenPhase(established.session, now, pairing=established.is_pairing)
+        pairing = established.is_pairing
+        opened = OpenPhase(established.session, now, pairing=pairing, features=tuple(self.features))
         opened.confirm(self.replaces, self.features, out)
         events.append(established.confirmed(self.replaces, self.features))
         return opened
@@ -96,7 +97,8 @@ class AwaitCall(_Unconfirmed, frozen=True):
             raise
         _put(out, message)
         if isinstance(following, Finish):
-            return AwaitFinish(self.deadline, following, self.responder.features)
+            named = self.responder.features_on(following.terms.pattern)
+            return AwaitFinish(self.deadline, following, named)
         return Confirming(self.deadline, following, self.responder.features)
 
 
@@ -152,7 +154,8 @@ class Confirming(_Unconfirmed, frozen=True):
         assert isinstance(message, Confirm), "the table allows nothing else"
         events.append(self.established.confirmed(message.replaces, message.features))
         pairing, theirs = self.established.is_pairing, tuple(message.features)
-        opened = OpenPhase(session, now, pairing=pairing, received=1, peer_features=theirs)
+        named = tuple(self.features)
+        opened = OpenPhase(session, now, pairing=pairing, received=1, features=named, peer_features=theirs)
         if self.features:
             opened.name(self.features, out)
         return opened
@@ -201,6 +204,11 @@ class Link:
     def peer_features(self) -> tuple[int, ...]:
         """The features that the other end has named, ascending; empty unless the link is open (SPEC §5.3)."""
         return self._phase.peer_features if isinstance(self._phase, OpenPhase) else ()
+
+    @property
+    def common_features(self) -> frozenset[int]:
+        """The features that both ends have named on this link; empty unless it is open."""
+        return self._phase.common_features if isinstance(self._phase, OpenPhase) else frozenset()
 
     # --- Bytes ---
 

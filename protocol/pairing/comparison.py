@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+from typing import Final
+
 from msgspec import Struct
 
 from protocol import labels, primitives
 from protocol.errors import AuthenticationFailed
 from protocol.identity.names import check_name
-from protocol.identity.safety import words
+from protocol.identity.safety import WordList, words
 from protocol.messages import Commit, Open, Reveal
+
+LISTS: Final = {1: WordList.CHINESE}
+"""The lists that a terminal offers, by the number of the feature. English needs none (SPEC §7.4)."""
+
+
+def offering(language: str) -> tuple[int, ...]:
+    """The features by which a terminal offers the list of a language; none for English or no list."""
+    return tuple(feature for feature, listed in LISTS.items() if listed == language)
+
+
+def shown_list(common: Container[int]) -> WordList:
+    """The list that both ends show, by the features that both have named on their link."""
+    return next((listed for feature, listed in LISTS.items() if feature in common), WordList.ENGLISH)
 
 
 class WordsReady(Struct, frozen=True):
-    """The five words to compare. `name` of the peer is text of the peer."""
+    """What to compare: `five` bytes, and their English words. `name` of the peer is text of the peer."""
 
     words: tuple[str, ...]
     name: str
+    five: bytes
 
 
 class Comparison:
@@ -57,4 +74,4 @@ class Comparison:
 
     def _words(self, initiator_nonce: bytes, responder_nonce: bytes) -> WordsReady:
         five = primitives.b2b(self._t + initiator_nonce + responder_nonce, personal=labels.WORDS, size=5)
-        return WordsReady(words(five), self.peer_name)
+        return WordsReady(words(five), self.peer_name, five)

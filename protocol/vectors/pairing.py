@@ -16,12 +16,12 @@ from protocol.errors import (
     Untrusted,
 )
 from protocol.identity.log import parse_operation
-from protocol.identity.safety import words
+from protocol.identity.safety import WordList, digits, words
 from protocol.keys import X25519Pair
 from protocol.link.agreement import one_time_hash
 from protocol.link.states import LinkSecret, PairingFacts, Role
 from protocol.messages import MESSAGE, Close, Record
-from protocol.pairing.comparison import WordsReady
+from protocol.pairing.comparison import WordsReady, shown_list
 from protocol.pairing.contact_secret import Pair, Share
 from protocol.pairing.invitation import (
     Invitation,
@@ -204,7 +204,18 @@ def _words(_: World, step: Json) -> Json:
     t, first, second = _bytes(step[name] for name in ("t", "nonce_I", "nonce_R"))
     five = primitives.b2b(t + first + second, personal=labels.WORDS, size=5)
     commitment = primitives.b2b(t + first, personal=labels.COMMITMENT)
-    return {"commitment": commitment.hex(), "five": five.hex(), "words": list(words(five))}
+    return {
+        "commitment": commitment.hex(),
+        "five": five.hex(),
+        "words": list(words(five)),
+        "words_zh": list(words(five, WordList.CHINESE)),
+        "digits": list(digits(five)),
+    }
+
+
+def _shown_list(_: World, step: Json) -> Json:
+    common = frozenset(step["initiator_features"]).intersection(step["responder_features"])
+    return {"list": shown_list(common).value}
 
 
 def _tag(_: World, step: Json) -> Json:
@@ -283,6 +294,7 @@ ACTIONS: Final[Mapping[str, Action[World]]] = {
     "stored": _stored,
     "transcript": _transcript,
     "words": _words,
+    "shown_list": _shown_list,
     "accept_tag": _tag,
     "check": _check,
     "one_time": _one_time,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b32decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from textwrap import wrap
 
@@ -41,7 +41,7 @@ from protocol.identity.author import (
 )
 from protocol.identity.log import parse_operation, sign_operation, terminal_id
 from protocol.identity.reduction import reduce
-from protocol.identity.safety import safety_digest, word_list
+from protocol.identity.safety import WordList, safety_digest, word_list
 from protocol.keys import X25519Pair
 from protocol.link.agreement import agree, one_time_hash
 from protocol.link.framing import LAST, REFUSAL, Choice, Greeting, Pattern, length_of, pad, prologue
@@ -126,10 +126,14 @@ def examples() -> dict[str, str]:
     """Every example by its name, as the document shows it."""
     texts = {name: data.hex() for name, data in _bytes().items()}
     texts |= {"invitation": format_invitation(INVITATION), "relay-address": str(RELAY_ADDRESS)}
-    listed = word_list()
     return {name: "\n".join(wrap(text, HEX_WIDTH)) for name, text in texts.items()} | {
-        "words": "\n".join(" ".join(listed[start : start + 16]) for start in range(0, 256, 16))
+        "words": _in_rows(word_list()),
+        "words-zh": _in_rows(word_list(WordList.CHINESE)),
     }
+
+
+def _in_rows(listed: Sequence[str]) -> str:
+    return "\n".join(" ".join(listed[start : start + 16]) for start in range(0, 256, 16))
 
 
 def _bytes() -> dict[str, bytes]:

@@ -37,6 +37,7 @@ HOMES: dict[str, str | tuple[str, ...]] = {
     "sqlcipher3": "chat.storage",
     "zeroconf": ("chat.network.mdns", "chat.network.mdns_browser"),
     "nats": "chat.relay.cluster.nats",
+    "apsw": "chat.storage.second_reader",
     "PIL": "chat.pictures.decoding",
     "resource": (
         "chat.pictures.confinement",

@@ -119,6 +119,7 @@ def test_every_dependency_is_locked_with_hashes() -> None:
         "requirements-nats.lock": project["project"]["optional-dependencies"]["nats"],
         "requirements-keyring.lock": project["project"]["optional-dependencies"]["keyring"],
         "requirements-pictures.lock": project["project"]["optional-dependencies"]["pictures"],
+        "requirements-reader.lock": project["project"]["optional-dependencies"]["reader"],
         "requirements-peers.lock": project["dependency-groups"]["peers"],
     }
     for lock, requirements in wanted.items():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import partial
 
 import pytest
 
-from tests.support.e2e.people import PASSPHRASE, Person, in_touch, pair
+from protocol.identity.safety import WordList, word_list
+from tests.support.e2e.people import PASSPHRASE, Person, compare, in_touch, pair
 from tui.text.translation import LANGUAGES
 
 pytestmark = [pytest.mark.network, pytest.mark.terminal, pytest.mark.slow]
@@ -28,6 +31,31 @@ def test_from_first_run_to_unlocking_again(people: tuple[Person, Person]) -> Non
     assert verify(ada, ben) == verify(ben, ada)
     for person, other in ((ada, ben), (ben, ada)):
         lock_and_unlock(person, other)
+
+
+@pytest.mark.parametrize("languages", [("zh_CN", "zh_CN"), ("zh_CN", "en")], ids="-".join)
+def test_both_screens_show_the_words_that_both_persons_read_and_digits(
+    people: tuple[Person, Person], languages: tuple[str, str]
+) -> None:
+    shown = word_list(WordList.CHINESE if set(languages) == {"zh_CN"} else WordList.ENGLISH)
+    ada, ben = people
+    for person in people:
+        person.introduce()
+    ada.choose(ben)
+    for person in people:
+        person.see(partial(_compares, person, shown))
+    numbers = [f"{shown.index(word):03}" for word in ada.words()]
+    for person in people:
+        person.terminal.send("d")
+        person.see(partial(_compares, person, numbers))
+    ada.terminal.send("d")
+    ben.terminal.send("d")
+    compare(ada, ben)
+
+
+def _compares(person: Person, among: Sequence[str], _screen: str) -> bool:
+    """Whether the person is asked about five words, all of these."""
+    return len(words := person.words()) == 5 and set(words) <= set(among)
 
 
 def converse(ada: Person, ben: Person) -> None:

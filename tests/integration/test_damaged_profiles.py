@@ -138,14 +138,16 @@ async def test_the_deep_check_mends_and_says_what_was_saved(tmp_path: Path) -> N
     async with in_touch(tmp_path) as (_, ada, ben):
         await said(ada, ben)
         page = await root_of(ada, "bodies")
-        (line,) = (await _checked(ada)).lines
+        line, second = (await _checked(ada)).lines
         assert line.good
+        assert second.good
+        assert "counts the same" in second.found
         assert "hold 13 messages, of which 0 wait" in line.found
         await ada.stop()
         flip(ada.folder, page)
         ada.engine = await opened(ada)
-        damage, sound = (await _checked(ada)).lines
-        assert (damage.good, sound.good) == (False, True)
+        damage, sound, second = (await _checked(ada)).lines
+        assert (damage.good, sound.good, second.good) == (False, True, True)
         assert "13 messages are affected" in damage.found
         assert "hold 13 messages, of which 13 wait" in sound.found
 

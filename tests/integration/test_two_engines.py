@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from chat.interface import (
+    WORDS_READ,
     ContactChanged,
     EntryAdded,
     EntryChanged,
@@ -17,6 +18,7 @@ from chat.interface import (
     SettingsView,
     UsageError,
 )
+from protocol.identity.safety import WordList, word_list
 from protocol.link.states import Ending, LinkClosed
 from tests.integration.steps import compare, current, in_touch, meet, number_of, presence, say
 from tests.support.engines.engines import Person, delivered, in_virtual_time, invite, pair, people, talk
@@ -39,6 +41,33 @@ async def test_two_persons_pair_by_words_and_talk(
         await talk(ada, ben, "hello")
         await talk(ben, ada, "hello yourself")
         assert await ada.texts(ben) == await ben.texts(ada) == ["hello", "hello yourself"]
+
+
+@pytest.mark.parametrize(
+    ("adas", "bens", "shown"),
+    [
+        ("zh", "zh", WordList.CHINESE),
+        ("zh", "", WordList.ENGLISH),
+        ("", "zh", WordList.ENGLISH),
+        ("zh", "xx", WordList.ENGLISH),
+    ],
+)
+@in_virtual_time
+async def test_both_screens_show_the_list_that_both_persons_read(
+    tmp_path: Path, adas: str, bens: str, shown: WordList
+) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await ada.engine.set_preference(WORDS_READ, adas)
+        await ben.engine.set_preference(WORDS_READ, bens)
+        await ben.stop()
+        await ben.start()  # what a person reads is kept
+        mine, theirs = await pair(ada, ben)
+        assert (mine.words, mine.digits) == (theirs.words, theirs.digits)
+        listed = word_list(shown)
+        assert mine.words == tuple(listed[int(number)] for number in mine.digits)
+        await talk(ada, ben, "hello")
+        links = [current(ada, ben).driver.link, current(ben, ada).driver.link]
+        assert [link.peer_features for link in links] == [(), ()]  # a contact need not hear of it again
 
 
 @pytest.mark.parametrize("way", [pair, by_address, invite])

@@ -13,7 +13,7 @@ import { readFile } from './files.js';
 import { StateBody, checkState } from './notes.js';
 import { readOperation } from './operations.js';
 import { pad, unpad } from './padding.js';
-import { words } from './pairing.js';
+import { lists } from './pairing.js';
 import { Rejected, must } from './errors.js';
 import { open } from './primitives.js';
 import { unwrap } from './profile.js';
@@ -53,9 +53,12 @@ function announcement(text) {
   must(name.length > 0, 'malformed', 'no name');
 }
 
-function wordList(text) {
-  const listed = text.trim().split(/\s+/);
-  must(listed.length === 256 && listed.every((word, i) => word === words[i]), 'malformed', 'other words');
+function wordList(language) {
+  return (text) => {
+    const listed = text.trim().split(/\s+/);
+    const same = listed.every((word, i) => word === lists[language][i]);
+    must(listed.length === 256 && same, 'malformed', 'other words');
+  };
 }
 
 function refusal(raw) {
@@ -121,7 +124,8 @@ const CHECKS = {
   Invitation: struct(Invitation),
   'text invitation': (text) =>
     must(writeInvitation(readInvitation(text)) === text.replace(/\n/g, ''), 'malformed', 'text'),
-  'text words': wordList,
+  'text words': wordList('en'),
+  'text words-zh': wordList('zh'),
   greeting: readGreeting,
   choice: (raw) => readChoice(raw, 3),
   refusal,

@@ -33,7 +33,7 @@ const freshDraw = () => ({
 export class Link {
   // `features`: those that this end names.
   constructor(initiator, draw = freshDraw(), features = []) {
-    Object.assign(this, { initiator, draw, features, state: 'GREETING', pattern: null, aead: null });
+    Object.assign(this, { initiator, draw, features, theirs: [], state: 'GREETING', pattern: null, aead: null });
     this.session = null;
     this.frames = new Frames();
     this.pieces = new Pieces();
@@ -225,6 +225,7 @@ export class Link {
   }
 
   learn(features) {
+    this.theirs = features;
     if (features.length) this.events.push({ is: 'features', features });
   }
 

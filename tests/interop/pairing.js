@@ -12,15 +12,33 @@ import { ascii, checkSignature, dh, equal, hash, join, random, sign } from './pr
 const MESSAGE_MOST = 256;
 const HELD_MOST = 2048;
 
-export const words = readFileSync(new URL('../../protocol/identity/words.txt', import.meta.url), 'utf8')
-  .trimEnd()
-  .split('\n');
+const listOf = (file) =>
+  readFileSync(new URL(`../../protocol/identity/${file}`, import.meta.url), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split(' ')[0]);
+
+// By language; §7.9. A list but the English one has the feature by which it is offered.
+export const lists = { en: listOf('words.txt'), zh: listOf('words_zh.txt') };
+export const words = lists.en;
+export const OFFERS = { zh: 1 };
+
+// What both ends show, by the features that each has named.
+export function shownList(own, other) {
+  const both = (feature) => own.includes(feature) && other.includes(feature);
+  return Object.keys(OFFERS).find((language) => both(OFFERS[language])) ?? 'en';
+}
 
 export const commitmentOf = (t, nonce) => hash('parlour.sas.com', [t, nonce]);
 
-export function fiveWords(t, nonceI, nonceR) {
-  const five = hash('parlour.saswords', [t, nonceI, nonceR], { size: 5 });
-  return [...five].map((byte) => words[byte]);
+const fiveOf = (t, nonceI, nonceR) => [...hash('parlour.saswords', [t, nonceI, nonceR], { size: 5 })];
+
+export function fiveWords(t, nonceI, nonceR, language = 'en') {
+  return fiveOf(t, nonceI, nonceR).map((byte) => lists[language][byte]);
+}
+
+export function fiveDigits(t, nonceI, nonceR) {
+  return fiveOf(t, nonceI, nonceR).map((byte) => String(byte).padStart(3, '0'));
 }
 
 const roleByte = (initiator) => Buffer.from([initiator ? 0 : 1]);
@@ -74,11 +92,11 @@ const OUT_OF_TURN = {
 
 export class Pairing {
   // `link`: {initiator, pattern, agreed, oneTime, peerKey}, the last two being this end's one-time static pair and
-  // the other end's one-time static key. `me`: {person, name, fields, signing, fixed, log}, fields being the
+  // the other end's one-time static key; and perhaps {features, theirs}, what each end has named. `me`: {person, name, fields, signing, fixed, log}, fields being the
   // record's. `expected`: an invitation's check. `contacts`: the logs that are held of other persons.
   constructor(link, me, { expected = null, contacts = [], nonce = random(32) } = {}) {
     Object.assign(this, { initiator: link.initiator, pattern: link.pattern, me, expected, contacts, nonce });
-    Object.assign(this, pairingSecrets(link.agreed), { oneTime: link.oneTime });
+    Object.assign(this, pairingSecrets(link.agreed), { link, oneTime: link.oneTime });
     this.state = FIRST[this.pattern][this.initiator];
     this.out = [];
     this.events = [];
@@ -130,7 +148,9 @@ export class Pairing {
   }
 
   showWords(nonceI, nonceR) {
-    this.events.push({ is: 'words', words: fiveWords(this.t, nonceI, nonceR), name: this.shown });
+    const { features = [], theirs = [] } = this.link;
+    const words = fiveWords(this.t, nonceI, nonceR, shownList(features, theirs));
+    this.events.push({ is: 'words', words, name: this.shown });
   }
 
   takeLogOperations({ operations }) {

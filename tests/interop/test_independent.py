@@ -13,6 +13,7 @@ import pytest
 
 from protocol.identity.log import Graph
 from protocol.identity.reduction import Reduction
+from protocol.identity.safety import WordList, word_list
 from protocol.vectors.persons import meaning
 from tests.support.e2e.people import Person
 from tests.support.e2e.programs import PATIENCE, Station, invited, listening
@@ -125,7 +126,7 @@ def test_random_logs_mean_the_same_to_the_second_implementation() -> None:
     assert [json.loads(line) for line in told.stdout.splitlines()] == meant
 
 
-def _node(program: str, *arguments: Path | int, given: str = "") -> Program:
+def _node(program: str, *arguments: Path | int | str, given: str = "") -> Program:
     """A program of the second implementation, with its standard input."""
     running = Program(["node", str(_HERE / program), *map(str, arguments)])
     running.write(given)
@@ -232,11 +233,15 @@ def test_both_implementations_show_the_same_five_words_which_a_person_confirms_o
     assert [contact["name"] for contact in ada.run("contacts").objects] == ["Node"] * (answer == "y")
 
 
-def test_the_second_implementation_pairs_with_a_visible_terminal(ada: Station) -> None:
-    with ada.start("pair", joined=True) as pairing:
+@pytest.mark.parametrize(("reads", "shown"), [((), WordList.ENGLISH), (("zh",), WordList.CHINESE)])
+def test_the_second_implementation_pairs_with_a_visible_terminal(
+    ada: Station, reads: tuple[str, ...], shown: WordList
+) -> None:
+    with ada.start("pair", "--words", "zh", joined=True) as pairing:
         pairing.write("y\n")
         pairing.wait_for("This device is visible nearby.".__eq__, _WAIT)
-        with _node("visit.js", ada.ask(lambda messenger: messenger.me()).port) as node:
+        with _node("visit.js", ada.ask(lambda messenger: messenger.me()).port, *reads) as node:
             words, _ = _ended(node, "paired Ada")
+        assert set(words.split()[1:]) <= set(word_list(shown))
         pairing.wait_for(lambda line: line.split() == words.split()[1:], _WAIT)
         assert pairing.wait_exit(_WAIT) == 0

@@ -213,7 +213,7 @@ class End:
         told: list[Json] = []
         for event in step.events:
             match event:
-                case WordsReady(words, name):
+                case WordsReady(words=words, name=name):
                     told.append({"words": list(words), "name": name})
                 case PendingReady(contact):
                     self.own.contact = contact

@@ -253,7 +253,18 @@ def _values(seed: Seed) -> Group:
     transcript = steps[0]["gives"]
     nonces = {f"nonce_{end}": seed.bytes(f"nonce {end}").hex() for end in "IR"}
     steps = one_step(ACTIONS, world, "words", t=transcript["t"], **nonces)
-    group.add("commitment and words", ["Values"], SUCCESS, steps)
+    group.add("commitment and words, in both lists and in digits", ["Values"], SUCCESS, steps)
+    for comment, begins, answers in (
+        ("both read Chinese words", [1], [1]),
+        ("the initiator alone reads Chinese words", [1], []),
+        ("the responder alone reads Chinese words", [], [1]),
+        ("neither does", [], []),
+        ("both name features of a later version", [2, 65_535], [2, 65_535]),
+        ("both read Chinese words, and name others", [1, 2], [0, 1]),
+    ):
+        named = {"initiator_features": begins, "responder_features": answers}
+        steps = one_step(ACTIONS, world, "shown_list", **named)
+        group.add(f"which list is shown: {comment}", ["Values"], SUCCESS, steps)
     ends = inputs | {"initiator": end(anna, "nearby"), "responder": end(bob, "nearby")}
     records = {actor: encode(record(ends, actor)).hex() for actor in ("initiator", "responder")}
     for role, (own, other) in enumerate((("initiator", "responder"), ("responder", "initiator"))):

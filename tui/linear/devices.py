@@ -21,7 +21,7 @@ from chat.interface import (
 )
 from tui.linear.output import Output
 from tui.linear.state import Question, Questions, State
-from tui.linear.wording import listed
+from tui.linear.wording import in_digits, listed
 from tui.text.formatting import DEVICE_DIGITS, moving_line, picked_devices, safe_line, safe_name, seen_line
 from tui.text.translation import N_, _, told
 
@@ -149,5 +149,6 @@ def _words(view: LinkingView) -> tuple[str, ...]:
     return (
         _("The device {name} wants to be added.").format(name=safe_name(view.name)),
         _("The five words are {words}.").format(words=words),
+        in_digits(view.digits),
         _("Does it show the same words in the same order? Type /yes or /no."),
     )

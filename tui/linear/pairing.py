@@ -11,7 +11,7 @@ from chat.interface import Messenger, NearbyView, PairingStage, PairingView, Usa
 from tui.linear.history import History
 from tui.linear.output import Output
 from tui.linear.state import Question, Questions, State, on_or_off, pick
-from tui.linear.wording import invitation_lines, listed, plain_name
+from tui.linear.wording import in_digits, invitation_lines, listed, plain_name
 from tui.preferences import Options
 from tui.text.formatting import parse_address, safe_line
 from tui.text.translation import _, told
@@ -140,5 +140,6 @@ def _question_lines(view: PairingView, name: str) -> tuple[str, ...]:
     return (
         begins.format(name=name),
         _("The five words are {words}.").format(words=words),
+        in_digits(view.digits),
         same.format(name=name),
     )

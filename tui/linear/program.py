@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from chat.interface import (
@@ -277,6 +278,9 @@ class Program:
         self.looks = preferences.looks()
         if preferences.language in translation.LANGUAGES:
             translation.use(preferences.language)
+        language = preferences.language or translation.of_locale(os.environ)
+        with suppress(ParlourError):  # a disk that fails says so elsewhere; the words are then English
+            await preferences.keep_words(translation.WORDS.get(language, ""))
         session = Session(messenger, self.options, preferences, self.input, self.output, self.every)
         return await session.run()
 

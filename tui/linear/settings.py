@@ -133,6 +133,7 @@ class Settings:
                 raise UsageError(problem.format(names=listed(translation.LANGUAGES)))
             translation.use(fitting[0])
             await self.preferences.set("language", fitting[0])
+            await self.preferences.keep_words(translation.WORDS.get(fitting[0], ""))
         elif name == "keep":
             if not (value.isascii() and value.isdecimal() and len(value) < 6):
                 raise UsageError(_("Type a number of days, or 0 for all."))

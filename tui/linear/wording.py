@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Final
 
@@ -76,6 +76,11 @@ def plain_name(name: str) -> str:
 
 def listed(items: Iterable[str]) -> str:
     return _(", ").join(items)
+
+
+def in_digits(digits: Sequence[str]) -> str:
+    """The words to compare in digits, for a screen that shows them in another language."""
+    return _("The same in digits: {digits}.").format(digits=" ".join(digits))
 
 
 def _in_quotes(text: str) -> str:

@@ -26,7 +26,7 @@ from chat.interface import (
 from tui.actions import action, with_keys
 from tui.messages import Problem, attempt, start_worker
 from tui.screens.dialog import CSSPath, Dialog, plain
-from tui.screens.pairing import word_lines
+from tui.screens.pairing import compared, digits_hint
 from tui.text.formatting import DEVICE_DIGITS, parse_address, safe_line, safe_name, seen_line
 from tui.text.translation import N_, _, filled, told
 from tui.widgets.controls import Field
@@ -125,6 +125,7 @@ class LinkingDialog(Dialog[T]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)"),
         Binding("n", "answer(False)"),
+        Binding("d", "digits"),
         Binding("enter", "close_ended", show=False),
     ]
     hints = _STOP
@@ -132,7 +133,7 @@ class LinkingDialog(Dialog[T]):
     def __init__(self) -> None:
         super().__init__()
         self.view = _LOOKING
-        self._answered = False
+        self._answered = self._digits = False
 
     def about(self) -> Content:
         """What happens, and what to do."""
@@ -183,6 +184,12 @@ class LinkingDialog(Dialog[T]):
             self.draw()
             self.reply(same)
 
+    def action_digits(self) -> None:
+        """Show the words in digits, or the words again."""
+        if self.view.stage is LinkingStage.WORDS:
+            self._digits = not self._digits
+            self.draw()
+
     def action_close_ended(self) -> None:
         if self.ended:
             self.action_leave()
@@ -195,7 +202,7 @@ class LinkingDialog(Dialog[T]):
         who.update(self.about())
         who.display = stage is not LinkingStage.FAILED
         words = self.query_one("#words", Static)
-        words.update(word_lines(self.view.words, self.app.size.height))
+        words.update(compared(self.view, self.app.size.height, digits=self._digits))
         words.display = stage is LinkingStage.WORDS
         question = self.query_one("#question", Static)
         asked = self._question()
@@ -203,7 +210,8 @@ class LinkingDialog(Dialog[T]):
         question.set_class(stage is LinkingStage.FAILED, "-failed")
         question.display = bool(asked)
         self.query_one("#buttons").display = self.asking
-        self.set_hints(tuple((key, _(said)) for key, said in self.keys()))
+        shown = (digits_hint(digits=self._digits),) if stage is LinkingStage.WORDS else ()
+        self.set_hints((*shown, *((key, _(said)) for key, said in self.keys())))
 
     def _question(self) -> str:
         match self.view.stage:

@@ -14,7 +14,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Button, Static
 
-from chat.interface import Messenger, PairingStage, PairingView, Phrase
+from chat.interface import LinkingView, Messenger, PairingStage, PairingView, Phrase
 from tui.messages import Problem, attempt, start_worker
 from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.text.formatting import safe_line, safe_name
@@ -35,6 +35,7 @@ class PairingDialog(Dialog[PairingView]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)"),
         Binding("n", "answer(False)"),
+        Binding("d", "digits"),
         Binding("enter", "close_failed", show=False),
     ]
     heading = N_("Pairing")
@@ -47,7 +48,7 @@ class PairingDialog(Dialog[PairingView]):
         self._quiet = quiet
         self._armed = not quiet
         self._timer: Timer | None = None
-        self._answered = False
+        self._answered = self._digits = False
         self.refused = False
 
     def body(self) -> list[Widget]:
@@ -98,6 +99,12 @@ class PairingDialog(Dialog[PairingView]):
             self.refused = True
             self.end(self.view)
 
+    def action_digits(self) -> None:
+        """Show the words in digits, which a screen in any language has; then the words again."""
+        if self.view.stage is PairingStage.WORDS:
+            self._digits = not self._digits
+            self.draw()
+
     def action_close_failed(self) -> None:
         if self.view.stage is PairingStage.FAILED:
             self.end(self.view)
@@ -134,7 +141,7 @@ class PairingDialog(Dialog[PairingView]):
         stage = self.view.stage
         self.query_one("#who", Static).update(_who(self.view))
         words = self.query_one("#words", Static)
-        words.update(word_lines(self.view.words, self.app.size.height))
+        words.update(compared(self.view, self.app.size.height, digits=self._digits))
         words.display = stage is PairingStage.WORDS
         question = self.query_one("#question", Static)
         question.update(_question(self.view, self._armed, self._answered))
@@ -144,7 +151,8 @@ class PairingDialog(Dialog[PairingView]):
         self.query_one("#yes", Button).label = f"y  {words_or_joiner}"
         self.query_one("#buttons").display = self.asking
         leave = _("Close") if stage is PairingStage.FAILED else _("Hide")
-        self.set_hints(() if stage in ASKING else (("escape", leave),))
+        asked = (digits_hint(digits=self._digits),) if stage is PairingStage.WORDS else ()
+        self.set_hints(asked if stage in ASKING else (("escape", leave),))
 
 
 class BeginDialog(PairingDialog):
@@ -209,11 +217,16 @@ def _who(view: PairingView) -> Content:
             return filled(_("Pairing with {name}"), name=name)
 
 
-def word_lines(words: tuple[str, ...], rows: int) -> Content:
-    """The words to compare, on a screen of so many rows."""
+def digits_hint(*, digits: bool) -> tuple[str, str]:
+    """The key that shows the words in digits, or the words again."""
+    return "d", _("Show the words") if digits else _("Show digits")
+
+
+def compared(view: PairingView | LinkingView, rows: int, *, digits: bool) -> Content:
+    """The words to compare, or the same in digits, on a screen of so many rows."""
     lines = [
         Content.assemble((f"{number}  ", "$quiet"), (safe_line(word), "bold $accent"))
-        for number, word in enumerate(words, 1)
+        for number, word in enumerate(view.digits if digits else view.words, 1)
     ]
     if rows < _SCARCE:
         return Content("   ").join(lines)

@@ -17,6 +17,8 @@ DOMAIN: Final = "parlour"
 FOLDER: Final = Path(__file__).parents[1] / "locale"
 ENGLISH: Final = "en"
 LANGUAGES: Final = (ENGLISH, "zh_CN")
+WORDS: Final = {"zh_CN": "zh"}
+"""The list of pairing words that a reader of a language reads, where it is not the English one."""
 _VARIABLES: Final = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 
 _catalogue: gettext.NullTranslations = gettext.NullTranslations()

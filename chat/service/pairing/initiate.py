@@ -19,7 +19,7 @@ from chat.ports import Connection, Transport
 from chat.service.discovery import Announcer
 from chat.service.keyring import Address, Keyring
 from chat.service.pairing.session import ActivePairing, PairingService
-from chat.service.settings import Relays
+from chat.service.settings import Preferences, Relays
 from chat.tasks import Runtime
 from protocol.addresses import is_local
 from protocol.errors import ProtocolError, Unexpected
@@ -73,10 +73,11 @@ class Initiate:
         relays: Relays,
         relay_client: RelayClient,
         transport: Transport,
+        preferences: Preferences,
     ) -> None:
         self._runtime, self._keyring, self._pairings = runtime, keyring, pairings
         self._announcer, self._relays, self._relay_client = announcer, relays, relay_client
-        self._transport = transport
+        self._transport, self._preferences = transport, preferences
         self._statics: dict[bytes, X25519Pair] = {}
         self.unanswered: tuple[Address, ...] = ()
 
@@ -126,7 +127,8 @@ class Initiate:
 
     async def _by_words(self) -> Plan:
         identity = await self._pairings.identity()
-        start = Initiator.pairing(Pattern.XX, random=self._runtime.random)
+        features = (*self._runtime.config.features, *self._preferences.offered())
+        start = Initiator.pairing(Pattern.XX, random=self._runtime.random, features=features)
         return start, lambda opened: self._pairings.by_words(opened, identity)
 
     async def _by_invitation(self, invitation: Invitation, static: X25519Pair) -> Plan:

@@ -22,10 +22,11 @@ from chat.storage.database import Store
 from chat.tasks import Runtime
 from protocol.identity.exchange import in_view
 from protocol.identity.reduction import reduce
+from protocol.identity.safety import digits, words
 from protocol.link.framing import Pattern
 from protocol.link.states import Ending, Event, LinkClosed, LinkOpen, MessageReceived, PairingFacts
 from protocol.messages import Close, LogOperations, Record
-from protocol.pairing.comparison import WordsReady
+from protocol.pairing.comparison import WordsReady, shown_list
 from protocol.pairing.contact_secret import first_number, new_share
 from protocol.pairing.pairing import (
     Completed,
@@ -206,8 +207,9 @@ class ActivePairing:
     async def _act_on(self, event: PairingEvent) -> None:
         assert self._link is not None, "steps are taken on a link"
         match event:
-            case WordsReady(words=words, name=name):
-                self.move(stage=PairingStage.WORDS, words=tuple(words), peer=name)
+            case WordsReady(five=five, name=name):
+                shown = words(five, shown_list(self._link.driver.link.common_features))
+                self.move(stage=PairingStage.WORDS, words=shown, digits=digits(five), peer=name)
             case JoinerKnown(name=name, person=person):
                 if (problem := self._service.unwelcome(person)) is not None:
                     await self.give_up(problem)

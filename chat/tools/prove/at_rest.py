@@ -18,7 +18,7 @@ from typing import Final
 from msgspec import Struct
 
 from chat.interface import ContactChanged, EntryChanged, EntryState, EntryView, Event
-from chat.storage import folder, migrations, profile
+from chat.storage import folder, migrations, profile, second_reader
 from chat.storage.errors import DatabaseForeign, WrongPassphrase
 from chat.tools.prove import search as search_module
 from chat.tools.prove.findings import CannotShow, Record
@@ -139,6 +139,33 @@ def _look_at_databases(stage: Stage, record: Record) -> None:
         _by_other_ways(each, record)
     record.did(
         "Another key, another passphrase and an ordinary SQLite were tried on each of them: each was refused."
+    )
+    _by_another_library(stage, record)
+
+
+def _by_another_library(stage: Stage, record: Record) -> None:
+    """Let a library that wrote none of it read a copy of each database and its log, and count the rows."""
+    libraries, rows = set[str](), 0
+    for each in stage.both:
+        copy = each.folder.with_suffix(".copy")
+        shutil.copytree(each.folder, copy, ignore=shutil.ignore_patterns(folder.SOCKET, "lock"))
+        try:
+            seen = second_reader.look(copy / folder.DATABASE, each.key, lambda: False, log=True)
+            with closing(migrations.open_history(copy / folder.DATABASE, DatabaseKey(each.key))) as database:
+                own = second_reader.counted(database)
+        except second_reader.NoSecondReader:
+            record.did(f"The databases were {second_reader.NOT_INSTALLED}.")
+            return
+        finally:
+            shutil.rmtree(copy)
+        for difference in second_reader.differences(seen, own):
+            record.violated(f"{seen.library} on {each.name}'s database: {difference}")
+        rows += sum(seen.rows.values())
+        libraries.add(seen.library)
+    record.measure("rows_read_by_another_library", rows, "rows read by a library that wrote none of them")
+    record.did(
+        f"A library that wrote none of it ({', '.join(libraries)}) read a copy of each with its key, found"
+        " every table and index whole, and counted the same rows."
     )
 
 

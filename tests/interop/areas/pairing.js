@@ -3,7 +3,7 @@ import { pairingSecrets } from '../agreement.js';
 import * as invitations from '../invitation.js';
 import { readLog } from '../log.js';
 import { decodeMessage, encodeMessage } from '../messages.js';
-import { Pairing, acceptTag, commitmentOf, fiveWords, goesOn, isForgotten } from '../pairing.js';
+import { Pairing, acceptTag, commitmentOf, fiveDigits, fiveWords, goesOn, isForgotten, shownList } from '../pairing.js';
 import { ed25519Pair, hash, x25519Pair } from '../primitives.js';
 import { expectSame, hex } from './expect.js';
 
@@ -97,7 +97,12 @@ const FORMULAS = {
       commitment: commitmentOf(t, nonceI),
       five,
       words: fiveWords(t, nonceI, nonceR),
+      words_zh: fiveWords(t, nonceI, nonceR, 'zh'),
+      digits: fiveDigits(t, nonceI, nonceR),
     });
+  },
+  shown_list(step) {
+    expectSame(step, 'gives', { list: shownList(step.initiator_features, step.responder_features) });
   },
   accept_tag(step) {
     const records = [hex(step.own_record), hex(step.other_record)].map(decodeMessage);

@@ -15,7 +15,7 @@ from tests.support.lab.terminal import Terminal, Wanted, attached
 from tui.text.translation import DOMAIN, ENGLISH, FOLDER
 
 PASSPHRASE = "quiet rivers under old bridges"
-_WORD = re.compile(r"│ +([1-5])  ([a-z]+) +│")
+_WORD = re.compile(r"│ +([1-5])  (\w+) +│")
 _ENTRY = re.compile(r"(?P<text>.*?) +(?P<mark>(?:…|✓✓?) \w+ )?\d\d:\d\d *")
 _MARKS = {"queued": "… queued", "sent": "✓ sent", "delivered": "✓✓ delivered", "read": "✓✓ read"}
 
@@ -89,7 +89,7 @@ class Person(AbstractContextManager["Person"]):
         self.terminal.send("Enter")
 
     def words(self) -> list[str]:
-        """The five words that the screen shows now, none where it asks for no answer."""
+        """The five words, or their digits, that the screen shows now, none where it asks for no answer."""
         screen = self.terminal.screen()
         asked = f"y  {self.text('They match')}" in screen
         return [word for _, word in sorted(_WORD.findall(screen))] if asked else []

@@ -75,7 +75,7 @@ from protocol.identity.author import recovery_words
 from protocol.identity.names import is_name, is_terminal_name
 from protocol.relay.rendezvous import parse_relay
 from tests.support.fakes.files import Files
-from tests.support.fakes.others import INVITATION, WORDS, Call, Subscription, recorded
+from tests.support.fakes.others import DIGITS, INVITATION, WORDS, Call, Subscription, recorded
 
 TEXT_LIMIT = 16_384
 TIMER_LONGEST = 31_536_000
@@ -265,7 +265,8 @@ class FakeMessenger(Files):
             return FileCheckView(50 * after, after + 1)
         found = phrase("{pages} pages are intact", pages=30)
         sound = DiagnosisView(phrase("profile files"), True, found)
-        return FileCheckView(100, None, (*map(alert_line, self._alerts), sound))
+        again = DiagnosisView(phrase("second library"), True, phrase("it reads the same"))
+        return FileCheckView(100, None, (*map(alert_line, self._alerts), sound, again))
 
     async def dismiss_alerts(self) -> None:
         if self._alerts:
@@ -588,7 +589,7 @@ class FakeDoor:
             raise UsageError(phrase("The passphrase is empty: choose several words."))
         if self.messenger is not None and not self.messenger.device_nearby and address is None:
             raise Unreachable(NO_DEVICE)
-        if not await answer(LinkingView("", LinkingStage.WORDS, "Ann", WORDS)):
+        if not await answer(LinkingView("", LinkingStage.WORDS, "Ann", WORDS, digits=DIGITS)):
             raise NotPermitted(phrase("You said that the words differ. Nothing was stored."))
         self.messenger = self.messenger or FakeMessenger("Ann")
         self.messenger.passphrase, self._state = passphrase, DoorState.RUNNING

@@ -106,6 +106,7 @@ DRAWN = "send_id"
 
 T = TypeVar("T")
 WORDS = ("harbour", "violin", "pepper", "marble", "orchard")
+DIGITS = ("104", "240", "007", "141", "192")
 _HEADER_BYTES = 300
 _RECEIPTS = (EntryState.DELIVERED, EntryState.READ)
 
@@ -541,7 +542,15 @@ class Others:
         if stage is LinkingStage.VISIBLE:
             view = LinkingView(f"linking {next(self._numbers)}", stage)
         words = WORDS if stage is LinkingStage.WORDS else view.words
-        view = replace(view, stage=stage, name=name or view.name, words=words, problem=phrase(problem))
+        digits = DIGITS if words else ()
+        view = replace(
+            view,
+            stage=stage,
+            name=name or view.name,
+            words=words,
+            digits=digits,
+            problem=phrase(problem),
+        )
         if stage is LinkingStage.DONE:
             view = replace(view, terminal=f"{next(self._numbers):064x}")
             added = TerminalView(view.terminal, False, TerminalState.LIVE, view.name, self._me.terminal)
@@ -555,7 +564,9 @@ class Others:
     ) -> PairingView:
         """A pairing comes to another stage; at DONE there is a new contact."""
         view = self._pairings[pairing]
-        view = replace(view, stage=stage, problem=phrase(problem), words=words or view.words)
+        words = words or view.words
+        digits = DIGITS if words else ()
+        view = replace(view, stage=stage, problem=phrase(problem), words=words, digits=digits)
         if stage is PairingStage.DONE:
             peer = view.peer or self.inviter
             for stranger in [one for one in self._nearby.values() if one.name == peer]:

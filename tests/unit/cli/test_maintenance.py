@@ -45,7 +45,8 @@ def test_the_deep_check_shows_its_progress_and_what_it_found(line: Line) -> None
     outcome = line.run("doctor", "--deep", "--json")
     assert outcome.status == 0
     assert outcome.objects == [
-        {"check": "profile files", "good": True, "found": "30 pages are intact", "fix": ""}
+        {"check": "profile files", "good": True, "found": "30 pages are intact", "fix": ""},
+        {"check": "second library", "good": True, "found": "it reads the same", "fix": ""},
     ]
     assert "50 % checked" in outcome.err
     line.messenger.alarm(alert(AlertKind.DAMAGED))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from functools import partial
+from typing import Final
 
 import pytest
 from hypothesis import given
@@ -12,11 +13,12 @@ from msgspec.structs import replace
 
 from protocol import limits
 from protocol.errors import LocalMisuse
+from protocol.identity.safety import WordList, digits, word_list, words
 from protocol.limits import FIRST_SHARE_NUMBER_MAX
 from protocol.link.framing import Pattern
 from protocol.link.states import InvitationKeys, Role
 from protocol.messages import Accept, Close, LogOperations, Message, Record
-from protocol.pairing.comparison import WordsReady
+from protocol.pairing.comparison import WordsReady, shown_list
 from protocol.pairing.contact_secret import first_number
 from protocol.pairing.invitation import make_invitation
 from protocol.pairing.pairing import (
@@ -28,7 +30,7 @@ from protocol.pairing.pairing import (
     State,
 )
 from protocol.pairing.record import Transcript, accept_tag
-from tests.support.protocol.links import INVITATION, ONE_TIME, Pair, contacts
+from tests.support.protocol.links import INVITATION, ONE_TIME, End, Pair, contacts
 from tests.support.protocol.pairings import (
     ANNA,
     BOB,
@@ -292,9 +294,17 @@ def test_no_secret_is_in_a_text() -> None:
         assert repr(secret) not in texts
 
 
-def opened(pattern: Pattern, psk: bytes = bytes(32)) -> Pair:
-    """Two terminals that never met, with an open link between them."""
+READS: Final[set[int]] = {1}
+OFFERS: Final = (set[int](), READS)
+"""What a terminal names: nothing, or that its person reads Chinese words."""
+
+
+def opened(
+    pattern: Pattern, begins: Set[int] = frozenset(), responds: Set[int] = frozenset(), psk: bytes = bytes(32)
+) -> Pair:
+    """Two terminals that never met, with an open link between them, and the features of each end."""
     caller, called = contacts()
+    caller.features, called.features = set(begins), set(responds)
     called.policy.invitations = (InvitationKeys(INVITATION, psk, ONE_TIME),)
     return Pair(caller.calls(called, pattern, psk=psk), called.answers()).run()
 
@@ -332,7 +342,7 @@ def by_words() -> tuple[Pair, Meeting]:
 
 def by_invitation() -> tuple[Pair, Meeting]:
     invitation = make_invitation(BOB.id, BOB.first.static, ONE_TIME.public, 0, (), (), seeded("invitation"))
-    link = opened(Pattern.XXPSK0, invitation.psk())
+    link = opened(Pattern.XXPSK0, psk=invitation.psk())
     annas, bobs = (end.opened().pairing for end in link.ends)
     assert annas is not None
     assert bobs is not None
@@ -373,10 +383,47 @@ def test_attack_01_static_keys_swapped_in_the_middle_give_other_words(attempt: i
     (anna,) = (event for event in left.initiator.events if isinstance(event, WordsReady))
     (bob,) = (event for event in right.responder.events if isinstance(event, WordsReady))
     assert anna.words != bob.words
+    assert digits(anna.five) != digits(bob.five)
     for side in (left.initiator, right.responder):
         side.take(side.machine.refuse())
         assert side.pending is None
         assert not any(isinstance(message, Record) for message in side.sent)
+
+
+@pytest.mark.parametrize("responds", OFFERS)
+@pytest.mark.parametrize("begins", OFFERS)
+def test_both_ends_of_a_link_show_the_list_that_both_read(begins: set[int], responds: set[int]) -> None:
+    link = opened(Pattern.XX, begins, responds)
+    meeting = started(machine(link, Role.INITIATOR, ANNA, "anna"), machine(link, Role.RESPONDER, BOB, "bob"))
+    carry_over(link, meeting)
+    mine, theirs = on_screen(link.initiator, meeting.initiator), on_screen(link.responder, meeting.responder)
+    assert mine == theirs
+    assert set(mine) <= set(word_list(WordList.CHINESE if begins & responds else WordList.ENGLISH))
+
+
+@pytest.mark.parametrize("to_one", OFFERS)
+@pytest.mark.parametrize("to_other", OFFERS)
+def test_attack_01_offers_changed_in_the_middle_give_no_match(to_one: set[int], to_other: set[int]) -> None:
+    """Both people read Chinese words. Mallory names what it likes to each, and what they see differs."""
+    left, right = opened(Pattern.XX, READS, to_one), opened(Pattern.XX, to_other, READS)
+    annas = started(
+        machine(left, Role.INITIATOR, ANNA, "anna"), machine(left, Role.RESPONDER, MALLORY, "mallory")
+    )
+    bobs = started(
+        machine(right, Role.INITIATOR, MALLORY, "mallory"), machine(right, Role.RESPONDER, BOB, "bob")
+    )
+    carry_over(left, annas)
+    carry_over(right, bobs)
+    anna, bob = on_screen(left.initiator, annas.initiator), on_screen(right.responder, bobs.responder)
+    assert anna != bob
+    assert bool(set(anna) & set(word_list(WordList.CHINESE))) == bool(to_one)
+    assert bool(set(bob) & set(word_list(WordList.CHINESE))) == bool(to_other)
+
+
+def on_screen(end: End, side: Side) -> tuple[str, ...]:
+    """The words that a person sees."""
+    (event,) = (event for event in side.events if isinstance(event, WordsReady))
+    return words(event.five, shown_list(end.link.common_features))
 
 
 def test_the_number_of_a_first_share_is_drawn_and_leaves_room_for_later_ones() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from importlib import resources
+from itertools import combinations
 
 import pytest
 from msgspec.structs import replace
@@ -14,14 +15,24 @@ from protocol.identity import safety
 from protocol.identity.author import recover_operation
 from protocol.identity.log import Graph
 from protocol.identity.reduction import Pins, Reduction, reduce
-from protocol.identity.safety import branches, open_questions, safety_number, word_list, words
+from protocol.identity.safety import (
+    WordList,
+    branches,
+    digits,
+    open_questions,
+    safety_number,
+    word_list,
+    words,
+)
 from protocol.limits import SAFETY_REDUCTIONS_MAX
 from protocol.primitives import ed25519_from_seed
+from tests.support.protocol import sounds
 from tests.vectors.files import Seed
 from tests.vectors.persons_log import Person
 
 CHECKSUM = "a11cc052940328f21c01cfb61c37b6348b392bd9d9132d0ef784e3b7d96d41de"
-"""SHA-256 of the list: two programs with different lists would show different words for one pairing."""
+CHINESE = "f154b58d6a14c4aa871eaa36fd16dac4aefce8d58a39d19187970ba2ebb7721e"
+"""SHA-256 of the lists: two programs with different lists would show different words for one pairing."""
 
 
 SEED = Seed("safety numbers", "unit")
@@ -151,9 +162,10 @@ def test_a_flood_of_contests_costs_a_bounded_number_of_reductions(monkeypatch: p
     assert 0 < len(found) < SAFETY_REDUCTIONS_MAX
 
 
-def test_the_list_of_words_is_pinned() -> None:
-    data = resources.files("protocol.identity").joinpath("words.txt").read_bytes()
-    assert hashlib.sha256(data).hexdigest() == CHECKSUM
+@pytest.mark.parametrize(("name", "checksum"), [("words.txt", CHECKSUM), ("words_zh.txt", CHINESE)])
+def test_the_lists_of_words_are_pinned(name: str, checksum: str) -> None:
+    data = resources.files("protocol.identity").joinpath(name).read_bytes()
+    assert hashlib.sha256(data).hexdigest() == checksum
 
 
 def test_words_are_easily_told_apart() -> None:
@@ -164,6 +176,66 @@ def test_words_are_easily_told_apart() -> None:
     assert len({word[:3] for word in listed}) == 256
     close = [(a, b) for a in listed for b in listed if a < b and distance(a, b) < 3]
     assert not close
+
+
+def _spoken() -> dict[str, tuple[str, str]]:
+    """The Chinese words with the pinyin of both syllables."""
+    text = resources.files("protocol.identity").joinpath("words_zh.txt").read_text("utf-8")
+    return {word: (first, second) for word, first, second in map(str.split, text.splitlines())}
+
+
+def _heard_as_another(listed: dict[str, tuple[str, str]]) -> list[tuple[str, str]]:
+    """Pairs that a listener may take for each other.
+
+    Where what accents confuse is merged (`sounds.merged`) and tones are ignored, both words differ in fewer
+    than two of their four initials and finals, or one has the syllables of the other in reverse order.
+    """
+    return [
+        (a, b)
+        for a, b in combinations(listed, 2)
+        if sounds.distance(listed[a], listed[b]) < 2
+        or not sounds.distance(listed[a], (listed[b][1], listed[b][0]))
+    ]
+
+
+def test_chinese_words_are_easily_told_apart() -> None:
+    """256 words of two syllables, each with one of the four tones, in the order of their pinyin.
+
+    Both characters are simplified ones of GB 2312. No character begins two words, none ends two, and none is
+    twice in a word. No word is heard as another (`_heard_as_another`).
+    """
+    listed = _spoken()
+    assert word_list(WordList.CHINESE) == tuple(listed)
+    assert len(listed) == 256
+    assert list(listed.values()) == sorted(listed.values())
+    assert all(len(word) == 2 and len(set(word)) == 2 and word.encode("gb2312") for word in listed)
+    assert all(re.fullmatch("[a-z]{1,6}[1-4]", one) for both in listed.values() for one in both)
+    assert len({word[0] for word in listed}) == len({word[1] for word in listed}) == 256
+    assert not _heard_as_another(listed)
+
+
+@pytest.mark.parametrize(
+    ("word", "first", "second", "near"),
+    [
+        ("洒花", "sa3", "hua1", "沙发"),  # s and sh, hua and fa
+        ("书法", "shu1", "fa3", "沙发"),  # one part differs
+        ("狼球", "lang2", "qiu2", "篮球"),  # -ang and -an
+        ("兰球", "nan2", "qiu2", "篮球"),  # n and l
+        ("废机", "hui4", "ji4", "飞机"),  # hui and fei
+        ("宏车", "hong2", "che1", "风车"),  # hong and feng
+        ("国苹", "guo2", "ping1", "苹果"),  # reversed
+    ],
+)
+def test_a_word_that_is_heard_as_another_is_found(word: str, first: str, second: str, near: str) -> None:
+    found = _heard_as_another(_spoken() | {word: (first, second)})
+    assert [pair for pair in found if near in pair]
+
+
+def test_no_word_is_in_two_lists_and_no_digits_are_words() -> None:
+    """So whatever is equal on two screens is of one list, and of the same bytes."""
+    every = [word for which in WordList for word in word_list(which)]
+    every += [digits(bytes([value] * 5))[0] for value in range(256)]
+    assert len(set(every)) == 3 * 256
 
 
 def distance(a: str, b: str) -> int:
@@ -187,6 +259,14 @@ def test_words_are_the_bytes_places_in_the_list() -> None:
         listed[254],
         listed[255],
     )
+    chinese = word_list(WordList.CHINESE)
+    assert words(bytes([0, 1, 127, 254, 255]), WordList.CHINESE) == (
+        *chinese[:2],
+        chinese[127],
+        *chinese[-2:],
+    )
+    assert digits(bytes([0, 1, 127, 254, 255])) == ("000", "001", "127", "254", "255")
     for wrong in (b"", bytes(4), bytes(6)):
-        with pytest.raises(LocalMisuse):
-            words(wrong)
+        for shown in (words, digits):
+            with pytest.raises(LocalMisuse):
+                shown(wrong)
