@@ -277,7 +277,8 @@ class Program:
         self.looks = preferences.looks()
         if preferences.language in translation.LANGUAGES:
             translation.use(preferences.language)
-        session = Session(messenger, self.options, preferences, self.input, self.output, self.every)
+        again, self.again = self.again, True
+        session = Session(messenger, self.options, preferences, self.input, self.output, self.every, again)
         return await session.run()
 
 
