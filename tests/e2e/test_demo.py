@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from chat.tools.demo.door import PREFIX
+from tests.support.cli.terminals import heard_until, python_at, terminal
 from tests.support.e2e.programs import PATIENCE
-from tests.support.lab.programs import Program
 from tests.support.lab.terminal import Terminal, attached
 from tests.support.machine import needs_tmux
+from tests.support.tui.linear.harsh import faults
 
 needs_tmux()
 pytestmark = pytest.mark.terminal
@@ -28,18 +29,24 @@ def start(place: Path, **environment: str) -> Terminal:
     return Terminal([sys.executable, "-m", "chat.cli", "demo"], environment=kept_in)
 
 
-def test_the_linear_mode_shows_the_same(tmp_path: Path) -> None:
-    environment = {**os.environ, "TMPDIR": str(tmp_path), "XDG_RUNTIME_DIR": "", "LANG": "C.UTF-8"}
-    with Program([sys.executable, "-m", "chat.cli", "demo", "--linear"], environment=environment) as program:
-        program.wait_for(lambda line: line.startswith("Preparing a demo"), PATIENCE)
-        program.wait_for(lambda line: "deleted when you quit" in line, PATIENCE)
-        program.write("/open Ben\nWhich keys do we have?\n")
-        program.wait_for(lambda line: line.endswith("The keys never leave the device."), PATIENCE)
-        program.write("/lock\n")
-        program.wait_for(lambda line: line.endswith("Its passphrase: demo"), PATIENCE)
-        program.write("demo\n/quit\n")
-        assert program.wait_exit(PATIENCE) == 0
-        assert program.complained == []
+def test_the_linear_mode_shows_the_same_and_every_byte_of_it_suits_a_listener(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"TMPDIR": str(tmp_path), "XDG_RUNTIME_DIR": "", "LANG": "C.UTF-8"}.items():
+        monkeypatch.setenv(name, value)
+    with terminal() as (person, at):
+        program = python_at(at, "-m", "chat.cli", "demo", "--linear")
+        heard = heard_until(person, b"Preparing a demo")
+        heard = heard_until(person, b"deleted when you quit", heard)
+        os.write(person, b"/open Ben\nWhich keys do we have?\n")
+        heard = heard_until(person, b"The keys never leave the device.\r\n", heard)
+        os.write(person, b"/lock\n")
+        heard = heard_until(person, b"Its passphrase: demo", heard)
+        os.write(person, b"demo\n/quit\n")
+        heard = heard_until(person, b"Parlour is closed.\r\n", heard)
+        assert program.wait(PATIENCE) == 0
+    said = heard.decode().split("\r\n")
+    assert faults(heard, said[said.index("/lock") :]) == []
     assert list(tmp_path.iterdir()) == []
 
 

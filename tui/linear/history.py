@@ -78,6 +78,7 @@ class History:
     _numbers: dict[tuple[str, str], int] = field(init=False, default_factory=dict)
 
     _files: dict[str, FileState] = field(init=False, default_factory=dict)
+    _said: dict[str, FileState] = field(init=False, default_factory=dict)
 
     async def open(self, typed: str) -> None:
         if not typed:
@@ -234,13 +235,13 @@ class History:
 
     async def file_moved(self, event: FileProgress) -> None:
         """Say when a file changes its state; each line is read aloud, so nothing between two states."""
-        before, self._files[event.id] = self._files.get(event.id), event.file.state
-        if len(self._files) > _FILES_MAX:
-            del self._files[next(iter(self._files))]
-        if event.file.state is not before and event.contact == self.state.current:
+        moved = _changes(self._files, event.id, event.file.state)
+        if not moved or event.contact != self.state.current:
+            return
+        if _changes(self._said, event.id, event.file.state):
             name = self.state.name_of(event.contact)
             await self.output.notify(_("{name}: {text}").format(name=name, text=file_line(event.file)))
-            await self._draw_allowed(event)
+        await self._draw_allowed(event)
 
     async def _draw_allowed(self, event: FileProgress) -> None:
         """Draw a picture that came, where the person allowed that for the contact. Raises ParlourError."""
@@ -269,19 +270,22 @@ class History:
             await self.output.say(_("Older lines were dropped. These are the last ones."))
         shown = await self.output.release()
         if self._arrived_held and not self._more_unread and self.state.current is not None:
-            await self.next()
-            return True
+            return await self._show_unread() or shown
         return shown
 
     async def next(self, _typed: str = "") -> None:
+        if not await self._show_unread():
+            await self.output.say(_("There is nothing unread."))
+
+    async def _show_unread(self) -> bool:
+        """Show a page of what is unread; False where nothing is: it was read elsewhere meanwhile, perhaps."""
         person = self.state.chosen().person
         self._arrived_held = False
         first = await self.messenger.first_unread(person)
         entry = await self.messenger.entry(person, first) if first is not None else None
         if entry is None:
             self._more_unread = False
-            await self.output.say(_("There is nothing unread."))
-            return
+            return False
         entries = (entry, *await self.messenger.history(person, PAGE - 1, after=entry.id))
         for one in entries:
             if one.id not in self._sent and one.id not in self._shown:
@@ -292,6 +296,7 @@ class History:
         self._more_unread = await self.messenger.first_unread(person) is not None
         if self._more_unread:
             await self.output.say(_("There is more unread: /next shows it."))
+        return True
 
     async def last(self, typed: str) -> None:
         person, many = self.state.chosen().person, _how_many(typed)
@@ -366,7 +371,8 @@ class History:
         await self._show_numbered((*before, entry, *after))
 
     async def whole(self, typed: str) -> None:
-        await self.output.say(*await self._lines(await self.find(typed), numbered=True, whole=True))
+        lines = await self._lines(await self.find(typed), numbered=True, whole=True)
+        await self.output.say(*lines, whole=True)
 
     async def copy(self, typed: str) -> None:
         """Copy an entry, or the newest one, by the terminal's own sequence for that (OSC 52)."""
@@ -432,12 +438,13 @@ class History:
         day = day_of(entry.time, zone)
         before = self._day or day_of(now, zone)
         self._day = day
-        key = (entry.contact, entry.id)
+        if entry.file is not None:
+            _changes(self._said, entry.id, entry.file.state)
         lines = entry_lines(
             entry,
             self._author(entry),
-            # Each entry keeps its number until the profile closes.
-            number=self._numbers.setdefault(key, len(self._numbers) + 1) if numbered else 0,
+            number=self._number_of(entry) if numbered else 0,
+            refer=lambda: self._number_of(entry),
             time=clock_time(entry.time, zone) if numbered or abs(now - entry.time) > LATE else "",
             ends=ends_mark(entry, zone),
             answers=quoted(await self.messenger.entry(entry.contact, entry.reply)) if entry.reply else None,
@@ -446,10 +453,23 @@ class History:
         )
         return lines if day == before else (day_line(entry.time, now, zone), *lines)
 
+    def _number_of(self, entry: EntryView) -> int:
+        """The number of an entry, which it keeps until the profile closes."""
+        return self._numbers.setdefault((entry.contact, entry.id), len(self._numbers) + 1)
+
     def _author(self, entry: EntryView) -> str:
         if entry.claimed == "device":
             return safe_name(entry.author)
         return _("You") if entry.own else self.state.name_of(entry.contact)
+
+
+def _changes(states: dict[str, FileState], entry: str, state: FileState) -> bool:
+    """Whether the file of an entry is in another state than before. Forgets the entry longest known."""
+    before = states.get(entry)
+    states[entry] = state
+    if len(states) > _FILES_MAX:
+        del states[next(iter(states))]
+    return state is not before
 
 
 def _folder(typed: str) -> str:

@@ -14,6 +14,12 @@ from typing import Final
 
 from rich.cells import cell_len
 
+from tui.text.translation import _
+from tui.text.wrapping import wrap
+
+CELLS_MAX: Final = 200
+"""Cells of a line that nobody asked for whole. Contacts and strangers could fill more."""
+
 LINE_MAX: Final = 1 << 18
 """Characters of one line; a message has far fewer, an invitation too."""
 
@@ -31,7 +37,7 @@ class LineEditor:
 
     `lines`: ended lines, None for the end of the input. A line that is not UTF-8, or longer than LINE_MAX,
     holds U+FFFD. `hidden`: nothing of it is shown. `resting`: no key came for a while. `left`: text that was
-    dropped is still on the screen.
+    dropped is still on the screen. `recalled`: the person knows of the part that stands above other lines.
     """
 
     def __init__(self) -> None:
@@ -39,7 +45,9 @@ class LineEditor:
         self.hidden = False
         self.resting = False
         self.left = False
+        self.recalled = False
         self.keys = 0
+        self._above = 0  # characters of the text that stand above lines which came meanwhile
         self.lines: deque[str | None] = deque()
         self._ahead: deque[str] = deque()  # keys after a line that nobody took yet, of one read
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -47,8 +55,18 @@ class LineEditor:
 
     @property
     def shown(self) -> str:
-        """What of the text is on the screen, after the last whole line."""
+        """What of the text is on the screen."""
         return "" if self.hidden else self.text
+
+    @property
+    def on_row(self) -> str:
+        """What of the text is on the screen after the last whole line."""
+        return self.shown[self._above :]
+
+    def interrupt(self) -> None:
+        """Lines come now: what was typed stays above them and is not shown again unless that is asked for."""
+        self._above = len(self.text)
+        self.left = False
 
     @property
     def busy(self) -> bool:
@@ -57,8 +75,9 @@ class LineEditor:
 
     def forget(self) -> None:
         """Drop everything that was typed and not read."""
-        self.left = self.left or bool(self.shown)
-        self.text, self._sequence = "", ""
+        self.left = self.left or bool(self.on_row)
+        self._sequence = ""
+        self._begin()
         self.lines.clear()
         self._ahead.clear()
         self._decoder.reset()
@@ -98,7 +117,7 @@ class LineEditor:
             return ""
         if key in _ENTER:
             self.lines.append(self.text)
-            self.text = ""
+            self._begin()
             return "\n"
         if key in _ERASE:
             kept = len(self.text) - 1
@@ -110,7 +129,9 @@ class LineEditor:
         if key == _WORD:
             return self._cut(len(self.text.rstrip().rpartition(" ")[0].rstrip()))
         if key == _REPRINT:
-            return f"\n{self.shown}"
+            below = "" if self._above and not self.on_row else "\n"
+            self._above = 0
+            return below + self.shown
         if key == _END and not self.text:
             self.lines.append(None)
         text = "    " if key == "\t" else key
@@ -119,14 +140,18 @@ class LineEditor:
         self.text += text if len(self.text) < LINE_MAX else "\ufffd"
         return "" if self.hidden else text
 
+    def _begin(self) -> None:
+        self.text, self._above, self.recalled = "", 0, False
+
     def _cut(self, kept: int) -> str:
-        cells = cell_len(self.shown[kept:])
-        self.text = self.text[:kept]
+        """What a person takes back of the row is the only thing that is ever erased."""
+        cells = cell_len(self.shown[max(kept, self._above) :])
+        self.text, self._above = self.text[:kept], min(self._above, kept)
         return "\b \b" * cells
 
 
 class Output:
-    """Writes lines to a descriptor. `gone` is set when nobody can read them any more.
+    """Appends lines to what a descriptor has. `gone` is set when nobody can read them any more.
 
     `private`: the screen shows what nobody else may read there, until it is cleared.
     """
@@ -143,13 +168,23 @@ class Output:
         self._held: deque[str] = deque(maxlen=HELD_MAX)
         self._jobs: queue.SimpleQueue[_Job] | None = None
 
-    async def say(self, *lines: str) -> None:
-        """Write lines now. Whatever a text holds, it is one line without a control character."""
-        typed = self.editor.shown
-        begins = "\n" if typed or self.editor.left else ""
-        self.editor.left = False
-        written = "".join(f"{line.translate(_STEERING)}\n" for line in lines)
-        await self.echo(f"{begins}{written}{typed}")
+    async def say(self, *lines: str, whole: bool = False) -> None:
+        """Write lines now. Whatever a text holds, it is one line without a control character.
+
+        One of more than CELLS_MAX cells goes on in lines that say so, unless it was asked for `whole`.
+        """
+        plain = [line.translate(_STEERING) for line in lines]
+        await self._append(plain if whole else [row for line in plain for row in _fitted(line)])
+
+    async def _append(self, rows: Iterable[str]) -> None:
+        """Write rows below what is being typed, which is never shown again by itself."""
+        editor = self.editor
+        begins = "\n" if editor.on_row or editor.left else ""
+        ends = ""
+        if editor.shown and not editor.recalled:
+            editor.recalled, ends = True, _("Your line is not sent yet: Ctrl+R repeats it.") + "\n"
+        editor.interrupt()
+        await self.echo(begins + "".join(f"{row}\n" for row in rows) + ends)
 
     @property
     def colours(self) -> int:
@@ -168,10 +203,7 @@ class Output:
 
     async def draw(self, rows: Iterable[str]) -> None:
         """Write rows of colours, which this program made: no text of others is in them."""
-        typed = self.editor.shown
-        begins = "\n" if typed or self.editor.left else ""
-        self.editor.left = False
-        await self.echo(begins + "".join(f"{row}\n" for row in rows) + typed)
+        await self._append(rows)
 
     async def echo(self, typed: str) -> None:
         await self._write(typed.encode(self._encoding, "backslashreplace"))
@@ -227,6 +259,18 @@ class Output:
             await done
         except OSError:  # the reader of a pipe has gone, or the terminal
             self.gone.set()
+
+
+def _fitted(line: str) -> list[str]:
+    if len(line) <= CELLS_MAX // 2:  # two cells a character are the most
+        return [line]
+    first, *others = wrap(line, CELLS_MAX)
+    if not others:
+        return [first]
+    goes_on = _("{name}: {text}")
+    room = CELLS_MAX - cell_len(goes_on.format(name=_("Goes on"), text=""))
+    rest = wrap(line[len(first) :].strip(), room)
+    return [first, *(goes_on.format(name=_("Goes on"), text=row) for row in rest)]
 
 
 _Job = tuple[bytes, "asyncio.Future[None]"]

@@ -83,7 +83,8 @@ class Pairing:
         await self._begin(_("the other device"), self.messenger.join(text))
 
     async def invite(self, _typed: str = "") -> None:
-        await self.output.say(*invitation_lines(await self.messenger.invite(), self.options.zone))
+        lines = invitation_lines(await self.messenger.invite(), self.options.zone)
+        await self.output.say(*lines, whole=True)
 
     async def _begin(self, peer: str, call: Awaitable[PairingView]) -> None:
         await self.output.say(_("Connecting to {name}…").format(name=peer))

@@ -281,7 +281,8 @@ class Program:
         language = preferences.language or translation.of_locale(os.environ)
         with suppress(ParlourError):  # a disk that fails says so elsewhere; the words are then English
             await preferences.keep_words(translation.WORDS.get(language, ""))
-        session = Session(messenger, self.options, preferences, self.input, self.output, self.every)
+        again, self.again = self.again, True
+        session = Session(messenger, self.options, preferences, self.input, self.output, self.every, again)
         return await session.run()
 
 

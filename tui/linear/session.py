@@ -40,7 +40,10 @@ _ANSWERS: Final = frozenset(("/yes", "/no"))
 
 @dataclass
 class Session:
-    """Talks until the profile is closed or locked. `every`: seconds between two looks at the keys."""
+    """Talks until the profile is closed or locked. `every`: seconds between two looks at the keys.
+
+    `again`: the terminal has what a session before it said at its start.
+    """
 
     messenger: Messenger
     options: Options
@@ -48,6 +51,7 @@ class Session:
     input: LineInput
     output: Output
     every: float = EVERY
+    again: bool = False
 
     def __post_init__(self) -> None:
         self._parts = Parts(self.messenger, self.options, self.preferences, self.input, self.output)
@@ -94,12 +98,14 @@ class Session:
         await state.load_contacts()
         nearby = await self.messenger.nearby()
         await self._parts.relays.load()
-        await self.output.say(self_lines(state.me)[0], _("/help lists the commands."))
+        await self._alarm(await self.messenger.alerts())  # the most important comes first
+        hint = () if self.again else (_("/help lists the commands."),)
+        await self.output.say(self_lines(state.me)[0], *hint)
         await self._parts.contacts.count()
         if asked := await self.messenger.questions():
             await self._parts.contacts.questions_changed(asked)
-        await self._alarm(await self.messenger.alerts())
-        await self._parts.recovery.remind()
+        if not self.again:
+            await self._parts.recovery.remind()
         if len(state.contacts) == 1:
             await self._parts.history.open_conversation(next(iter(state.contacts)))
         await self._parts.pairing.nearby_changed(nearby)

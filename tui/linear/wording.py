@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Final
 
@@ -27,6 +27,7 @@ from chat.interface import (
     hits,
 )
 from tui.conversation import DELETED, ELSEWHERE, EXPIRED, MISSING
+from tui.linear.output import CELLS_MAX
 from tui.text.formatting import (
     DEVICE_DIGITS,
     claim_cause,
@@ -43,15 +44,17 @@ from tui.text.formatting import (
     shorten,
     uncovered_cause,
     warnings,
+    widest,
 )
 from tui.text.matching import excerpt
 from tui.text.translation import N_, _, _n, told
+from tui.text.wrapping import wrap
 
 LINES_MAX: Final = 30
 """Lines of one entry that are shown unless the whole entry was asked for."""
 
 _QUOTE_CELLS: Final = 40
-_HIT_CELLS: Final = 240
+_HIT_CELLS: Final = 120
 _NAME_WORDS: Final = 2
 """A name of more words could be a sentence of ours, and is quoted."""
 
@@ -93,7 +96,7 @@ def names_of(contacts: Iterable[ContactView]) -> dict[str, str]:
     plain = {view.person: plain_name(view.name) for view in views}
     noted = {view.person for view in views if view.notes}  # whose name nobody else has
     seen = Counter(name.casefold() for name in plain.values())
-    taken = {_("You").casefold(), "parlour", NOTES_NAME}
+    taken = {_("You").casefold(), _("Goes on").casefold(), "parlour", NOTES_NAME}
     taken |= {name for name, times in seen.items() if times > 1}
     digits = next(n for n in _DIGITS if n == _DIGITS[-1] or len({one[:n] for one in plain}) == len(plain))
     return {
@@ -112,13 +115,15 @@ def entry_lines(
     answers: str | None = None,
     whole: bool = False,
     wanted: re.Pattern[str] | None = None,
+    refer: Callable[[], int] = lambda: 0,
 ) -> tuple[str, ...]:
     """The lines of an entry, each with its author; the first also has number, time and what it answers.
 
     With `wanted` lines around the first hit, each cut around its own, with the hits in quotation marks.
+    `refer`: the number by which the whole entry is asked for, where not all of it is shown. Without `whole` a
+    line of the text that is too long for one goes on in others.
     """
-    texts = _texts(entry)
-    shown = texts if whole else texts[:LINES_MAX]
+    texts = shown = _texts(entry)
     begins = 0
     if wanted is not None and entry.kind in ("text", "file"):
         at = next((number for number, text in enumerate(texts) if hits(text, wanted)), 0)
@@ -130,18 +135,36 @@ def entry_lines(
         head = _("{name}, {mark}").format(name=head, mark=mark)
     if answers is not None:
         head = _("{name}, replying to {what}").format(name=head, what=answers)
-    first = _("{name}: {text}").format(name=head, text=shown[0])
-    if begins:
-        line = _("{name}, line {number}: {text}")
-        first = line.format(name=head, number=begins + 1, text=shown[0])
-    lines = [_("{number}. {line}").format(number=number, line=first) if number else first]
-    for at, text in enumerate(shown[1:], begins + 2):
-        lines.append(_("{name}, line {number}: {text}").format(name=name, number=at, text=text))
-    if left := len(texts) - len(shown):
+    lines: list[str] = []
+    left = len(texts) - len(shown)
+    for at, text in enumerate(shown, begins + 1):
+        speaker = head if not lines else name
+        start = _("{name}: {text}") if at == 1 else _("{name}, line {number}: {text}")
+        line = start.format(name=speaker, number=at, text=text)
+        if number and not lines:
+            line = _("{number}. {line}").format(number=number, line=line)
+        if whole or widest(line) <= CELLS_MAX:
+            lines.append(line)
+        else:
+            lines += _divided(line, text, name)
+    if not whole and len(lines) > LINES_MAX:
+        left += len(lines) - LINES_MAX
+        del lines[LINES_MAX:]
+    if left:
         more = _n("{number} line more", "{number} lines more", left).format(number=left)
-        how = f"/whole {number}" if number else "/whole"
+        how = f"/whole {number or refer()}"
         lines.append(_("{name}: ({more}, {command} shows all)").format(name=name, more=more, command=how))
     return tuple(lines)
+
+
+def _divided(line: str, text: str, name: str) -> Iterable[str]:
+    """A line that ends with a text, in lines of at most CELLS_MAX cells; each says who goes on."""
+    start = line.removesuffix(text)
+    goes_on = _("{name} goes on: {text}")
+    room = CELLS_MAX - max(widest(start), widest(goes_on.format(name=name, text="")))
+    first, *others = wrap(text, max(room, CELLS_MAX // 4))
+    yield f"{start}{first}"
+    yield from (goes_on.format(name=name, text=row) for row in others)
 
 
 def _excerpt(text: str, wanted: re.Pattern[str]) -> str:

@@ -15,7 +15,15 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from chat.interface import DoorState, EntryState, EntryView, ParlourError, RelayStanding
+from chat.interface import (
+    DoorState,
+    EntryState,
+    EntryView,
+    FileState,
+    FileView,
+    ParlourError,
+    RelayStanding,
+)
 from tests.support.fakes.messenger import FakeDoor, FakeMessenger
 from tests.support.fakes.others import START
 from tui.linear.input import LineInput
@@ -107,6 +115,14 @@ class Others:
         entries = self.messenger._conversations[self.person(name)].entries
         return [entry.id for entry in entries if not entry.own][-1]
 
+    def transfer(self, name: str, states: str) -> None:
+        """A file of somebody goes through states, each with hundreds of steps."""
+        person, size = self.person(name), 1 << 20
+        entry = self.messenger.receive_file(person, FileView("report.pdf", "", size, FileState.ASKS))
+        for state in states.split():
+            for step in range(300):
+                self.messenger.move_file(person, entry.id, FileState(state), step * (size // 300))
+
     def change_identity(self, name: str, cause: str) -> None:
         self.messenger.change_identity(self.person(name), cause)
         self.messenger.change_contact(self.person(name), held=True, verified=False)
@@ -144,6 +160,7 @@ ACTS: Final[dict[str, Act]] = {
         on.person(name), on.last(name, own=True).id, EntryState.READ
     ),
     "hears": lambda on, name, text: on.messenger.say_as_me(on.person(name), text, EntryState.SENT),
+    "transfers": Others.transfer,
     "appears": lambda on, name, _: on.messenger.see_stranger(name),
     "begins": lambda on, name, _: on.messenger.stranger_begins(name),
     "joins": lambda on, name, _: on.messenger.use_invitation("", name),

@@ -1,13 +1,14 @@
 """The linear mode as a program of its own, on the fake: what the tests run with a terminal or a pipe.
 
-Usage: python -m tests.support.tui.linear.program [EVERY|again]: the seconds between two looks at the keys, or
-after a lock the program starts again. Ben writes at SIGUSR1. Ends with status 3 where Textual was loaded, and
-with 4 where the messenger was not closed.
+Usage: python -m tests.support.tui.linear.program [EVERY [ACTS]|again]: the seconds between two looks at the
+keys, or after a lock the program starts again. Ben writes at SIGUSR1. Others do what the lines of the FIFO
+ACTS say. Ends with status 3 where Textual was loaded, and with 4 where the messenger was not closed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 
@@ -31,7 +32,8 @@ def main() -> None:
         status = run(door, replace(OPTIONS, starts_again=True))
     elif len(sys.argv) > 1:
         output = Output()
-        status = asyncio.run(Program(door, OPTIONS, LineInput(0, output), output, float(sys.argv[1])).run())
+        program = Program(door, OPTIONS, LineInput(0, output), output, float(sys.argv[1]))
+        status = asyncio.run(_with_acts(program, others, *sys.argv[2:]))
     else:
         status = run(door, OPTIONS)
     if "textual" in sys.modules:
@@ -39,6 +41,21 @@ def main() -> None:
     elif door.messenger.calls and not door.messenger.called("close"):
         status = 4
     sys.exit(status)
+
+
+async def _with_acts(program: Program, others: Others, *fifo: str) -> int:
+    """The program's status; meanwhile each line of the FIFO is an act."""
+    for path in fifo:
+        descriptor, held = os.open(path, os.O_RDWR | os.O_NONBLOCK), bytearray()
+
+        def take(descriptor: int = descriptor, held: bytearray = held) -> None:
+            held += os.read(descriptor, 65_536)
+            *lines, held[:] = held.split(b"\n")
+            for line in lines:
+                others.act(line.decode())
+
+        asyncio.get_running_loop().add_reader(descriptor, take)
+    return await program.run()
 
 
 if __name__ == "__main__":

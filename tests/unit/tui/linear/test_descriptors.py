@@ -251,12 +251,19 @@ def test_nobody_is_interrupted_in_the_middle_of_a_line() -> None:
         assert b"2. You, 09:02: half a message\r\n" in talk.hear(b"half a message\r\n")
 
 
-def test_who_rests_in_the_middle_of_a_line_is_told_and_the_line_is_shown_again() -> None:
+def test_who_rests_in_the_middle_of_a_line_is_told_and_the_line_is_repeated_where_that_is_asked_for() -> None:
     with talking(every=0.01) as talk:
         talk.type(b"and another")
         talk.hear(b"and another")
         talk.process.send_signal(signal.SIGUSR1)
-        assert talk.hear(b"from Ben\r\nand another") == b"\r\nBen, 09:01: from Ben\r\nand another"
+        reminded = b"Your line is not sent yet: Ctrl+R repeats it.\r\n"
+        assert talk.hear(reminded) == b"\r\nBen, 09:01: from Ben\r\n" + reminded
+        talk.type(b" one")  # of which this is all that can be erased on its row
+        assert talk.hear(b" one") == b" one"
+        talk.process.send_signal(signal.SIGUSR1)
+        assert talk.hear(b"from Ben\r\n") == b"\r\nBen, 09:02: from Ben\r\n"
+        talk.type(b"x\x17\x12")
+        assert talk.hear(b"another") == b"x\b \band another"
         talk.type(b"\x17\x15")
         talk.hear(b"\b \b" * len("and another"))
 
