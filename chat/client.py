@@ -36,7 +36,7 @@ __all__ = ["Delivered", "Parlour", "connect"]
 
 PROGRAM: Final = (sys.executable, "-m", "chat.cli")
 LINE_BYTES_MAX: Final = 1 << 28
-"""One line from Parlour: four thousand of the longest entries."""
+"""One line from Parlour: the longest entries of one answer, with room."""
 
 EVENTS_WAITING_MAX: Final = 65_536
 """Events without a position that may wait for this program before its stream ends."""

@@ -45,7 +45,17 @@ that of the entry answers none twice.
 """
 
 WAITING_MAX: Final = 4_096
-"""Lines that wait for a client which does not read; with more its session ends."""
+WAITING_BYTES_MAX: Final = 4 << 20
+"""Lines, and bytes of them, that wait for a client which does not read. Its calls and its entries wait then;
+with more events than that its session ends. The client fills it, with what its contacts wrote."""
+
+LIMIT_MAX: Final = 1_000
+"""Entries of one answer. A client asks for them one answer after the other, so that it fills no memory."""
+
+PAGES: Final = frozenset(("history", "search"))
+
+PIECE: Final = 32
+"""Entries that are read at once to be delivered."""
 
 FINISH_WITHIN: Final = 5.0
 """Seconds in which calls end, and a program takes what was said to it, once its session is over."""
@@ -57,11 +67,55 @@ NAMELESS = phrase("Say hello with a name first, by which your place is kept.")
 TWICE = phrase("This client has subscribed already.")
 NOT_DELIVERED = phrase("Nothing with this position was delivered here.")
 TOO_LATE = phrase("Say hello once.")
+BAD_LIMIT = phrase("Ask for 1 to {most} messages at once.", most=LIMIT_MAX)
 TOKEN_DUE = phrase("The program of this name has a token: say hello with it.")
 BEHIND = phrase("This program does not read what it is sent: it was disconnected, and goes on where it was.")
 
 Lines = AsyncIterator[bytes | None]
 """The lines of a client; None in place of one that is too long, or no text."""
+
+
+class _Outgoing:
+    """Lines that wait to be written: a queue that is bounded in lines and in bytes."""
+
+    def __init__(self) -> None:
+        self._lines = asyncio.Queue[bytes](WAITING_MAX)
+        self._bytes = 0
+        self._room = asyncio.Event()
+        self._room.set()
+
+    async def put(self, line: bytes) -> None:
+        """Add a line, once there is room for more. One line above the bound fits an empty queue."""
+        await self.room()
+        self._add(len(line))
+        await self._lines.put(line)
+
+    def put_nowait(self, line: bytes) -> None:
+        """Raises QueueFull."""
+        if not self._room.is_set():
+            raise asyncio.QueueFull
+        self._lines.put_nowait(line)
+        self._add(len(line))
+
+    async def room(self) -> None:
+        """Wait until fewer bytes wait than may."""
+        while not self._room.is_set():
+            await self._room.wait()
+
+    async def get(self) -> bytes:
+        return await self._lines.get()
+
+    def written(self, line: bytes) -> None:
+        """A line was taken by the client."""
+        self._lines.task_done()
+        self._add(-len(line))
+
+    async def join(self) -> None:
+        await self._lines.join()
+
+    def _add(self, size: int) -> None:
+        self._bytes += size
+        (self._room.set if self._bytes < WAITING_BYTES_MAX else self._room.clear)()
 
 
 class Session:
@@ -80,7 +134,8 @@ class Session:
         self._scope = Scope(None, required=token_required)
         self._client: ClientView | None = None
         self._token = ""
-        self._out: asyncio.Queue[bytes] = asyncio.Queue(WAITING_MAX)
+        self._out = _Outgoing()
+        self._page = asyncio.Lock()
         self._calls = set[asyncio.Task[None]]()
         self._follower: _Follower | None = None
         self._over = asyncio.Event()
@@ -127,7 +182,7 @@ class Session:
         while True:
             line = await self._out.get()
             await self._write(line + b"\n")
-            self._out.task_done()
+            self._out.written(line)
 
     async def _read(self, lines: Lines) -> None:
         async for line in lines:
@@ -135,6 +190,7 @@ class Session:
                 await self._accept(line)
             while len(self._calls) >= CALLS_MAX:
                 await asyncio.wait(self._calls, return_when=asyncio.FIRST_COMPLETED)
+            await self._out.room()
 
     async def _accept(self, line: bytes | None) -> None:
         request = self._request(line)
@@ -164,6 +220,15 @@ class Session:
         return request
 
     async def _run(self, request: Request) -> None:
+        if request.method in PAGES:
+            async with (
+                self._page
+            ):  # its answer waits until the client takes it, and the next one is not read yet
+                await self._run_now(request)
+        else:
+            await self._run_now(request)
+
+    async def _run_now(self, request: Request) -> None:
         said = await self._answer(request)
         if isinstance(request.id, msgspec.UnsetType):
             return
@@ -200,6 +265,8 @@ class Session:
                 return await self._subscribe(params)
             case Ack():
                 return await self._ack(params)
+        if method in PAGES and not 1 <= given(params)["limit"] <= LIMIT_MAX:
+            raise UsageError(BAD_LIMIT)
         result = await getattr(self._messenger, method)(**given(params))
         return self._scope.shown(result)
 
@@ -263,7 +330,7 @@ class _Follower:
         position: int,
         scope: Scope,
         admit: Callable[[], Awaitable[None]],
-        out: asyncio.Queue[bytes],
+        out: _Outgoing,
         over: asyncio.Event,
     ) -> None:
         self._messenger, self._client, self._scope, self._admit = messenger, client, scope, admit
@@ -315,7 +382,7 @@ class _Follower:
                 continue
             await self._admit()
             try:
-                self._out.put_nowait(calls.told(event))
+                self._out.put_nowait(calls.told(self._scope.shown_event(event)))
             except asyncio.QueueFull:
                 raise ParlourError(BEHIND) from None
 
@@ -330,7 +397,7 @@ class _Follower:
         """Whether there may be more."""
         await self._room.wait()
         await self._admit()
-        room = WINDOW - len(self._waiting)
+        room = min(PIECE, WINDOW - len(self._waiting))
         found = await self._messenger.arrivals(self._client, self._looked, room)
         for one in found.arrivals:
             self._waiting.append(one.position)

@@ -217,6 +217,38 @@ async def test_a_program_that_does_not_read_is_left(
         await asyncio.wait_for(serving, 20)
 
 
+async def test_a_program_that_does_not_read_what_it_asked_for_fills_no_memory(
+    fake: FakeMessenger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "WAITING_BYTES_MAX", 50_000)
+    ben = fake.add_contact("Ben")
+    fake.receive(ben.person, "x" * 10_000)
+    talker = Talker()
+    serving = asyncio.create_task(session.Session(fake, talker.take, program="x").serve(talker.all_lines()))
+    await talker.call("me")
+    talker.reads.clear()
+    asked = [asyncio.create_task(talker.call("history", contact=ben.person)) for _ in range(200)]
+    answered = 0
+    while len(fake.calls) > answered:  # until nothing more happens
+        answered = len(fake.calls)
+        for _ in range(100):
+            await asyncio.sleep(0)
+    assert answered < 10
+    talker.reads.set()
+    assert all(len(page) == 1 for page in await asyncio.wait_for(asyncio.gather(*asked), 20))
+    talker.lines.put_nowait(None)
+    await asyncio.wait_for(serving, 20)
+
+
+@pytest.mark.parametrize("limit", [-1, 0, session.LIMIT_MAX + 1, 1 << 63, 1 << 200])
+async def test_an_answer_has_a_bounded_number_of_entries(fake: FakeMessenger, limit: int) -> None:
+    ben = fake.add_contact("Ben")
+    async with talking(fake) as talker:
+        assert await talker.refused("history", contact=ben.person, limit=limit) == "UsageError"
+        assert await talker.refused("search", words="x", limit=limit) == "UsageError"
+    assert {call.method for call in fake.calls}.isdisjoint(session.PAGES)
+
+
 # --- Tokens ---
 
 
@@ -287,6 +319,48 @@ async def test_a_token_for_one_conversation_hears_of_no_other(fake: FakeMessenge
         assert cleo.person not in json.dumps(found)
         await talker.call("ack", position=found[-1]["position"])
     assert (await fake.follow("program")).acknowledged == 2
+
+
+async def test_a_contact_that_changes_names_no_other_one_to_a_program_for_it_alone(
+    fake: FakeMessenger,
+) -> None:
+    cleo = fake.add_contact("Cleo")
+    ben = fake.add_contact("Ben", same_key=(cleo.person,))
+    made = await fake.permit("program", ClientRights.READ, ben.person)
+    async with talking(fake, token_required=True) as talker:
+        await talker.call("hello", token=made.token)
+        await talker.call("subscribe")
+        fake.emit(ContactChanged(ben))
+        assert cleo.person not in json.dumps(await talker.told("ContactChanged"))
+
+
+@pytest.mark.parametrize("words", ["from:Cl", "in:Cleo", "x from:me", "\uff46rom:x from:C"])
+async def test_a_search_in_one_conversation_does_not_ask_who_the_contacts_are(
+    fake: FakeMessenger, words: str
+) -> None:
+    """Whether a name is known is an error or none, and the beginning of a name is enough."""
+    ben, _ = fake.add_contact("Ben"), fake.add_contact("Cleo")
+    made = await fake.permit("program", ClientRights.READ, ben.person)
+    whole = await fake.permit("other", ClientRights.READ)
+    async with talking(fake, token_required=True) as talker:
+        await talker.call("hello", token=made.token)
+        assert await talker.refused("search", words=words, contact=ben.person) == "NotPermitted"
+        assert await talker.call("search", words="x", contact=ben.person) == []
+    async with talking(fake, token_required=True) as talker:
+        await talker.call("hello", token=whole.token)
+        assert await talker.call("search", words="in:Cleo x") == []
+
+
+async def test_a_program_that_only_sends_does_not_read_what_became_of_it(fake: FakeMessenger) -> None:
+    ben = fake.add_contact("Ben")
+    made = await fake.permit("program", ClientRights.SEND, ben.person)
+    async with talking(fake, token_required=True) as talker:
+        await talker.call("hello", token=made.token)
+        sent = await talker.call("send", contact=ben.person, text="alert", send_id="1")
+        await fake.edit(ben.person, sent["id"], "written by Ann")
+        again = await talker.call("send", contact=ben.person, text="alert", send_id="1")
+        assert again["id"] == sent["id"]
+        assert (again["text"], again["edited"], again["change"]) == ("", False, "")
 
 
 async def test_what_comes_elsewhere_waits_for_no_program_that_may_not_see_it(fake: FakeMessenger) -> None:
