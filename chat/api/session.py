@@ -135,7 +135,7 @@ class Session:
         self._client: ClientView | None = None
         self._token = ""
         self._out = _Outgoing()
-        self._page = asyncio.Lock()
+        self._page, self._subscribing = asyncio.Lock(), asyncio.Lock()
         self._calls = set[asyncio.Task[None]]()
         self._follower: _Follower | None = None
         self._over = asyncio.Event()
@@ -267,7 +267,10 @@ class Session:
                 return await self._ack(params)
         if method in PAGES and not 1 <= given(params)["limit"] <= LIMIT_MAX:
             raise UsageError(BAD_LIMIT)
-        result = await getattr(self._messenger, method)(**given(params))
+        arguments = given(params)
+        if calls.SEND_ID in arguments and method != "cancel_file" and self._client is not None:
+            arguments[calls.CLIENT] = self._client.name
+        result = await getattr(self._messenger, method)(**arguments)
         return self._scope.shown(result)
 
     async def _admit(self) -> None:
@@ -297,15 +300,19 @@ class Session:
     async def _subscribe(self, asked: Subscribe) -> Subscribed:
         if self._client is None:
             raise UsageError(NAMELESS)
-        if self._follower is not None:
-            raise UsageError(TWICE)
-        position = self._client.acknowledged if asked.since is None else asked.since
-        await self._messenger.arrivals(self._client.name, position, 1)  # refuses what is no position
-        if self._follower is not None:
-            raise UsageError(TWICE)
-        self._follower = _Follower(
-            self._messenger, self._client.name, position, self._scope, self._admit, self._out, self._over
-        )
+        async with self._subscribing:
+            if self._follower is not None:
+                raise UsageError(TWICE)
+            name, position = self._client.name, asked.since
+            if position is not None:
+                await self._messenger.arrivals(name, position, 1)  # refuses what is no position
+            turn = await self._messenger.take_turn(name)
+            if position is None:  # whose turn it was may have acknowledged more since `hello`
+                position = (await self._messenger.follow(name)).acknowledged
+            self._follower = _Follower(
+                *(self._messenger, name, turn, position),
+                *(self._scope, self._admit, self._out, self._over),
+            )
         if not asked.live:
             self._follower.live = False
         return Subscribed(position)
@@ -313,8 +320,7 @@ class Session:
     async def _ack(self, ack: Ack) -> None:
         if self._client is None or self._follower is None or ack.position > self._follower.delivered:
             raise UsageError(NOT_DELIVERED)
-        await self._messenger.acknowledge(self._client.name, ack.position)
-        self._follower.acknowledged(ack.position)
+        await self._follower.acknowledge(ack.position)
 
 
 class _Follower:
@@ -327,6 +333,7 @@ class _Follower:
         self,
         messenger: Messenger,
         client: str,
+        turn: str,
         position: int,
         scope: Scope,
         admit: Callable[[], Awaitable[None]],
@@ -335,7 +342,8 @@ class _Follower:
     ) -> None:
         self._messenger, self._client, self._scope, self._admit = messenger, client, scope, admit
         self._out, self._over = out, over
-        self._looked = self.delivered = position
+        self._turn, self._looked = turn, position
+        self.delivered = position
         self.live = True
         self.problem: ParlourError | None = None
         self.tasks: list[asyncio.Task[None]] = []
@@ -354,7 +362,8 @@ class _Follower:
                 for name, work in (("api events", self._pass_on()), ("api arrivals", self._deliver_all()))
             ]
 
-    def acknowledged(self, position: int) -> None:
+    async def acknowledge(self, position: int) -> None:
+        await self._messenger.acknowledge(self._client, position, self._turn)
         self._waiting = [one for one in self._waiting if one > position]
         if len(self._waiting) < WINDOW:
             self._room.set()
@@ -398,7 +407,7 @@ class _Follower:
         await self._room.wait()
         await self._admit()
         room = min(PIECE, WINDOW - len(self._waiting))
-        found = await self._messenger.arrivals(self._client, self._looked, room)
+        found = await self._messenger.arrivals(self._client, self._looked, room, self._turn)
         for one in found.arrivals:
             self._waiting.append(one.position)
             self.delivered = one.position
@@ -407,7 +416,7 @@ class _Follower:
         if len(self._waiting) >= WINDOW:
             self._room.clear()
         if more and not self._waiting:  # of other conversations: nothing of it is kept for this client
-            await self._messenger.acknowledge(self._client, found.position)
+            await self._messenger.acknowledge(self._client, found.position, self._turn)
         return more
 
 

@@ -143,6 +143,63 @@ async def test_what_was_not_acknowledged_comes_again_in_order(fake: FakeMessenge
             assert await talker.refused("subscribe", since=since) == "UsageError"
 
 
+async def test_of_two_programs_of_one_name_the_later_one_goes_on(fake: FakeMessenger) -> None:
+    """Else each would acknowledge what the other one has not acted on."""
+    ben = fake.add_contact("Ben")
+    first = Talker()
+    serving = asyncio.create_task(session.Session(fake, first.take, program="x").serve(first.all_lines()))
+    await following(first)
+    fake.receive(ben.person, "one")
+    one = (await first.told("EntryAdded"))["position"]
+    async with talking(fake) as second:
+        assert (await second.call("hello", client="echo"))["acknowledged"] == one - 1
+        await first.call("ack", position=one)
+        assert await second.call("subscribe") == {"position": one}
+        assert await first.refused("ack", position=one) == "NotPermitted"
+        fake.receive(ben.person, "two")
+        assert (await second.told("EntryAdded"))["value"]["entry"]["text"] == "two"
+        with pytest.raises(NotPermitted):
+            await asyncio.wait_for(serving, 20)
+        assert all("two" not in json.dumps(event) for event in await _rest(first))
+        await second.call("ack", position=one + 1)
+    assert (await fake.follow("echo")).acknowledged == one + 1
+
+
+async def test_a_session_that_subscribes_twice_at_once_keeps_its_turn(fake: FakeMessenger) -> None:
+    ben = fake.add_contact("Ben")
+    async with talking(fake) as talker:
+        await talker.call("hello", client="echo")
+        said = await asyncio.gather(*(talker.ask("subscribe") for _ in range(3)))
+        assert sorted("error" in one for one in said) == [False, True, True]
+        assert await talker.refused("subscribe") == "UsageError"
+        fake.receive(ben.person, "one")
+        await talker.call("ack", position=(await talker.told("EntryAdded"))["position"])
+
+
+async def test_a_position_that_is_none_takes_no_turn(fake: FakeMessenger) -> None:
+    ben = fake.add_contact("Ben")
+    async with talking(fake) as first, talking(fake) as second:
+        await following(first)
+        await second.call("hello", client="echo")
+        assert await second.refused("subscribe", since=99) == "UsageError"
+        fake.receive(ben.person, "one")
+        await first.call("ack", position=(await first.told("EntryAdded"))["position"])
+
+
+async def test_two_programs_can_use_one_id(fake: FakeMessenger) -> None:
+    ben = fake.add_contact("Ben")
+    sent = []
+    for name in ("echo", "alerts", "echo", ""):
+        async with talking(fake) as talker:
+            await talker.call("hello", client=name)
+            said = await talker.call(
+                "send", contact=ben.person, text=f"of {name}", send_id="1", client="echo"
+            )
+            sent.append(said["id"])
+    assert sent[0] == sent[2]
+    assert len(set(sent)) == 3
+
+
 async def test_an_entry_that_changed_meanwhile_comes_as_it_is_now(fake: FakeMessenger) -> None:
     ben = fake.add_contact("Ben")
     async with talking(fake) as talker:
