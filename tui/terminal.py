@@ -23,6 +23,7 @@ from chat.interface import (
     ContactChanged,
     ContactRemoved,
     EntryDeleted,
+    EntryEdited,
     Event,
     Osc,
     Outside,
@@ -291,8 +292,10 @@ class Notifier:
     def heed(self, event: Event) -> None:
         """Close what was read or deleted elsewhere."""
         match event:
-            case ContactChanged(view) if not view.unread:
+            case ContactChanged(view) if not view.unread or view.blocked:
                 self.close(view.person)
+            case EntryEdited(entry):  # its author may have taken something out of it
+                self.close(entry.contact, entry.id)
             case EntryDeleted(person, entry):
                 self.close(person, entry)
             case ContactRemoved(person, _):

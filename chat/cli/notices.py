@@ -17,6 +17,7 @@ from chat.interface import (
     ContactView,
     EntryAdded,
     EntryDeleted,
+    EntryEdited,
     EntryFilled,
     EntryView,
     Event,
@@ -74,9 +75,11 @@ class Herald:
                 self._notify(entry)
             case EntryDeleted(person, entry_id):
                 self._outside.close(person, entry_id)
+            case EntryEdited(entry):  # its author may have taken something out of it
+                self._outside.close(entry.contact, entry.id)
             case ContactChanged(view):
                 self._contacts[view.person] = view
-                if not view.unread:
+                if not view.unread or view.blocked:
                     self._outside.close(view.person)
             case ContactRemoved(person, _):
                 self._contacts.pop(person, None)

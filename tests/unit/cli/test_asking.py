@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from chat.cli import notices
 from chat.cli.asking import _taken
 from chat.interface import (
     Closed,
     ContactView,
+    EntryEdited,
     EntryState,
     EntryView,
     Level,
@@ -177,7 +179,27 @@ def test_listen_notifies_as_chosen_and_closes_what_was_read(line: Line, notify: 
     ]  # fmt: skip
     assert said[0]["name"] == ("" if level is Level.NOTHING else "Ben $(id)")
     assert said[0]["text"] == ("$(touch x)]0;" if level is Level.TEXT else "")
-    assert {one["tag"] for one in said} == {friend.person}
+    (tag,) = {one["tag"] for one in said}
+    assert (tag == friend.person) is (level is not Level.NOTHING)
+
+
+@pytest.mark.parametrize("edited", [True, False])
+def test_listen_closes_what_was_edited_or_is_blocked(line: Line, notify: Path, edited: bool) -> None:
+    friend, _ = came(line, "Ben")
+
+    def happen() -> None:
+        entry = line.messenger.receive(friend.person, "my PIN is 1234")
+        assert entry is not None
+        if edited:
+            line.messenger.emit(EntryEdited(replace(entry, text="never mind")))
+        else:
+            line.messenger.change_contact(friend.person, blocked=True)
+        line.messenger._end("locked")
+
+    line.messenger.after["contacts"] = happen
+    line.run("listen", "--notify", "text")
+    said = [json.loads(one)["event"] for one in notify.read_text().splitlines()]
+    assert said == ["notify", "close"]
 
 
 def test_listen_says_where_nothing_can_notify(line: Line, tmp_path: Path) -> None:

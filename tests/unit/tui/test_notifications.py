@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from msgspec.structs import replace
 from textual import events
@@ -13,6 +15,9 @@ from chat.interface import (
     ContactChanged,
     ContactRemoved,
     EntryDeleted,
+    EntryEdited,
+    EntryState,
+    EntryView,
     Notified,
     Osc,
     Outside,
@@ -108,6 +113,12 @@ def test_a_mention_is_notified_of_apart_where_that_was_chosen(chosen: str, expec
     assert len(written) == expected
 
 
+def entry_of(person: str, entry: str) -> EntryView:
+    return EntryView(
+        entry, person, "Bob", False, datetime(2026, 12, 1, tzinfo=UTC), "text", "", EntryState.RECEIVED
+    )
+
+
 def test_what_is_read_or_deleted_elsewhere_is_closed_and_all_at_a_lock() -> None:
     written, view = list[str](), FakeMessenger().add_contact("Bob")
     closed = closing(Osc.KITTY, {})
@@ -116,6 +127,8 @@ def test_what_is_read_or_deleted_elsewhere_is_closed_and_all_at_a_lock() -> None
         (EntryDeleted(view.person, "2"), False), (ContactChanged(replace(view, unread=2)), False),
         (EntryDeleted(view.person, "1"), True), (ContactChanged(view), True),
         (ContactRemoved(view.person, "Bob"), True),
+        (ContactChanged(replace(view, unread=2, blocked=True)), True),
+        (EntryEdited(entry_of(view.person, "1")), True), (EntryEdited(entry_of(view.person, "2")), False),
     ):  # fmt: skip
         notifier = Notifier(written.append, {"TERM": "xterm-kitty"}, lambda: 0.0)
         notifier.notify(news, Preferences())
