@@ -60,6 +60,9 @@ PIECE: Final = 32
 FINISH_WITHIN: Final = 5.0
 """Seconds in which calls end, and a program takes what was said to it, once its session is over."""
 
+HELLO_WITHIN: Final = 30.0
+"""Seconds in which a program presents its token, where one is required: it holds the place of another one."""
+
 NO_POSITION: Final = (EntryChanged, FileProgress, FileSealing, FileSupplied, Cleaning, Cleaned)
 """Events of entries after which nothing has another position than before."""
 
@@ -139,6 +142,7 @@ class Session:
         self._calls = set[asyncio.Task[None]]()
         self._follower: _Follower | None = None
         self._over = asyncio.Event()
+        self._greeted = asyncio.Event()
 
     async def serve(self, lines: Lines) -> None:
         """Answer until the client ends its lines, then finish what it asked.
@@ -149,8 +153,10 @@ class Session:
         writer = asyncio.create_task(self._send(), name="api writer")
         over = asyncio.create_task(self._over.wait(), name="api over")
         tasks = [reader, writer, over]
+        if self._token_required:
+            tasks.append(asyncio.create_task(self._await_hello(), name="api hello"))
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks[:3], return_when=asyncio.FIRST_COMPLETED)
             if reader.done():
                 reader.result()
                 await self._stop_following()
@@ -165,6 +171,13 @@ class Session:
             await asyncio.gather(*tasks, *self._calls, return_exceptions=True)
         if self._follower is not None and self._follower.problem is not None:
             raise self._follower.problem
+
+    async def _await_hello(self) -> None:
+        try:
+            async with asyncio.timeout(HELLO_WITHIN):
+                await self._greeted.wait()
+        except TimeoutError:
+            self._over.set()
 
     async def _stop_following(self) -> None:
         if self._follower is not None:
@@ -290,6 +303,7 @@ class Session:
                 raise NotPermitted(TOKEN_DUE)
         self._client, self._token = client, hello.token
         self._scope = Scope(client, required=self._token_required)
+        self._greeted.set()
         if client is None:
             return Greeting(calls.VERSION, self._program, "", ClientRights.ALL, "", 0, 0)
         return Greeting(

@@ -23,6 +23,7 @@ from chat.interface import (
 )
 from tests.contract.calls import arguments_of
 from tests.support.api import Line, Talker, talking
+from tests.support.engines.engines import in_virtual_time
 from tests.support.fakes.around import FakeAround
 from tests.support.fakes.messenger import FakeMessenger
 
@@ -317,6 +318,22 @@ async def test_without_a_token_nothing_is_done_where_one_is_required(fake: FakeM
             assert await talker.refused("hello", **hello) == "NotPermitted"
         assert await talker.refused("contacts") == "NotPermitted"
     assert await fake.clients() == ()
+
+
+@in_virtual_time
+async def test_a_program_without_a_token_leaves_its_place_to_others() -> None:
+    fake = FakeMessenger()
+    made = await fake.permit("program", ClientRights.READ)
+    for token in ("", "guessed", made.token):
+        talker = Talker()
+        serving = asyncio.create_task(
+            session.Session(fake, talker.take, program="x", token_required=True).serve(talker.all_lines())
+        )
+        await talker.ask("hello", {"token": token})
+        await asyncio.sleep(session.HELLO_WITHIN + 1)
+        assert serving.done() is (token != made.token)
+        talker.lines.put_nowait(None)
+        await serving
 
 
 async def test_the_name_of_a_program_with_a_token_is_no_way_around_it(fake: FakeMessenger) -> None:
