@@ -31,6 +31,8 @@ from chat.api import calls
 from chat.api.calls import Ack, Greeting, Hello, Request, Subscribe, Subscribed, Told, Trouble
 from chat.errors import phrase
 from chat.interface import BadData, Closed, EngineEnded, EntryAdded, EntryView, Event, Messenger, Unreachable
+from chat.platforms import endpoints
+from chat.platforms.endpoint import CONNECT_WITHIN, Stranger
 
 __all__ = ["Delivered", "Parlour", "connect"]
 
@@ -43,6 +45,7 @@ EVENTS_WAITING_MAX: Final = 65_536
 
 ENDED: Final = phrase("Parlour has ended: start this program again.")
 NOBODY: Final = phrase("Nobody serves programs at this socket: start 'parlour api --socket'.")
+STRANGER: Final = phrase("Another user of this machine listens at this socket: choose another path.")
 OTHER_VERSION: Final = phrase("This Parlour speaks another version of the API: update the older one.")
 BEHIND: Final = phrase("This program does not read its events: start it again.")
 
@@ -233,14 +236,12 @@ async def connect(
     `parlour api --socket`; else `program api` is started, with the `profile` (default: that of the user) and
     the file with its passphrase (default: the system's keyring, or none where an engine runs).
 
-    Raises NotPermitted (the token), UsageError (the name), Unreachable (nobody listens at the socket),
+    Raises NotPermitted (the token), UsageError (the name), Unreachable (no program of this user listens
+    at the socket),
     EngineEnded (Parlour did not start; it said why on standard error).
     """
     if socket is not None:
-        try:
-            reader, writer = await asyncio.open_unix_connection(str(socket), limit=LINE_BYTES_MAX)
-        except OSError as error:
-            raise Unreachable(NOBODY) from error
+        reader, writer = await _reached(Path(socket))
         async with _greeted(reader, writer, client, token) as parlour:
             yield parlour
         return
@@ -259,6 +260,25 @@ async def connect(
             yield parlour
     finally:
         await started.wait()  # its engine may serve others for as long as it needs to leave well
+
+
+async def _reached(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Streams to a program of this user: in a folder that others write to, another one could take the token.
+
+    Raises Unreachable.
+    """
+    try:
+        reached = endpoints.connect(path)
+        reader, writer = await asyncio.open_connection(sock=reached.socket, limit=LINE_BYTES_MAX)
+        async with asyncio.timeout(CONNECT_WITHIN):
+            if await reached.is_own(reader, writer):
+                return reader, writer
+        writer.close()
+    except Stranger:
+        pass
+    except (OSError, TimeoutError, EOFError) as error:
+        raise Unreachable(NOBODY) from error
+    raise Unreachable(STRANGER)
 
 
 @asynccontextmanager
