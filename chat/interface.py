@@ -33,6 +33,7 @@ from chat.notifying import Level as Level
 from chat.notifying import Notified as Notified
 from chat.notifying import Osc as Osc
 from chat.notifying import Outside as Outside
+from chat.notifying import Turn as Turn
 from chat.notifying import Words as Words
 from chat.notifying import closing as closing
 from chat.notifying import mentions as mentions

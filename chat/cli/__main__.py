@@ -102,12 +102,17 @@ def program(ctx: click.Context, linear: bool) -> int | None:
 
 def show(call: Call, door: Door, demo: str) -> int | None:
     """Open the interface on a door. `demo`: the passphrase of a demo, which the interface shows."""
-    from chat.cli.notices import outside_of_terminal
+    from chat.cli.notices import outside_of_terminal, turn
     from tui.preferences import Options
 
     # The other people of a demo are in this process; Windows starts a program only in another one.
     outside = None if demo else outside_of_terminal()
-    options = Options(demo=demo, starts_again=not demo and sys.platform != "win32", outside=outside)
+    options = Options(
+        demo=demo,
+        starts_again=not demo and sys.platform != "win32",
+        outside=outside,
+        turn=None if demo else turn(call.folder),
+    )
     if call.linear:
         from tui.linear import run as talk
 

@@ -23,6 +23,7 @@ from chat.interface import (
     Event,
     Level,
     Outside,
+    Turn,
     Words,
     mentions,
     notified,
@@ -32,6 +33,8 @@ from chat.interface import (
 )
 
 _SAID: Final = frozenset({"text", "file"})
+NOTIFIES: Final = "notifies"
+"""The file of a profile that an interface locks while it notifies."""
 _FILE: Final = "sent a file"
 
 
@@ -56,10 +59,19 @@ def outside() -> Outside | None:
     return way_outside(os.environ, program_in(configuration()), write)
 
 
-class Herald:
-    """Notifies of what `listen` hears, and closes what was read or deleted elsewhere."""
+def turn(profile: Path) -> Turn:
+    """Whose turn it is to notify of a profile."""
+    return Turn(profile / NOTIFIES)
 
-    def __init__(self, level: Level, outside: Outside, own_name: str) -> None:
+
+class Herald:
+    """Notifies of what `listen` hears while no interface does, and closes what was read or deleted elsewhere.
+
+    `turn`: whose it is.
+    """
+
+    def __init__(self, level: Level, outside: Outside, own_name: str, turn: Turn) -> None:
+        self._turn = turn
         self._level = level
         self._outside = outside
         self._own_name = own_name
@@ -100,6 +112,8 @@ class Herald:
             return
         mention = mentions(entry.text, self._own_name)
         if not self._bursts.due(mention=mention):
+            return
+        if self._turn.is_taken():
             return
         name = label_among(self._contacts.values(), entry.contact)
         text = entry.text if entry.file is None else _FILE

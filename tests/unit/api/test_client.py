@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from pathlib import Path
@@ -28,7 +29,7 @@ async def test_a_token_is_given_to_no_other_user_of_this_machine(tmp_path: Path)
             os.seteuid(0)
         theirs.settimeout(20)
         with pytest.raises(Unreachable, match="Another user"):
-            async with connect(token="secret", socket=path):
+            async with asyncio.timeout(20), connect(token="secret", socket=path):
                 pass
         reached, _ = theirs.accept()
         with reached:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from chat.cli import notices
+from chat.cli import messages, notices
 from chat.cli.asking import _taken
 from chat.interface import (
     Closed,
@@ -20,10 +22,12 @@ from chat.interface import (
     EntryView,
     Level,
     Phrase,
+    Turn,
     UsageError,
     Words,
     notified,
 )
+from chat.storage import folder
 from tests.support.cli.line import Line, Outcome
 
 
@@ -200,6 +204,46 @@ def test_listen_closes_what_was_edited_or_is_blocked(line: Line, notify: Path, e
     line.run("listen", "--notify", "text")
     said = [json.loads(one)["event"] for one in notify.read_text().splitlines()]
     assert said == ["notify", "close"]
+
+
+@pytest.mark.parametrize("interface", [True, False])
+def test_listen_notifies_while_no_interface_does(
+    line: Line, notify: Path, tmp_path: Path, interface: bool
+) -> None:
+    friend, _ = came(line, "Ben")
+    turn = Turn(tmp_path / "notifies")
+    line.patch.setattr(messages, "turn", lambda _: Turn(tmp_path / "notifies"))
+    if interface:
+        turn.take()
+
+    def happen() -> None:
+        line.messenger.receive(friend.person, "@Ann")
+        line.messenger._end("locked")
+
+    line.messenger.after["contacts"] = happen
+    line.run("listen", "--notify", "text")
+    assert notify.exists() is not interface
+    turn.give_back()
+
+
+def test_an_interface_that_was_killed_leaves_its_turn_and_a_wiped_profile_nothing(tmp_path: Path) -> None:
+    path = tmp_path / folder.NOTIFIES
+    script = (
+        "import sys; from pathlib import Path; from chat.interface import Turn;"
+        " turn = Turn(Path(sys.argv[1])); turn.take(); print('taken', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(path)], stdin=PIPE, stdout=PIPE, text=True
+    ) as interface:
+        assert interface.stdout is not None
+        assert interface.stdout.readline() == "taken\n"
+        assert Turn(path).is_taken()
+        interface.kill()
+        interface.wait()
+    assert not Turn(path).is_taken()
+    assert notices.turn(tmp_path)._path == path
+    folder.destroy(tmp_path)
+    assert not path.exists()
 
 
 def test_listen_says_where_nothing_can_notify(line: Line, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -21,9 +22,11 @@ from chat.interface import (
     Notified,
     Osc,
     Outside,
+    Turn,
     closing,
     osc_of,
 )
+from chat.notifying import _TRACES
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chat, chatting, shown, until, until_shown, with_bob_open
 from tui.app import ParlourApp
@@ -156,6 +159,27 @@ class Recorder:
 
     async def end(self) -> None:
         self.lines.append("end")
+
+
+async def test_it_is_the_interfaces_turn_to_notify_while_a_profile_is_open(tmp_path: Path) -> None:
+    """Else `listen`, which may have the engine, notifies of the same message."""
+    turn, seen_by_listen = Turn(tmp_path / "notifies"), Turn(tmp_path / "notifies")
+    assert not seen_by_listen.is_taken()
+    async with chatting(FakeMessenger("Ann"), outside=Outside(Recorder()), turn=turn) as pilot:
+        await until(pilot, seen_by_listen.is_taken)
+        await pilot.press("alt+l")
+        await until(pilot, lambda: not seen_by_listen.is_taken())
+
+
+async def test_an_interface_that_cannot_notify_leaves_it_to_listen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TERM_PROGRAM", "TMUX", *_TRACES):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    turn = Turn(tmp_path / "notifies")
+    async with chatting(FakeMessenger("Ann"), turn=turn):
+        assert not turn.is_taken()
 
 
 async def test_a_way_outside_of_the_terminal_takes_the_place_of_its_sequence(written: list[str]) -> None:
