@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import secrets
 import unicodedata
@@ -22,7 +21,6 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from chat.errors import UsageError, phrase
-from chat.platforms import locks
 
 CHARACTERS_MAX: Final = 160
 """Characters of a name and text that a notification shows. A contact fills it."""
@@ -325,46 +323,17 @@ def program_in(path: Path) -> tuple[str, ...]:
     return tuple(line)
 
 
-class Turn:
-    """Whose turn it is to notify of a profile: the interface's while it is open, else that of `listen`.
-
-    The interface locks a file of the profile, which the system releases when it ends. `path`: of that file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._descriptor = -1
+class Turn(Protocol):
+    """Whose turn it is to notify of a profile: the interface's while it is open, else that of `listen`."""
 
     def take(self) -> None:
         """From now on this interface notifies. Where that cannot be said, others do, too."""
-        if self._descriptor != -1:
-            return
-        with suppress(OSError):
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-            locks.take(self._descriptor, shared=True)
 
     def give_back(self) -> None:
         """Let `listen` notify again."""
-        if self._descriptor != -1:
-            locks.release(self._descriptor)
-            os.close(self._descriptor)
-            self._descriptor = -1
 
     def is_taken(self) -> bool:
         """Whether an interface notifies now."""
-        try:
-            descriptor = os.open(self._path, os.O_RDWR)
-        except OSError:
-            return False
-        try:
-            locks.take(descriptor)
-        except OSError:
-            return True
-        else:
-            locks.release(descriptor)
-            return False
-        finally:
-            os.close(descriptor)
 
 
 class Osc(Enum):

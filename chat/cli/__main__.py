@@ -14,7 +14,7 @@ import click
 from chat.cli.output import DONE, exit_status, quieten
 from chat.cli.session import Call, Group
 from chat.cli.terminal import is_interactive
-from chat.interface import Door, UsageError
+from chat.interface import Door, Turn, UsageError
 
 COMMANDS: Final = {
     "init": "people",
@@ -102,7 +102,7 @@ def program(ctx: click.Context, linear: bool) -> int | None:
 
 def show(call: Call, door: Door, demo: str) -> int | None:
     """Open the interface on a door. `demo`: the passphrase of a demo, which the interface shows."""
-    from chat.cli.notices import outside_of_terminal, turn
+    from chat.cli.notices import outside_of_terminal
     from tui.preferences import Options
 
     # The other people of a demo are in this process; Windows starts a program only in another one.
@@ -111,7 +111,7 @@ def show(call: Call, door: Door, demo: str) -> int | None:
         demo=demo,
         starts_again=not demo and sys.platform != "win32",
         outside=outside,
-        turn=None if demo else turn(call.folder),
+        turn=None if demo else call.turn,
     )
     if call.linear:
         from tui.linear import run as talk
@@ -132,6 +132,13 @@ def open_door(profile: Path, port: int | None) -> Door:
     from chat.assemble import door
 
     return door(profile, port=port, hidden=True)
+
+
+def open_turn(profile: Path) -> Turn:
+    """Whose turn it is to notify of a profile, from the composition root."""
+    from chat.assemble import turn
+
+    return turn(profile)
 
 
 def run(arguments: Sequence[str], call: Call) -> int:
@@ -159,7 +166,7 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no reason to fail
-    call = Call(open_door, show)
+    call = Call(open_door, show, open_turn=open_turn)
     quieten(lambda: call.verbose)
     sys.exit(run(sys.argv[1:], call))
 

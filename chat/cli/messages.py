@@ -17,7 +17,7 @@ from chat.cli.asking import Lines, entry_named
 from chat.cli.completing import ENTRY, TALK
 from chat.cli.giving import ToSend, check_input, give, naming_original, to_send
 from chat.cli.limits import limited
-from chat.cli.notices import Herald, configuration, outside, turn
+from chat.cli.notices import Herald, configuration, outside
 from chat.cli.output import (
     KEPT,
     block,
@@ -735,7 +735,7 @@ async def _listen(call: Call, folder: Path | None, commands: bool, level: Level,
         printer = Printer(call, me, contacts, held, ids=commands)
         printer.begin()
         printer.asked(await opened.questions())
-        herald = Herald(level, way, me.name, turn(call.folder)) if way is not None else None
+        herald = Herald(level, way, me.name, call.turn) if way is not None else None
         if herald is not None:
             herald.know(contacts)
         works = [_print_all(call, opened, events, printer, folder, herald)]

@@ -33,8 +33,6 @@ from chat.interface import (
 )
 
 _SAID: Final = frozenset({"text", "file"})
-NOTIFIES: Final = "notifies"
-"""The file of a profile that an interface locks while it notifies."""
 _FILE: Final = "sent a file"
 
 
@@ -59,18 +57,13 @@ def outside() -> Outside | None:
     return way_outside(os.environ, program_in(configuration()), write)
 
 
-def turn(profile: Path) -> Turn:
-    """Whose turn it is to notify of a profile."""
-    return Turn(profile / NOTIFIES)
-
-
 class Herald:
     """Notifies of what `listen` hears while no interface does, and closes what was read or deleted elsewhere.
 
-    `turn`: whose it is.
+    `turn`: whose it is, None where nobody else can have it.
     """
 
-    def __init__(self, level: Level, outside: Outside, own_name: str, turn: Turn) -> None:
+    def __init__(self, level: Level, outside: Outside, own_name: str, turn: Turn | None) -> None:
         self._turn = turn
         self._level = level
         self._outside = outside
@@ -113,7 +106,7 @@ class Herald:
         mention = mentions(entry.text, self._own_name)
         if not self._bursts.due(mention=mention):
             return
-        if self._turn.is_taken():
+        if self._turn is not None and self._turn.is_taken():
             return
         name = label_among(self._contacts.values(), entry.contact)
         text = entry.text if entry.file is None else _FILE

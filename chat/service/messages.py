@@ -200,7 +200,7 @@ class Messages:
             raise NotPermitted(REMOVED)
         if person != self._keyring.own.person and self._book.rows[person].blocked:
             raise UsageError(BLOCKED)
-        if any(len(one) > SEND_ID_MAX or not one.isascii() for one in (send_id, client)):
+        if max(len(send_id), len(client)) > SEND_ID_MAX or not (send_id + client).isascii():
             raise UsageError(BAD_SEND_ID)
 
     async def edit(

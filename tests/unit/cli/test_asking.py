@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chat.cli import messages, notices
+from chat.assemble import turn
+from chat.cli import notices
 from chat.cli.asking import _taken
+from chat.cli.session import Call
 from chat.interface import (
     Closed,
     ContactView,
@@ -22,11 +24,11 @@ from chat.interface import (
     EntryView,
     Level,
     Phrase,
-    Turn,
     UsageError,
     Words,
     notified,
 )
+from chat.platforms.turns import FileTurn
 from chat.storage import folder
 from tests.support.cli.line import Line, Outcome
 
@@ -211,8 +213,8 @@ def test_listen_notifies_while_no_interface_does(
     line: Line, notify: Path, tmp_path: Path, interface: bool
 ) -> None:
     friend, _ = came(line, "Ben")
-    turn = Turn(tmp_path / "notifies")
-    line.patch.setattr(messages, "turn", lambda _: Turn(tmp_path / "notifies"))
+    turn = FileTurn(tmp_path / "notifies")
+    line.patch.setattr(Call, "turn", FileTurn(tmp_path / "notifies"))
     if interface:
         turn.take()
 
@@ -229,19 +231,20 @@ def test_listen_notifies_while_no_interface_does(
 def test_an_interface_that_was_killed_leaves_its_turn_and_a_wiped_profile_nothing(tmp_path: Path) -> None:
     path = tmp_path / folder.NOTIFIES
     script = (
-        "import sys; from pathlib import Path; from chat.interface import Turn;"
-        " turn = Turn(Path(sys.argv[1])); turn.take(); print('taken', flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path; from chat.platforms.turns import FileTurn;"
+        " turn = FileTurn(Path(sys.argv[1])); turn.take(); print('taken', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script, str(path)], stdin=PIPE, stdout=PIPE, text=True
     ) as interface:
         assert interface.stdout is not None
         assert interface.stdout.readline() == "taken\n"
-        assert Turn(path).is_taken()
+        assert FileTurn(path).is_taken()
         interface.kill()
         interface.wait()
-    assert not Turn(path).is_taken()
-    assert notices.turn(tmp_path)._path == path
+    assert not FileTurn(path).is_taken()
+    turn(tmp_path).take()
+    assert path.exists()
     folder.destroy(tmp_path)
     assert not path.exists()
 

@@ -150,7 +150,7 @@ def test_systemd_reads_a_word_as_it_is(word: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [Systemd, Launchd])
-@pytest.mark.parametrize("word", ["a\nExecStart=/bin/sh", "a\x1b", os.fsdecode(b"/home/\xff")])
+@pytest.mark.parametrize("word", ["a\nExecStart=/bin/sh", "a\x1b", os.fsdecode(b"/\xff")])
 def test_a_path_that_no_service_can_name_is_refused(kind: type[Manager], word: str) -> None:
     with pytest.raises(UsageError):
         kind("parlour", ["/bin/parlour", "--profile", word]).content()

@@ -22,11 +22,11 @@ from chat.interface import (
     Notified,
     Osc,
     Outside,
-    Turn,
     closing,
     osc_of,
 )
 from chat.notifying import _TRACES
+from chat.platforms.turns import FileTurn
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chat, chatting, shown, until, until_shown, with_bob_open
 from tui.app import ParlourApp
@@ -163,7 +163,7 @@ class Recorder:
 
 async def test_it_is_the_interfaces_turn_to_notify_while_a_profile_is_open(tmp_path: Path) -> None:
     """Else `listen`, which may have the engine, notifies of the same message."""
-    turn, seen_by_listen = Turn(tmp_path / "notifies"), Turn(tmp_path / "notifies")
+    turn, seen_by_listen = FileTurn(tmp_path / "notifies"), FileTurn(tmp_path / "notifies")
     assert not seen_by_listen.is_taken()
     async with chatting(FakeMessenger("Ann"), outside=Outside(Recorder()), turn=turn) as pilot:
         await until(pilot, seen_by_listen.is_taken)
@@ -177,7 +177,7 @@ async def test_an_interface_that_cannot_notify_leaves_it_to_listen(
     for name in ("TERM_PROGRAM", "TMUX", *_TRACES):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    turn = Turn(tmp_path / "notifies")
+    turn = FileTurn(tmp_path / "notifies")
     async with chatting(FakeMessenger("Ann"), turn=turn):
         assert not turn.is_taken()
 

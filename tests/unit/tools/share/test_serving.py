@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from chat.tools.share.serving import (
 )
 from tests.support.engines.engines import in_virtual_time
 from tests.support.fakes.network import MemoryTransport, Network
+from tests.support.machine import needs_rtnetlink
 from tests.support.network.sockets import knock, read_all
 
 PATH = "abcdefghij"
@@ -185,8 +185,8 @@ async def test_it_listens_on_its_addresses_alone_for_a_few_of_each_machine(tmp_p
     await listener.close()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="all of 127.0.0.0/8 is this machine's on Linux alone")
 async def test_many_addresses_that_know_nothing_cut_no_download(tmp_path: Path) -> None:
+    needs_rtnetlink()  # all of 127.0.0.0/8 is this machine's on Linux alone
     file = tmp_path / "file"
     file.write_bytes(bytes(32 << 20))  # more than the buffers of sockets hold
     server = LocalServer(["127.0.0.1"])
