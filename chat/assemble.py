@@ -35,6 +35,7 @@ from chat.interface import (
     Messenger,
     RestoreView,
     SalvageView,
+    Turn,
     Unreachable,
     UsageError,
 )
@@ -367,6 +368,13 @@ def marks_folder() -> Path:
     import platformdirs
 
     return platformdirs.user_state_path("parlour-marks", appauthor=False)
+
+
+def turn(profile: Path) -> Turn:
+    """Whose turn it is to notify of a profile."""
+    from chat.platforms.turns import FileTurn
+
+    return FileTurn(profile / stored_folder.NOTIFIES)
 
 
 def door(

@@ -32,19 +32,20 @@ from chat.api.calls import Ack, Greeting, Hello, Request, Subscribe, Subscribed,
 from chat.errors import phrase
 from chat.interface import BadData, Closed, EngineEnded, EntryAdded, EntryView, Event, Messenger, Unreachable
 from chat.platforms import endpoints
-from chat.platforms.endpoint import CONNECT_WITHIN
+from chat.platforms.endpoint import CONNECT_WITHIN, Stranger
 
 __all__ = ["Delivered", "Parlour", "connect"]
 
 PROGRAM: Final = (sys.executable, "-m", "chat.cli")
 LINE_BYTES_MAX: Final = 1 << 28
-"""One line from Parlour: four thousand of the longest entries."""
+"""One line from Parlour: the longest entries of one answer, with room."""
 
 EVENTS_WAITING_MAX: Final = 65_536
 """Events without a position that may wait for this program before its stream ends."""
 
 ENDED: Final = phrase("Parlour has ended: start this program again.")
 NOBODY: Final = phrase("Nobody serves programs at this socket: start 'parlour api --socket'.")
+STRANGER: Final = phrase("Another user of this machine listens at this socket: choose another path.")
 OTHER_VERSION: Final = phrase("This Parlour speaks another version of the API: update the older one.")
 BEHIND: Final = phrase("This program does not read its events: start it again.")
 
@@ -235,11 +236,13 @@ async def connect(
     `parlour api --socket`; else `program api` is started, with the `profile` (default: that of the user) and
     the file with its passphrase (default: the system's keyring, or none where an engine runs).
 
-    Raises NotPermitted (the token), UsageError (the name), Unreachable (nobody listens at the socket),
+    Raises NotPermitted (the token), UsageError (the name), Unreachable (no program of this user listens
+    at the socket),
     EngineEnded (Parlour did not start; it said why on standard error).
     """
     if socket is not None:
-        async with _greeted(*await _reached(Path(socket)), client, token) as parlour:
+        reader, writer = await _reached(Path(socket))
+        async with _greeted(reader, writer, client, token) as parlour:
             yield parlour
         return
     line = [*program, "api"]
@@ -260,23 +263,28 @@ async def connect(
 
 
 async def _reached(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Streams to a program of this user that serves others. Raises Unreachable."""
+    """Streams to a program of this user: in a folder that others write to, another one could take the token.
+
+    Raises Unreachable.
+    """
     try:
         reached = endpoints.connect(path)
         reader, writer = await asyncio.open_connection(sock=reached.socket, limit=LINE_BYTES_MAX)
+    except Stranger as error:
+        raise Unreachable(STRANGER) from error
     except OSError as error:
         raise Unreachable(NOBODY) from error
     own = False
     try:
         async with asyncio.timeout(CONNECT_WITHIN):
             own = await reached.is_own(reader, writer)
-    except (OSError, TimeoutError) as error:
+    except (OSError, TimeoutError, EOFError) as error:
         raise Unreachable(NOBODY) from error
     finally:
         if not own:
             writer.close()
     if not own:
-        raise Unreachable(NOBODY)
+        raise Unreachable(STRANGER)
     return reader, writer
 
 

@@ -361,9 +361,11 @@ class Engine:
     async def dismiss_alerts(self) -> None:
         await self._open.alerts.dismiss()
 
-    async def send(self, contact: str, text: str, reply: str = "", send_id: str = "") -> EntryView:
+    async def send(
+        self, contact: str, text: str, reply: str = "", send_id: str = "", client: str = ""
+    ) -> EntryView:
         answered = History.entry_id(reply) if reply else b""
-        return await self._use_cases.messages.send(self._partner(contact), text, answered, send_id)
+        return await self._use_cases.messages.send(self._partner(contact), text, answered, send_id, client)
 
     async def send_file(
         self,
@@ -373,9 +375,10 @@ class Engine:
         send_id: str = "",
         original: bool = False,
         voice: int = 0,
+        client: str = "",
     ) -> EntryView:
         return await self._use_cases.files.send(
-            self._partner(contact), Path(path), named, send_id, original=original, voice=voice
+            self._partner(contact), Path(path), named, send_id, original=original, voice=voice, client=client
         )
 
     async def cancel_file(self, contact: str, send_id: str) -> None:
@@ -462,9 +465,9 @@ class Engine:
             case DeletionScope.EVERYONE:
                 return await messages.delete_for_all(person, entry)
 
-    async def edit(self, contact: str, id: str, text: str, send_id: str = "") -> EntryView:
+    async def edit(self, contact: str, id: str, text: str, send_id: str = "", client: str = "") -> EntryView:
         return await self._use_cases.messages.edit(
-            self._partner(contact), History.entry_id(id), text, send_id
+            self._partner(contact), History.entry_id(id), text, send_id, client
         )
 
     async def clean(self) -> None:
@@ -537,11 +540,14 @@ class Engine:
     async def forget_client(self, client: str) -> None:
         await self._open.clients.forget(client)
 
-    async def arrivals(self, client: str, after: int, limit: int = 100) -> ArrivalsView:
-        return await self._open.clients.arrivals(client, after, limit)
+    async def take_turn(self, client: str) -> str:
+        return await self._open.clients.take_turn(client)
 
-    async def acknowledge(self, client: str, position: int) -> None:
-        await self._open.clients.acknowledge(client, position)
+    async def arrivals(self, client: str, after: int, limit: int = 100, turn: str = "") -> ArrivalsView:
+        return await self._open.clients.arrivals(client, after, limit, turn)
+
+    async def acknowledge(self, client: str, position: int, turn: str = "") -> None:
+        await self._open.clients.acknowledge(client, position, turn)
 
     # Diagnosis from inside: the doctor gets addresses, without the names of their owners.
 

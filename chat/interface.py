@@ -33,6 +33,7 @@ from chat.notifying import Level as Level
 from chat.notifying import Notified as Notified
 from chat.notifying import Osc as Osc
 from chat.notifying import Outside as Outside
+from chat.notifying import Turn as Turn
 from chat.notifying import Words as Words
 from chat.notifying import closing as closing
 from chat.notifying import mentions as mentions
@@ -574,11 +575,14 @@ class Messenger(Protocol):
     async def dismiss_alerts(self) -> None:
         """This person has seen all alerts."""
 
-    async def send(self, contact: str, text: str, reply: str = "", send_id: str = "") -> EntryView:
+    async def send(
+        self, contact: str, text: str, reply: str = "", send_id: str = "", client: str = ""
+    ) -> EntryView:
         """Commit a text entry, which may answer a held one (`reply`); it goes when the contact is there.
 
         `send_id` makes a repeat harmless: a client draws it per text, and the same one for the same contact
-        returns the entry that is stored. The engine keeps the newest 4,096 of them.
+        returns the entry that is stored. The engine keeps the newest 4,096 per `client`, the program of this
+        name (`follow`), whose ids are apart from those of others.
 
         Raises UsageError (empty, too long, an entry to answer that is not of this conversation, a `send_id`
         of another text or of more than 64 ASCII characters), NotPermitted (this terminal was removed),
@@ -593,13 +597,15 @@ class Messenger(Protocol):
         send_id: str = "",
         original: bool = False,
         voice: int = 0,
+        client: str = "",
     ) -> EntryView:
         """Seal the file at `path`, and commit and send an entry that names it; others take it when they can.
 
         `named`: another name for it, after those of the folders that it is in and with / between them: a
-        folder is sent as its files. `send_id` as in `send`. The metadata of a PNG, JPEG, GIF or WebP picture
-        (place, time, camera, comments, thumbnails) is left out unless `original` is set, or a program gives
-        it. `voice`: the length of a voice message in seconds, at most an hour; 0 for any other file.
+        folder is sent as its files. `send_id` and `client` as in `send`. The metadata of a PNG, JPEG, GIF or
+        WebP picture (place, time, camera, comments, thumbnails) is left out unless `original` is set, or a
+        program gives it. `voice`: the length of a voice message in seconds, at most an hour; 0 for any other
+        file.
 
         Until the entry is there `FileSealing` says how far it is, and `cancel_file` ends it. Raises
         UsageError, OnlyAsOriginal (its metadata cannot be removed), NotPermitted, and where the file cannot
@@ -717,11 +723,12 @@ class Messenger(Protocol):
         wider scopes). NotPermitted: this terminal was removed (both wider scopes).
         """
 
-    async def edit(self, contact: str, id: str, text: str, send_id: str = "") -> EntryView:
+    async def edit(self, contact: str, id: str, text: str, send_id: str = "", client: str = "") -> EntryView:
         """Let one's own text entry say something else; returns it as it is shown now, in its place.
 
         The edit is an entry of its own (`change` of the result), which goes when the contact is there.
-        `send_id` as in `send`. Raises UsageError as `send`, and where the entry is no own text or deleted.
+        `send_id` and `client` as in `send`. Raises UsageError as `send`, and where the entry is no own text
+        or deleted.
         """
 
     async def set_timer(self, contact: str, seconds: int) -> EntryView | None:
@@ -835,17 +842,24 @@ class Messenger(Protocol):
     async def client_of(self, token: str) -> ClientView:
         """The client that presents this token. Raises NotPermitted (there is none, or it was revoked)."""
 
-    async def arrivals(self, client: str, after: int, limit: int = 100) -> ArrivalsView:
+    async def take_turn(self, client: str) -> str:
+        """From now on this caller follows by this client's name: `arrivals` and `acknowledge` refuse others.
+
+        The result names the turn. Raises UsageError (no such client).
+        """
+
+    async def arrivals(self, client: str, after: int, limit: int = 100, turn: str = "") -> ArrivalsView:
         """What came here or changed after a position, in this order: at most `limit` entries as they are now.
 
         It has an entry once, where that last changed. Edits and deletes have no place of their own. Raises
-        UsageError: no such client, a position that was acknowledged or not given yet.
+        UsageError: no such client, a position that was acknowledged or not given yet. NotPermitted: another
+        program took the `turn`. Without one, this looks only.
         """
 
-    async def acknowledge(self, client: str, position: int) -> None:
+    async def acknowledge(self, client: str, position: int, turn: str = "") -> None:
         """The client has acted on everything up to this position, and gets nothing of it again.
 
-        A lower one than before changes nothing. Raises UsageError as `arrivals`.
+        A lower one than before changes nothing. Raises as `arrivals`.
         """
 
     async def forget_client(self, client: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import secrets
 import unicodedata
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -153,13 +154,15 @@ class Program:
     def __init__(self, line: tuple[str, ...], within: float = PROGRAM_WITHIN) -> None:
         self._line = line
         self._within = within
+        self._drawn = dict[str, str]()  # what stands for a conversation of which nothing is said
 
     async def show(self, one: Notified) -> None:
+        said = one.level is not Level.NOTHING
         await self._run(
             {
                 "event": "notify",
-                "tag": one.tag,
-                "id": one.entry,
+                "tag": one.tag if said else self._stands_for(one.tag),
+                "id": one.entry if said else "",
                 "level": one.level.value,
                 "mention": one.mention,
                 "name": one.name,
@@ -169,10 +172,17 @@ class Program:
         )
 
     async def close(self, tag: str) -> None:
-        await self._run({"event": "close", "tag": tag})
+        await self._run({"event": "close", "tag": self._drawn.pop(tag, tag)})
 
     async def end(self) -> None:
         """Nothing is held."""
+
+    def _stands_for(self, tag: str) -> str:
+        """A random tag until it is closed: that of a conversation is the id of a person."""
+        drawn = self._drawn[tag] = self._drawn.pop(tag, "") or secrets.token_hex(16)
+        if len(self._drawn) > SHOWN_MAX:
+            del self._drawn[next(iter(self._drawn))]
+        return drawn
 
     async def _run(self, fields: Mapping[str, object]) -> None:
         from asyncio.subprocess import DEVNULL as null
@@ -311,6 +321,19 @@ def program_in(path: Path) -> tuple[str, ...]:
     if line and not line[0]:
         raise _unusable(path, "notify names no program")
     return tuple(line)
+
+
+class Turn(Protocol):
+    """Whose turn it is to notify of a profile: the interface's while it is open, else that of `listen`."""
+
+    def take(self) -> None:
+        """From now on this interface notifies. Where that cannot be said, others do, too."""
+
+    def give_back(self) -> None:
+        """Let `listen` notify again."""
+
+    def is_taken(self) -> bool:
+        """Whether an interface notifies now."""
 
 
 class Osc(Enum):

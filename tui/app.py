@@ -115,7 +115,9 @@ class ParlourApp(App[None]):
         self.attention = Attention(self.options.monotonic, shown_to_somebody(os.environ))
         self._attended = False
         self._graphics = Graphics(self._write, os.environ)
-        self.notifier = Notifier(self._write, os.environ, self.options.monotonic, self.options.outside)
+        self.notifier = Notifier(
+            self._write, os.environ, self.options.monotonic, self.options.outside, self.options.turn
+        )
         self.key_problems = self.use_keys()
         for theme in THEMES:
             self.register_theme(theme)
@@ -241,6 +243,7 @@ class ParlourApp(App[None]):
 
     def on_opened(self, message: Opened) -> None:
         self.messenger = message.messenger
+        self.notifier.opened()
         if message.unasked:
             self.input_queue.drop_typed()
             self._dropping = True
@@ -391,6 +394,7 @@ class ParlourApp(App[None]):
         if messenger is not None:
             await self._close_chat()()
             await attempt(messenger.close())
+        self.notifier.closed()
         self.exit()
 
     def _leave(self, reason: str, *, locking: bool) -> None:
@@ -398,6 +402,7 @@ class ParlourApp(App[None]):
         messenger, self.messenger = self.messenger, None
         self.notifier.count(0)
         self.notifier.close_all()
+        self.notifier.closed()
         self._graphics.clear()
         settle = self._close_chat()
         self.preferences = Preferences(None, self.preferences.looks())

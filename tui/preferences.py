@@ -26,6 +26,7 @@ from chat.interface import (
     Level,
     Messenger,
     Outside,
+    Turn,
 )
 
 SAVED_IN: Final = "saved_in"
@@ -266,7 +267,8 @@ class Options(Struct, frozen=True):
     long without a key; `typing_again`: how often a contact is notified of typing; `keep_draft`: a draft is
     stored at most this long after a key; `news`: how long a line of news is shown; `demo`: the passphrase of
     a demo, or empty; `starts_again`: a lock replaces the program by a new start of its command line;
-    `outside`: shows notifications where that is not left to the terminal.
+    `outside`: shows notifications where that is not left to the terminal. `turn`: taken while a profile is
+    open and can be notified of.
     """
 
     keymaps: tuple[Path, ...] = ()
@@ -278,6 +280,7 @@ class Options(Struct, frozen=True):
     demo: str = ""
     starts_again: bool = False
     outside: Outside | None = None
+    turn: Turn | None = None
     monotonic: Callable[[], float] = passed
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     zone: tzinfo | None = None

@@ -23,9 +23,11 @@ from chat.interface import (
     ContactChanged,
     ContactRemoved,
     EntryDeleted,
+    EntryEdited,
     Event,
     Osc,
     Outside,
+    Turn,
     Words,
     closing,
     notified,
@@ -242,12 +244,14 @@ class Notifier:
     """Writes to the terminal by `write`. Name and text of an entry leave only where this person chose that.
 
     `monotonic`: a clock in seconds. `outside`: shows notifications where this is not left to the terminal.
+    `turn`: is taken while a profile is open, so that `listen` does not notify as well.
     """
 
     write: Callable[[str], None]
     environment: Mapping[str, str]
     monotonic: Callable[[], float]
     outside: Outside | None = None
+    turn: Turn | None = None
     _bursts: Bursts = field(init=False)
     _shown: tuple[str, str] = field(init=False, default=("", ""))
     _unread: int = field(init=False, default=0)
@@ -261,6 +265,16 @@ class Notifier:
         if title(0, self.environment):
             self._begun = True
             self.write(("" if again else _KEEP_TITLE) + title(0, self.environment))
+
+    def opened(self) -> None:
+        """A profile is open, and its messages are notified of here, if this can be."""
+        if self.turn is not None and (self.outside is not None or osc_of(self.environment) is not None):
+            self.turn.take()
+
+    def closed(self) -> None:
+        """It is locked, or handed over."""
+        if self.turn is not None:
+            self.turn.give_back()
 
     def end(self) -> None:
         if self._begun:
@@ -291,8 +305,10 @@ class Notifier:
     def heed(self, event: Event) -> None:
         """Close what was read or deleted elsewhere."""
         match event:
-            case ContactChanged(view) if not view.unread:
+            case ContactChanged(view) if not view.unread or view.blocked:
                 self.close(view.person)
+            case EntryEdited(entry):  # its author may have taken something out of it
+                self.close(entry.contact, entry.id)
             case EntryDeleted(person, entry):
                 self.close(person, entry)
             case ContactRemoved(person, _):

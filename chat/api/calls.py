@@ -28,6 +28,10 @@ VERSION: Final = 1
 LINE_BYTES_MAX: Final = 1 << 20
 """Bytes of one request: a text of 16,384 characters, each escaped to twelve bytes, with room."""
 
+SEND_ID: Final = "send_id"
+CLIENT: Final = "client"
+"""Parameters of calls that one can repeat: the id, and the client that made it, which no client says."""
+
 SECRET: Final = "its arguments or its answer hold a secret, which a log of lines would keep"
 OWN_WAY: Final = "`hello`, `subscribe` and `ack` do it"
 
@@ -35,7 +39,7 @@ LEFT_OUT: Final[dict[str, str]] = {
     **dict.fromkeys(("invite", "join", "permit"), SECRET),
     **dict.fromkeys(("change_passphrase", "back_up"), SECRET),
     **dict.fromkeys(("recovery_words", "confirm_recovery", "check_recovery", "recover"), SECRET),
-    **dict.fromkeys(("follow", "client_of", "arrivals", "acknowledge"), OWN_WAY),
+    **dict.fromkeys(("follow", "client_of", "take_turn", "arrivals", "acknowledge"), OWN_WAY),
     "close": "the end of the input does it",
 }
 """Calls of `Messenger` that are no methods here, and why."""
@@ -110,7 +114,10 @@ def _declared(name: str) -> Method:
     call = getattr(Messenger, name)
     hints = get_type_hints(call, include_extras=True)
     fields: list[Any] = []
-    for parameter in list(inspect.signature(call).parameters.values())[1:]:
+    parameters = inspect.signature(call).parameters
+    for parameter in list(parameters.values())[1:]:
+        if parameter.name == CLIENT and SEND_ID in parameters:
+            continue  # the session says which client calls
         optional = parameter.default is not parameter.empty
         fields.append((parameter.name, hints[parameter.name], *([parameter.default] if optional else [])))
     # What a newer client adds is ignored, unlike at the engine's own socket.
@@ -128,12 +135,14 @@ OWN: Final = {
         Subscribe,
         Subscribed,
         "Deliver events from now on: those with a position from where this client acknowledged, and all"
-        " others as they happen. Raises UsageError (no client, a position acknowledged or not given).",
+        " others as they happen. A program that has subscribed by the same name is disconnected with the"
+        " next event. Raises UsageError (no client, a position acknowledged or not given).",
     ),
     "ack": Method(
         Ack,
         None,
-        "This client has acted on everything up to a position. Raises UsageError (it was not delivered).",
+        "This client has acted on everything up to a position. Raises UsageError (it was not delivered),"
+        " NotPermitted (another program goes on by this name).",
     ),
 }
 """Methods that the API adds."""

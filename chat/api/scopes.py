@@ -17,6 +17,7 @@ from chat.interface import (
     EntryView,
     Event,
     NotPermitted,
+    parse_query,
 )
 
 READS: Final = frozenset(
@@ -37,6 +38,7 @@ SEEN: Final = (EntryChanged, ContactChanged, ContactRemoved)
 """Events without a position that a client with a token hears."""
 
 REFUSED = phrase("The token of this program does not allow that.")
+NO_NAMES = phrase("The token of this program searches one conversation: leave out from: and in:.")
 NO_TOKEN = phrase("A token is needed here: say hello with it first.")
 
 
@@ -64,12 +66,26 @@ class Scope:
         within = self._client.contact if self._client is not None else ""
         if within and params.get("contact", within) != within:
             raise NotPermitted(REFUSED)
+        if within and "words" in params:
+            asked = parse_query(params["words"])
+            if asked.authors or asked.conversations:
+                # What begins like a name tells whether there is such a contact, letter by letter.
+                raise NotPermitted(NO_NAMES)
 
     def shown(self, result: Any) -> Any:
         """What of a result the client may see: `contacts` and `latest` say something of all conversations."""
-        if self._client is None or not isinstance(result, tuple):
+        if self._client is None:
+            return result
+        if isinstance(result, EntryView) and self._client.rights is ClientRights.SEND:
+            # This person may have edited meanwhile what was sent.
+            return replace(result, text="", edited=False, change="")
+        if not isinstance(result, tuple):
             return result
         return tuple(self._contact(one) for one in result if self._is_within(one))
+
+    def shown_event(self, event: Event) -> Event:
+        """What of an event that the client hears it may see."""
+        return ContactChanged(self._contact(event.contact)) if isinstance(event, ContactChanged) else event
 
     def sees(self, event: Event) -> bool:
         """Whether the client hears an event without a position."""

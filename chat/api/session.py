@@ -45,10 +45,23 @@ that of the entry answers none twice.
 """
 
 WAITING_MAX: Final = 4_096
-"""Lines that wait for a client which does not read; with more its session ends."""
+WAITING_BYTES_MAX: Final = 4 << 20
+"""Lines, and bytes of them, that wait for a client which does not read. Its calls and its entries wait then;
+with more events than that its session ends. The client fills it, with what its contacts wrote."""
+
+LIMIT_MAX: Final = 1_000
+"""Entries of one answer. A client asks for them one answer after the other, so that it fills no memory."""
+
+PAGES: Final = frozenset(("history", "search"))
+
+PIECE: Final = 32
+"""Entries that are read at once to be delivered."""
 
 FINISH_WITHIN: Final = 5.0
 """Seconds in which calls end, and a program takes what was said to it, once its session is over."""
+
+HELLO_WITHIN: Final = 30.0
+"""Seconds in which a program presents its token, where one is required: it holds the place of another one."""
 
 NO_POSITION: Final = (EntryChanged, FileProgress, FileSealing, FileSupplied, Cleaning, Cleaned)
 """Events of entries after which nothing has another position than before."""
@@ -57,11 +70,55 @@ NAMELESS = phrase("Say hello with a name first, by which your place is kept.")
 TWICE = phrase("This client has subscribed already.")
 NOT_DELIVERED = phrase("Nothing with this position was delivered here.")
 TOO_LATE = phrase("Say hello once.")
+BAD_LIMIT = phrase("Ask for 1 to {most} messages at once.", most=LIMIT_MAX)
 TOKEN_DUE = phrase("The program of this name has a token: say hello with it.")
 BEHIND = phrase("This program does not read what it is sent: it was disconnected, and goes on where it was.")
 
 Lines = AsyncIterator[bytes | None]
 """The lines of a client; None in place of one that is too long, or no text."""
+
+
+class _Outgoing:
+    """Lines that wait to be written: a queue that is bounded in lines and in bytes."""
+
+    def __init__(self) -> None:
+        self._lines = asyncio.Queue[bytes](WAITING_MAX)
+        self._bytes = 0
+        self._room = asyncio.Event()
+        self._room.set()
+
+    async def put(self, line: bytes) -> None:
+        """Add a line, once there is room for more. One line above the bound fits an empty queue."""
+        await self.room()
+        self._add(len(line))
+        await self._lines.put(line)
+
+    def put_nowait(self, line: bytes) -> None:
+        """Raises QueueFull."""
+        if not self._room.is_set():
+            raise asyncio.QueueFull
+        self._lines.put_nowait(line)
+        self._add(len(line))
+
+    async def room(self) -> None:
+        """Wait until fewer bytes wait than may."""
+        while not self._room.is_set():
+            await self._room.wait()
+
+    async def get(self) -> bytes:
+        return await self._lines.get()
+
+    def written(self, line: bytes) -> None:
+        """A line was taken by the client."""
+        self._lines.task_done()
+        self._add(-len(line))
+
+    async def join(self) -> None:
+        await self._lines.join()
+
+    def _add(self, size: int) -> None:
+        self._bytes += size
+        (self._room.set if self._bytes < WAITING_BYTES_MAX else self._room.clear)()
 
 
 class Session:
@@ -80,10 +137,12 @@ class Session:
         self._scope = Scope(None, required=token_required)
         self._client: ClientView | None = None
         self._token = ""
-        self._out: asyncio.Queue[bytes] = asyncio.Queue(WAITING_MAX)
+        self._out = _Outgoing()
+        self._page, self._subscribing = asyncio.Lock(), asyncio.Lock()
         self._calls = set[asyncio.Task[None]]()
         self._follower: _Follower | None = None
         self._over = asyncio.Event()
+        self._greeted = asyncio.Event()
 
     async def serve(self, lines: Lines) -> None:
         """Answer until the client ends its lines, then finish what it asked.
@@ -94,8 +153,10 @@ class Session:
         writer = asyncio.create_task(self._send(), name="api writer")
         over = asyncio.create_task(self._over.wait(), name="api over")
         tasks = [reader, writer, over]
+        if self._token_required:
+            tasks.append(asyncio.create_task(self._await_hello(), name="api hello"))
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks[:3], return_when=asyncio.FIRST_COMPLETED)
             if reader.done():
                 reader.result()
                 await self._stop_following()
@@ -110,6 +171,13 @@ class Session:
             await asyncio.gather(*tasks, *self._calls, return_exceptions=True)
         if self._follower is not None and self._follower.problem is not None:
             raise self._follower.problem
+
+    async def _await_hello(self) -> None:
+        try:
+            async with asyncio.timeout(HELLO_WITHIN):
+                await self._greeted.wait()
+        except TimeoutError:
+            self._over.set()
 
     async def _stop_following(self) -> None:
         if self._follower is not None:
@@ -127,7 +195,7 @@ class Session:
         while True:
             line = await self._out.get()
             await self._write(line + b"\n")
-            self._out.task_done()
+            self._out.written(line)
 
     async def _read(self, lines: Lines) -> None:
         async for line in lines:
@@ -135,6 +203,7 @@ class Session:
                 await self._accept(line)
             while len(self._calls) >= CALLS_MAX:
                 await asyncio.wait(self._calls, return_when=asyncio.FIRST_COMPLETED)
+            await self._out.room()
 
     async def _accept(self, line: bytes | None) -> None:
         request = self._request(line)
@@ -164,6 +233,15 @@ class Session:
         return request
 
     async def _run(self, request: Request) -> None:
+        if request.method in PAGES:
+            async with (
+                self._page
+            ):  # its answer waits until the client takes it, and the next one is not read yet
+                await self._run_now(request)
+        else:
+            await self._run_now(request)
+
+    async def _run_now(self, request: Request) -> None:
         said = await self._answer(request)
         if isinstance(request.id, msgspec.UnsetType):
             return
@@ -200,7 +278,12 @@ class Session:
                 return await self._subscribe(params)
             case Ack():
                 return await self._ack(params)
-        result = await getattr(self._messenger, method)(**given(params))
+        if method in PAGES and not 1 <= given(params)["limit"] <= LIMIT_MAX:
+            raise UsageError(BAD_LIMIT)
+        arguments = given(params)
+        if calls.SEND_ID in arguments and method != "cancel_file" and self._client is not None:
+            arguments[calls.CLIENT] = self._client.name
+        result = await getattr(self._messenger, method)(**arguments)
         return self._scope.shown(result)
 
     async def _admit(self) -> None:
@@ -220,6 +303,7 @@ class Session:
                 raise NotPermitted(TOKEN_DUE)
         self._client, self._token = client, hello.token
         self._scope = Scope(client, required=self._token_required)
+        self._greeted.set()
         if client is None:
             return Greeting(calls.VERSION, self._program, "", ClientRights.ALL, "", 0, 0)
         return Greeting(
@@ -230,15 +314,19 @@ class Session:
     async def _subscribe(self, asked: Subscribe) -> Subscribed:
         if self._client is None:
             raise UsageError(NAMELESS)
-        if self._follower is not None:
-            raise UsageError(TWICE)
-        position = self._client.acknowledged if asked.since is None else asked.since
-        await self._messenger.arrivals(self._client.name, position, 1)  # refuses what is no position
-        if self._follower is not None:
-            raise UsageError(TWICE)
-        self._follower = _Follower(
-            self._messenger, self._client.name, position, self._scope, self._admit, self._out, self._over
-        )
+        async with self._subscribing:
+            if self._follower is not None:
+                raise UsageError(TWICE)
+            name, position = self._client.name, asked.since
+            if position is not None:
+                await self._messenger.arrivals(name, position, 1)  # refuses what is no position
+            turn = await self._messenger.take_turn(name)
+            if position is None:  # whose turn it was may have acknowledged more since `hello`
+                position = (await self._messenger.follow(name)).acknowledged
+            self._follower = _Follower(
+                *(self._messenger, name, turn, position),
+                *(self._scope, self._admit, self._out, self._over),
+            )
         if not asked.live:
             self._follower.live = False
         return Subscribed(position)
@@ -246,8 +334,7 @@ class Session:
     async def _ack(self, ack: Ack) -> None:
         if self._client is None or self._follower is None or ack.position > self._follower.delivered:
             raise UsageError(NOT_DELIVERED)
-        await self._messenger.acknowledge(self._client.name, ack.position)
-        self._follower.acknowledged(ack.position)
+        await self._follower.acknowledge(ack.position)
 
 
 class _Follower:
@@ -260,15 +347,17 @@ class _Follower:
         self,
         messenger: Messenger,
         client: str,
+        turn: str,
         position: int,
         scope: Scope,
         admit: Callable[[], Awaitable[None]],
-        out: asyncio.Queue[bytes],
+        out: _Outgoing,
         over: asyncio.Event,
     ) -> None:
         self._messenger, self._client, self._scope, self._admit = messenger, client, scope, admit
         self._out, self._over = out, over
-        self._looked = self.delivered = position
+        self._turn, self._looked = turn, position
+        self.delivered = position
         self.live = True
         self.problem: ParlourError | None = None
         self.tasks: list[asyncio.Task[None]] = []
@@ -287,7 +376,8 @@ class _Follower:
                 for name, work in (("api events", self._pass_on()), ("api arrivals", self._deliver_all()))
             ]
 
-    def acknowledged(self, position: int) -> None:
+    async def acknowledge(self, position: int) -> None:
+        await self._messenger.acknowledge(self._client, position, self._turn)
         self._waiting = [one for one in self._waiting if one > position]
         if len(self._waiting) < WINDOW:
             self._room.set()
@@ -315,7 +405,7 @@ class _Follower:
                 continue
             await self._admit()
             try:
-                self._out.put_nowait(calls.told(event))
+                self._out.put_nowait(calls.told(self._scope.shown_event(event)))
             except asyncio.QueueFull:
                 raise ParlourError(BEHIND) from None
 
@@ -330,8 +420,8 @@ class _Follower:
         """Whether there may be more."""
         await self._room.wait()
         await self._admit()
-        room = WINDOW - len(self._waiting)
-        found = await self._messenger.arrivals(self._client, self._looked, room)
+        room = min(PIECE, WINDOW - len(self._waiting))
+        found = await self._messenger.arrivals(self._client, self._looked, room, self._turn)
         for one in found.arrivals:
             self._waiting.append(one.position)
             self.delivered = one.position
@@ -340,7 +430,7 @@ class _Follower:
         if len(self._waiting) >= WINDOW:
             self._room.clear()
         if more and not self._waiting:  # of other conversations: nothing of it is kept for this client
-            await self._messenger.acknowledge(self._client, found.position)
+            await self._messenger.acknowledge(self._client, found.position, self._turn)
         return more
 
 

@@ -14,7 +14,7 @@ import click
 from chat.cli.output import DONE, exit_status, quieten
 from chat.cli.session import Call, Group
 from chat.cli.terminal import is_interactive
-from chat.interface import Door, UsageError
+from chat.interface import Door, Turn, UsageError
 
 COMMANDS: Final = {
     "init": "people",
@@ -107,7 +107,12 @@ def show(call: Call, door: Door, demo: str) -> int | None:
 
     # The other people of a demo are in this process; Windows starts a program only in another one.
     outside = None if demo else outside_of_terminal()
-    options = Options(demo=demo, starts_again=not demo and sys.platform != "win32", outside=outside)
+    options = Options(
+        demo=demo,
+        starts_again=not demo and sys.platform != "win32",
+        outside=outside,
+        turn=None if demo else call.turn,
+    )
     if call.linear:
         from tui.linear import run as talk
 
@@ -127,6 +132,13 @@ def open_door(profile: Path, port: int | None) -> Door:
     from chat.assemble import door
 
     return door(profile, port=port, hidden=True)
+
+
+def open_turn(profile: Path) -> Turn:
+    """Whose turn it is to notify of a profile, from the composition root."""
+    from chat.assemble import turn
+
+    return turn(profile)
 
 
 def run(arguments: Sequence[str], call: Call) -> int:
@@ -154,7 +166,7 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no reason to fail
-    call = Call(open_door, show)
+    call = Call(open_door, show, open_turn=open_turn)
     quieten(lambda: call.verbose)
     sys.exit(run(sys.argv[1:], call))
 

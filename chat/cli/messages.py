@@ -735,7 +735,7 @@ async def _listen(call: Call, folder: Path | None, commands: bool, level: Level,
         printer = Printer(call, me, contacts, held, ids=commands)
         printer.begin()
         printer.asked(await opened.questions())
-        herald = Herald(level, way, me.name) if way is not None else None
+        herald = Herald(level, way, me.name, call.turn) if way is not None else None
         if herald is not None:
             herald.know(contacts)
         works = [_print_all(call, opened, events, printer, folder, herald)]

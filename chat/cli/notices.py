@@ -17,11 +17,13 @@ from chat.interface import (
     ContactView,
     EntryAdded,
     EntryDeleted,
+    EntryEdited,
     EntryFilled,
     EntryView,
     Event,
     Level,
     Outside,
+    Turn,
     Words,
     mentions,
     notified,
@@ -56,9 +58,13 @@ def outside() -> Outside | None:
 
 
 class Herald:
-    """Notifies of what `listen` hears, and closes what was read or deleted elsewhere."""
+    """Notifies of what `listen` hears while no interface does, and closes what was read or deleted elsewhere.
 
-    def __init__(self, level: Level, outside: Outside, own_name: str) -> None:
+    `turn`: whose it is, None where nobody else can have it.
+    """
+
+    def __init__(self, level: Level, outside: Outside, own_name: str, turn: Turn | None) -> None:
+        self._turn = turn
         self._level = level
         self._outside = outside
         self._own_name = own_name
@@ -74,9 +80,11 @@ class Herald:
                 self._notify(entry)
             case EntryDeleted(person, entry_id):
                 self._outside.close(person, entry_id)
+            case EntryEdited(entry):  # its author may have taken something out of it
+                self._outside.close(entry.contact, entry.id)
             case ContactChanged(view):
                 self._contacts[view.person] = view
-                if not view.unread:
+                if not view.unread or view.blocked:
                     self._outside.close(view.person)
             case ContactRemoved(person, _):
                 self._contacts.pop(person, None)
@@ -97,6 +105,8 @@ class Herald:
             return
         mention = mentions(entry.text, self._own_name)
         if not self._bursts.due(mention=mention):
+            return
+        if self._turn is not None and self._turn.is_taken():
             return
         name = label_among(self._contacts.values(), entry.contact)
         text = entry.text if entry.file is None else _FILE

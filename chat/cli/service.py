@@ -232,7 +232,7 @@ class Launchd(Manager):
     def content(self) -> bytes:
         fields = {
             "Label": self.label,
-            "ProgramArguments": list(self.line),
+            "ProgramArguments": [_writable(word) for word in self.line],
             "RunAtLoad": True,
             "KeepAlive": {"SuccessfulExit": False},
             "ThrottleInterval": 10,
@@ -265,10 +265,20 @@ class Launchd(Manager):
         return Standing(True, status == 0, status == 0 and "state = running" in said)
 
 
-def quoted(word: str, *, program: bool = False) -> str:
-    """A word of `ExecStart`, in which systemd replaces nothing. Raises UsageError: it cannot be written."""
+def _writable(word: str) -> str:
+    """A word that both managers can read in a file. Raises UsageError."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        raise UsageError("A service cannot name a path that is not UTF-8: use another folder.") from None
     if any(ord(one) < 32 for one in word):
         raise UsageError("A service cannot name a path with control characters: use another folder.")
+    return word
+
+
+def quoted(word: str, *, program: bool = False) -> str:
+    """A word of `ExecStart`, in which systemd replaces nothing. Raises UsageError: it cannot be written."""
+    word = _writable(word)
     escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     # Variables are replaced in all words but the first.
     return f'"{escaped}"' if program else f'"{escaped.replace("$", "$$")}"'

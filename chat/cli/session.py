@@ -28,6 +28,7 @@ from chat.interface import (
     Messenger,
     NotPermitted,
     Ready,
+    Turn,
     Unreachable,
     UsageError,
 )
@@ -63,6 +64,12 @@ class Call:
     port: int | None = None
     verbose: bool = False
     linear: bool = False
+    open_turn: Callable[[Path], Turn] | None = None
+
+    @property
+    def turn(self) -> Turn | None:
+        """Whose turn it is to notify of the profile."""
+        return self.open_turn(self.folder) if self.open_turn is not None else None
 
     @property
     def folder(self) -> Path:

@@ -74,7 +74,7 @@ async def _serve(call: Call, bundle: Bundle) -> int | None:
     server = serving.LocalServer.of_this_machine()
     if not server.places:
         raise Unreachable(NO_NETWORK)
-    offer = serving.Offer(bundle.path, source.NAME, path, source.page(bundle, path), note)
+    offer = serving.Offer(bundle.path, source.NAME, path, source.page(bundle, path), note, server.keep)
     try:
         listener = await server.listen(call.port or PORT, offer.serve)
     except OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable
 from contextlib import asynccontextmanager
@@ -136,6 +137,12 @@ class Gate:
         self._inside[entrant] = (place, self._now())
         self._from[place] += 1
         return True
+
+    def keep(self, entrant: Entrant) -> None:
+        """It has proven what it is here for, and makes room for no other one."""
+        if entrant in self._inside:
+            place, _ = self._inside[entrant]
+            self._inside[entrant] = (place, -math.inf)
 
     def left(self, entrant: Entrant) -> None:
         """It is gone; a second call does nothing."""

@@ -76,6 +76,7 @@ class TcpTransport:
 
     def __init__(self, *, total: int = ACCEPTED_MAX, an_address: int = ACCEPTED_FROM_ONE) -> None:
         self._total, self._an_address = total, an_address
+        self._gate: Gate | None = None
         self._named: frozenset[RelayPlace] = frozenset()
 
     async def listen(self, port: int, accept: Accept) -> TcpListener:
@@ -84,8 +85,14 @@ class TcpTransport:
         `accept` runs as one task per connection, and closes it. If it raises, the connection is closed and
         the loop's exception handler called. Peers that are not local are reset.
         """
-        gate = Gate(self._total, self._an_address, asyncio.get_running_loop().time)
-        return TcpListener(_bind(port, self.places), gate, accept)
+        bound = _bind(port, self.places)
+        self._gate = Gate(self._total, self._an_address, asyncio.get_running_loop().time)
+        return TcpListener(bound, self._gate, accept)
+
+    def keep(self, connection: Connection) -> None:
+        """One that was accepted has proven what it is here for: however many come, it stays."""
+        if self._gate is not None and isinstance(connection, TcpConnection):
+            self._gate.keep(connection)
 
     async def connect(self, host: str, port: int, timeout: float) -> TcpConnection:
         """Connect to a local IP literal within `timeout` seconds.

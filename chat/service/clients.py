@@ -29,6 +29,9 @@ NAME: Final = re.compile(r"[a-z0-9._-]{1,64}")
 TOKEN_BYTES: Final = 20
 """160 bits, which nobody guesses, in 32 letters."""
 
+TURN_BYTES: Final = 8
+"""Of this person's own programs, none guesses that of another one by accident."""
+
 PAGE_MAX: Final = 1_000
 """Entries that one call looks at."""
 
@@ -39,6 +42,7 @@ TOO_MANY = phrase(
 THERE_IS = phrase("There is a program of this name: forget it first, or choose another name.")
 NO_CLIENT = phrase("No program of this name is known here: see 'parlour api list'.")
 NO_TOKEN = phrase("This token is not known here: it was revoked, or belongs to another profile.")
+TURN_LOST = phrase("Another program goes on under this name: give each program a name of its own.")
 NOT_GIVEN = phrase("This position was acknowledged before, or nothing has it yet.")
 
 
@@ -47,6 +51,7 @@ class Clients:
 
     def __init__(self, runtime: Runtime, store: Store, views: Views) -> None:
         self._runtime, self._store, self._views = runtime, store, views
+        self._turns = dict[str, str]()  # by name; at most as many as there are clients
 
     async def views(self) -> tuple[ClientView, ...]:
         rows, last = await self._store.read(lambda db: (clients.all_clients(db), clients.last(db)))
@@ -91,9 +96,25 @@ class Clients:
         """Raises UsageError where there is no such client."""
         if not await self._store.write(clients.remove, name):
             raise UsageError(NO_CLIENT)
+        self._turns.pop(name, None)
 
-    async def arrivals(self, name: str, after: int, limit: int) -> ArrivalsView:
-        """What came or changed after a position. Raises UsageError."""
+    async def take_turn(self, name: str) -> str:
+        """A program begins to follow by this name, and another one that did has lost its turn.
+
+        Two at once would each acknowledge what the other one has not acted on. The later one goes on, so that
+        one which was restarted need not wait for the end of one that hangs. Raises UsageError.
+        """
+        await self._store.read(_existing, name)
+        self._turns[name] = self._runtime.random(TURN_BYTES).hex()
+        return self._turns[name]
+
+    def _check_turn(self, name: str, turn: str) -> None:
+        if turn and self._turns.get(name) != turn:
+            raise NotPermitted(TURN_LOST)
+
+    async def arrivals(self, name: str, after: int, limit: int, turn: str) -> ArrivalsView:
+        """What came or changed after a position. Raises UsageError, NotPermitted."""
+        self._check_turn(name, turn)
         limit = max(1, min(limit, PAGE_MAX))
         client, found, position = await self._store.read(_arrivals, name, after, limit)
         return ArrivalsView(
@@ -105,8 +126,9 @@ class Clients:
             position,
         )
 
-    async def acknowledge(self, name: str, position: int) -> None:
-        """Raises UsageError where there is no such client, or nothing has this position yet."""
+    async def acknowledge(self, name: str, position: int, turn: str) -> None:
+        """Raises UsageError where there is no such client, or nothing has this position yet, NotPermitted."""
+        self._check_turn(name, turn)
         await self._store.write(_acknowledge, name, position)
 
 

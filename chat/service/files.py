@@ -117,11 +117,12 @@ class Files:
         *,
         original: bool = False,
         voice: int = 0,
+        client: str = "",
     ) -> EntryView:
         """As interface.Messenger.send_file."""
         if not 0 <= voice <= VOICE_SECONDS_MAX:
             raise UsageError(TOO_LONG_A_VOICE)
-        if (before := await self._messages.sent_file(person, send_id)) is not None:
+        if (before := await self._messages.sent_file(person, send_id, client)) is not None:
             return before
         *folder, shown = _safe_names(name or path.name)
         feed = self._feeds.take(str(path))
@@ -140,7 +141,7 @@ class Files:
         media = safe_media(mimetypes.guess_type(shown)[0] or "")
         body = FileBody(shown, media, made.size, aead.id, key, made.root, folder, voice)
         try:
-            return await self._messages.send_file(person, file_body(body), made.place, send_id)
+            return await self._messages.send_file(person, file_body(body), made.place, send_id, client)
         except StorageUnsure:
             raise  # it may be stored: the next start deletes the pieces if it is not
         except ParlourError:

@@ -94,11 +94,13 @@ class Messages:
         self._book, self._views, self._sync, self._cleaner = book, views, sync, cleaner
         self._expirer, self._amendments = expirer, amendments
         self._incarnation = runtime.random(8)  # drawn at each start (SPEC §11.1)
-        # (person, send id) of texts that may be stored unannounced. This person adds one per failed commit.
-        self._unsure: set[tuple[bytes, str]] = set()
+        # (person, send id, client) of texts that may be stored unannounced: one per failed commit.
+        self._unsure: set[tuple[bytes, str, str]] = set()
         self._cut_for: PersonState | None = None  # the own log for which every cut that is due is written
 
-    async def send(self, person: bytes, text: str, reply: bytes = b"", send_id: str = "") -> EntryView:
+    async def send(
+        self, person: bytes, text: str, reply: bytes = b"", send_id: str = "", client: str = ""
+    ) -> EntryView:
         """Commit a text entry for a contact, or for the notes of this person, and send it.
 
         Raises UsageError, NotPermitted (this terminal was removed), or a storage failure.
@@ -106,18 +108,18 @@ class Messages:
         `reply` is the id of an entry held of this conversation, or empty. With a `send_id` that was used
         before, the entry of that time is returned.
         """
-        self._check(person, text, send_id)
+        self._check(person, text, send_id, client)
         try:
-            entry = await self._store.write_once(_is_held, self._append, person, text, reply, send_id)
+            entry = await self._store.write_once(_is_held, self._append, person, text, reply, send_id, client)
         except _SentBefore:
-            return await self._sent_before(person, text_body(text, reply), send_id)
+            return await self._sent_before(person, text_body(text, reply), send_id, client)
         except StorageUnsure:
             if not send_id:
                 raise
-            self._unsure.add((person, send_id))
+            self._unsure.add((person, send_id, client))
             self._runtime.beat.by(SETTLES_IN)
             raise SendUnsure from None
-        self._unsure.discard((person, send_id))
+        self._unsure.discard((person, send_id, client))
         return self._written(person, entry)
 
     def _written(self, person: bytes, entry: ParsedEntry) -> EntryView:
@@ -129,35 +131,39 @@ class Messages:
             self._expirer.begin()
         return view
 
-    async def sent_file(self, person: bytes, send_id: str) -> EntryView | None:
+    async def sent_file(self, person: bytes, send_id: str, client: str = "") -> EntryView | None:
         """The entry that names a file and was sent with this id before, if there is one.
 
         Raises as `send`, and UsageError where the id was used for something else.
         """
-        self._check(person, FILE, send_id)
-        found = await self._store.read(_sent_with, self._keyring.own.person, person, send_id)
+        self._check(person, FILE, send_id, client)
+        found = await self._store.read(_sent_with, self._keyring.own.person, person, send_id, client)
         if not send_id or found is None:
             return None
         if found[0].kind != KIND_FILE:
             raise UsageError(USED)
         return self._views.entry(person, *found)
 
-    async def send_file(self, person: bytes, body: bytes, place: bytes, send_id: str = "") -> EntryView:
+    async def send_file(
+        self, person: bytes, body: bytes, place: bytes, send_id: str = "", client: str = ""
+    ) -> EntryView:
         """Commit and send an entry that names a file, whose pieces stand under `place`; raises as `send`."""
-        self._check(person, FILE, send_id)
+        self._check(person, FILE, send_id, client)
         try:
-            entry = await self._store.write_once(_is_held, self._append_file, person, body, place, send_id)
+            entry = await self._store.write_once(
+                _is_held, self._append_file, person, body, place, send_id, client
+            )
         except _SentBefore:
             raise UsageError(USED) from None  # by another call at the same time
         return self._written(person, entry)
 
     def _append_file(
-        self, database: Database, person: bytes, body: bytes, place: bytes, send_id: str
+        self, database: Database, person: bytes, body: bytes, place: bytes, send_id: str, client: str
     ) -> ParsedEntry:
         timer = self._book.timers.get(person, 0) if person != self._keyring.own.person else 0
         entry = self._commit(database, person, KIND_FILE, body, timer)
         files.hold(database, entry.id, place)
-        if send_id and not receipts.remember_send(database, send_id, entry.id):
+        if send_id and not receipts.remember_send(database, send_id, entry.id, client):
             raise _SentBefore
         return entry
 
@@ -180,7 +186,7 @@ class Messages:
         self._sync.send(person, entry)
         return view
 
-    def _check(self, person: bytes, text: str, send_id: str) -> None:
+    def _check(self, person: bytes, text: str, send_id: str, client: str) -> None:
         """Raises UsageError for what cannot be sent to a contact, NotPermitted once this one is removed."""
         if not text.strip():
             raise UsageError(EMPTY)
@@ -194,41 +200,43 @@ class Messages:
             raise NotPermitted(REMOVED)
         if person != self._keyring.own.person and self._book.rows[person].blocked:
             raise UsageError(BLOCKED)
-        if len(send_id) > SEND_ID_MAX or not send_id.isascii():
+        if max(len(send_id), len(client)) > SEND_ID_MAX or not (send_id + client).isascii():
             raise UsageError(BAD_SEND_ID)
 
-    async def edit(self, person: bytes, entry: bytes, text: str, send_id: str = "") -> EntryView:
+    async def edit(
+        self, person: bytes, entry: bytes, text: str, send_id: str = "", client: str = ""
+    ) -> EntryView:
         """Commit an edit of an own text, and send it. Raises UsageError, or a storage failure.
 
         With a `send_id` that was used before, the entry is returned as it is.
         """
-        self._check(person, text, send_id)
+        self._check(person, text, send_id, client)
         try:
             written, changed = await self._store.write_once(
-                _is_amended, self._append_edit, person, entry, text, send_id
+                _is_amended, self._append_edit, person, entry, text, send_id, client
             )
         except _SentBefore:
-            await self._sent_before(person, edit_body(entry, text), send_id)
+            await self._sent_before(person, edit_body(entry, text), send_id, client)
             return await self._store.read(self._shown, person, entry)
         except StorageUnsure:
             if not send_id:
                 raise
-            self._unsure.add((person, send_id))
+            self._unsure.add((person, send_id, client))
             self._runtime.beat.by(SETTLES_IN)
             raise SendUnsure from None
-        self._unsure.discard((person, send_id))
+        self._unsure.discard((person, send_id, client))
         self._amendments.publish(changed)
         self._sync.send(person, written)
         return await self._store.read(self._shown, person, entry)
 
     def _append_edit(
-        self, database: Database, person: bytes, entry: bytes, text: str, send_id: str
+        self, database: Database, person: bytes, entry: bytes, text: str, send_id: str, client: str
     ) -> tuple[ParsedEntry, list[Changed]]:
         row = held_in(database, conversation_of(self._keyring.own.person, person), entry)
         if row.kind != KIND_TEXT or not row.salt or not self._views.is_own(row):
             raise UsageError(NO_TEXT)
         written = self._commit(database, person, KIND_EDIT, edit_body(entry, text))
-        if send_id and not receipts.remember_send(database, send_id, written.id):
+        if send_id and not receipts.remember_send(database, send_id, written.id, client):
             raise _SentBefore
         return written, follow(database, written.id)[0]
 
@@ -237,42 +245,42 @@ class Messages:
         return self._views.entry(person, row, receipts.of(database, [entry]).get(entry, []))
 
     def _append(
-        self, database: Database, person: bytes, text: str, reply: bytes, send_id: str
+        self, database: Database, person: bytes, text: str, reply: bytes, send_id: str, client: str = ""
     ) -> ParsedEntry:
         if reply:
             held_in(database, conversation_of(self._keyring.own.person, person), reply)
         timer = self._book.timers.get(person, 0)
         entry = self._commit(database, person, KIND_TEXT, text_body(text, reply), timer)
-        if send_id and not receipts.remember_send(database, send_id, entry.id):
+        if send_id and not receipts.remember_send(database, send_id, entry.id, client):
             raise _SentBefore
         return entry
 
-    async def _sent_before(self, person: bytes, body: bytes, send_id: str) -> EntryView:
+    async def _sent_before(self, person: bytes, body: bytes, send_id: str, client: str) -> EntryView:
         """The entry that was sent with this id. Raises UsageError where that has another body."""
-        found = await self._store.read(_sent_with, self._keyring.own.person, person, send_id)
+        found = await self._store.read(_sent_with, self._keyring.own.person, person, send_id, client)
         if found is None or (found[0].salt and found[0].body != body):
             raise UsageError(USED)
-        self._announce_stored(person, *found, send_id)
+        self._announce_stored(person, *found, send_id, client)
         return self._views.entry(person, *found)
 
     def _announce_stored(
-        self, person: bytes, row: EntryRow, receipts_of: list[ReceiptRow], send_id: str
+        self, person: bytes, row: EntryRow, receipts_of: list[ReceiptRow], send_id: str, client: str
     ) -> None:
         """Do what a commit of which the disk reported an error left undone."""
-        if (person, send_id) in self._unsure:
-            self._unsure.discard((person, send_id))
+        if (person, send_id, client) in self._unsure:
+            self._unsure.discard((person, send_id, client))
             if row.kind == KIND_TEXT:
                 self._bus.publish(EntryAdded(self._views.entry(person, row, receipts_of)))
             self._sync.catch_up(person)
 
     async def settle(self) -> None:
         """Announce and send the texts that turn out to be stored, once that can be read. Raises as a read."""
-        for person, send_id in list(self._unsure):
-            found = await self._store.read(_sent_with, self._keyring.own.person, person, send_id)
+        for person, send_id, client in list(self._unsure):
+            found = await self._store.read(_sent_with, self._keyring.own.person, person, send_id, client)
             known = person in self._book.rows or person == self._keyring.own.person
             if found is not None and known:
-                self._announce_stored(person, *found, send_id)
-            self._unsure.discard((person, send_id))
+                self._announce_stored(person, *found, send_id, client)
+            self._unsure.discard((person, send_id, client))
 
     def _commit(
         self, database: Database, person: bytes, kind: int, body: bytes, timer: int = 0
@@ -398,10 +406,10 @@ def _are_held(database: Database, written: list[tuple[bytes, ParsedEntry]]) -> b
 
 
 def _sent_with(
-    database: Database, own: bytes, person: bytes, send_id: str
+    database: Database, own: bytes, person: bytes, send_id: str, client: str
 ) -> tuple[EntryRow, list[ReceiptRow]] | None:
     conversation = conversation_of(own, person)
-    entry = receipts.sent_with(database, conversation, send_id)
+    entry = receipts.sent_with(database, conversation, send_id, client)
     if entry is None:
         return None
     return held_in(database, conversation, entry), receipts.of(database, [entry]).get(entry, [])

@@ -208,6 +208,8 @@ HEADER: Final = "header"
 DATABASE: Final = "history.db"
 SOCKET: Final = "engine.sock"
 # Each names the entry in the system's keyring. Paused: from a lock until the passphrase is typed.
+NOTIFIES: Final = "notifies"
+"""An interface that shows notifications has locked it. It is empty."""
 KEYRING: Final = "keyring"
 KEYRING_PAUSED: Final = "keyring.paused"
 FILES: Final = "files"
@@ -254,7 +256,7 @@ def destroy(folder: Path) -> None:
             file.write(os.urandom(os.fstat(file.fileno()).st_size))
         for file in files:
             os.fsync(file.fileno())
-    for path in (*headers, *(folder / name for name in (*_OTHERS, SOCKET))):
+    for path in (*headers, *(folder / name for name in (*_OTHERS, SOCKET, NOTIFIES))):
         path.unlink(missing_ok=True)
     with suppress(FileNotFoundError):
         for path in (folder / FILES).iterdir():

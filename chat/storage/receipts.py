@@ -54,23 +54,25 @@ _FIRST_OF_MANY: Final = (
 
 
 _REMEMBER: Final = (
-    "INSERT INTO sends (conversation, id, entry) SELECT conversation, ?, id FROM entries WHERE id = ?"
-    " ON CONFLICT (conversation, id) DO UPDATE SET entry = excluded.entry"
+    "INSERT INTO sends (conversation, client, place, id, entry) SELECT conversation, ?1,"
+    " (SELECT 1 + ifnull(max(place), 0) FROM sends WHERE client = ?1), ?2, id FROM entries WHERE id = ?3"
+    " ON CONFLICT (conversation, client, id) DO UPDATE SET entry = excluded.entry"
     " WHERE NOT EXISTS (SELECT 1 FROM entries WHERE id = sends.entry)"  # an old page may have taken it
 )
 
 
-def remember_send(db: Database, send_id: str, entry: bytes) -> bool:
+def remember_send(db: Database, send_id: str, entry: bytes, client: str = "") -> bool:
     """Store the id with which a client sent a held entry; False where it has sent another one with it."""
-    return db.run(_REMEMBER, send_id, entry) > 0
+    return db.run(_REMEMBER, client, send_id, entry) > 0
 
 
-def sent_with(db: Database, conversation: bytes, send_id: str) -> bytes | None:
+def sent_with(db: Database, conversation: bytes, send_id: str, client: str = "") -> bytes | None:
     """The id of the entry that a client sent with this id, None where none is held."""
     found: bytes | None = db.value(
         "SELECT s.entry FROM sends AS s JOIN entries AS e ON e.id = s.entry"
-        " WHERE s.conversation = (SELECT number FROM conversations WHERE id = ?) AND s.id = ?",
-        *(conversation, send_id),
+        " WHERE s.conversation = (SELECT number FROM conversations WHERE id = ?)"
+        " AND s.client = ? AND s.id = ?",
+        *(conversation, client, send_id),
     )
     return found
 

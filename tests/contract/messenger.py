@@ -538,12 +538,35 @@ class MessengerContract:
                 await messenger.arrivals("echo", wrong)
         with pytest.raises(UsageError):
             await messenger.acknowledge("echo", last[-1].position + 1)
+        first, position = await messenger.take_turn("echo"), last[0].position
+        assert (await messenger.arrivals("echo", position, 1, first)).arrivals == last[1:2]
+        second = await messenger.take_turn("echo")
+        with pytest.raises(NotPermitted):
+            await messenger.arrivals("echo", position, 1, first)
+        with pytest.raises(NotPermitted):
+            await messenger.acknowledge("echo", position, first)
+        await messenger.acknowledge("echo", position, second)
         await messenger.forget_client("echo")
+        with pytest.raises(NotPermitted):
+            await messenger.acknowledge("echo", position, second)
         for name in ("echo", "nobody"):
             with pytest.raises(UsageError):
                 await messenger.arrivals(name, 0)
             with pytest.raises(UsageError):
+                await messenger.take_turn(name)
+            with pytest.raises(UsageError):
                 await messenger.forget_client(name)
+
+    async def test_the_ids_of_a_program_are_apart_from_those_of_others(self, subject: Subject) -> None:
+        messenger, friend = subject.messenger, subject.friend
+        for name in ("echo", "alerts"):
+            await messenger.follow(name)
+        ids = [
+            (await messenger.send(friend, f"of {name}", "", "1", name)).id
+            for name in ("echo", "alerts", "", "echo")
+        ]
+        assert ids[0] == ids[3]
+        assert len(set(ids)) == 3
 
     async def test_a_token_stands_for_a_program_until_it_is_revoked(self, subject: Subject) -> None:
         messenger, friend = subject.messenger, subject.friend

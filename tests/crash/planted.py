@@ -43,11 +43,11 @@ def commit_not_awaited() -> None:
     """`send` returns while the entry is still to be stored."""
 
     async def send(
-        self: Messages, person: bytes, text: str, reply: bytes = b"", send_id: str = ""
+        self: Messages, person: bytes, text: str, reply: bytes = b"", send_id: str = "", client: str = ""
     ) -> EntryView:
         def drafted(database: Database) -> ParsedEntry:
             database.rows("BEGIN IMMEDIATE")
-            entry = self._append(database, person, text, reply, send_id)
+            entry = self._append(database, person, text, reply, send_id, client)
             database.rows("ROLLBACK")
             return entry
 

@@ -41,10 +41,15 @@ def report(*alerts: Mapping[str, object]) -> bytes:
     return json.dumps({"version": "4", "receiver": "parlour", "alerts": alerts}).encode()
 
 
-async def post(port: int, body: bytes, method: str = "POST") -> str:
+JSON = "Content-Type: application/json"
+
+
+async def post(
+    port: int, body: bytes, method: str = "POST", fields: str = JSON, host: str = "localhost"
+) -> str:
     """The status line of the answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    head = f"{method} / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"{method} / HTTP/1.1\r\nHost: {host}\r\n{fields}\r\nContent-Length: {len(body)}\r\n\r\n"
     writer.write(head.encode() + body)
     async with asyncio.timeout(PATIENCE):
         status = (await reader.read()).decode().partition("\r\n")[0]

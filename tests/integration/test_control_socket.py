@@ -294,8 +294,10 @@ class Held(FakeMessenger):
         self.begun = asyncio.Event()
         self.go = asyncio.Event()
 
-    async def send(self, contact: str, text: str, reply: str = "", send_id: str = "") -> EntryView:
-        sent = await super().send(contact, text, reply, send_id)
+    async def send(
+        self, contact: str, text: str, reply: str = "", send_id: str = "", client: str = ""
+    ) -> EntryView:
+        sent = await super().send(contact, text, reply, send_id, client)
         self.begun.set()
         await self.go.wait()
         return sent

@@ -131,6 +131,23 @@ async def test_a_program_gets_json_on_its_input_and_nothing_on_its_line(tmp_path
     assert not (tmp_path / "RAN").exists()
 
 
+async def test_at_the_level_that_says_nothing_a_program_learns_no_id(tmp_path: Path) -> None:
+    said, script = tmp_path / "said", tmp_path / "notify.py"
+    script.write_text(_PROGRAM.format(path=str(said)))
+    program = Program((sys.executable, str(script), "$HOME it's"))
+    for shown in (one(Level.NOTHING), one(Level.NOTHING, entry="2"), one(Level.NOTHING, "cleo")):
+        await program.show(shown)
+    for tag in ("ben", "cleo", "dan"):
+        await program.close(tag)
+    lines = [json.loads(line) for line in said.read_text().splitlines()]
+    tags = [line["tag"] for line in lines]
+    assert tags[0] == tags[1] == tags[3]
+    assert tags[2] == tags[4] != tags[0]
+    assert tags[5] == "dan", "of which nothing was shown"
+    assert {"ben", "cleo"}.isdisjoint(tags)
+    assert [line["id"] for line in lines[:3]] == [""] * 3
+
+
 async def test_a_program_that_is_missing_or_never_ends_stops_nothing() -> None:
     await Program(("/no/such/program",)).show(one())
     await Program((sys.executable, "-c", "import signal; signal.pause()"), within=0.0).show(one())

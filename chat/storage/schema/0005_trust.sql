@@ -190,16 +190,19 @@ CREATE TABLE deletions (
 ALTER TABLE cleaning ADD COLUMN marks INTEGER NOT NULL DEFAULT 1; -- how often something was deleted; `words` is its value at the last deletion of words
 
 -- What a client sends carries an id, so that it can send the same again when it does not know whether that was
--- stored. The newest 4,096 are kept, and up to 255 more: only this person's clients add to them.
+-- stored. The newest 4,096 of each client are kept, and up to 255 more: only that client adds to them.
 CREATE TABLE sends (
     number       INTEGER PRIMARY KEY,
     conversation INTEGER NOT NULL REFERENCES conversations,
+    client       TEXT NOT NULL CHECK (length(client) <= 64),        -- clients.name; empty: one that has no name
+    place        INTEGER NOT NULL,                                  -- among the ids of this client
     id           TEXT NOT NULL CHECK (length(id) BETWEEN 1 AND 64), -- made by the client
     entry        BLOB NOT NULL CHECK (length(entry) = 32),          -- id of the entry that was stored with it
-    UNIQUE (conversation, id)
+    UNIQUE (conversation, client, id),
+    UNIQUE (client, place)
 ) STRICT;
-CREATE TRIGGER sends_pruned AFTER INSERT ON sends WHEN NEW.number % 256 = 0
-    BEGIN DELETE FROM sends WHERE number <= NEW.number - 4096; END;
+CREATE TRIGGER sends_pruned AFTER INSERT ON sends WHEN NEW.place % 256 = 0
+    BEGIN DELETE FROM sends WHERE client = NEW.client AND place <= NEW.place - 4096; END;
 
 -- The index of words knows beginnings of one and two characters, so that a search as one types looks at no more
 -- hits than it shows; longer ones begin few words. The last words of a row are U+E000 with `p`, `q` and `r` and
@@ -411,6 +414,8 @@ CREATE TABLE clients (
     contact      BLOB CHECK (length(contact) = 32),           -- the person of its only conversation; NULL: all of them
     since        INTEGER NOT NULL                             -- when it was made, milliseconds of Unix time
 ) STRICT, WITHOUT ROWID;
+CREATE TRIGGER sends_of_client AFTER DELETE ON clients
+    BEGIN DELETE FROM sends WHERE client = OLD.name; END;
 CREATE TRIGGER clients_of_contact AFTER DELETE ON contacts
     BEGIN DELETE FROM clients WHERE contact = OLD.person; END;
 

@@ -26,6 +26,9 @@ CONTENTS: Final = "bundle.json"
 FORGOTTEN_AFTER: Final = 30 * 86_400.0
 """Seconds without a start after which what an older bundle unpacked is removed."""
 
+UNPACKS_WITHIN: Final = 3_600.0
+"""Seconds in which a start has unpacked, where no lock says so."""
+
 _MODE: Final = 0o700
 _OTHERS_WRITE: Final = 0o022
 _SITES: Final = ("site-packages", "dist-packages")
@@ -176,12 +179,16 @@ def _forget(cache: Path) -> None:
     import shutil
     import time
 
-    for left in cache.glob(".new-*"):
-        shutil.rmtree(left, ignore_errors=True)
     try:
         import fcntl
     except ImportError:
+        # Nothing shows here whether another start is unpacking into a folder, but for its age.
+        for left in cache.glob(".new-*"):
+            if time.time() - left.stat().st_mtime > UNPACKS_WITHIN:
+                shutil.rmtree(left, ignore_errors=True)
         return
+    for left in cache.glob(".new-*"):
+        shutil.rmtree(left, ignore_errors=True)
     for mark in cache.glob("*.used"):
         if time.time() - mark.stat().st_mtime < FORGOTTEN_AFTER:
             continue

@@ -26,7 +26,7 @@ LASTS: Final = 600.0
 CONNECTIONS_MAX: Final = 64
 CONNECTIONS_FROM_ONE: Final = 4
 """Connections at the same time, in total and per address. A machine with many addresses can fill the first.
-The oldest connection then makes room (see limits.Gate), also one that fetches: that person tries again."""
+The oldest connection then makes room (see limits.Gate), but for one that has named the path."""
 HEAD_MAX: Final = 8_192
 HEAD_WITHIN: Final = 10.0
 """Bytes of a request, and seconds in which they come. Any machine on the network can use them up."""
@@ -68,16 +68,23 @@ def addresses(server: LocalServer, port: int, path: str) -> list[str]:
 class Offer:
     """One file, under its `name` below `path`, and a `page` for browsers at the path itself.
 
-    `say` gets a line where somebody begins to fetch it, or breaks off.
+    `say` gets a line where somebody begins to fetch it, or breaks off. `keep` gets each connection that has
+    named the path.
     """
 
     def __init__(
-        self, file: Path, name: str, path: str, page: str, say: Callable[[str], None] = lambda text: None
+        self,
+        file: Path,
+        name: str,
+        path: str,
+        page: str,
+        say: Callable[[str], None] = lambda text: None,
+        keep: Callable[[Connection], None] = lambda connection: None,
     ) -> None:
         self._file, self._size = file, file.stat().st_size
         self._targets = {f"/{path}/{name}": self._send_file, f"/{path}": self._send_page}
         self._targets[f"/{path}/"] = self._send_page
-        self._page, self._say = page.encode(), say
+        self._page, self._say, self._keep = page.encode(), say, keep
         self._busy = False
         self._fetched = asyncio.Event()
 
@@ -109,6 +116,7 @@ class Offer:
         send = self._targets.get(request[2].decode())
         if send is None:
             return await _respond(connection, "404 Not Found", 0)
+        self._keep(connection)
         return await send(connection, request[1] == b"GET")
 
     async def _send_page(self, connection: Connection, whole: bool) -> None:
@@ -117,14 +125,16 @@ class Offer:
             await connection.write(self._page)
 
     async def _send_file(self, connection: Connection, whole: bool) -> None:
-        if self._busy and whole:
-            return await _respond(connection, "503 Service Unavailable", 0)
-        await _respond(connection, "200 OK", self._size, "application/octet-stream")
+        if self._fetched.is_set():
+            return await _respond(connection, "410 Gone", 0)
         if not whole:
-            return None
+            return await _respond(connection, "200 OK", self._size, "application/octet-stream")
+        if self._busy:
+            return await _respond(connection, "503 Service Unavailable", 0)
         self._busy = True
         self._say(f"{connection.peer} fetches it.")
         try:
+            await _respond(connection, "200 OK", self._size, "application/octet-stream")
             await self._copy(connection)
         except (TimeoutError, OSError):
             self._say(f"{connection.peer} did not get all of it, and can try again.")

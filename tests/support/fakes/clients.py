@@ -35,6 +35,7 @@ class Clients(Others):
         self.tokens: dict[str, str] = {}
         self.came: list[tuple[int, int, str, str]] = []
         self._position = 0
+        self._turns: dict[str, str] = {}
 
     def emit(self, event: Event) -> None:
         if self.programs and isinstance(event, EntryAdded | EntryFilled | EntryEdited):
@@ -78,8 +79,19 @@ class Clients(Others):
     async def forget_client(self, client: str) -> None:
         self._program(client)
         del self.programs[client]
+        self._turns.pop(client, None)
 
-    async def arrivals(self, client: str, after: int, limit: int = 100) -> ArrivalsView:
+    async def take_turn(self, client: str) -> str:
+        self._program(client)
+        self._turns[client] = f"turn {next(self._numbers)}"
+        return self._turns[client]
+
+    def _check_turn(self, client: str, turn: str) -> None:
+        if turn and self._turns.get(client) != turn:
+            raise NotPermitted(phrase("Another program goes on under this name."))
+
+    async def arrivals(self, client: str, after: int, limit: int = 100, turn: str = "") -> ArrivalsView:
+        self._check_turn(client, turn)
         if not self._program(client).acknowledged <= after <= self._position:
             raise UsageError(phrase("This position was acknowledged before."))
         rows = [one for one in self.came if one[0] > after][:limit]
@@ -92,7 +104,8 @@ class Clients(Others):
                 found.append(ArrivalView(position, came, view))
         return ArrivalsView(tuple(found), rows[-1][0] if rows else after)
 
-    async def acknowledge(self, client: str, position: int) -> None:
+    async def acknowledge(self, client: str, position: int, turn: str = "") -> None:
+        self._check_turn(client, turn)
         known = self._program(client)
         if position > self._position:
             raise UsageError(phrase("Nothing has this position."))

@@ -74,17 +74,18 @@ class Files(Clients):
         send_id: str = "",
         original: bool = False,
         voice: int = 0,
+        client: str = "",
     ) -> EntryView:
         view, conversation = self._partner(contact), self._conversation(contact)
-        if send_id and (contact, send_id) in self._sent_with:
-            return self._sent_with[contact, send_id]
+        if send_id and (contact, send_id, client) in self._sent_with:
+            return self._sent_with[contact, send_id, client]
         data = await self._fed(path) if path in self._feeds else _read(Path(path))
         if self.sealing is not None:
             await self._seal(contact, send_id, self.sealing)
         folder, _slash, name = (named or Path(path).name).rpartition("/")
         file = FileView(name, "", len(data), FileState.WHOLE, len(data), 0, "", folder, voice)
         entry = replace(self._entry(view, "", own=True, time=None), kind="file", file=file)
-        self._sent_with[contact, send_id] = entry
+        self._sent_with[contact, send_id, client] = entry
         self.contents[entry.id] = data
         conversation.entries.append(entry)
         self.emit(EntryAdded(entry))

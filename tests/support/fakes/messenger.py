@@ -272,10 +272,12 @@ class FakeMessenger(Files):
         if self._alerts:
             self.alarm()
 
-    async def send(self, contact: str, text: str, reply: str = "", send_id: str = "") -> EntryView:
+    async def send(
+        self, contact: str, text: str, reply: str = "", send_id: str = "", client: str = ""
+    ) -> EntryView:
         view, conversation = self._partner(contact), self._conversation(contact)
-        if send_id and (contact, send_id) in self._sent_with:
-            return self._sent_with[contact, send_id]
+        if send_id and (contact, send_id, client) in self._sent_with:
+            return self._sent_with[contact, send_id, client]
         if not text.strip():
             raise UsageError(phrase("The text is empty."))
         if len(text) > TEXT_LIMIT:
@@ -284,7 +286,7 @@ class FakeMessenger(Files):
         if reply:
             conversation.index(reply)
         entry = self._entry(view, text, own=True, time=None, reply=reply)
-        self._sent_with[contact, send_id] = entry
+        self._sent_with[contact, send_id, client] = entry
         conversation.entries.append(entry)
         self.emit(EntryAdded(entry))
         if view.present and self.prompt:
@@ -400,7 +402,7 @@ class FakeMessenger(Files):
             self._count_unread(contact)
             self.emit(HistoryCleared(contact, len(conversation.entries), len(conversation.entries)))
 
-    async def edit(self, contact: str, id: str, text: str, send_id: str = "") -> EntryView:
+    async def edit(self, contact: str, id: str, text: str, send_id: str = "", client: str = "") -> EntryView:
         conversation = self._conversation(contact)
         at = conversation.index(id)
         held = conversation.entries[at]

@@ -99,7 +99,7 @@ DIAGNOSIS: tuple[DiagnosisView, ...] = (
     DiagnosisView(phrase("firewall"), False, _CLOSED, _OPENS),
 )
 OWN_PERSON = "own"
-UNSAID = ("reply", "after", "typing", "voice")
+UNSAID = ("reply", "after", "typing", "voice", "client", "turn")
 """Parameters that are recorded only where a client gives them."""
 DRAWN = "send_id"
 """A parameter for which clients draw a value."""
@@ -222,7 +222,7 @@ class Others:
         self.backups: list[str] = []
         self.failures: dict[str, ParlourError] = {}
         self.send_ids: list[str] = []  # of every call of `send`
-        self._sent_with: dict[tuple[str, str], EntryView] = {}
+        self._sent_with: dict[tuple[str, str, str], EntryView] = {}
         self.other_terminals: tuple[TerminalView, ...] = ()
         self.device_nearby = True
         self.linking = LinkingView("", LinkingStage.FAILED)

@@ -23,6 +23,7 @@ from chat.interface import (
 )
 from tests.contract.calls import arguments_of
 from tests.support.api import Line, Talker, talking
+from tests.support.engines.engines import in_virtual_time
 from tests.support.fakes.around import FakeAround
 from tests.support.fakes.messenger import FakeMessenger
 
@@ -143,6 +144,63 @@ async def test_what_was_not_acknowledged_comes_again_in_order(fake: FakeMessenge
             assert await talker.refused("subscribe", since=since) == "UsageError"
 
 
+async def test_of_two_programs_of_one_name_the_later_one_goes_on(fake: FakeMessenger) -> None:
+    """Else each would acknowledge what the other one has not acted on."""
+    ben = fake.add_contact("Ben")
+    first = Talker()
+    serving = asyncio.create_task(session.Session(fake, first.take, program="x").serve(first.all_lines()))
+    await following(first)
+    fake.receive(ben.person, "one")
+    one = (await first.told("EntryAdded"))["position"]
+    async with talking(fake) as second:
+        assert (await second.call("hello", client="echo"))["acknowledged"] == one - 1
+        await first.call("ack", position=one)
+        assert await second.call("subscribe") == {"position": one}
+        assert await first.refused("ack", position=one) == "NotPermitted"
+        fake.receive(ben.person, "two")
+        assert (await second.told("EntryAdded"))["value"]["entry"]["text"] == "two"
+        with pytest.raises(NotPermitted):
+            await asyncio.wait_for(serving, 20)
+        assert all("two" not in json.dumps(event) for event in await _rest(first))
+        await second.call("ack", position=one + 1)
+    assert (await fake.follow("echo")).acknowledged == one + 1
+
+
+async def test_a_session_that_subscribes_twice_at_once_keeps_its_turn(fake: FakeMessenger) -> None:
+    ben = fake.add_contact("Ben")
+    async with talking(fake) as talker:
+        await talker.call("hello", client="echo")
+        said = await asyncio.gather(*(talker.ask("subscribe") for _ in range(3)))
+        assert sorted("error" in one for one in said) == [False, True, True]
+        assert await talker.refused("subscribe") == "UsageError"
+        fake.receive(ben.person, "one")
+        await talker.call("ack", position=(await talker.told("EntryAdded"))["position"])
+
+
+async def test_a_position_that_is_none_takes_no_turn(fake: FakeMessenger) -> None:
+    ben = fake.add_contact("Ben")
+    async with talking(fake) as first, talking(fake) as second:
+        await following(first)
+        await second.call("hello", client="echo")
+        assert await second.refused("subscribe", since=99) == "UsageError"
+        fake.receive(ben.person, "one")
+        await first.call("ack", position=(await first.told("EntryAdded"))["position"])
+
+
+async def test_two_programs_can_use_one_id(fake: FakeMessenger) -> None:
+    ben = fake.add_contact("Ben")
+    sent = []
+    for name in ("echo", "alerts", "echo", ""):
+        async with talking(fake) as talker:
+            await talker.call("hello", client=name)
+            said = await talker.call(
+                "send", contact=ben.person, text=f"of {name}", send_id="1", client="echo"
+            )
+            sent.append(said["id"])
+    assert sent[0] == sent[2]
+    assert len(set(sent)) == 3
+
+
 async def test_an_entry_that_changed_meanwhile_comes_as_it_is_now(fake: FakeMessenger) -> None:
     ben = fake.add_contact("Ben")
     async with talking(fake) as talker:
@@ -218,6 +276,38 @@ async def test_a_program_that_does_not_read_is_left(
         await asyncio.wait_for(serving, 20)
 
 
+async def test_a_program_that_does_not_read_what_it_asked_for_fills_no_memory(
+    fake: FakeMessenger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "WAITING_BYTES_MAX", 50_000)
+    ben = fake.add_contact("Ben")
+    fake.receive(ben.person, "x" * 10_000)
+    talker = Talker()
+    serving = asyncio.create_task(session.Session(fake, talker.take, program="x").serve(talker.all_lines()))
+    await talker.call("me")
+    talker.reads.clear()
+    asked = [asyncio.create_task(talker.call("history", contact=ben.person)) for _ in range(200)]
+    answered = 0
+    while len(fake.calls) > answered:  # until nothing more happens
+        answered = len(fake.calls)
+        for _ in range(100):
+            await asyncio.sleep(0)
+    assert answered < 10
+    talker.reads.set()
+    assert all(len(page) == 1 for page in await asyncio.wait_for(asyncio.gather(*asked), 20))
+    talker.lines.put_nowait(None)
+    await asyncio.wait_for(serving, 20)
+
+
+@pytest.mark.parametrize("limit", [-1, 0, session.LIMIT_MAX + 1, 1 << 63, 1 << 200])
+async def test_an_answer_has_a_bounded_number_of_entries(fake: FakeMessenger, limit: int) -> None:
+    ben = fake.add_contact("Ben")
+    async with talking(fake) as talker:
+        assert await talker.refused("history", contact=ben.person, limit=limit) == "UsageError"
+        assert await talker.refused("search", words="x", limit=limit) == "UsageError"
+    assert {call.method for call in fake.calls}.isdisjoint(session.PAGES)
+
+
 # --- Tokens ---
 
 
@@ -229,6 +319,22 @@ async def test_without_a_token_nothing_is_done_where_one_is_required(fake: FakeM
             assert await talker.refused("hello", **hello) == "NotPermitted"
         assert await talker.refused("contacts") == "NotPermitted"
     assert await fake.clients() == ()
+
+
+@in_virtual_time
+async def test_a_program_without_a_token_leaves_its_place_to_others() -> None:
+    fake = FakeMessenger()
+    made = await fake.permit("program", ClientRights.READ)
+    for token in ("", "guessed", made.token):
+        talker = Talker()
+        serving = asyncio.create_task(
+            session.Session(fake, talker.take, program="x", token_required=True).serve(talker.all_lines())
+        )
+        await talker.ask("hello", {"token": token})
+        await asyncio.sleep(session.HELLO_WITHIN + 1)
+        assert serving.done() is (token != made.token)
+        talker.lines.put_nowait(None)
+        await serving
 
 
 async def test_the_name_of_a_program_with_a_token_is_no_way_around_it(fake: FakeMessenger) -> None:
@@ -288,6 +394,48 @@ async def test_a_token_for_one_conversation_hears_of_no_other(fake: FakeMessenge
         assert cleo.person not in json.dumps(found)
         await talker.call("ack", position=found[-1]["position"])
     assert (await fake.follow("program")).acknowledged == 2
+
+
+async def test_a_contact_that_changes_names_no_other_one_to_a_program_for_it_alone(
+    fake: FakeMessenger,
+) -> None:
+    cleo = fake.add_contact("Cleo")
+    ben = fake.add_contact("Ben", same_key=(cleo.person,))
+    made = await fake.permit("program", ClientRights.READ, ben.person)
+    async with talking(fake, token_required=True) as talker:
+        await talker.call("hello", token=made.token)
+        await talker.call("subscribe")
+        fake.emit(ContactChanged(ben))
+        assert cleo.person not in json.dumps(await talker.told("ContactChanged"))
+
+
+@pytest.mark.parametrize("words", ["from:Cl", "in:Cleo", "x from:me", "\uff46rom:x from:C"])
+async def test_a_search_in_one_conversation_does_not_ask_who_the_contacts_are(
+    fake: FakeMessenger, words: str
+) -> None:
+    """Whether a name is known is an error or none, and the beginning of a name is enough."""
+    ben, _ = fake.add_contact("Ben"), fake.add_contact("Cleo")
+    made = await fake.permit("program", ClientRights.READ, ben.person)
+    whole = await fake.permit("other", ClientRights.READ)
+    async with talking(fake, token_required=True) as talker:
+        await talker.call("hello", token=made.token)
+        assert await talker.refused("search", words=words, contact=ben.person) == "NotPermitted"
+        assert await talker.call("search", words="x", contact=ben.person) == []
+    async with talking(fake, token_required=True) as talker:
+        await talker.call("hello", token=whole.token)
+        assert await talker.call("search", words="in:Cleo x") == []
+
+
+async def test_a_program_that_only_sends_does_not_read_what_became_of_it(fake: FakeMessenger) -> None:
+    ben = fake.add_contact("Ben")
+    made = await fake.permit("program", ClientRights.SEND, ben.person)
+    async with talking(fake, token_required=True) as talker:
+        await talker.call("hello", token=made.token)
+        sent = await talker.call("send", contact=ben.person, text="alert", send_id="1")
+        await fake.edit(ben.person, sent["id"], "written by Ann")
+        again = await talker.call("send", contact=ben.person, text="alert", send_id="1")
+        assert again["id"] == sent["id"]
+        assert (again["text"], again["edited"], again["change"]) == ("", False, "")
 
 
 async def test_what_comes_elsewhere_waits_for_no_program_that_may_not_see_it(fake: FakeMessenger) -> None:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from chat.assemble import turn
 from chat.cli import notices
 from chat.cli.asking import _taken
+from chat.cli.session import Call
 from chat.interface import (
     Closed,
     ContactView,
+    EntryEdited,
     EntryState,
     EntryView,
     Level,
@@ -22,6 +28,8 @@ from chat.interface import (
     Words,
     notified,
 )
+from chat.platforms.turns import FileTurn
+from chat.storage import folder
 from tests.support.cli.line import Line, Outcome
 
 
@@ -177,7 +185,68 @@ def test_listen_notifies_as_chosen_and_closes_what_was_read(line: Line, notify: 
     ]  # fmt: skip
     assert said[0]["name"] == ("" if level is Level.NOTHING else "Ben $(id)")
     assert said[0]["text"] == ("$(touch x)]0;" if level is Level.TEXT else "")
-    assert {one["tag"] for one in said} == {friend.person}
+    (tag,) = {one["tag"] for one in said}
+    assert (tag == friend.person) is (level is not Level.NOTHING)
+
+
+@pytest.mark.parametrize("edited", [True, False])
+def test_listen_closes_what_was_edited_or_is_blocked(line: Line, notify: Path, edited: bool) -> None:
+    friend, _ = came(line, "Ben")
+
+    def happen() -> None:
+        entry = line.messenger.receive(friend.person, "my PIN is 1234")
+        assert entry is not None
+        if edited:
+            line.messenger.emit(EntryEdited(replace(entry, text="never mind")))
+        else:
+            line.messenger.change_contact(friend.person, blocked=True)
+        line.messenger._end("locked")
+
+    line.messenger.after["contacts"] = happen
+    line.run("listen", "--notify", "text")
+    said = [json.loads(one)["event"] for one in notify.read_text().splitlines()]
+    assert said == ["notify", "close"]
+
+
+@pytest.mark.parametrize("interface", [True, False])
+def test_listen_notifies_while_no_interface_does(
+    line: Line, notify: Path, tmp_path: Path, interface: bool
+) -> None:
+    friend, _ = came(line, "Ben")
+    turn = FileTurn(tmp_path / "notifies")
+    line.patch.setattr(Call, "turn", FileTurn(tmp_path / "notifies"))
+    if interface:
+        turn.take()
+
+    def happen() -> None:
+        line.messenger.receive(friend.person, "@Ann")
+        line.messenger._end("locked")
+
+    line.messenger.after["contacts"] = happen
+    line.run("listen", "--notify", "text")
+    assert notify.exists() is not interface
+    turn.give_back()
+
+
+def test_an_interface_that_was_killed_leaves_its_turn_and_a_wiped_profile_nothing(tmp_path: Path) -> None:
+    path = tmp_path / folder.NOTIFIES
+    script = (
+        "import sys; from pathlib import Path; from chat.platforms.turns import FileTurn;"
+        " turn = FileTurn(Path(sys.argv[1])); turn.take(); print('taken', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(path)], stdin=PIPE, stdout=PIPE, text=True
+    ) as interface:
+        assert interface.stdout is not None
+        assert interface.stdout.readline() == "taken\n"
+        assert FileTurn(path).is_taken()
+        interface.kill()
+        interface.wait()
+    assert not FileTurn(path).is_taken()
+    turn(tmp_path).take()
+    assert path.exists()
+    folder.destroy(tmp_path)
+    assert not path.exists()
 
 
 def test_listen_says_where_nothing_can_notify(line: Line, tmp_path: Path) -> None:

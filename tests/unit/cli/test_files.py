@@ -46,7 +46,13 @@ async def test_a_file_whose_sending_is_interrupted_is_not_sent(tmp_path: Path) -
     friend = messenger.add_contact("Ben", present=True)
 
     async def sealing(
-        contact: str, path: str, named: str = "", send_id: str = "", original: bool = False, voice: int = 0
+        contact: str,
+        path: str,
+        named: str = "",
+        send_id: str = "",
+        original: bool = False,
+        voice: int = 0,
+        client: str = "",
     ) -> EntryView:
         messenger.sealed.add((contact, send_id))
         begun.set()

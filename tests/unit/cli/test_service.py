@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from chat.cli import service
-from chat.cli.service import MARK, Launchd, Systemd, name_of, quoted
+from chat.cli.service import MARK, Launchd, Manager, Systemd, name_of, quoted
 from chat.interface import CannotCreate, DoorState, Kept, UsageError
 from tests.support.cli import systemctl
 from tests.support.cli.line import Line
@@ -147,6 +147,13 @@ def test_systemd_reads_a_word_as_it_is(word: str) -> None:
     assert systemctl.words(f"{quoted(word, program=True)} {quoted(word)}") == [word, word]
     with pytest.raises(UsageError):
         quoted(f"{word}\nExecStart=/bin/sh")
+
+
+@pytest.mark.parametrize("kind", [Systemd, Launchd])
+@pytest.mark.parametrize("word", ["a\nExecStart=/bin/sh", "a\x1b", os.fsdecode(b"/\xff")])
+def test_a_path_that_no_service_can_name_is_refused(kind: type[Manager], word: str) -> None:
+    with pytest.raises(UsageError):
+        kind("parlour", ["/bin/parlour", "--profile", word]).content()
 
 
 def test_an_agent_of_launchd_has_the_same_line(tmp_path: Path) -> None:

@@ -46,6 +46,23 @@ def test_when_it_is_full_the_oldest_that_has_proved_nothing_gives_way_or_the_new
     assert UNPROVEN > HANDSHAKE_SECONDS, "a connection with a link is older than what gives way"
 
 
+def test_one_that_is_kept_makes_no_room_however_many_come() -> None:
+    clock = Clock()
+    gate = Gate(total=3, an_address=9, now=clock)
+    kept, stranger = mock.Mock(), mock.Mock()
+    gate.keep(stranger)
+    assert len(gate) == 0
+    gate.enter(kept, "10.0.0.1")
+    gate.keep(kept)
+    for number in range(100):
+        clock.now += 0.01
+        assert gate.enter(mock.Mock(), f"10.0.1.{number}")
+    assert not kept.abort.called
+    gate.left(kept)
+    gate.keep(kept)
+    assert len(gate) == 2
+
+
 def test_leaving_twice_or_never_having_entered_does_no_harm_and_a_scope_is_no_other_address() -> None:
     gate = Gate(total=9, an_address=1, now=Clock())
     guest = mock.Mock()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chat.storage import entries, migrations, persons, receipts
+from chat.storage import clients, entries, migrations, persons, receipts
+from chat.storage.clients import ClientRow
 from chat.storage.database import Database
 from chat.storage.errors import DatabaseDamaged
 from chat.storage.migrations import open_history
@@ -184,3 +185,23 @@ def test_the_newest_send_ids_are_kept_and_each_names_the_entry_that_is_held(data
         assert receipts.sent_with(database, TALK, "4999") is None
         assert receipts.remember_send(database, "4999", other.id)
         assert receipts.sent_with(database, TALK, "4999") == other.id
+
+
+def test_the_send_ids_of_a_program_push_out_none_of_another_one(database: Database) -> None:
+    writes = Author()
+    first, other = writes.write("hello"), writes.write("another")
+    store(database, first, other)
+    with database.transaction():
+        clients.add(database, ClientRow("echo", 0, "all", None, None, 1))
+        assert receipts.remember_send(database, "1", first.id, "echo")
+        assert receipts.remember_send(database, "1", other.id)
+        for number in range(5_000):
+            assert receipts.remember_send(database, f"by {number}", first.id, "busy")
+        assert receipts.sent_with(database, TALK, "1", "echo") == first.id
+        assert receipts.sent_with(database, TALK, "1") == other.id
+        assert receipts.sent_with(database, TALK, "1", "busy") is None
+        assert receipts.sent_with(database, TALK, "by 0", "busy") is None
+        assert database.value("SELECT count(*) FROM sends") < 2 + 4_096 + 256
+        assert clients.remove(database, "echo")
+        assert receipts.sent_with(database, TALK, "1", "echo") is None
+        assert receipts.sent_with(database, TALK, "by 4999", "busy") == first.id

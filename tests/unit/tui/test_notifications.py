@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 from textual import events
@@ -13,12 +16,17 @@ from chat.interface import (
     ContactChanged,
     ContactRemoved,
     EntryDeleted,
+    EntryEdited,
+    EntryState,
+    EntryView,
     Notified,
     Osc,
     Outside,
     closing,
     osc_of,
 )
+from chat.notifying import _TRACES
+from chat.platforms.turns import FileTurn
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chat, chatting, shown, until, until_shown, with_bob_open
 from tui.app import ParlourApp
@@ -108,6 +116,12 @@ def test_a_mention_is_notified_of_apart_where_that_was_chosen(chosen: str, expec
     assert len(written) == expected
 
 
+def entry_of(person: str, entry: str) -> EntryView:
+    return EntryView(
+        entry, person, "Bob", False, datetime(2026, 12, 1, tzinfo=UTC), "text", "", EntryState.RECEIVED
+    )
+
+
 def test_what_is_read_or_deleted_elsewhere_is_closed_and_all_at_a_lock() -> None:
     written, view = list[str](), FakeMessenger().add_contact("Bob")
     closed = closing(Osc.KITTY, {})
@@ -116,6 +130,8 @@ def test_what_is_read_or_deleted_elsewhere_is_closed_and_all_at_a_lock() -> None
         (EntryDeleted(view.person, "2"), False), (ContactChanged(replace(view, unread=2)), False),
         (EntryDeleted(view.person, "1"), True), (ContactChanged(view), True),
         (ContactRemoved(view.person, "Bob"), True),
+        (ContactChanged(replace(view, unread=2, blocked=True)), True),
+        (EntryEdited(entry_of(view.person, "1")), True), (EntryEdited(entry_of(view.person, "2")), False),
     ):  # fmt: skip
         notifier = Notifier(written.append, {"TERM": "xterm-kitty"}, lambda: 0.0)
         notifier.notify(news, Preferences())
@@ -143,6 +159,27 @@ class Recorder:
 
     async def end(self) -> None:
         self.lines.append("end")
+
+
+async def test_it_is_the_interfaces_turn_to_notify_while_a_profile_is_open(tmp_path: Path) -> None:
+    """Else `listen`, which may have the engine, notifies of the same message."""
+    turn, seen_by_listen = FileTurn(tmp_path / "notifies"), FileTurn(tmp_path / "notifies")
+    assert not seen_by_listen.is_taken()
+    async with chatting(FakeMessenger("Ann"), outside=Outside(Recorder()), turn=turn) as pilot:
+        await until(pilot, seen_by_listen.is_taken)
+        await pilot.press("alt+l")
+        await until(pilot, lambda: not seen_by_listen.is_taken())
+
+
+async def test_an_interface_that_cannot_notify_leaves_it_to_listen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TERM_PROGRAM", "TMUX", *_TRACES):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    turn = FileTurn(tmp_path / "notifies")
+    async with chatting(FakeMessenger("Ann"), turn=turn):
+        assert not turn.is_taken()
 
 
 async def test_a_way_outside_of_the_terminal_takes_the_place_of_its_sequence(written: list[str]) -> None:

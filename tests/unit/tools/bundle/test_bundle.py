@@ -205,6 +205,22 @@ def test_what_nobody_started_for_a_month_goes_and_what_runs_stays(tmp_path: Path
     assert not Path(f"{old}.used").exists()
 
 
+def test_without_locks_what_another_start_unpacks_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows. A folder that lost files meanwhile would get the name of a whole one."""
+    cache = tmp_path / "cache"
+    for name, time in ((".new-other", None), (".new-killed", (1, 1))):
+        (cache / name).mkdir(parents=True, mode=0o700)
+        (cache / name / "m").write_text("1")
+        os.utime(cache / name, time)
+    cache.chmod(0o700)
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    unpacked(small(tmp_path / "bundle", m="1"), cache)
+    assert (cache / ".new-other" / "m").exists()
+    assert not (cache / ".new-killed").exists()
+
+
 def test_the_hash_in_the_name_is_that_of_what_is_unpacked(tmp_path: Path) -> None:
     bundle = small(tmp_path / "bundle", m="1")
     sums = f"{hashlib.sha256(a_wheel(m='1')).hexdigest()}  a.whl\n"

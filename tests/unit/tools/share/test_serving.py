@@ -10,6 +10,7 @@ import pytest
 from chat.ports import Connection
 from chat.tools.share.serving import (
     CONNECTIONS_FROM_ONE,
+    CONNECTIONS_MAX,
     HEAD_MAX,
     HEAD_WITHIN,
     LASTS,
@@ -20,6 +21,7 @@ from chat.tools.share.serving import (
 )
 from tests.support.engines.engines import in_virtual_time
 from tests.support.fakes.network import MemoryTransport, Network
+from tests.support.machine import needs_rtnetlink
 from tests.support.network.sockets import knock, read_all
 
 PATH = "abcdefghij"
@@ -112,6 +114,29 @@ async def test_one_fetches_it_at_a_time_and_not_for_ever(tmp_path: Path) -> None
 
 
 @in_virtual_time
+async def test_of_two_that_ask_at_once_one_gets_it_and_nobody_afterwards(tmp_path: Path) -> None:
+    them = Neighbours(tmp_path)
+    ending = asyncio.create_task(them.offer.until_fetched())
+    both = [await them.connect(host) for host in ("ben", "cem")]
+    await asyncio.gather(*(one.write(get(f"{PATH}/p.pyz")) for one in both))
+    assert sorted([(await one.read())[:12] for one in both]) == [b"HTTP/1.1 200", b"HTTP/1.1 503"]
+    for one in both:
+        one.close()
+    assert await ending is True
+    assert await them.ask(get(f"{PATH}/p.pyz"), "dan") == ("HTTP/1.1 410 Gone", b"")
+
+
+@in_virtual_time
+async def test_only_a_connection_that_named_the_path_is_kept(tmp_path: Path) -> None:
+    them, kept = Neighbours(tmp_path), list[Connection]()
+    them.offer = Offer(them.file, "p.pyz", PATH, "", keep=kept.append)
+    await them.ask(get("abcdefghik/p.pyz"))
+    assert kept == []
+    await them.ask(get(f"{PATH}/p.pyz"))
+    assert len(kept) == 1
+
+
+@in_virtual_time
 async def test_who_says_nothing_is_hung_up_on(tmp_path: Path) -> None:
     connection = await Neighbours(tmp_path).connect()
     await connection.write(b"GET /")
@@ -157,6 +182,29 @@ async def test_it_listens_on_its_addresses_alone_for_a_few_of_each_machine(tmp_p
         await asyncio.get_running_loop().sock_recv(strangers[-1], 1)
     for stranger in strangers:
         stranger.close()
+    await listener.close()
+
+
+async def test_many_addresses_that_know_nothing_cut_no_download(tmp_path: Path) -> None:
+    needs_rtnetlink()  # all of 127.0.0.0/8 is this machine's on Linux alone
+    file = tmp_path / "file"
+    file.write_bytes(bytes(32 << 20))  # more than the buffers of sockets hold
+    server = LocalServer(["127.0.0.1"])
+    offer = Offer(file, "p.pyz", PATH, "", keep=server.keep)
+    ending = asyncio.create_task(offer.until_fetched())
+    listener = await server.listen(0, offer.serve)
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(get(f"{PATH}/p.pyz"))
+    await reader.readuntil(b"\r\n\r\n")
+    floods = [
+        await asyncio.open_connection("127.0.0.1", listener.port, local_addr=(f"127.0.1.{number}", 0))
+        for number in range(1, 2 * CONNECTIONS_MAX)
+    ]
+    assert len(await reader.readexactly(32 << 20)) == 32 << 20
+    for _, flood in floods:
+        flood.transport.abort()
+    writer.close()
+    assert await ending is True
     await listener.close()
 
 
