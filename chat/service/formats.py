@@ -15,9 +15,22 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from chat.service.views import AMENDS, CUT, DELETED, ELSEWHERE, EXPIRED, MISSING, TEXT, TIMER, UNKNOWN, utc
+from chat.service.views import (
+    AMENDS,
+    BOT,
+    CUT,
+    DELETED,
+    ELSEWHERE,
+    EXPIRED,
+    MISSING,
+    TEXT,
+    TIMER,
+    UNKNOWN,
+    utc,
+)
 from protocol.backup.root import NOT_HELD, RootHash, history_root
 from protocol.entries_and_receipts import (
+    KIND_BOT,
     KIND_CUT,
     KIND_STATE,
     KIND_TEXT,
@@ -301,7 +314,7 @@ def _words(entry: ParsedEntry) -> str:
 
 
 STATE: Final = "state"
-_WITH_BODY: Final = {KIND_TEXT: TEXT, KIND_CUT: CUT, KIND_TIMER: TIMER}
+_WITH_BODY: Final = {KIND_TEXT: TEXT, KIND_CUT: CUT, KIND_TIMER: TIMER, KIND_BOT: BOT}
 
 
 def _kinds(entry: ParsedEntry) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from chat.service.amending import Amendments, Changed, follow
 from chat.service.claims import Claims
 from chat.service.comparison import ASKING, Comparison, Gaps
 from chat.service.discovery import AddressBook, ListeningPort
-from chat.service.events import EntriesPassedOn, EventBus, FilesNamed, OwnEntryReturned
+from chat.service.events import BotDeclared, EntriesPassedOn, EventBus, FilesNamed, OwnEntryReturned
 from chat.service.expiry import Expirer
 from chat.service.forwarding import Forwarding
 from chat.service.keyring import Keyring, terminal_at
@@ -729,6 +729,8 @@ class Inbound:
             talk = parsed[0].header.conversation
             self._expirer.set_timer(person, await self._store.read(expiry.timer_of, talk))
             self._expirer.begin()
+        if any(one.entry.bot is not None for one in new) or person in self._book.bots:
+            self._bus.signal(BotDeclared(person))
         shown, filed = dict[bytes, EntryView](), False
         for amended in changed:
             shown[amended.row.id] = self._amendments.view(amended)

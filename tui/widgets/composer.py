@@ -23,6 +23,7 @@ from textual.strip import Strip
 from textual.widgets import Static, TextArea
 from textual.widgets.text_area import EditResult, Location, Selection
 
+from chat.interface import BotCommand
 from tui.messages import (
     ChoicesChanged,
     CommandTyped,
@@ -34,7 +35,7 @@ from tui.messages import (
     TextPasted,
     TextRefused,
 )
-from tui.text.commands import SLASH, begun_command, escaped, typed_command, unescaped
+from tui.text.commands import SLASH, begun_command, escaped, sent_command, typed_command, unescaped
 from tui.text.emoji import Begun, Choice, begun, ended
 from tui.text.formatting import TEXT_LIMIT, counter, shorten, with_room, without_controls
 from tui.text.translation import _
@@ -177,11 +178,18 @@ _BREAKS = (
 
 
 class Composer(Editor):
-    """A text of many lines for the open conversation. `earlier` gives what was sent, the newest last."""
+    """A text of many lines for the open conversation.
+
+    `earlier` gives what was sent, the newest last, and `commands` those that its contact offers as a bot.
+    """
 
     _begun: Begun | None = None
 
-    def __init__(self, earlier: Callable[[], Sequence[str]] = tuple) -> None:
+    def __init__(
+        self,
+        earlier: Callable[[], Sequence[str]] = tuple,
+        commands: Callable[[], Sequence[BotCommand]] = tuple,
+    ) -> None:
         super().__init__(
             id="composer",
             soft_wrap=True,
@@ -193,7 +201,7 @@ class Composer(Editor):
         self.cursor_blink = False  # a frame twice a second, on whatever link the terminal is
         self.person = ""
         self.answering = False
-        self._earlier = earlier
+        self._earlier, self._commands = earlier, commands
         self._recalled, self._recalled_text = 0, ""
         self._begun_at: Location = (0, 0)
         self._refused: Location | None = None
@@ -247,7 +255,7 @@ class Composer(Editor):
 
     def action_send(self) -> None:
         name, text = typed_command(self.text), unescaped(self.text)
-        if name is not None:
+        if name is not None and not sent_command(self.text, self._commands()):
             self.post_message(CommandTyped(name))
         elif len(text) > TEXT_LIMIT:
             problem = _("Too long to send: shorten it, or send it in parts.")
@@ -349,7 +357,9 @@ class Composer(Editor):
         self._offer(found)
 
     def _begun_command(self) -> Begun | None:
-        return begun_command(self.text) if self.cursor_location == self.document.end else None
+        return (
+            begun_command(self.text, self._commands()) if self.cursor_location == self.document.end else None
+        )
 
     def _line_before(self) -> str:
         """The line up to the cursor; nothing where something is selected."""
