@@ -248,7 +248,7 @@ class Commands:
         if not line.startswith(SLASH) or line.startswith(SLASH * 2):
             return None
         typed, _space, rest = line[1:].partition(" ")
-        if any(one.name == typed for one in self._of_bot()):
+        if any(one.name == typed for one in self._of_bot()) and not self._begins(typed):
             return None
         return self._find(typed), rest.strip()
 
@@ -256,6 +256,10 @@ class Commands:
         """The commands that the contact of the open conversation offers as a bot."""
         view = self._state.contacts.get(self._state.current or "")
         return offered(view.commands, self._all) if view is not None else ()
+
+    def _begins(self, typed: str) -> bool:
+        """Whether the start of a name means one of Parlour's own commands, whatever a bot offers."""
+        return any(name.startswith(typed) for name in self._all)
 
     async def execute(self, name: str, typed: str) -> None:
         """Execute a command. Raises ParlourError."""
@@ -299,7 +303,8 @@ class Commands:
             _("To send a text that begins with a slash, type two."),
         )
         for one in self._of_bot():
-            said = _("Command of the bot {name}: {command}. {text}.")
+            said = _("Command of the bot {name}: {command}, {text}.")
+            command = SLASH * (2 if self._begins(one.name) else 1) + one.name
             name = self._state.name_of(self._state.current or "")
             text = safe_line(one.description).rstrip(".")
-            await self._output.say(said.format(name=name, command=SLASH + one.name, text=text))
+            await self._output.say(said.format(name=name, command=command, text=text))

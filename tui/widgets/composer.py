@@ -416,8 +416,12 @@ class Completion(Static):
         self._choices = choices
         self.display = bool(choices)
         if choices:
-            self.update(Content("\n").join(_line(one, at == chosen) for at, one in enumerate(choices)))
-            self.absolute_offset = Offset(max(0, over.x - 1), max(0, over.y - len(choices)))
+            left = max(0, over.x - 1)
+            columns = min(max(cell_len(pictured(one)) + 1 for one in choices), self.app.size.width - left)
+            columns = max(_COLUMNS, columns)
+            lines = (_line(one, columns, at == chosen) for at, one in enumerate(choices))
+            self.update(Content("\n").join(lines))
+            self.absolute_offset = Offset(left, max(0, over.y - len(choices)))
 
     def on_click(self, event: events.Click) -> None:
         event.stop()
@@ -432,6 +436,6 @@ def pictured(choice: Choice) -> str:
     return picture.ljust(_PICTURE - cell_len(picture) + len(picture)) + f":{choice.name}:"
 
 
-def _line(choice: Choice, chosen: bool) -> Content:
-    line = Content(shorten(pictured(choice), _COLUMNS - 1))
-    return line.pad_right(_COLUMNS - cell_len(line.plain)).stylize(_CHOSEN if chosen else "")
+def _line(choice: Choice, columns: int, chosen: bool) -> Content:
+    line = Content(shorten(pictured(choice), columns - 1))
+    return line.pad_right(columns - cell_len(line.plain)).stylize(_CHOSEN if chosen else "")
