@@ -423,13 +423,13 @@ class Engine:
     async def set_timer(self, contact: str, seconds: int) -> EntryView | None:
         return await self._use_cases.messages.set_timer(self._person(contact), seconds)
 
-    async def declare_bot(self, commands: tuple[BotCommand, ...], contact: str = "") -> None:
-        person = self._person(contact) if contact else None
+    async def declare_bot(self, commands: tuple[BotCommand, ...], contact: str | None = None) -> None:
+        person = self._person(contact) if contact is not None else None
         self._refuse_if_stopped()
         await self._use_cases.bots.declare(commands, person)
 
-    async def withdraw_bot(self, contact: str = "") -> None:
-        person = self._person(contact) if contact else None
+    async def withdraw_bot(self, contact: str | None = None) -> None:
+        person = self._person(contact) if contact is not None else None
         self._refuse_if_stopped()
         await self._use_cases.bots.declare(None, person)
 

@@ -730,7 +730,7 @@ class Messenger(Protocol):
         a blocked contact), or as `send`.
         """
 
-    async def declare_bot(self, commands: tuple[BotCommand, ...], contact: str = "") -> None:
+    async def declare_bot(self, commands: tuple[BotCommand, ...], contact: str | None = None) -> None:
         """Let a contact know that a program writes in this person's name, and which commands it understands.
 
         Of no contact: all contacts, and those to come. What was declared before is replaced, and nothing is
@@ -739,7 +739,7 @@ class Messenger(Protocol):
         terminal was removed).
         """
 
-    async def withdraw_bot(self, contact: str = "") -> None:
+    async def withdraw_bot(self, contact: str | None = None) -> None:
         """Let a contact, or all, know that this person is no bot any more. Raises as `declare_bot`."""
 
     async def clear(self, contact: str) -> None:

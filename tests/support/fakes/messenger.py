@@ -389,14 +389,14 @@ class FakeMessenger(Files):
             return None
         return self.time(contact, seconds, own=True)
 
-    async def declare_bot(self, commands: tuple[BotCommand, ...], contact: str = "") -> None:
+    async def declare_bot(self, commands: tuple[BotCommand, ...], contact: str | None = None) -> None:
         if len({one.name for one in commands}) < len(commands):
             raise UsageError(phrase("These are not the commands of a bot."))
-        for person in [contact] if contact else list(self._contacts):
+        for person in list(self._contacts) if contact is None else [contact]:
             self._declare(person, tuple(sorted(commands, key=lambda one: one.name)))
 
-    async def withdraw_bot(self, contact: str = "") -> None:
-        for person in [contact] if contact else list(self._contacts):
+    async def withdraw_bot(self, contact: str | None = None) -> None:
+        for person in list(self._contacts) if contact is None else [contact]:
             self._declare(person, None)
 
     def _declare(self, person: str, commands: tuple[BotCommand, ...] | None) -> None:
