@@ -384,7 +384,7 @@ def _verify_page(lines: Iterator[str], checker: _Checker) -> None:
         if found := _ARTICLE.fullmatch(line):
             identity, own, hidden, header, salt, body, time, shown = found.groups()
             entry = checker.entry(identity, own is not None, time, header, salt, body)
-            _require(hidden is None or entry.header.kind in (KIND_STATE, KIND_CUT))
+            _require(hidden is None or entry.header.kind in (KIND_STATE, KIND_CUT, KIND_BOT))
             words = _words(entry)
             _require(shown in [_paragraph(kind, words) for kind in _kinds(entry)])
         elif found := _SECTION.fullmatch(line):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from chat.interface import BotCommand, ContactChanged, ContactView, UsageError
+from chat.service.formats import verify
 from chat.storage.database import Database
 from protocol.bots import bot_body
 from protocol.entries_and_receipts import KIND_BOT, KIND_DELETE, delete_body
@@ -59,7 +60,12 @@ async def test_a_contact_sees_the_bot_and_its_commands_which_a_later_declaration
         assert [(one.kind, one.bot, one.commands) for one in history[1:]] == [("bot", True, (ECHO, TIME))]
         assert (await contact(ben)).unread == 1  # "before" alone
         assert not (await contact(ada)).bot
-        assert [one.kind for one in await ada.engine.history((await ada.engine.me()).person)] == []
+        notes = (await ada.engine.me()).person
+        assert await ada.engine.history(notes) == ()
+        for form in ("jsonl", "html"):
+            file = tmp_path / f"all.{form}"
+            await ada.engine.export(str(file), form)
+            assert verify(file.read_text("utf-8").splitlines(keepends=True)).entries
 
         await ben.stop()
         await ben.start()
