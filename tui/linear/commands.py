@@ -19,7 +19,7 @@ from tui.linear.state import Exit, Questions, State
 from tui.linear.voice import VoiceMessages
 from tui.linear.wording import listed
 from tui.preferences import Options, Preferences
-from tui.text.commands import offered
+from tui.text.bots import offered
 from tui.text.formatting import safe_line, shorten
 from tui.text.translation import N_, _
 

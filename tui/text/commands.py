@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from chat.interface import BotCommand
 from tui.actions import ACTIONS, BY_ID
+from tui.text.bots import sent_command
 from tui.text.emoji import CHOICES_MAX, Begun, Choice
 from tui.text.formatting import safe_line
 from tui.text.translation import _
@@ -41,29 +42,6 @@ def unescaped(text: str) -> str:
 def escaped(text: str) -> str:
     """A text as it is written so that it is sent as it is."""
     return SLASH + text if text.startswith(SLASH * 2) or typed_command(text) is not None else text
-
-
-_LOOKS: Final = str.maketrans({"0": "o", "1": "l", "i": "l", "5": "s", "8": "b", "_": None, "-": None})
-_TWO_AS_ONE: Final = (("rn", "m"), ("vv", "w"))
-
-
-def _look(name: str) -> str:
-    """What names have in common that look alike in some font."""
-    look = name.lower().translate(_LOOKS)
-    for two, one in _TWO_AS_ONE:
-        look = look.replace(two, one)
-    return look
-
-
-def offered(commands: Iterable[BotCommand], names: Iterable[str] = NAMES) -> tuple[BotCommand, ...]:
-    """The commands of a bot but those that are, or look like, one of the `names` of Parlour's own."""
-    own = {_look(name) for name in names}
-    return tuple(one for one in commands if _look(one.name) not in own)
-
-
-def sent_command(text: str, commands: Iterable[BotCommand]) -> bool:
-    """Whether a text is a command of a bot, which is sent as it stands."""
-    return text.rstrip() in {SLASH + one.name for one in commands}
 
 
 def begun_command(text: str, commands: Sequence[BotCommand] = ()) -> Begun | None:

@@ -35,7 +35,8 @@ from tui.messages import (
     TextPasted,
     TextRefused,
 )
-from tui.text.commands import SLASH, begun_command, escaped, sent_command, typed_command, unescaped
+from tui.text.bots import sent_command
+from tui.text.commands import SLASH, begun_command, escaped, typed_command, unescaped
 from tui.text.emoji import Begun, Choice, begun, ended
 from tui.text.formatting import TEXT_LIMIT, counter, shorten, with_room, without_controls
 from tui.text.translation import _

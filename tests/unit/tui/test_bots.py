@@ -9,7 +9,8 @@ from chat.interface import BotCommand
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chatting, composer, shown, until, until_shown, with_bob
 from tests.support.tui.linear.played import locked_door, play
-from tui.text.commands import NAMES, begun_command, offered
+from tui.text.bots import offered
+from tui.text.commands import NAMES, begun_command
 from tui.text.emoji import CHOICES_MAX
 
 ECHO, TIME = BotCommand("echo", "says the same"), BotCommand("time", "says what time it is")
