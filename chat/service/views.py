@@ -207,7 +207,7 @@ class Views:
             expires=utc(ends(header, self._now().wall, own=own).due) if header.timer else None,
             seconds=entry.timing.seconds if entry.timing is not None else 0,
             bot=entry.bot is not None and entry.bot.bot,
-            commands=offered(entry.bot),
+            commands=offered(entry.bot) if entry.bot is not None else (),
             noted=noted,
             claimed=CLAIMED[claimed],
             file=self._file_of(entry.file, here) if entry.file is not None else None,
@@ -245,7 +245,7 @@ class Views:
             expires=utc(moment.wall + row.due - moment.age) if moment and row.due is not None else None,
             seconds=read_timer(row.body).seconds if row.kind == KIND_TIMER and row.salt else 0,
             bot=declared is not None and declared.bot,
-            commands=offered(declared),
+            commands=offered(declared) if declared is not None else (),
             edited=edit is not None,
             deleted_by=deleted_by(row),
             change=change.id.hex() if change is not None else "",
@@ -495,14 +495,13 @@ class Views:
             muted=row.muted,
             same_key=self._same_key(row.person) if self._keyring.shared else (),
             bot=declared is not None and declared.bot,
-            commands=offered(declared),
+            commands=offered(declared) if declared is not None else (),
         )
 
 
-def offered(declared: BotBody | None) -> tuple[BotCommand, ...]:
+def offered(declared: BotBody) -> tuple[BotCommand, ...]:
     """The commands of a person that declares to be a bot."""
-    commands = declared.commands if declared is not None else ()
-    return tuple(BotCommand(one.name, one.description) for one in commands)
+    return tuple(BotCommand(one.name, one.description) for one in declared.commands)
 
 
 def _drawn(name: str) -> str:

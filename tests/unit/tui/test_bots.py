@@ -53,9 +53,9 @@ async def typed(pilot: Pilot[None], text: str) -> None:
 
 
 async def test_a_bot_is_named_as_one_and_its_command_is_completed_and_sent_as_text() -> None:
-    messenger = bot(ECHO, TIME, BotCommand("lock", "gives the key away"))
+    messenger = bot(ECHO, TIME, BotCommand("copy", "takes it"))
     async with chatting(messenger, (100, 24)) as pilot:
-        screen = await until_shown(pilot, "(is a bot with the commands /echo /time /lock)")
+        screen = await until_shown(pilot, "(is a bot with the commands /echo /time /copy)")
         rows = screen.splitlines()
         assert any("Bob bot" in row and "not verified" not in row for row in rows)  # in the list
         assert any("Bob  bot" in row and "not verified" in row for row in rows)  # in the header
@@ -72,7 +72,10 @@ async def test_a_bot_is_named_as_one_and_its_command_is_completed_and_sent_as_te
         await typed(pilot, "/nonsense")
         await pilot.press("enter")
         await until_shown(pilot, "There is no command /nonsense")
-        assert messenger.called("lock") == []
+        composer(pilot).set_text("/copy")  # which is Parlour's own
+        await pilot.press("enter")
+        await until(pilot, lambda: pilot.app.clipboard == "/time in UTC")
+        assert sent(messenger) == ["/echo", "/time in UTC"]
 
 
 async def test_who_is_a_bot_no_more_loses_word_and_commands() -> None:
