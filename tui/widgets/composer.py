@@ -420,6 +420,7 @@ class Completion(Static):
             left = max(0, over.x - 1)
             columns = min(max(cell_len(pictured(one)) + 1 for one in choices), self.app.size.width - left)
             columns = max(_COLUMNS, columns)
+            self.styles.width = columns
             lines = (_line(one, columns, at == chosen) for at, one in enumerate(choices))
             self.update(Content("\n").join(lines))
             self.absolute_offset = Offset(left, max(0, over.y - len(choices)))
