@@ -21,6 +21,7 @@ from chat.interface import (
     AlertView,
     ArrivalsView,
     BackupView,
+    BotCommand,
     ClientRights,
     ClientView,
     Closed,
@@ -134,6 +135,7 @@ class Engine:
         use_cases.runtime.tasks.spawn(use_cases.files.run())
         use_cases.relays.begin()
         use_cases.dialer.follow(use_cases.keyring.dialled())
+        use_cases.runtime.tasks.spawn(use_cases.bots.settle())
         if not use_cases.book.rows:
             use_cases.announcer.set_visible(True)
         await use_cases.announcer.start()
@@ -423,6 +425,16 @@ class Engine:
 
     async def set_timer(self, contact: str, seconds: int) -> EntryView | None:
         return await self._use_cases.messages.set_timer(self._person(contact), seconds)
+
+    async def declare_bot(self, commands: tuple[BotCommand, ...], contact: str | None = None) -> None:
+        person = self._person(contact) if contact is not None else None
+        self._refuse_if_stopped()
+        await self._use_cases.bots.declare(commands, person)
+
+    async def withdraw_bot(self, contact: str | None = None) -> None:
+        person = self._person(contact) if contact is not None else None
+        self._refuse_if_stopped()
+        await self._use_cases.bots.declare(None, person)
 
     async def clear(self, contact: str) -> None:
         await self._open.clearing.clear(self._partner(contact))

@@ -61,6 +61,7 @@ from chat.views import ArrivalsView as ArrivalsView
 from chat.views import ArrivalView as ArrivalView
 from chat.views import AwaitedView as AwaitedView
 from chat.views import BackupView as BackupView
+from chat.views import BotCommand as BotCommand
 from chat.views import ClientRights as ClientRights
 from chat.views import ClientView as ClientView
 from chat.views import ContactView as ContactView
@@ -737,6 +738,18 @@ class Messenger(Protocol):
         It is an entry of kind `timer`, None where this timer is set already. Raises UsageError (above a year,
         a blocked contact), or as `send`.
         """
+
+    async def declare_bot(self, commands: tuple[BotCommand, ...], contact: str | None = None) -> None:
+        """Let a contact know that a program writes in this person's name, and which commands it understands.
+
+        Of no contact: all contacts, and those to come. What was declared before is replaced, and nothing is
+        sent to whom this was declared already. It is an entry of kind `bot` with each. Raises UsageError (the
+        commands, as `BotCommand` has them; a name twice; more than 32; a blocked contact), NotPermitted (this
+        terminal was removed).
+        """
+
+    async def withdraw_bot(self, contact: str | None = None) -> None:
+        """Let a contact, or all, know that this person is no bot any more. Raises as `declare_bot`."""
 
     async def clear(self, contact: str) -> None:
         """Delete the content of all entries of a conversation here, for oneself alone; returns at the end.

@@ -99,6 +99,17 @@ class SelfView(Struct, frozen=True):
     notes_pinned: bool = False
 
 
+class BotCommand(Struct, frozen=True):
+    """A command that a bot offers: `/name` is sent to it as a text.
+
+    `name`: 1 to 32 of a-z, 0-9, _ and -, a letter first. `description`: one line of at most 100 characters,
+    without control characters and marks of direction, and without a space at either end; peer text.
+    """
+
+    name: str
+    description: str
+
+
 class ContactView(Struct, frozen=True):
     """A contact. `person` (64 hex digits) identifies it; `label` is unique among the contacts.
 
@@ -108,6 +119,7 @@ class ContactView(Struct, frozen=True):
     stole or copied it.
     `timer`: new messages of the conversation end so many seconds after they are read; 0: they do not.
     `name` is what this person calls the contact, peer text otherwise: show it only through a filter.
+    `bot`: it declares to be a program, and `commands` are those that it understands.
     `notes`: it is this person's conversation with itself (`notes_view`), which `contacts` does not return.
     `pinned`: it is listed before others. `muted`: what comes in it makes no sound and is in no total.
     """
@@ -127,6 +139,8 @@ class ContactView(Struct, frozen=True):
     notes: bool = False
     pinned: bool = False
     muted: bool = False
+    bot: bool = False
+    commands: tuple[BotCommand, ...] = ()
 
 
 NOTES_NAME: Final = "notes"
@@ -210,7 +224,8 @@ class EntryView(Redacting, frozen=True):
     `missing` (its content has not come, and may still come), `elsewhere` (this terminal does not keep it;
     `kept_on` names a terminal of this person that does, and is empty if none is known), `cut` (a terminal of
     the author's person was removed), `timer` (later messages end `seconds` after they are read, 0: they do
-    not) or `unknown` (a newer Parlour wrote it). Only `text` and `file` are ever unread, and only `text`
+    not), `bot` (the author declares whether it is a `bot`, with these `commands`) or `unknown` (a newer
+    Parlour wrote it). Only `text` and `file` are ever unread, and only `text`
     has a `text` and a `reply`.
     `edited`: the text is that of the author's last edit. `deleted_by` is `author` (for everyone), `mine` (on
     all terminals of this person), `here` or empty. `change` is the id of the edit or delete that is shown, or
@@ -242,14 +257,16 @@ class EntryView(Redacting, frozen=True):
     noted: bool = False
     claimed: str = ""
     file: FileView | None = None
+    bot: bool = False
+    commands: tuple[BotCommand, ...] = ()
 
     @property
     def scopes(self) -> tuple[DeletionScope, ...]:
         """Where this person can delete it, or delete it further, the narrowest scope first.
 
-        What a cut or a timer says stays in force: it is deleted here alone.
+        What a cut, a timer or a bot says holds for others: it is deleted here alone.
         """
-        if self.kind in ("cut", "timer"):
+        if self.kind in ("cut", "timer", "bot"):
             return (DeletionScope.HERE,)
         if self.kind == "expired" or self.deleted_by == "author":
             return ()

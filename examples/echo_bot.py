@@ -1,4 +1,4 @@
-"""A bot with commands: `!help`, `!echo TEXT`, `!time`. It answers each once, however often it is killed.
+"""A bot with commands: `/list`, `/echo TEXT`, `/time`. It answers each once, however often it is killed.
 
     python examples/echo_bot.py --passphrase-file pass
 
@@ -14,30 +14,30 @@ from datetime import UTC, datetime
 from typing import Final
 
 from chat.client import Parlour, connect
-from chat.interface import EntryView, ParlourError, UsageError
+from chat.interface import BotCommand, EntryView, ParlourError, UsageError
 
 NAME: Final = "echo-bot"
 
 
-def help_text(_: str) -> str:
-    return "\n".join(f"{name}  {about}" for name, (about, _) in COMMANDS.items())
+def list_text(_: str) -> str:
+    return "\n".join(f"/{name}  {about}" for name, (about, _) in COMMANDS.items())
 
 
 COMMANDS: Final[dict[str, tuple[str, Callable[[str], str]]]] = {
-    "!help": ("list the commands", help_text),
-    "!echo": ("say the same", lambda rest: rest or "…"),
-    "!time": ("say what time it is", lambda _: datetime.now(UTC).isoformat(timespec="seconds")),
+    "list": ("lists the commands", list_text),
+    "echo": ("says the same", lambda rest: rest or "…"),
+    "time": ("says what time it is", lambda _: datetime.now(UTC).isoformat(timespec="seconds")),
 }
 
 
 def answer_to(text: str) -> str | None:
     """What the bot says to a text; None where that is no command."""
     name, _, rest = text.strip().partition(" ")
-    if not name.startswith("!"):
+    if not name.startswith("/"):
         return None
-    if name not in COMMANDS:
-        return f"There is no {name}. {help_text('')}"
-    return COMMANDS[name][1](rest.strip())
+    if name[1:] not in COMMANDS:
+        return f"There is no {name}.\n{list_text('')}"
+    return COMMANDS[name[1:]][1](rest.strip())
 
 
 async def answer(parlour: Parlour, message: EntryView) -> None:
@@ -53,6 +53,8 @@ async def answer(parlour: Parlour, message: EntryView) -> None:
 
 async def run(profile: str | None, passphrase_file: str | None) -> None:
     async with connect(NAME, profile=profile, passphrase_file=passphrase_file) as parlour:
+        # Contacts see that it is a bot, and Parlour completes its commands. Nothing goes to whom it was said.
+        await parlour.declare_bot(tuple(BotCommand(name, about) for name, (about, _) in COMMANDS.items()))
         async for told in parlour.subscribe(live=False):
             if told.message is not None:
                 await answer(parlour, told.message)

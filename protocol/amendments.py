@@ -1,4 +1,4 @@
-"""What deletes and edits make of the entries of a conversation (SPEC §11.2).
+"""What deletes, edits and declarations of bots make of the entries of a conversation (SPEC §11.2, §11.11).
 
 These functions define the results; a database that follows each entry as it comes must agree.
 """
@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from protocol.entries_and_receipts import (
+    KIND_BOT,
     KIND_CUT,
     KIND_DELETE,
     KIND_EDIT,
@@ -18,7 +19,7 @@ from protocol.entries_and_receipts import (
     ParsedEntry,
 )
 from protocol.history import order
-from protocol.messages import DeleteBody, EditBody
+from protocol.messages import BotBody, DeleteBody, EditBody
 
 KEPT_KINDS: Final = LASTING
 """Kinds that no delete covers: what they say stays in force."""
@@ -100,12 +101,27 @@ def notes_shown(
     lines = list[tuple[bytes, str | None]]()
     for one in order({one: entry.header for one, entry in held.items()}, clocked=False):
         entry = held[one]
-        if entry.header.kind in (KIND_CUT, KIND_DELETE, KIND_EDIT, KIND_STATE):
+        if entry.header.kind in (KIND_BOT, KIND_CUT, KIND_DELETE, KIND_EDIT, KIND_STATE):
             continue
         edit = held[last[one][-1]].amends if one in last else None
         said = edit.text if isinstance(edit, EditBody) else entry.said.text if entry.said else None
         lines.append((one, None if one in gone else said))
     return lines
+
+
+def declared(
+    held: Held, of: Collection[bytes], apart: Collection[bytes] = (), *, clocked: bool = True
+) -> BotBody | None:
+    """What a person declares of itself as a bot, None where nothing is in force.
+
+    `of` are the ids of the entries of that person, `apart` of those that do not count. Not `clocked`: as for
+    `edits`.
+    """
+    placed = order({one: entry.header for one, entry in held.items()}, clocked=clocked)
+    said = [
+        held[one] for one in placed if one in of and one not in apart and held[one].header.kind == KIND_BOT
+    ]
+    return said[-1].bot if said else None
 
 
 def is_shown(entry: ParsedEntry) -> bool:

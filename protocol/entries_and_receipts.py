@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from protocol import labels, primitives
 from protocol.attachments import read_file
+from protocol.bots import read_bot
 from protocol.codec import ID_SIZE, check_ascending, check_empty_or_id, encode, low_high
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, ProtocolError, Untrusted
 from protocol.identity.reduction import PersonState, Terminal
@@ -33,6 +34,7 @@ from protocol.messages import (
     ENTRY_HEADER,
     TEXT_BODY,
     TIMER_BODY,
+    BotBody,
     CutBody,
     CutHead,
     DeleteBody,
@@ -56,6 +58,7 @@ KIND_DELETE: Final = 3
 KIND_EDIT: Final = 4
 KIND_TIMER: Final = 5
 KIND_STATE: Final = 6
+KIND_BOT: Final = 7
 KIND_FILE: Final = 64
 _TAG_SIZE: Final = 32
 
@@ -171,12 +174,13 @@ _READERS: Final[Mapping[int, tuple[str, Callable[[bytes], Any]]]] = {
     KIND_EDIT: ("amends", read_edit),
     KIND_TIMER: ("timing", read_timer),
     KIND_STATE: ("state", read_state),
+    KIND_BOT: ("bot", read_bot),
     KIND_FILE: ("file", read_file),
 }
 """By kind, the field of ParsedEntry and what reads its body."""
 
-LASTING: Final = frozenset({KIND_CUT, KIND_DELETE, KIND_TIMER, KIND_STATE})
-"""Kinds that are not cleared: what they say holds for other entries."""
+LASTING: Final = frozenset({KIND_CUT, KIND_DELETE, KIND_TIMER, KIND_STATE, KIND_BOT})
+"""Kinds that are not cleared: what they say holds beyond them."""
 
 READABLE: Final = frozenset({KIND_TEXT, KIND_FILE})
 """Kinds that a person reads: unread until then, found by a search, named by receipts of reading."""
@@ -210,8 +214,8 @@ class EntryPlace(Struct, frozen=True):
 class ParsedEntry(Struct, frozen=True):
     """A well-formed entry. `header_bytes` are as received, and `id` is their hash.
 
-    `said`, `cut`, `amends`, `timing`, `state` or `file` is the parsed body; all are None for an unknown kind,
-    and for a header that came alone, which has neither salt nor body.
+    `said`, `cut`, `amends`, `timing`, `state`, `bot` or `file` is the parsed body; all are None for an
+    unknown kind, and for a header that came alone, which has neither salt nor body.
     """
 
     id: bytes
@@ -224,6 +228,7 @@ class ParsedEntry(Struct, frozen=True):
     amends: DeleteBody | EditBody | None = None
     timing: TimerBody | None = None
     state: StateBody | None = None
+    bot: BotBody | None = None
     file: FileBody | None = None
 
     @property

@@ -46,6 +46,12 @@ TIMER_SECONDS_MAX: Final = 31_536_000
 """Longest time from the first reading of an entry to its end, seconds (SPEC §11.9)."""
 UNREAD_SECONDS_MAX: Final = 2_419_200
 """How much later than read at once an entry with a timer ends at the latest, seconds (SPEC §11.9)."""
+BOT_COMMANDS_MAX: Final = 32
+"""Commands that a person offers as a bot (SPEC §11.11)."""
+BOT_COMMAND_CHARACTERS_MAX: Final = 32
+"""Name of such a command, characters (SPEC §11.11)."""
+BOT_DESCRIPTION_CHARACTERS_MAX: Final = 100
+"""Description of such a command, characters (SPEC §11.11)."""
 DELETED_IDS_MAX: Final = 64
 """Entries that one delete names (SPEC §11.1)."""
 RECEIPT_IDS_MAX: Final = 1_024

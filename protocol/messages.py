@@ -592,6 +592,23 @@ class TimerBody(Wire, frozen=True):
 TIMER_BODY: Codec[TimerBody] = Codec(TimerBody, limits.BODY_BYTES_MAX)
 
 
+class BotCommand(Unprinted, frozen=True):
+    """A command that a bot offers. `name` is typed after a slash, `description` is a line of text."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=limits.BOT_COMMAND_CHARACTERS_MAX)]
+    description: Annotated[str, Meta(min_length=1, max_length=limits.BOT_DESCRIPTION_CHARACTERS_MAX)]
+
+
+class BotBody(Unprinted, frozen=True):
+    """Body of kind 7: whether the author's person is a bot, and its commands, ascending by name."""
+
+    bot: bool
+    commands: Annotated[list[BotCommand], Meta(max_length=limits.BOT_COMMANDS_MAX)]
+
+
+BOT_BODY: Codec[BotBody] = Codec(BotBody, limits.BODY_BYTES_MAX)
+
+
 FileName = Annotated[str, Meta(min_length=1, max_length=limits.FILE_NAME_BYTES_MAX)]
 
 

@@ -19,7 +19,7 @@ EXPIRED = "expired"
 GONE = frozenset({DELETED, EXPIRED})
 _WIDER = frozenset({"mine", "author"})  # who deleted an entry, where it is shown also after a deletion here
 """Kinds of which the content is gone for good."""
-SILENT = frozenset({MISSING, ELSEWHERE, CUT, EXPIRED, "timer", "unknown"})
+SILENT = frozenset({MISSING, ELSEWHERE, CUT, EXPIRED, "timer", "bot", "unknown"})
 """Kinds without content that a person can read: nobody is notified of them, and they are never unread."""
 
 

@@ -23,7 +23,7 @@ from chat.interface import (
 READS: Final = frozenset(
     ("contacts", "history", "latest", "entry", "first_unread", "entry_at", "details", "search")
 )
-WRITES: Final = frozenset(("send", "edit"))
+WRITES: Final = frozenset(("send", "edit", "declare_bot", "withdraw_bot"))
 MARKS: Final = frozenset(("mark_read", "mark_all_read", "typing"))
 PLACE: Final = frozenset(("hello", "subscribe", "ack"))
 

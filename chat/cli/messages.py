@@ -90,6 +90,7 @@ ELSEWHERE: Final = "elsewhere"
 CUT = "cut"
 UNKNOWN = "unknown"
 TIMER = "timer"
+BOT = "bot"
 _CONFLICTING: Final = "conflicts with another message"
 _QUARANTINED: Final = "from a removed device, perhaps written after its removal"
 _CLAIMED: Final = {
@@ -144,6 +145,7 @@ def entry_fields(entry: EntryView) -> dict[str, object]:
         **({"kept_on": entry.kept_on} if entry.kind == ELSEWHERE else {}),
         **({"expires": timestamp(entry.expires)} if entry.expires is not None else {}),
         **({"timer": entry.seconds} if entry.kind == TIMER else {}),
+        **({"bot": entry.bot, "commands": [one.name for one in entry.commands]} if entry.kind == BOT else {}),
     }
 
 
@@ -210,6 +212,9 @@ def _unshown(entry: EntryView) -> str:
         return (
             f"not on this device: on {one_line(entry.kept_on)}" if entry.kept_on else "on no device of yours"
         )
+    if entry.kind == BOT:
+        names = ", ".join(f"/{one.name}" for one in entry.commands)
+        return (f"is a bot with the commands {names}" if names else "is a bot") if entry.bot else "is no bot"
     if entry.kind != TIMER:
         return _UNSHOWN.get(entry.deleted_by or entry.kind, entry.kind)
     if not entry.seconds:

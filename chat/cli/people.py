@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -29,6 +29,7 @@ from chat.cli.session import LOOK_EVERY, TEXT, Call, command, coroutine, existin
 from chat.cli.terminal import confirmed, is_interactive, read_new_passphrase, read_passphrase
 from chat.interface import (
     RECOVERY_WORDS,
+    BotCommand,
     CannotCreate,
     ContactView,
     DoorState,
@@ -551,6 +552,7 @@ def _print(
 ) -> None:
     words = ["verified" if view.verified else "not verified", "online" if view.present else "offline"]
     words += ["through a relay"] if view.relayed else []
+    words += ["bot"] if view.bot else []
     words += ["pinned"] if view.pinned else []
     words += ["muted"] if view.muted else []
     words += ["blocked"] if view.blocked else []
@@ -566,10 +568,17 @@ def _print(
         "same_key": others,
         "pinned": view.pinned,
         "muted": view.muted,
+        "bot": view.bot,
+        "commands": command_fields(view.commands),
         "unread": view.unread,
         "last": None if last is None else _last_fields(last),
     }
     call.result(fields, f"{label}  ({', '.join(words)})")
+
+
+def command_fields(commands: Iterable[BotCommand]) -> list[dict[str, str]]:
+    """The commands of a bot, as JSON has them."""
+    return [{"name": one.name, "description": one.description} for one in commands]
 
 
 def _last_fields(entry: EntryView) -> dict[str, object]:

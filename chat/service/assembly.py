@@ -22,6 +22,7 @@ from chat.service.allowances import Allowances
 from chat.service.amending import Amendments
 from chat.service.attendance import Attendance
 from chat.service.backup import Backup
+from chat.service.bots import Bots
 from chat.service.checking import Checker
 from chat.service.claims import Claims
 from chat.service.clearing import Clearing
@@ -200,6 +201,7 @@ class UseCases:
         self.messages = Messages(
             runtime, store, bus, keyring, book, views, sync, cleaner, expirer, amendments, notes
         )
+        self.bots = Bots(runtime, store, keyring, book, views, self.messages, notes)
         self.feeds = Feeds(runtime)
         self.files = Files(runtime, store, bus, keyring, views, shelf, transfers, self.messages, self.feeds)
         self.reliance = Reliance(runtime, store, bus, keyring, forwarding)
@@ -247,6 +249,11 @@ class UseCases:
             bus.on(kind, lambda _: self.settler.begin())
         bus.on(events.CutsFollowed, lambda _: self.expirer.follow_timers())
         bus.on(events.RanksSettled, lambda _: self.expirer.follow_timers())
+        bus.on(events.BotDeclared, self.bots.declared)
+        bus.on(events.CutsFollowed, lambda _: self.bots.begin())
+        bus.on(events.RanksSettled, lambda _: self.bots.begin())
+        bus.on(events.EntriesGone, lambda _: self.bots.begin() if self.book.bots else None)
+        bus.on(events.ContactsChanged, lambda _: self.runtime.tasks.spawn(self.bots.settle()))
         bus.on(events.NoteWritten, lambda signal: self.sync.send(self.keyring.own.person, signal.entry))
         bus.on(events.HoldingSaid, self.retention.hear)
         bus.on(events.KeepingSaid, self.retention.hear_keeping)

@@ -125,7 +125,7 @@ class People:
             self._keyring.contacts[person] = keys
             raise
         book, keyring = self._book, self._keyring
-        for memory in (book.rows, book.unread, book.typing, book.timers):
+        for memory in (book.rows, book.unread, book.typing, book.timers, book.bots):
             memory.pop(person, None)
         keyring.forget_proofs(person)
         keyring.forget_addresses(person)

@@ -50,6 +50,12 @@ class RanksSettled(Struct, frozen=True):
     """The order of entries and which of them count are settled, after something was due."""
 
 
+class BotDeclared(Struct, frozen=True):
+    """A contact (person id) declared whether it is a bot, or what it declared came or went."""
+
+    person: bytes
+
+
 class FilesNamed(Struct, frozen=True):
     """Entries came that name files, of which it is to be decided whether they are taken."""
 

@@ -14,9 +14,22 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from chat.service.views import AMENDS, CUT, DELETED, ELSEWHERE, EXPIRED, MISSING, TEXT, TIMER, UNKNOWN, utc
+from chat.service.views import (
+    AMENDS,
+    BOT,
+    CUT,
+    DELETED,
+    ELSEWHERE,
+    EXPIRED,
+    MISSING,
+    TEXT,
+    TIMER,
+    UNKNOWN,
+    utc,
+)
 from protocol.backup.root import NOT_HELD, RootHash, history_root
 from protocol.entries_and_receipts import (
+    KIND_BOT,
     KIND_CUT,
     KIND_STATE,
     KIND_TEXT,
@@ -302,7 +315,7 @@ def _words(entry: ParsedEntry) -> str:
 
 
 STATE: Final = "state"
-_WITH_BODY: Final = {KIND_TEXT: TEXT, KIND_CUT: CUT, KIND_TIMER: TIMER}
+_WITH_BODY: Final = {KIND_TEXT: TEXT, KIND_CUT: CUT, KIND_TIMER: TIMER, KIND_BOT: BOT}
 
 
 def _kinds(entry: ParsedEntry) -> tuple[str, ...]:
@@ -372,7 +385,7 @@ def _verify_page(lines: Iterator[str], checker: _Checker) -> None:
         if found := _ARTICLE.fullmatch(line):
             identity, own, hidden, header, salt, body, time, shown = found.groups()
             entry = checker.entry(identity, own is not None, time, header, salt, body)
-            _require(hidden is None or entry.header.kind in (KIND_STATE, KIND_CUT))
+            _require(hidden is None or entry.header.kind in (KIND_STATE, KIND_CUT, KIND_BOT))
             words = _words(entry)
             _require(shown in [_paragraph(kind, words) for kind in _kinds(entry)])
         elif found := _SECTION.fullmatch(line):

@@ -14,7 +14,7 @@ from chat.storage import contacts as stored_contacts
 from chat.storage.database import Database, Store
 from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
-from protocol.entries_and_receipts import KIND_CUT, KIND_STATE, conversation_of
+from protocol.entries_and_receipts import KIND_BOT, KIND_CUT, KIND_STATE, conversation_of
 
 NO_ENTRY = phrase("No such message on this device.")
 BOTH = phrase("Ask for the messages before a message or after it, not both.")
@@ -144,7 +144,7 @@ def held_in(database: Database, conversation: bytes, entry: bytes) -> EntryRow:
     row = entries.get(database, entry)
     if row is None or row.conversation != conversation or row.kind == KIND_STATE:
         raise UsageError(NO_ENTRY)
-    if row.kind == KIND_CUT:
+    if row.kind in (KIND_BOT, KIND_CUT):
         talk = stored_contacts.conversation(database, conversation)
         if talk is not None and talk.kind == stored_contacts.NOTES:
             raise UsageError(NO_ENTRY)

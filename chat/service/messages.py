@@ -25,6 +25,7 @@ from chat.storage.receipts import ReceiptRow
 from chat.tasks import Runtime
 from protocol.amendments import KEPT_KINDS
 from protocol.entries_and_receipts import (
+    KIND_BOT,
     KIND_CUT,
     KIND_DELETE,
     KIND_EDIT,
@@ -185,6 +186,14 @@ class Messages:
         self._bus.publish(EntryAdded(view))
         self._sync.send(person, entry)
         return view
+
+    async def declare(self, person: bytes, body: bytes) -> None:
+        """Commit and send a declaration of a bot to a contact. Raises as `set_timer`."""
+        if self._keyring.is_removed:
+            raise NotPermitted(REMOVED)
+        if self._book.rows[person].blocked:
+            raise UsageError(BLOCKED)
+        self._written(person, await self._store.write_once(_is_held, self._commit, person, KIND_BOT, body))
 
     def _check(self, person: bytes, text: str, send_id: str, client: str) -> None:
         """Raises UsageError for what cannot be sent to a contact, NotPermitted once this one is removed."""

@@ -28,6 +28,7 @@ from chat.storage.entries import ON_ALL, Stored
 from chat.storage.sharing import Followed
 from chat.tasks import Runtime
 from protocol.entries_and_receipts import (
+    KIND_BOT,
     KIND_CUT,
     KIND_STATE,
     STORED,
@@ -202,7 +203,7 @@ class Notes:
         return Taken(new, changed, followed, entries.is_unsettled(database), gaps)
 
     def _show(self, taken: Taken) -> None:
-        """Publish what this person sees of new entries: of states and cuts nothing."""
+        """Publish what this person sees of new entries: of states, cuts and declarations nothing."""
         own, erased = self._keyring.own.person, set(taken.followed.gone)
         shown = {one.row.id: self._amendments.view(one) for one in taken.changed}
         for one in taken.new:
@@ -276,7 +277,8 @@ class Notes:
     async def _removed(self, row: ContactRow) -> None:
         person = row.person
         self._keyring.contacts.pop(person, None)
-        for memory in (self._book.rows, self._book.unread, self._book.typing, self._book.timers):
+        book = self._book
+        for memory in (book.rows, book.unread, book.typing, book.timers, book.bots):
             memory.pop(person, None)
         self._keyring.forget_proofs(person)
         self._keyring.forget_addresses(person)
@@ -312,7 +314,7 @@ class Notes:
                 self._bus.signal(ContactReleased(person))
 
 
-_UNSHOWN: Final = frozenset({KIND_STATE, KIND_CUT, *AMENDS})
+_UNSHOWN: Final = frozenset({KIND_STATE, KIND_CUT, KIND_BOT, *AMENDS})
 """Kinds that have no line in the notes."""
 
 

@@ -25,6 +25,7 @@ from chat.storage.receipts import ReceiptRow
 from chat.tasks import Runtime
 from protocol.backup.root import NOT_HELD, RootHash, history_root
 from protocol.entries_and_receipts import (
+    KIND_BOT,
     KIND_CUT,
     KIND_EDIT,
     KIND_STATE,
@@ -116,7 +117,7 @@ class Readable:
                 text = (read_text if row.kind == KIND_TEXT else read_edit)(row.body).text
         kind = TEXT if text and row.kind == KIND_TEXT else STATE if row.kind == KIND_STATE else view.kind
         shown = view.id, view.author, view.own, view.time, kind, view.state.value, view.reply, text
-        hidden = row.kind == KIND_STATE or (view.noted and row.kind == KIND_CUT)
+        hidden = row.kind == KIND_STATE or (view.noted and row.kind in (KIND_BOT, KIND_CUT))
         return Shown(*shown, row.header, row.salt, row.body, hidden, view.claimed)
 
 

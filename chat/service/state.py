@@ -11,7 +11,7 @@ from chat.interface import WORDS_READ
 from chat.network.links import Peer
 from chat.service import allowances, keyring
 from chat.service.keyring import Addresses, ContactKeys, OpenInvitation
-from chat.storage import alerts, contacts, expiry, persons, receipts, settings, sharing
+from chat.storage import alerts, bots, contacts, expiry, persons, receipts, settings, sharing
 from chat.storage import keys as stored_keys
 from chat.storage.alerts import AlertRow
 from chat.storage.contacts import ContactRow
@@ -21,21 +21,23 @@ from chat.storage.keys import OwnRow
 from chat.storage.settings import RelayRow, Settings
 from protocol.identity.reduction import PersonState, reduce
 from protocol.keys import X25519Pair
+from protocol.messages import BotBody
 from protocol.pairing.invitation import parse_invitation
 
 
 class ContactBook(Struct, frozen=True):
-    """The contacts' rows, the number of unread entries, who is typing, the timers, and own terminals seen.
+    """The contacts' rows, the number of unread entries, who is typing, timers, bots, and own terminals seen.
 
     `typing`: by contact and static key of its terminals, until when (monotonic). `timers`: seconds, 0 for
-    none, of the conversations in which a timer was ever set. `seen`: by id of an own terminal, when a link
-    with it last lived (Unix milliseconds).
+    none, of the conversations in which a timer was ever set. `bots`: what contacts declare. `seen`: by id of
+    an own terminal, when a link with it last lived (Unix milliseconds).
     """
 
     rows: dict[bytes, ContactRow]
     unread: dict[bytes, int]
     typing: dict[bytes, dict[bytes, float]] = field(default_factory=dict)
     timers: dict[bytes, int] = field(default_factory=dict)
+    bots: dict[bytes, BotBody] = field(default_factory=dict)
     seen: dict[bytes, int] = field(default_factory=dict)
 
     def counts(self, person: bytes, unread: int) -> bool:
@@ -109,6 +111,7 @@ def read_profile(database: Database) -> Profile:
             {row.person: row for row in paired},
             unread,
             timers=expiry.timers(database),
+            bots=bots.of_contacts(database),
             seen=persons.seen(database),
         ),
         keys=keys,

@@ -26,7 +26,7 @@ from chat.service.amending import Amendments, Changed, follow
 from chat.service.claims import Claims
 from chat.service.comparison import ASKING, Comparison, Gaps
 from chat.service.discovery import AddressBook, ListeningPort
-from chat.service.events import EntriesPassedOn, EventBus, FilesNamed, OwnEntryReturned
+from chat.service.events import BotDeclared, EntriesPassedOn, EventBus, FilesNamed, OwnEntryReturned
 from chat.service.expiry import Expirer
 from chat.service.forwarding import Forwarding
 from chat.service.keyring import Keyring, terminal_at
@@ -729,7 +729,7 @@ class Inbound:
             talk = parsed[0].header.conversation
             self._expirer.set_timer(person, await self._store.read(expiry.timer_of, talk))
             self._expirer.begin()
-        shown, filed = dict[bytes, EntryView](), False
+        shown, filed, declared = dict[bytes, EntryView](), False, person in self._book.bots
         for amended in changed:
             shown[amended.row.id] = self._amendments.view(amended)
         for one in new:
@@ -741,6 +741,7 @@ class Inbound:
             if entry.header.kind in AMENDS:
                 continue
             filed = filed or entry.file is not None
+            declared = declared or entry.bot is not None
             kind = marked.entries.get(entry.id, 0)
             view = self._views.added(
                 person, entry, conflicting=bool(rivals), quarantined=one.quarantined, acknowledged=kind
@@ -752,6 +753,8 @@ class Inbound:
             self._bus.publish(FILLED[one.returns](view) if one.filled else EntryAdded(view))
         if filed:
             self._bus.signal(FilesNamed())
+        if declared and new:
+            self._bus.signal(BotDeclared(person))
         if changed:
             self._amendments.publish(changed, [one.entry.id for one in new])
         if evidence:

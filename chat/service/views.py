@@ -14,6 +14,7 @@ from chat.errors import Phrase, phrase
 from chat.interface import (
     NOTES_NAME,
     AwaitedView,
+    BotCommand,
     ContactChanged,
     ContactView,
     DetailsView,
@@ -46,7 +47,9 @@ from chat.storage.files import Standing
 from chat.storage.receipts import ReceiptRow
 from chat.storage.repair import Evidence
 from protocol.attachments import read_file, safe_name
+from protocol.bots import read_bot
 from protocol.entries_and_receipts import (
+    KIND_BOT,
     KIND_CUT,
     KIND_DELETE,
     KIND_EDIT,
@@ -64,7 +67,7 @@ from protocol.entries_and_receipts import (
 )
 from protocol.expiry import ends
 from protocol.identity.reduction import Cause, CauseKind, PersonState
-from protocol.messages import EntryHeader, FileBody
+from protocol.messages import BotBody, EntryHeader, FileBody
 
 DELETED = "deleted"
 MISSING = "missing"
@@ -73,6 +76,7 @@ UNKNOWN = "unknown"
 CUT = "cut"
 EXPIRED = "expired"
 TIMER = "timer"
+BOT = "bot"
 TEXT = "text"
 FILE = "file"
 DELETE = "delete"
@@ -184,6 +188,8 @@ class Views:
             kind = CUT
         elif entry.timing is not None:
             kind = TIMER
+        elif entry.bot is not None:
+            kind = BOT
         else:
             kind = UNKNOWN if entry.has_body else MISSING
         return EntryView(
@@ -200,6 +206,8 @@ class Views:
             quarantined=quarantined,
             expires=utc(ends(header, self._now().wall, own=own).due) if header.timer else None,
             seconds=entry.timing.seconds if entry.timing is not None else 0,
+            bot=entry.bot is not None and entry.bot.bot,
+            commands=offered(entry.bot) if entry.bot is not None else (),
             noted=noted,
             claimed=CLAIMED[claimed],
             file=self._file_of(entry.file, here) if entry.file is not None else None,
@@ -219,6 +227,7 @@ class Views:
         named = read_file(row.body) if row.kind == KIND_FILE and row.salt and not over else None
         noted = person == self._keyring.own.person
         state = self._note_state(row.author, receipts_of) if noted else self._state(person, row, receipts_of)
+        declared = read_bot(row.body) if row.kind == KIND_BOT and row.salt else None
         change = row.amended
         edit = read_edit(change.body) if said is not None and change is not None and change.salt else None
         return EntryView(
@@ -235,6 +244,8 @@ class Views:
             quarantined=row.quarantined != 0,
             expires=utc(moment.wall + row.due - moment.age) if moment and row.due is not None else None,
             seconds=read_timer(row.body).seconds if row.kind == KIND_TIMER and row.salt else 0,
+            bot=declared is not None and declared.bot,
+            commands=offered(declared) if declared is not None else (),
             edited=edit is not None,
             deleted_by=deleted_by(row),
             change=change.id.hex() if change is not None else "",
@@ -467,6 +478,7 @@ class Views:
         return tuple(one.hex() for one in holders if one in self._book.rows)
 
     def _contact(self, row: ContactRow, label: str) -> ContactView:
+        declared = self._book.bots.get(row.person)
         return ContactView(
             person=row.person.hex(),
             name=row.shown,
@@ -482,7 +494,14 @@ class Views:
             pinned=row.pinned,
             muted=row.muted,
             same_key=self._same_key(row.person) if self._keyring.shared else (),
+            bot=declared is not None and declared.bot,
+            commands=offered(declared) if declared is not None else (),
         )
+
+
+def offered(declared: BotBody) -> tuple[BotCommand, ...]:
+    """The commands of a person that declares to be a bot."""
+    return tuple(BotCommand(one.name, one.description) for one in declared.commands)
 
 
 def _drawn(name: str) -> str:
@@ -522,7 +541,7 @@ def _unshown(row: EntryRow) -> str:
         return MISSING
     if row.holder is not None:
         return ELSEWHERE
-    return {KIND_CUT: CUT, KIND_TIMER: TIMER}.get(row.kind, UNKNOWN)
+    return {KIND_CUT: CUT, KIND_TIMER: TIMER, KIND_BOT: BOT}.get(row.kind, UNKNOWN)
 
 
 def unique_labels(rows: Iterable[ContactRow]) -> dict[bytes, str]:

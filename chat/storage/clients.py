@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from chat.storage.database import Database, Row
-from chat.storage.entries import COLUMNS, EntryRow, no_cut_of_notes, read_row
+from chat.storage.entries import COLUMNS, EntryRow, read_row, unsaid_in_notes
 
 CLIENTS_MAX: Final = 64
 """Clients of one profile. This person's programs fill it."""
@@ -120,6 +120,6 @@ def arrivals(db: Database, after: int, limit: int) -> tuple[list[ArrivalRow], in
     rows = [
         ArrivalRow(position, came, read_row(db, row))
         for position, came, number in found
-        for row in db.rows(f"{COLUMNS} WHERE e.number = ? AND {no_cut_of_notes('e')}", number)
+        for row in db.rows(f"{COLUMNS} WHERE e.number = ? AND {unsaid_in_notes('e')}", number)
     ]
     return rows, found[-1][0] if found else after

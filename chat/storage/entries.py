@@ -29,6 +29,7 @@ from chat.storage.secure_deletion import forget_one
 from chat.views import SINGLE, SPELLED
 from protocol import labels
 from protocol.entries_and_receipts import (
+    KIND_BOT,
     KIND_CUT,
     KIND_DELETE,
     KIND_EDIT,
@@ -94,10 +95,11 @@ SHOWN: Final = f"kind NOT IN ({KIND_DELETE}, {KIND_EDIT}, {KIND_STATE})"
 """Whether an entry has a line of its own, as the index by rank has it."""
 
 
-def no_cut_of_notes(entry: str) -> str:
-    """A condition on the entry of this alias. A cut in the notes is shown nowhere: the log says as much."""
+def unsaid_in_notes(entry: str) -> str:
+    """A condition on the entry of this alias. A cut or a declaration in the notes is shown nowhere: the log
+    and the conversations with contacts say as much."""
     notes = f"SELECT 1 FROM conversations WHERE number = {entry}.conversation AND kind = {contacts.NOTES}"
-    return f"({entry}.kind != {KIND_CUT} OR NOT EXISTS ({notes}))"
+    return f"({entry}.kind NOT IN ({KIND_CUT}, {KIND_BOT}) OR NOT EXISTS ({notes}))"
 
 
 class EntryRow(Struct, frozen=True):  # data classes would take a third of the time of a page
@@ -641,7 +643,7 @@ def page(db: Database, conversation: bytes, limit: int, before: Position | None 
     """The newest `limit` entries before a position (or at the end), oldest first."""
     found = db.rows(
         f"{COLUMNS} WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
-        f" AND e.{SHOWN} AND {no_cut_of_notes('e')} AND (e.rank, e.id) < (?, ?)"
+        f" AND e.{SHOWN} AND {unsaid_in_notes('e')} AND (e.rank, e.id) < (?, ?)"
         " ORDER BY e.rank DESC, e.id DESC LIMIT ?",
         conversation,
         *(before or END),
@@ -652,7 +654,7 @@ def page(db: Database, conversation: bytes, limit: int, before: Position | None 
 
 LATEST: Final = (
     f"{COLUMNS} WHERE e.number IN (SELECT (SELECT n.number FROM entries AS n WHERE n.conversation = k.number"
-    f" AND n.{SHOWN} AND {no_cut_of_notes('n')} ORDER BY n.rank DESC, n.id DESC LIMIT 1)"
+    f" AND n.{SHOWN} AND {unsaid_in_notes('n')} ORDER BY n.rank DESC, n.id DESC LIMIT 1)"
     " FROM conversations AS k)"
 )
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from chat.storage.contacts import NOTES
 from chat.storage.database import Database
-from chat.storage.entries import BEGINNING, COLUMNS, SHOWN, EntryRow, Position, no_cut_of_notes, read_row
+from chat.storage.entries import BEGINNING, COLUMNS, SHOWN, EntryRow, Position, read_row, unsaid_in_notes
 
 ALL: Final = 2**63 - 1
 """As the highest number: every entry that is held."""
@@ -16,7 +16,7 @@ def page_after(db: Database, conversation: bytes, limit: int, position: Position
     """The oldest `limit` entries after a position, oldest first."""
     found = db.rows(
         f"{COLUMNS} WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
-        f" AND e.{SHOWN} AND {no_cut_of_notes('e')} AND (e.rank, e.id) > (?, ?)"
+        f" AND e.{SHOWN} AND {unsaid_in_notes('e')} AND (e.rank, e.id) > (?, ?)"
         " ORDER BY e.rank, e.id LIMIT ?",
         conversation,
         *position,
@@ -68,7 +68,7 @@ def at_time(db: Database, conversation: bytes, time: int) -> bytes | None:
         return None
     number, kind = row
     found: bytes | None = db.value(
-        f"SELECT e.id FROM entries AS e WHERE e.conversation = ? AND e.{SHOWN} AND {no_cut_of_notes('e')}"
+        f"SELECT e.id FROM entries AS e WHERE e.conversation = ? AND e.{SHOWN} AND {unsaid_in_notes('e')}"
         " AND e.rank >= ? AND e.time >= ? ORDER BY e.rank, e.id LIMIT 1",
         *(number, 0 if kind == NOTES else time, time),
     )

@@ -26,7 +26,7 @@ from chat.storage.entries import (
 )
 from chat.storage.positions import place_before
 from chat.storage.removal import REMOVED
-from protocol.entries_and_receipts import KIND_CUT, KIND_STATE
+from protocol.entries_and_receipts import KIND_BOT, KIND_CUT, KIND_STATE
 from protocol.entries_and_receipts import READ as READ
 from protocol.entries_and_receipts import STORED as STORED
 from protocol.messages import Receipt
@@ -100,7 +100,7 @@ def add(db: Database, terminal: bytes, kind: int, ids: Iterable[bytes], time: in
 
 
 _NOTED: Final = (
-    "SELECT id FROM entries WHERE id IN ({}) AND kind NOT IN (?, ?)"
+    "SELECT id FROM entries WHERE id IN ({}) AND kind NOT IN (?, ?, ?)"
     " AND conversation = (SELECT number FROM conversations WHERE kind = ?)"
 )
 
@@ -110,7 +110,7 @@ def noted(db: Database, ids: Iterable[bytes]) -> list[bytes]:
     found, asked = list[bytes](), iter(ids)
     while some := tuple(islice(asked, _IDS_MAX)):
         query = _NOTED.format(",".join("?" * len(some)))
-        found += [row[0] for row in db.rows(query, *some, KIND_CUT, KIND_STATE, contacts.NOTES)]
+        found += [row[0] for row in db.rows(query, *some, KIND_BOT, KIND_CUT, KIND_STATE, contacts.NOTES)]
     return found
 
 

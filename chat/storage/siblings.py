@@ -27,6 +27,7 @@ from chat.storage.entries import (
 from chat.storage.expiry import Moment
 from chat.storage.ordering import apart
 from protocol.entries_and_receipts import (
+    KIND_BOT,
     KIND_DELETE,
     KIND_EDIT,
     KIND_STATE,
@@ -189,7 +190,7 @@ def newest(
 ) -> list[int]:
     """The entries that go first, by number, of those that an own terminal with the heads `theirs` lacks.
 
-    They are the NEWEST last ones with a line of their own, what amends them, and the last timer.
+    They are the NEWEST last ones with a line of their own, what amends them, and the last timer and bot.
     """
     lines = f"{_FIRST} AND {SHOWN} ORDER BY rank DESC, id DESC LIMIT ?2"
     found = db.rows(lines, conversation, NEWEST)
@@ -199,17 +200,18 @@ def newest(
     since = f"{_FIRST} AND {_AMENDS} AND (rank, id) > (?2, ?3) ORDER BY rank DESC, id DESC LIMIT ?4"
     chain = _Newest(db, [*found, *db.rows(since, conversation, *first, AMENDING)])
     numbers = [chain.numbers[entry] for entry in lacking(mine, theirs, chain)]
-    return [*_timer(db, conversation, theirs), *numbers]
+    said = [_last(db, conversation, theirs, kind) for kind in (KIND_TIMER, KIND_BOT)]
+    return [*(number for number in said if number is not None), *numbers]
 
 
-def _timer(db: Database, conversation: bytes, theirs: Collection[bytes]) -> list[int]:
-    """The last entry that sets the timer, unless a head of its author comes after it."""
-    timer = db.row(f"{_FIRST} AND kind = {KIND_TIMER} ORDER BY rank DESC, id DESC LIMIT 1", conversation)
-    if timer is None:
-        return []
-    number, _, sequence, _, _, author = timer
+def _last(db: Database, conversation: bytes, theirs: Collection[bytes], kind: int) -> int | None:
+    """The last entry of a kind that says something of others, unless a head of its author comes after it."""
+    last = db.row(f"{_FIRST} AND kind = {kind} ORDER BY rank DESC, id DESC LIMIT 1", conversation)
+    if last is None:
+        return None
+    number, _, sequence, _, _, author = last
     later = "SELECT EXISTS (SELECT 1 FROM entries WHERE id = ? AND author = ? AND sequence >= ?)"
-    return [] if any(db.value(later, one, author, sequence) for one in theirs) else [number]
+    return None if any(db.value(later, one, author, sequence) for one in theirs) else number
 
 
 def authors_of(db: Database, entries: Collection[bytes]) -> set[int] | None:

@@ -19,8 +19,12 @@ A fixed list, since Unicode categories change between versions and all terminals
 
 def is_name(name: str) -> bool:
     """Whether a name is valid: 1 to 64 characters, none of _FORBIDDEN_IN_NAMES, no space at either end."""
-    fits = 1 <= len(name) <= limits.NAME_CHARACTERS_MAX
-    return fits and not _FORBIDDEN_IN_NAMES.search(name) and name == name.strip(" ")
+    return 1 <= len(name) <= limits.NAME_CHARACTERS_MAX and is_line(name)
+
+
+def is_line(text: str) -> bool:
+    """Whether a text of any length has none of _FORBIDDEN_IN_NAMES, and no space at either end."""
+    return not _FORBIDDEN_IN_NAMES.search(text) and text == text.strip(" ")
 
 
 def is_terminal_name(name: str) -> bool:

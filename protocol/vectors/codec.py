@@ -14,6 +14,7 @@ from protocol import messages as m
 from protocol.codec import Codec, Wire, encode
 from protocol.link.agreement import CONTACT_HELLO, CONTACT_REPLY, PAIRING_FINISH, PAIRING_REPLY
 from protocol.messages import (
+    BOT_BODY,
     CUT_BODY,
     DELETE_BODY,
     EDIT_BODY,
@@ -37,6 +38,7 @@ CODECS: Final[Mapping[str, Codec[Any]]] = {
     "DeleteBody": DELETE_BODY,
     "EditBody": EDIT_BODY,
     "TimerBody": TIMER_BODY,
+    "BotBody": BOT_BODY,
     "StateBody": STATE_BODY,
     "message": MESSAGE,
 }
@@ -55,6 +57,7 @@ KINDS: Final[Mapping[str, Any]] = {
             m.DeleteBody,
             m.EditBody,
             m.TimerBody,
+            m.BotBody,
             m.StateBody,
         )
     },

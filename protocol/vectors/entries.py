@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from protocol.amendments import deleted, deleted_on_all, edits, notes_shown
+from protocol.amendments import declared, deleted, deleted_on_all, edits, notes_shown
 from protocol.codec import encode
 from protocol.entries_and_receipts import (
     KIND_TEXT,
@@ -261,6 +261,23 @@ def _timer(inputs: Json, step: Json) -> Json:
     return {"seconds": timer_of(entries, left_out)}
 
 
+def _bot(inputs: Json, step: Json) -> Json:
+    names = {read_entry(inputs["entries"][name]).id: name for name in step["entries"]}
+    conversation, key = bytes.fromhex(step["conversation"]), bytes.fromhex(inputs["self_key"])
+    read = [read_entry(inputs["entries"][name]) for name in step["entries"]]
+    held = {one.id: one for one in read if one.header.conversation == conversation}
+    terminals = {bytes.fromhex(one) for one in inputs["own_terminals"]}
+    own = {
+        one for one, entry in held.items() if entry.header.author in terminals and is_own(entry.header, [key])
+    }
+    left_out = [entry for entry, name in names.items() if name in step["left_out"]]
+    found = {"own": declared(held, own, left_out), "contact": declared(held, held.keys() - own, left_out)}
+    return {
+        whose: body and {"bot": body.bot, "commands": [[one.name, one.description] for one in body.commands]}
+        for whose, body in found.items()
+    }
+
+
 def _ends(inputs: Json, step: Json) -> Json:
     header = read_entry(inputs["entries"][step["entry"]]).header
     found = ends(header, step["stored"], own=step["own"])
@@ -282,6 +299,7 @@ ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "claims": _claims,
     "timer": _timer,
     "ends": _ends,
+    "bot": _bot,
     "amend": _amend,
     "notes": _notes,
     "registers": _registers,

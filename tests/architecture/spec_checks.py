@@ -22,6 +22,7 @@ from protocol.backup import records
 from protocol.backup.sealed import BackupHeader
 from protocol.codec import Wire
 from protocol.entries_and_receipts import (
+    KIND_BOT,
     KIND_CUT,
     KIND_DELETE,
     KIND_EDIT,
@@ -79,6 +80,8 @@ STRUCTS: dict[str, type[Wire]] = {
             messages.DeleteBody,
             messages.EditBody,
             messages.TimerBody,
+            messages.BotCommand,
+            messages.BotBody,
             messages.FileBody,
             messages.PieceRange,
             messages.StateWrite,
@@ -209,7 +212,7 @@ def numbers_are_used_or_reserved(text: str) -> list[str]:
     rows = spec_document.table(text, "for", "messages").rows
     used: tuple[list[int | None], ...] = (
         [number(struct) for struct in (*MESSAGE_TYPES, *RELAY_TYPES)],
-        [KIND_TEXT, KIND_CUT, KIND_DELETE, KIND_EDIT, KIND_TIMER, KIND_STATE, KIND_FILE],
+        [KIND_TEXT, KIND_CUT, KIND_DELETE, KIND_EDIT, KIND_TIMER, KIND_STATE, KIND_BOT, KIND_FILE],
         [number(struct) for struct in get_args(log.Operation)],
     )
     wrong = []

@@ -15,6 +15,7 @@ from protocol import messages as m
 from protocol.attachments import file_body, leaf_hash, node_hash, root_of, seal_piece
 from protocol.backup import sealed
 from protocol.backup.root import RootHash, history_root
+from protocol.bots import bot_body
 from protocol.codec import Wire, encode
 from protocol.discovery import make_slots, slot, write_text
 from protocol.entries_and_receipts import (
@@ -153,6 +154,7 @@ def _bytes() -> dict[str, bytes]:
         "DeleteBody": delete_body([draw("deleted entry")]),
         "EditBody": edit_body(draw("edited entry"), "Hello!"),
         "TimerBody": timer_body(3_600),
+        "BotBody": bot_body(m.BotBody(True, [m.BotCommand("echo", "says the same")])),
         "StateBody": example_state(),
         "FileBody": example_file(),
         "Invitation": INVITATION_BYTES,

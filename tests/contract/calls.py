@@ -14,6 +14,7 @@ from msgspec.structs import fields
 
 from chat.interface import (
     BadData,
+    BotCommand,
     ClientRights,
     Closed,
     Messenger,
@@ -96,6 +97,7 @@ def arguments_of(subject: Subject, entry: str) -> dict[str, object]:
         "answers": ("acorn",),
         "typed": ("acorn",),
         "removed": (),
+        "commands": (BotCommand("echo", "says the same"),),
         "old": subject.passphrase,
         "new": "another one",
         "path": "a relative path",

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from chat.interface import (
     BackupProgress,
     BadData,
+    BotCommand,
     CannotCreate,
     Cleaned,
     ClientRights,
@@ -395,6 +396,23 @@ class MessengerContract:
         for wrong in (-1, 31_536_001):
             with pytest.raises(UsageError):
                 await messenger.set_timer(friend, wrong)
+
+    async def test_a_bot_is_declared_once_and_withdrawn(self, subject: Subject) -> None:
+        messenger, friend = subject.messenger, subject.friend
+        echo, time = BotCommand("echo", "says the same"), BotCommand("time", "says what time it is")
+        await messenger.declare_bot((time, echo))
+        await messenger.declare_bot((echo, time))
+        await messenger.declare_bot((echo, time), friend)
+        with pytest.raises(UsageError):
+            await messenger.declare_bot((echo, echo))
+        await messenger.withdraw_bot()
+        await messenger.withdraw_bot(friend)
+        said = [one for one in await messenger.history(friend) if one.kind == "bot"]
+        assert [(one.own, one.bot, one.commands) for one in said] == [
+            (True, True, (echo, time)),
+            (True, False, ()),
+        ]
+        assert not (await contact(subject)).bot  # the friend has declared nothing
 
     async def test_a_cleared_conversation_keeps_places_and_timer(self, subject: Subject) -> None:
         messenger, friend = subject.messenger, subject.friend

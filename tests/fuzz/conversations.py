@@ -191,6 +191,7 @@ TARGETS: Final[Mapping[str, Target]] = {
     "text-body": of_codec(m.TEXT_BODY, published("codec", "Value", "decode", "bytes", "TextBody")),
     "cut-body": of_codec(m.CUT_BODY, published("codec", "Value", "decode", "bytes", "CutBody")),
     "timer-body": of_codec(m.TIMER_BODY, published("codec", "Value", "decode", "bytes", "TimerBody")),
+    "bot-body": of_codec(m.BOT_BODY, published("codec", "Value", "decode", "bytes", "BotBody")),
     "state-body": of_codec(m.STATE_BODY, published("codec", "Value", "decode", "bytes", "StateBody")),
     "state": Target(_state, (ProtocolError,), _states, lambda state: state_body(state.writes)),
     "delete-body": of_codec(m.DELETE_BODY, published("codec", "Value", "decode", "bytes", "DeleteBody")),

@@ -32,6 +32,7 @@ STRUCTS: list[tuple[type[Wire], Codec[Any]]] = [
     (m.TextBody, m.TEXT_BODY),
     (m.CutBody, m.CUT_BODY),
     (m.TimerBody, m.TIMER_BODY),
+    (m.BotBody, m.BOT_BODY),
     (m.StateBody, m.STATE_BODY),
     (m.ContactHello, CONTACT_HELLO),
     (m.ContactReply, CONTACT_REPLY),

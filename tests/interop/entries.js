@@ -1,8 +1,8 @@
 // Entries between two persons; SPEC §11.1 to §11.4.
-import { bytes, decode, encode, int, list, struct, text, u48, u53, u8 } from './codec.js';
+import { bool, bytes, decode, encode, int, list, struct, text, u48, u53, u8 } from './codec.js';
 import { Rejected, must } from './errors.js';
 import { FileBody, checkFile } from './files.js';
-import { Head, ascending } from './messages.js';
+import { Head, ascending, isLine } from './messages.js';
 import { StateBody, checkState, notesOf } from './notes.js';
 import { empty, equal, hash, random } from './primitives.js';
 
@@ -15,6 +15,7 @@ const DELETE = 3;
 const EDIT = 4;
 const TIMER = 5;
 export const STATE = 6;
+const BOT = 7;
 export const FILE = 64;
 const YEAR = 31_536_000;
 const FOUR_WEEKS_MS = 2_419_200_000;
@@ -41,6 +42,8 @@ export const CutBody = struct({ terminal: id, heads: list(1, 16, CutHead) });
 export const DeleteBody = struct({ ids: list(1, 64, id) });
 export const EditBody = struct({ entry: id, text: text(1, 16384) });
 export const TimerBody = struct({ seconds: int(0, YEAR) });
+const BotCommand = struct({ name: text(1, 32), description: text(1, 100) });
+export const BotBody = struct({ bot: bool, commands: list(0, 32, BotCommand) });
 const BODIES = new Map([
   [TEXT, TextBody],
   [CUT, CutBody],
@@ -48,6 +51,7 @@ const BODIES = new Map([
   [EDIT, EditBody],
   [TIMER, TimerBody],
   [STATE, StateBody],
+  [BOT, BotBody],
   [FILE, FileBody],
 ]);
 
@@ -104,7 +108,7 @@ function checkTimer({ time, kind, timer, until }) {
   if (timer === 0) return;
   const unread = until - time - timer * 1000;
   must(unread >= 0 && unread <= FOUR_WEEKS_MS, 'malformed', 'V-EX-02');
-  must(![CUT, DELETE, EDIT, TIMER, STATE].includes(kind), 'malformed', 'V-EX-03');
+  must(![CUT, DELETE, EDIT, TIMER, STATE, BOT].includes(kind), 'malformed', 'V-EX-03');
 }
 
 // The end of an entry with a timer in Unix milliseconds: as far as it is known, and at the latest. `read` is
@@ -127,11 +131,22 @@ function decodeStruct(kind, raw) {
 
 const compareCutHeads = (a, b) => a.sequence - b.sequence || order(a.id, b.id);
 
+const COMMAND = /^[a-z][a-z0-9_-]*$/;
+
+function checkBot({ bot, commands }) {
+  must(bot || commands.length === 0, 'malformed', 'V-ET-09');
+  const names = commands.map(({ name }) => name);
+  must(names.slice(1).every((name, at) => names[at] < name), 'malformed', 'V-ET-09');
+  const fits = ({ name, description }) => COMMAND.test(name) && isLine(description);
+  must(commands.every(fits), 'malformed', 'V-ET-09');
+}
+
 function decodeBody(kind, raw) {
   const body = decodeStruct(kind, raw);
   if (kind === TEXT) must(emptyOrId(body.reply), 'malformed', 'V-ET-09');
   if (kind === STATE) checkState(body);
   if (kind === FILE) checkFile(body);
+  if (kind === BOT) checkBot(body);
   if (kind === DELETE) must(ascending(body.ids), 'malformed', 'V-ET-09');
   if (kind === CUT) {
     const rising = body.heads.slice(1).every((head, at) => compareCutHeads(body.heads[at], head) < 0);
@@ -312,6 +327,13 @@ export class Conversation {
     return set.at(-1)?.body.seconds ?? 0;
   }
 
+  // What a person declares of itself as a bot, null where nothing is in force. `isOf` tells its entries.
+  bot(isOf, leftOut) {
+    const counts = ({ id: one }) => !leftOut.some((other) => other.equals(one));
+    const said = this.ordered().filter((entry) => entry.header.kind === BOT && isOf(entry) && counts(entry));
+    return said.at(-1)?.body ?? null;
+  }
+
   // The cuts of a removed author that are in force, by the rank of their authors. `live` and `ranked` are
   // terminals of its person, the latter all with a rank, the least first.
   cutsInForce(author, live, ranked) {
@@ -384,7 +406,7 @@ export class Conversation {
     const counts = ({ id: one }) => !apart.some((other) => other.equals(one));
     const deletes = this.entries().filter((one) => one.header.kind === DELETE && one.body && counts(one));
     const covers = (one, entry) => {
-      if (isOwn(one) !== isOwn(entry) || [CUT, DELETE, TIMER, STATE].includes(entry.header.kind)) return false;
+      if (isOwn(one) !== isOwn(entry) || [CUT, DELETE, TIMER, STATE, BOT].includes(entry.header.kind)) return false;
       const edited = entry.header.kind === EDIT && entry.body ? [entry.body.entry] : [];
       return [entry.id, ...edited].some((name) => one.body.ids.some((other) => other.equals(name)));
     };
@@ -395,7 +417,7 @@ export class Conversation {
   deletedOnAll(ids) {
     const isNamed = (one) => ids.some((other) => other.equals(one));
     return this.entries().filter(({ id: one, header, body }) => {
-      if ([CUT, DELETE, TIMER, STATE].includes(header.kind)) return false;
+      if ([CUT, DELETE, TIMER, STATE, BOT].includes(header.kind)) return false;
       return isNamed(one) || (header.kind === EDIT && Boolean(body) && isNamed(body.entry));
     });
   }
@@ -419,7 +441,7 @@ export class Conversation {
     const own = () => true;
     const gone = [...this.deleted(own, apart), ...this.deletedOnAll(named)].map((entry) => entry.id);
     const edits = new Map(this.edits(own, apart, gone).map(([one, some]) => [key(one.id), some.at(-1).body.text]));
-    const silent = [CUT, DELETE, EDIT, STATE];
+    const silent = [CUT, DELETE, EDIT, STATE, BOT];
     return this.ordered()
       .filter(({ header }) => !silent.includes(header.kind))
       .map((one) => {

@@ -5,7 +5,7 @@ import { chunkKeyOf } from './backup.js';
 import { ContactHello, ContactReply, PairingFinish, PairingReply, readPayload } from './agreement.js';
 import { decode, encode } from './codec.js';
 import { readAnnouncement } from './discovery.js';
-import { CutBody, DeleteBody, EditBody, EntryHeader, TextBody, TimerBody, readForm } from './entries.js';
+import { BotBody, CutBody, DeleteBody, EditBody, EntryHeader, TextBody, TimerBody, readForm } from './entries.js';
 import { readInvitation, writeInvitation, Invitation } from './invitation.js';
 import { receiveLog } from './log.js';
 import { decodeMessage, encodeMessage } from './messages.js';
@@ -112,6 +112,7 @@ const CHECKS = {
   DeleteBody: struct(DeleteBody),
   EditBody: struct(EditBody),
   TimerBody: struct(TimerBody),
+  BotBody: struct(BotBody),
   FileBody: (raw) => readFile(raw),
   StateBody(raw) {
     struct(StateBody)(raw);

@@ -107,6 +107,7 @@ PAIRING.push('LinkState', 'Addition', 'Consent');
 
 const CONTROL = /^ | $|[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u;
 
+export const isLine = (text) => !CONTROL.test(text);
 export const isName = (name) => [...name].length >= 1 && [...name].length <= 64 && !CONTROL.test(name);
 
 // What tells a person's terminals apart.

@@ -128,7 +128,7 @@ def _send(ada: Station, outcome: Outcome, until: int) -> None:
     async def send(messenger: Messenger) -> None:
         (ben,) = await messenger.contacts()
         for number in range(len(outcome.sent), until):
-            entry = await messenger.send(ben.person, f"!echo {number}")
+            entry = await messenger.send(ben.person, f"/echo {number}")
             outcome.sent[entry.id] = str(number)
 
     ada.ask(send)

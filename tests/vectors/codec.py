@@ -54,6 +54,7 @@ def _whole(drawn: Drawn) -> Iterator[Named]:
     yield "a DeleteBody", "DeleteBody", m.DeleteBody(sorted(drawn(f"deleted {number}") for number in (1, 2)))
     yield "an EditBody", "EditBody", m.EditBody(drawn("edited"), "Grüße, 小雨 ☂")
     yield "a TimerBody", "TimerBody", m.TimerBody(3_600)
+    yield "a BotBody", "BotBody", m.BotBody(True, [m.BotCommand("echo", "says the same, 小雨 ☂")])
     writes = [m.StateWrite(number, drawn("register"), drawn("value")) for number in (3, 200)]
     yield "a StateBody", "StateBody", m.StateBody(writes)
 
@@ -146,6 +147,9 @@ def _edges(drawn: Drawn) -> Iterator[Named]:
     named = [number.to_bytes(32, "big") for number in range(limits.DELETED_IDS_MAX)]
     yield "a delete of 64 entries", "DeleteBody", m.DeleteBody(named)
     yield "an edit of 16,384 code points", "EditBody", m.EditBody(bytes(32), "a" * limits.TEXT_CHARACTERS_MAX)
+    yield "no bot", "BotBody", m.BotBody(False, [])
+    offered = [m.BotCommand(f"{'c' * 30}{n:02}", "☂" * 100) for n in range(limits.BOT_COMMANDS_MAX)]
+    yield "a bot with 32 commands of full lengths", "BotBody", m.BotBody(True, offered)
     yield "empty lists", "message", m.Heads(drawn("conversation"), b"", [], more=False)
     yield "false", "message", m.Typing(drawn("conversation"), False)
 
@@ -205,6 +209,7 @@ _LIMITS: Final = (
     ("CutBody", limits.BODY_BYTES_MAX),
     ("DeleteBody", limits.BODY_BYTES_MAX),
     ("EditBody", limits.BODY_BYTES_MAX),
+    ("BotBody", limits.BODY_BYTES_MAX),
 )
 
 Row = tuple[str, str, Any]
@@ -443,6 +448,11 @@ _HEADER_BOUNDS: Final[tuple[Row, ...]] = (
     ("a timer of a year and a second", "EntryHeader", _entry_header(timer="ce01e13381", until="01")),
     ("until 2^53", "EntryHeader", _entry_header(timer="01", until="cf0020000000000000")),
     ("a timer of a year and a second", "TimerBody", "91ce01e13381"),
+    ("33 commands", "BotBody", "92c3dc0021" + "92a161a141" * 33),
+    ("a command without a name", "BotBody", "92c39192a0a141"),
+    ("a command of 33 characters", "BotBody", "92c39192d921" + "61" * 33 + "a141"),
+    ("a command without a description", "BotBody", "92c39192a161a0"),
+    ("a description of 101 characters", "BotBody", "92c39192a161d965" + "41" * 101),
     ("no writes", "StateBody", "9190"),
     ("65 writes", "StateBody", ["91dc0041", {"hex": "9308" + ID + "c400", "times": 65}]),
     ("a register of 256", "StateBody", "919193cd0100" + ID + "c400"),

@@ -13,8 +13,10 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from protocol import labels
+from protocol.bots import bot_body
 from protocol.codec import encode
 from protocol.entries_and_receipts import (
+    KIND_BOT,
     KIND_CUT,
     KIND_DELETE,
     KIND_EDIT,
@@ -35,6 +37,9 @@ from protocol.entries_and_receipts import (
 )
 from protocol.limits import (
     BODY_BYTES_MAX,
+    BOT_COMMAND_CHARACTERS_MAX,
+    BOT_COMMANDS_MAX,
+    BOT_DESCRIPTION_CHARACTERS_MAX,
     CUTS_MAX,
     DELETED_IDS_MAX,
     HEADER_BYTES_MAX,
@@ -44,6 +49,8 @@ from protocol.limits import (
     UNREAD_SECONDS_MAX,
 )
 from protocol.messages import (
+    BotBody,
+    BotCommand,
     ContactValue,
     CutBody,
     CutHead,
@@ -127,6 +134,13 @@ class Talk:
         """`whose` terminal sets the timer of the conversation, `ms` after TIME."""
         place = self.place(whose, after, parents)
         return self._keep(name, whose, place, ms, KIND_TIMER, timer_body(seconds))
+
+    def declare(
+        self, name: str, whose: str, after: str, *commands: str, bot: bool = True, ms: int = 0
+    ) -> None:
+        """`whose` person declares whether it is a bot, with these commands, `ms` after TIME."""
+        body = BotBody(bot, [BotCommand(one, f"does {one}, 小雨") for one in commands])
+        self._keep(name, whose, self.place(whose, after), ms, KIND_BOT, bot_body(body))
 
     def cut(self, name: str, whose: str, after: str, removed: str, *ends: str) -> ParsedEntry:
         """`whose` terminal cuts the entries of `removed` behind those with the names `ends`."""
@@ -222,6 +236,8 @@ NOTES: Final = {
     "BadNote": ("MALFORMED", "An entry that has no place in the notes."),
     "BadState": ("MALFORMED", "Writes of registers that no correct author makes."),
     "BadTimer": ("MALFORMED", "A timer or an end that no correct author writes."),
+    "Bot": ("BASIC", "What a person declares of itself as a bot."),
+    "BadBot": ("MALFORMED", "A declaration of a bot that no correct author writes."),
     "Timer": ("BASIC", "The timer of a conversation."),
     "End": ("BASIC", "When an entry with a timer ends."),
 }
@@ -295,11 +311,15 @@ def _read(seed: Seed) -> Group:
     talk.write("timed", "their", "second", timer=30)
     talk.time("timer", "their", "second", 3_600)
     talk.time("off", "their", "second", 0)
+    talk.declare("bot", "their", "second", "echo", "time-of-day", "x_2")
+    talk.declare("no bot", "their", "second", bot=False)
     read, latest = TIME + 30_000, TIME + 30_000 + UNREAD_SECONDS_MAX * 1_000
     for comment, message in {
         "an entry with a timer": talk.message("timed").hex(),
         "an entry that sets the timer": talk.message("timer").hex(),
         "an entry that ends the timer": talk.message("off").hex(),
+        "an entry that declares a bot": talk.message("bot").hex(),
+        "an entry that declares no bot": talk.message("no bot").hex(),
         "the earliest end": _alone(talk, timer=30, until=read),
         "the latest end": _alone(talk, timer=30, until=latest),
         "a later kind with a timer": _alone(talk, timer=30, until=latest, kind=200),
@@ -459,6 +479,7 @@ def _bodies(talk: Talk) -> Iterator[Wrong]:
         yield "V-ET-09", "malformed", comment, "BadBody", write_bytes(_with_body(talk, other))
     yield from _cuts(talk)
     yield from _timers(talk)
+    yield from _bots(talk)
     yield from _wrong_states(talk)
     large = write_bytes(encode(Entry(header, salt, bytes(BODY_BYTES_MAX + 1))))
     yield "V-CD-03", "malformed", "a body of 131,073 bytes", "BadBody", large
@@ -670,6 +691,40 @@ def _timers(talk: Talk) -> Iterator[Wrong]:
         yield rule, malformed, comment, flag, _alone(talk, **fields)
 
 
+def _bots(talk: Talk) -> Iterator[Wrong]:
+    def offers(*commands: tuple[str, str], bot: bool = True) -> bytes:
+        return encode(BotBody(bot, [BotCommand(*one) for one in commands]))
+
+    fine = "says the same"
+    for comment, body in {
+        "a text in an entry that declares a bot": text_body("Hello"),
+        "an empty body in an entry that declares a bot": b"",
+        "commands of a person that is no bot": offers(("echo", fine), bot=False),
+        "33 commands": offers(*((f"c{n:02}", fine) for n in range(BOT_COMMANDS_MAX + 1))),
+        "commands that are not ascending": offers(("time", fine), ("echo", fine)),
+        "one command twice": offers(("echo", fine), ("echo", "does something else")),
+        "a command without a name": offers(("", fine)),
+        "a command of 33 characters": offers(("c" * (BOT_COMMAND_CHARACTERS_MAX + 1), fine)),
+        "a command with a slash": offers(("/echo", fine)),
+        "a command in capitals": offers(("Echo", fine)),
+        "a command that begins with a digit": offers(("2echo", fine)),
+        "a command with a space": offers(("echo this", fine)),
+        "a command with a line break": offers(("echo\n", fine)),
+        "a command in letters that look like others": offers(("e\u0441ho", fine)),
+        "a command with a character that is not drawn": offers(("echo\u200b", fine)),
+        "a command without a description": offers(("echo", "")),
+        "a description of 101 characters": offers(("echo", "d" * (BOT_DESCRIPTION_CHARACTERS_MAX + 1))),
+        "a description of two lines": offers(("echo", "says\nthe same")),
+        "a description that turns its direction": offers(("echo", "says \u202ethe same")),
+        "a description with a control character": offers(("echo", "says \x1b[31mthe same")),
+        "a description that begins with a space": offers(("echo", f" {fine}")),
+        "a description of a space": offers(("echo", " ")),
+    }.items():
+        yield "V-ET-09", "malformed", comment, "BadBot", _with_body(talk, body, kind=KIND_BOT).hex()
+    timed = {"timer": 60, "until": TIME + 60_000, "kind": KIND_BOT}
+    yield "V-EX-03", "malformed", "a declaration with a timer", "BadTimer", _alone(talk, **timed)
+
+
 def _alone(talk: Talk, **fields: Any) -> str:
     """The message of the first entry's header with other fields, without its body."""
     return encode(Entry(encode(talk.changed("first", **fields)), b"", b"")).hex()
@@ -745,6 +800,8 @@ def _notes_accepted(talk: Talk) -> Iterator[tuple[str, str, Json]]:
     knows = _own_notes(talk)
     yield "an entry of this person's notes", _note(talk), knows
     state = talk.changed("own", "own", conversation=notes_of(talk.own), kind=KIND_STATE)
+    declared = talk.changed("own", "own", conversation=notes_of(talk.own), kind=KIND_BOT)
+    yield "a declaration in the notes, a header alone", encode(Entry(encode(declared), b"", b"")).hex(), knows
     yield "a state, a header alone", encode(Entry(encode(state), b"", b"")).hex(), knows
     yield "notes of a removed terminal of this person", _note(talk), knows | _former(talk, "own", "own")
     unknown = _note(talk, author=bytes(32))
@@ -1298,6 +1355,40 @@ def _timer(seed: Seed) -> Group:
     return group
 
 
+def _bot(seed: Seed) -> Group:
+    """Two persons who declare, one of them on two terminals, and what nobody may say of another one."""
+    talk = Talk(seed, "bot")
+    talk.write("a", "their")
+    talk.declare("echo", "their", "a", "echo", ms=10)
+    talk.declare("more", "their", "echo", "echo", "time", ms=20)
+    talk.declare("off", "their", "more", bot=False, ms=30)
+    talk.declare("of another terminal", "their second", "", "dice", ms=25)
+    talk.declare("mine", "own", "", "poll", ms=40)
+    talk.delete("a delete", "their", "more", "echo", "more")
+    entry = talk.entries["more"]
+    talk.entries["more without its body"] = parse_entry(Entry(entry.header_bytes, b"", b""))
+    inputs: Json = {
+        "own_terminals": [talk.terminal("own").hex()],
+        "self_key": talk.self_key("own").hex(),
+    }
+    group = Group("11.11", inputs | {"entries": talk.named()})
+    for comment, names, left_out in (
+        ("nobody has declared anything", ["a"], []),
+        ("a bot with a command", ["a", "echo"], []),
+        ("the last one counts", ["a", "more", "echo"], []),
+        ("no bot any more", ["a", "echo", "more", "off"], []),
+        ("of another terminal of the person, by the order", ["a", "echo", "more", "of another terminal"], []),
+        ("each person says it of itself", ["a", "echo", "mine"], []),
+        ("one that does not count", ["a", "echo", "more"], ["more"]),
+        ("none that counts", ["echo"], ["echo"]),
+        ("a delete covers none", ["a", "echo", "more", "a delete"], []),
+        ("the last one decides without its body, too", ["a", "echo", "more without its body"], []),
+    ):
+        given = {"conversation": talk.conversation.hex(), "entries": names, "left_out": left_out}
+        group.add(comment, ["Bot"], SUCCESS, one_step(ACTIONS, group.inputs, "bot", **given))
+    return group
+
+
 def _ends(seed: Seed) -> Group:
     talk, latest = Talk(seed, "ends"), 60_000 + UNREAD_SECONDS_MAX * 1_000
     talk.write("minute", "their", timer=60)
@@ -1339,6 +1430,7 @@ def build(phrase: str) -> Json:
         _lines,
         _last,
         _timer,
+        _bot,
         _ends,
         _amend,
     )

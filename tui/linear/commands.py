@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from chat.interface import Messenger, UsageError
+from chat.interface import BotCommand, Messenger, UsageError
 from tui.linear.composer import SLASH, Composer, Deletion
 from tui.linear.contacts import Contacts
 from tui.linear.devices import Devices
@@ -19,6 +19,7 @@ from tui.linear.state import Exit, Questions, State
 from tui.linear.voice import VoiceMessages
 from tui.linear.wording import listed
 from tui.preferences import Options, Preferences
+from tui.text.bots import offered
 from tui.text.formatting import safe_line, shorten
 from tui.text.translation import N_, _
 
@@ -238,7 +239,7 @@ class Commands:
     """Parses lines, finds the command of a name, and explains them all."""
 
     def __init__(self, parts: Parts, output: Output) -> None:
-        self._output = output
+        self._output, self._state = output, parts.state
         self._table = _table(parts, self._help)
         self._all = {name: row for commands in self._table.values() for name, row in commands.items()}
 
@@ -247,7 +248,18 @@ class Commands:
         if not line.startswith(SLASH) or line.startswith(SLASH * 2):
             return None
         typed, _space, rest = line[1:].partition(" ")
+        if any(one.name == typed for one in self._of_bot()) and not self._begins(typed):
+            return None
         return self._find(typed), rest.strip()
+
+    def _of_bot(self) -> Sequence[BotCommand]:
+        """The commands that the contact of the open conversation offers as a bot."""
+        view = self._state.contacts.get(self._state.current or "")
+        return offered(view.commands, self._all) if view is not None else ()
+
+    def _begins(self, typed: str) -> bool:
+        """Whether the start of a name means one of Parlour's own commands, whatever a bot offers."""
+        return any(name.startswith(typed) for name in self._all)
 
     async def execute(self, name: str, typed: str) -> None:
         """Execute a command. Raises ParlourError."""
@@ -290,3 +302,9 @@ class Commands:
             _("The start of a name is enough. /help NAME explains one command, /help all explains each."),
             _("To send a text that begins with a slash, type two."),
         )
+        for one in self._of_bot():
+            said = _("Command of the bot {name}: {command}, {text}.")
+            command = SLASH * (2 if self._begins(one.name) else 1) + one.name
+            name = self._state.name_of(self._state.current or "")
+            text = safe_line(one.description).rstrip(".")
+            await self._output.say(said.format(name=name, command=command, text=text))

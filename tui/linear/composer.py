@@ -293,7 +293,7 @@ class Deletion:
             raise UsageError(
                 _("Somebody else wrote this message: you can delete it on your own devices only.")
             )
-        if wanted in (DeletionScope.MINE, DeletionScope.EVERYONE) and entry.kind in ("cut", "timer"):
+        if wanted in (DeletionScope.MINE, DeletionScope.EVERYONE) and entry.kind in ("cut", "timer", "bot"):
             raise UsageError(_("This entry holds for other messages: you can delete it on this device only."))
         if wanted and wanted not in entry.scopes:
             raise UsageError(gone_line(entry.kind))

@@ -460,7 +460,10 @@ class History:
     def _author(self, entry: EntryView) -> str:
         if entry.claimed == "device":
             return safe_name(entry.author)
-        return _("You") if entry.own else self.state.name_of(entry.contact)
+        if entry.own:
+            return _("You")
+        view, name = self.state.contacts.get(entry.contact), self.state.name_of(entry.contact)
+        return _("{name}, {mark}").format(name=name, mark=_("bot")) if view is not None and view.bot else name
 
 
 def _changes(states: dict[str, FileState], entry: str, state: FileState) -> bool:

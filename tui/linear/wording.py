@@ -204,6 +204,8 @@ def standing(view: ContactView) -> str:
     else:
         marks = [_("online") if view.present else _("offline")]
         marks += [_("through a relay")] if view.relayed and view.present else []
+    if view.bot:
+        marks.insert(0, _("bot"))
     marks.append(_("verified") if view.verified else _("not verified"))
     if view.held:
         marks.append(_("identity changed"))

@@ -223,6 +223,8 @@ def in_order(
 
 def _switcher_line(view: ContactView, name: str, how: Match) -> Content:
     parts = [_presence(view), marked(name, how.spans)]
+    if view.bot:
+        parts.append(Content.assemble((" " + _("bot"), "$quiet")))
     if view.verified:
         parts.append(Content.assemble((" ✓", "$success")))
     if view.held:

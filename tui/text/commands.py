@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
+from chat.interface import BotCommand
 from tui.actions import ACTIONS, BY_ID
+from tui.text.bots import sent_command
 from tui.text.emoji import CHOICES_MAX, Begun, Choice
+from tui.text.formatting import safe_line
+from tui.text.translation import _
 
 SLASH: Final = "/"
 _WORD: Final = re.compile(r"/([A-Za-z][A-Za-z-]*)\s*")
-_BEGUN: Final = re.compile(r"/([A-Za-z-]*)")
+_BEGUN: Final = re.compile(r"/([A-Za-z0-9_-]*)")
 _NOT_HERE: Final = frozenset(("write", "stop_writing", "choose_entry", "alt_key", "recall"))
 """Actions that only move the focus, or mean another key."""
 
@@ -39,11 +44,24 @@ def escaped(text: str) -> str:
     return SLASH + text if text.startswith(SLASH * 2) or typed_command(text) is not None else text
 
 
-def begun_command(text: str) -> Begun | None:
-    """What completes a command that is all of the text; None where there is none, or it is whole."""
+def begun_command(text: str, commands: Sequence[BotCommand] = ()) -> Begun | None:
+    """What completes a command that is all of the text; None where there is none, or it is whole.
+
+    Parlour's own come first, then `commands` of a bot, which have half of the places where Parlour's would
+    fill all of them.
+    """
     found = _BEGUN.fullmatch(text)
-    if found is None:
+    if found is None or text[1:].lower() in NAMES or sent_command(text, commands):
         return None
-    names = [name for name in NAMES if name.startswith(found[1].lower())]
-    choices = tuple(Choice(BY_ID[NAMES[name]].title, SLASH + name) for name in sorted(names))
-    return None if not choices or text[1:].lower() in NAMES else Begun(0, choices[:CHOICES_MAX])
+    start = found[1].lower()
+    own = tuple(
+        Choice(BY_ID[NAMES[name]].title, SLASH + name) for name in sorted(NAMES) if name.startswith(start)
+    )
+    bots = tuple(
+        Choice(_("bot: {text}").format(text=safe_line(one.description)), SLASH + one.name)
+        for one in commands
+        if one.name.startswith(start)
+    )
+    bots = bots[: max(CHOICES_MAX - len(own), CHOICES_MAX // 2)]
+    choices = own[: CHOICES_MAX - len(bots)] + bots
+    return Begun(0, choices) if choices else None

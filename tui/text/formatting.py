@@ -14,6 +14,7 @@ from rich.cells import cell_len
 
 from chat.interface import (
     TIMER_UNITS,
+    BotCommand,
     ContactView,
     DeletionScope,
     EntryState,
@@ -402,6 +403,17 @@ def ends_mark(entry: EntryView, zone: tzinfo | None = None) -> str:
     return _("until {time}").format(time=when)
 
 
+def bot_line(bot: bool, commands: Sequence[BotCommand]) -> str:
+    """What an entry says that declares its author to be a bot, or none."""
+    if not bot:
+        return _("(is no bot)")
+    if not commands:
+        return _("(is a bot)")
+    return _("(is a bot with the commands {commands})").format(
+        commands=" ".join(f"/{one.name}" for one in commands)
+    )
+
+
 def unshown(kind: str, deleted_by: str = "", seconds: int = 0, kept_on: str = "") -> str:
     """The text that is shown for an entry without text. `seconds`: of the timer that it sets.
 
@@ -487,6 +499,8 @@ def instead_of_text(entry: EntryView, kind: str = "") -> str:
     """The line of an entry that has no text; `kind`: in the place of its own."""
     if entry.file is not None and not kind:
         return file_line(entry.file)
+    if entry.kind == "bot" and not kind:
+        return bot_line(entry.bot, entry.commands)
     return unshown(kind or entry.kind, entry.deleted_by, entry.seconds, entry.kept_on)
 
 

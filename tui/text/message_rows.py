@@ -70,6 +70,7 @@ class Setting(Struct, frozen=True):
     pictures: Mapping[str, PictureView] = _NO_PICTURES
     unfolded: frozenset[str] = frozenset()
     placed: Mapping[str, Placed] = _NONE_PLACED
+    bot: bool = False
 
 
 class Place(Struct, frozen=True):
@@ -112,7 +113,7 @@ def rows_of(entry: EntryView, standing: Place, setting: Setting, answers: str = 
     elif (standing.head or setting.roomy) and not standing.day:
         rows.append(_blank(setting.width))
     if standing.head or new:
-        rows.append(_head(entry, setting.width))
+        rows.append(_head(entry, setting))
     if answers:
         rows.append(_answers(entry, answers, setting.width))
     rows += [_warning(entry, mark, setting.width) for mark in warnings(entry)]
@@ -163,9 +164,15 @@ def _blank(width: int) -> Row:
     return (("text", " " * width),)
 
 
-def _head(entry: EntryView, width: int) -> Row:
-    side = _side(entry)
-    name = _("You") if entry.own else safe_name(entry.author, max(4, width - 4))
+def _head(entry: EntryView, setting: Setting) -> Row:
+    side, width = _side(entry), setting.width
+    of_bot = setting.bot and not entry.own and entry.claimed != "device"
+    mark = f" {_('bot')}" if of_bot else ""
+    name = _("You") if entry.own else safe_name(entry.author, max(4, width - 4 - cell_len(mark)))
+    if mark:
+        plain = with_room(name)
+        rest = (("time", _fill(mark, width - len(_BAR) - cell_len(plain))),)
+        return ((f"bar-{side}", _BAR), (f"name-{side}", plain), *rest)
     return ((f"bar-{side}", _BAR), (f"name-{side}", _fill(name, width - len(_BAR))))
 
 

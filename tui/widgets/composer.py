@@ -23,6 +23,7 @@ from textual.strip import Strip
 from textual.widgets import Static, TextArea
 from textual.widgets.text_area import EditResult, Location, Selection
 
+from chat.interface import BotCommand
 from tui.messages import (
     ChoicesChanged,
     CommandTyped,
@@ -34,6 +35,7 @@ from tui.messages import (
     TextPasted,
     TextRefused,
 )
+from tui.text.bots import sent_command
 from tui.text.commands import SLASH, begun_command, escaped, typed_command, unescaped
 from tui.text.emoji import Begun, Choice, begun, ended
 from tui.text.formatting import TEXT_LIMIT, counter, shorten, with_room, without_controls
@@ -177,11 +179,18 @@ _BREAKS = (
 
 
 class Composer(Editor):
-    """A text of many lines for the open conversation. `earlier` gives what was sent, the newest last."""
+    """A text of many lines for the open conversation.
+
+    `earlier` gives what was sent, the newest last, and `commands` those that its contact offers as a bot.
+    """
 
     _begun: Begun | None = None
 
-    def __init__(self, earlier: Callable[[], Sequence[str]] = tuple) -> None:
+    def __init__(
+        self,
+        earlier: Callable[[], Sequence[str]] = tuple,
+        commands: Callable[[], Sequence[BotCommand]] = tuple,
+    ) -> None:
         super().__init__(
             id="composer",
             soft_wrap=True,
@@ -193,7 +202,7 @@ class Composer(Editor):
         self.cursor_blink = False  # a frame twice a second, on whatever link the terminal is
         self.person = ""
         self.answering = False
-        self._earlier = earlier
+        self._earlier, self._commands = earlier, commands
         self._recalled, self._recalled_text = 0, ""
         self._begun_at: Location = (0, 0)
         self._refused: Location | None = None
@@ -247,7 +256,7 @@ class Composer(Editor):
 
     def action_send(self) -> None:
         name, text = typed_command(self.text), unescaped(self.text)
-        if name is not None:
+        if name is not None and not sent_command(self.text, self._commands()):
             self.post_message(CommandTyped(name))
         elif len(text) > TEXT_LIMIT:
             problem = _("Too long to send: shorten it, or send it in parts.")
@@ -349,7 +358,9 @@ class Composer(Editor):
         self._offer(found)
 
     def _begun_command(self) -> Begun | None:
-        return begun_command(self.text) if self.cursor_location == self.document.end else None
+        return (
+            begun_command(self.text, self._commands()) if self.cursor_location == self.document.end else None
+        )
 
     def _line_before(self) -> str:
         """The line up to the cursor; nothing where something is selected."""
@@ -406,8 +417,13 @@ class Completion(Static):
         self._choices = choices
         self.display = bool(choices)
         if choices:
-            self.update(Content("\n").join(_line(one, at == chosen) for at, one in enumerate(choices)))
-            self.absolute_offset = Offset(max(0, over.x - 1), max(0, over.y - len(choices)))
+            left = max(0, over.x - 1)
+            columns = min(max(cell_len(pictured(one)) + 1 for one in choices), self.app.size.width - left)
+            columns = max(_COLUMNS, columns)
+            self.styles.width = columns
+            lines = (_line(one, columns, at == chosen) for at, one in enumerate(choices))
+            self.update(Content("\n").join(lines))
+            self.absolute_offset = Offset(left, max(0, over.y - len(choices)))
 
     def on_click(self, event: events.Click) -> None:
         event.stop()
@@ -422,6 +438,6 @@ def pictured(choice: Choice) -> str:
     return picture.ljust(_PICTURE - cell_len(picture) + len(picture)) + f":{choice.name}:"
 
 
-def _line(choice: Choice, chosen: bool) -> Content:
-    line = Content(shorten(pictured(choice), _COLUMNS - 1))
-    return line.pad_right(_COLUMNS - cell_len(line.plain)).stylize(_CHOSEN if chosen else "")
+def _line(choice: Choice, columns: int, chosen: bool) -> Content:
+    line = Content(shorten(pictured(choice), columns - 1))
+    return line.pad_right(columns - cell_len(line.plain)).stylize(_CHOSEN if chosen else "")

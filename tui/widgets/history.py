@@ -194,6 +194,12 @@ class History(Selecting, can_focus=True):
         self._setting = replace(self._setting, roomy=roomy, language=language)
         self._arrange(self.spot)
 
+    def mark_bot(self, *, on: bool) -> None:
+        """Say at the name of the contact whether it is a bot."""
+        if on != self._setting.bot:
+            self._setting = replace(self._setting, bot=on)
+            self._arrange(self.spot)
+
     @property
     def spot(self) -> Spot | None:
         return self._sheet.spot(self.scroll_offset.y)

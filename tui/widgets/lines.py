@@ -104,6 +104,8 @@ class Header(Static):
             marks.append((_("● online"), "$success") if view.present else (_("○ offline"), "$quiet"))
         if view.relayed and view.present and not view.blocked:
             marks.append((_("⇄ relay"), "$quiet"))
+        if view.bot:
+            marks.insert(0, (_("bot"), "$accent"))
         if view.muted:
             marks.append((_("z muted"), "$quiet"))
         if view.pinned:

@@ -180,6 +180,7 @@ class People(ScrollView, can_focus=True):
 
     def _marks(self, view: ContactView) -> list[tuple[str, str]]:
         marks = (
+            (view.bot, ("people--quiet", " " + _("bot"))),
             (view.verified, ("people--present", " ✓")),
             (view.relayed and view.present and not view.blocked, ("people--quiet", " ⇄")),
             (view.held, ("people--alert", " !")),

@@ -269,6 +269,9 @@ CREATE TABLE timers (
 ) STRICT;
 CREATE INDEX entries_that_set_timers ON entries (conversation, rank, id) WHERE kind = 5;
 
+-- What a person declares of itself as a bot is in the body of the last entry of these.
+CREATE INDEX entries_that_declare_bots ON entries (conversation, rank, id) WHERE kind = 7;
+
 -- Clearing a conversation takes many pieces, and what is still to be done must survive the process.
 CREATE TABLE clearing (
     conversation INTEGER PRIMARY KEY REFERENCES conversations,

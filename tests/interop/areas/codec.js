@@ -1,7 +1,7 @@
 // Vectors of encodings; SPEC §3.3.
 import * as agreement from '../agreement.js';
 import { decode, encode, numbered } from '../codec.js';
-import { CutBody, DeleteBody, EditBody, EntryHeader, TextBody, TimerBody } from '../entries.js';
+import { BotBody, CutBody, DeleteBody, EditBody, EntryHeader, TextBody, TimerBody } from '../entries.js';
 import { MESSAGES } from '../messages.js';
 import { StateBody } from '../notes.js';
 import { expectSame, hex } from './expect.js';
@@ -15,6 +15,7 @@ const TYPES = {
   DeleteBody: [DeleteBody, 131_072],
   EditBody: [EditBody, 131_072],
   TimerBody: [TimerBody, 131_072],
+  BotBody: [BotBody, 131_072],
   StateBody: [StateBody, 131_072],
   ...Object.fromEntries(
     ['ContactHello', 'ContactReply', 'PairingReply', 'PairingFinish'].map((name) => [

@@ -132,6 +132,14 @@ function timer(step, inputs) {
   return { seconds: held.timer(step.left_out.map((name) => read(inputs.entries[name]).id)) };
 }
 
+function bot(step, inputs) {
+  const held = hold(hex(step.conversation), step.entries, inputs);
+  const isOwn = (entry) => entries.isOwn(entry, inputs.own_terminals.map(hex), hex(inputs.self_key));
+  const leftOut = step.left_out.map((name) => read(inputs.entries[name]).id);
+  const shown = (body) => body && { bot: body.bot, commands: body.commands.map((one) => [one.name, one.description]) };
+  return { own: shown(held.bot(isOwn, leftOut)), contact: shown(held.bot((one) => !isOwn(one), leftOut)) };
+}
+
 function amended(step, inputs) {
   const id = read(inputs.entries[step.entries[0]]).header.conversation;
   const ids = (names) => names.map((name) => read(inputs.entries[name]).id);
@@ -166,6 +174,7 @@ const RUN = {
   uncovered,
   claims,
   timer,
+  bot,
   ends: (step, inputs) => entries.ends(read(inputs.entries[step.entry]).header, step),
 };
 

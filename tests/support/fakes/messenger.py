@@ -18,6 +18,7 @@ from chat.interface import (
     BackupProgress,
     BackupView,
     BadData,
+    BotCommand,
     CannotCreate,
     Closed,
     ContactChanged,
@@ -391,9 +392,27 @@ class FakeMessenger(Files):
             return None
         return self.time(contact, seconds, own=True)
 
+    async def declare_bot(self, commands: tuple[BotCommand, ...], contact: str | None = None) -> None:
+        if len({one.name for one in commands}) < len(commands):
+            raise UsageError(phrase("These are not the commands of a bot."))
+        for person in list(self._contacts) if contact is None else [contact]:
+            self._declare(person, tuple(sorted(commands, key=lambda one: one.name)))
+
+    async def withdraw_bot(self, contact: str | None = None) -> None:
+        for person in list(self._contacts) if contact is None else [contact]:
+            self._declare(person, None)
+
+    def _declare(self, person: str, commands: tuple[BotCommand, ...] | None) -> None:
+        if self._contact(person).blocked or self._declared.get(person) == commands:
+            return
+        self._declared[person] = commands
+        self.declare(person, commands, own=True)
+
     async def clear(self, contact: str) -> None:
         conversation = self._conversation(contact)
-        for entry in [one for one in conversation.entries if one.kind not in ("cut", "timer", "deleted")]:
+        for entry in [
+            one for one in conversation.entries if one.kind not in ("cut", "timer", "bot", "deleted")
+        ]:
             at = conversation.index(entry.id)
             conversation.entries[at] = replace(entry, kind="deleted", text="", reply="", expires=None)
             conversation.never_read.update(conversation.unread & {entry.id})

@@ -22,6 +22,7 @@ from chat.interface import (
     AlertKind,
     AlertsChanged,
     AlertView,
+    BotCommand,
     Cleaned,
     Cleaning,
     Closed,
@@ -236,6 +237,7 @@ class Others:
         ids = identity(f"person {name}"), identity(f"terminal {name}")
         self._me = SelfView(*ids, name, 4747, ("192.168.1.20:4747", "[fe80::1c2d]:4747"), visible)
         self._contacts: dict[str, ContactView] = {}
+        self._declared: dict[str, tuple[BotCommand, ...] | None] = {}
         self._nearby: dict[str, NearbyView] = {}
         self._conversations: dict[str, Conversation] = {}
         self._pairings: dict[str, PairingView] = {}
@@ -350,6 +352,19 @@ class Others:
         entry = replace(entry, kind="timer", seconds=seconds, expires=None)
         self._conversations[person].entries.append(entry)
         self._set_contact(replace(contact, timer=seconds))
+        self.emit(EntryAdded(entry))
+        return entry
+
+    def declare(
+        self, person: str, commands: tuple[BotCommand, ...] | None, *, own: bool = False
+    ) -> EntryView:
+        """The contact, or this person, declares to be a bot with these commands; None: to be none."""
+        contact, bot, offered = self._contacts[person], commands is not None, commands or ()
+        entry = self._entry(contact, "", own=own, time=None)
+        entry = replace(entry, kind="bot", bot=bot, commands=offered, expires=None)
+        self._conversations[person].entries.append(entry)
+        if not own:
+            self._set_contact(replace(contact, bot=bot, commands=offered))
         self.emit(EntryAdded(entry))
         return entry
 

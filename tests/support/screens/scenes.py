@@ -21,6 +21,7 @@ from chat.errors import NO_ANSWER
 from chat.interface import (
     PASSPHRASES_DIFFER,
     SHORT_PASSPHRASE,
+    BotCommand,
     DoorState,
     FileState,
     FileView,
@@ -152,6 +153,12 @@ def _time(fake: FakeMessenger) -> None:
     fake.receive(_ben(fake), "This is gone in an hour.")
     if gone is not None:
         fake.end(gone)
+
+
+def _declare(fake: FakeMessenger) -> None:
+    """Ben is a program that understands commands; one of them is named as one of Parlour's."""
+    commands = (("lock", "is not offered"), ("rename-me", "calls you something else"), ("reports", "近况"))
+    fake.declare(_ben(fake), tuple(BotCommand(*one) for one in commands))
 
 
 def _name_relays(fake: FakeMessenger) -> None:
@@ -395,6 +402,7 @@ ON_THE_FAKE = (
         "relay-removed", "Are you sure?", _name_relays, keys("alt+r"), Seen("Show relays"), keys("tab", "d")
     ),
     acted("timed", "(disappeared)", _time),
+    acted("bot", "/rename-me", _declare, keys("/", "r", "e")),
     acted("recovery", "Recovery words", lambda fake: fake.keep_seed(), keys("alt+w")),
     acted(
         "recovery-asked",

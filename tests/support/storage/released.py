@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 from msgspec.structs import replace
 
 from chat.storage import (
+    bots,
     clients,
     contacts,
     entries,
@@ -40,8 +41,10 @@ from chat.storage.migrations import known
 from chat.storage.persons import AddressRow
 from chat.storage.settings import RelayRow, Settings
 from protocol.attachments import file_body
+from protocol.bots import bot_body
 from protocol.codec import encode
 from protocol.entries_and_receipts import (
+    KIND_BOT,
     KIND_CUT,
     KIND_DELETE,
     KIND_EDIT,
@@ -70,7 +73,7 @@ from protocol.identity.log import (
     terminal_id,
 )
 from protocol.identity.reduction import reduce
-from protocol.messages import ContactValue, CutHead, FileBody, SwitchValue
+from protocol.messages import BotBody, BotCommand, ContactValue, CutHead, FileBody, SwitchValue
 from protocol.notes import Register, deletion, state_body, write
 from protocol.pairing.renewal import Drawn
 from protocol.primitives import KEY_SIZE, ed25519_from_seed, x25519_generate
@@ -217,8 +220,10 @@ def write_conversation(database: Database) -> None:
     timing = ben.write(KIND_TIMER, timer_body(3_600), waits)
     timed = ann.write(KIND_TEXT, text_body("ends in an hour"), timing, timer=3_600)
     moment = Moment(TIME, 0, "a start", 5)
-    for entry in (timing, timed):
-        entries.insert(database, entry, unread=entry is timing, moment=moment)
+    offered = BotBody(True, [BotCommand("echo", "说同样的话")])
+    declared = ben.write(KIND_BOT, bot_body(offered), timed)
+    for entry in (timing, timed, declared):
+        entries.insert(database, entry, unread=entry is not timed, moment=moment)
     database.run(
         "INSERT INTO clearing (conversation, first, done, last) SELECT number, 1, 0, 0 FROM conversations"
     )
@@ -314,6 +319,7 @@ def contents(database: Database) -> object:
         "relays": settings.all_relays(database),
         "conversations": contacts.conversations(database),
         "entries": rows,
+        "bots": [[person.hex(), body] for person, body in bots.of_contacts(database).items()],
         "texts": [read_text(row.body).text if row.body and row.kind == KIND_TEXT else None for row in rows],
         "tips": entries.tips(database, TALK),
         "heads": tables.heads(database, TALK),

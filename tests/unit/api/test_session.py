@@ -367,6 +367,9 @@ async def test_a_token_allows_what_its_rights_say_and_nothing_else(
             }
             if "contact" in fields:
                 assert await talker.refused(name, **{**given, "contact": cleo.person}) == "NotPermitted", name
+                if name in ("declare_bot", "withdraw_bot"):  # to all contacts
+                    del given["contact"]
+                    assert await talker.refused(name, **given) == "NotPermitted"
                 if name == "search":
                     assert await talker.refused(name, words="Ann") == "NotPermitted"
             else:

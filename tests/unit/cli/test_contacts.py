@@ -36,6 +36,8 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
             "same_key": [],
             "pinned": False,
             "muted": False,
+            "bot": False,
+            "commands": [],
             "unread": 0,
             "last": None,
         },
@@ -48,6 +50,8 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
             "same_key": [],
             "pinned": False,
             "muted": False,
+            "bot": False,
+            "commands": [],
             "unread": 0,
             "last": None,
         },
@@ -60,11 +64,13 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
             "same_key": [],
             "pinned": False,
             "muted": False,
+            "bot": False,
+            "commands": [],
             "unread": 0,
             "last": None,
         },
     ]
-    marks = ["verified", "present", "held", "same_key", "pinned", "muted"]
+    marks = ["verified", "present", "held", "same_key", "pinned", "muted", "bot", "commands"]
     fields = ["name", "person", *marks, "unread", "last"]
     assert list(outcome.objects[0]) == fields
     assert line.run("contacts").out.splitlines() == [

@@ -110,6 +110,8 @@ def test_options_for_all_commands_stand_anywhere_and_the_last_counts(line: Line,
                 "same_key": [],
                 "pinned": False,
                 "muted": False,
+                "bot": False,
+                "commands": [],
                 "unread": 0,
                 "last": None,
             }

@@ -16,13 +16,14 @@ from typing import Final
 from msgspec.structs import replace
 from textual.content import Content
 
-from chat.interface import ContactView, EntryView, Messenger, Phrase, Redacted, Redacting
+from chat.interface import BotCommand, ContactView, EntryView, Messenger, Phrase, Redacted, Redacting
 from tui.conversation import GONE
 from tui.messages import ChoicesChanged, PreferenceChosen, Problem, SendText, attempt
 from tui.preferences import Options, Preferences, kept_send_id, send_id
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.finder import EmojiDialog
-from tui.text.commands import begun_command, escaped, unescaped
+from tui.text.bots import offered
+from tui.text.commands import NAMES, begun_command, escaped, unescaped
 from tui.text.emoji import named, with_taken
 from tui.text.translation import _
 from tui.widgets.composer import Completion, Composer
@@ -120,7 +121,7 @@ class ComposerController:
     _keeping_soon: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        self.view = Composer(self.earlier)
+        self.view = Composer(self.earlier, self.commands)
         self.completion = Completion(self.view.take)
         self.drafts = Drafts(self.preferences)
 
@@ -155,7 +156,7 @@ class ComposerController:
         text = self.view.text
         if not text or text != self._shown_text:
             self._shown_text = ""
-            self._announce_typing(self.state.current, "" if begun_command(text) else text)
+            self._announce_typing(self.state.current, "" if begun_command(text, self.commands()) else text)
 
     def choices_changed(self, message: ChoicesChanged) -> None:
         self.completion.show(message.choices, message.chosen, self.view.shortcode_offset)
@@ -256,6 +257,7 @@ class ComposerController:
         how = _("Write to yourself") if view.notes else _("Write to {name}").format(name=name)
         if self.state.removed:
             how = _("This device was removed. It sends nothing.")
+        self.history.mark_bot(on=view.bot)
         self.view.placeholder = Content("" if view.held else how)
         if view.held:
             self.banner.show(name, causes)
@@ -265,6 +267,11 @@ class ComposerController:
             self.view.disabled, self.banner.display = shut, view.held
             if writing:
                 self.go_write()
+
+    def commands(self) -> Sequence[BotCommand]:
+        """The commands that the contact of the open conversation offers as a bot."""
+        view = self.state.contact
+        return offered(view.commands, NAMES) if view is not None else ()
 
     def earlier(self) -> list[str]:
         """What this person wrote in the open conversation, the newest last."""

@@ -1,0 +1,60 @@
+"""What persons declare of themselves as bots (SPEC §11.11): the last entry of each that counts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from chat.storage import contacts, keys, quarantine
+from chat.storage.database import Database
+from protocol.bots import read_bot
+from protocol.entries_and_receipts import KIND_BOT, is_own
+from protocol.messages import ENTRY_HEADER, BotBody
+
+_OURS: Final = (
+    "SELECT terminal FROM person_terminals WHERE person IN (SELECT person FROM own)"
+    " UNION ALL SELECT t.number FROM own AS o JOIN terminals AS t ON t.terminal = o.terminal"
+)
+
+_DECLARED: Final = (
+    "SELECT e.header, ifnull(b.body, x''), EXISTS (SELECT 1 FROM person_terminals"
+    " WHERE terminal = e.author AND person NOT IN (SELECT person FROM own))"
+    " FROM entries AS e INDEXED BY entries_that_declare_bots LEFT JOIN bodies AS b ON b.entry = e.number"
+    f" WHERE e.conversation = ? AND e.kind = {KIND_BOT} AND e.author {{}} IN ({_OURS})"
+    f" AND NOT EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = e.number)"
+    " AND e.number NOT IN (SELECT entry FROM uncovered) AND e.number NOT IN (SELECT entry FROM claims)"
+    " ORDER BY e.rank DESC, e.id DESC LIMIT ?"
+)
+
+LOOKED_AT: Final = 64
+"""Entries among which one of this person is looked for. Another person whose log has a terminal of this one
+could fill them: this person then declares again."""
+
+
+def of_contact(db: Database, conversation: bytes) -> BotBody | None:
+    """What the contact of a conversation declares; None where nothing is in force."""
+    row = db.row(_DECLARED.format("NOT"), contacts.find_conversation_number(db, conversation), 1)
+    return read_bot(row[1]) if row is not None and row[1] else None
+
+
+def of_contacts(db: Database) -> dict[bytes, BotBody]:
+    """The contacts that declare anything, by person."""
+    declares = f"SELECT 1 FROM entries AS e WHERE e.conversation = c.number AND e.kind = {KIND_BOT}"
+    rows = db.rows(
+        f"SELECT c.contact, c.id FROM conversations AS c WHERE c.contact IS NOT NULL AND EXISTS ({declares})"
+    )
+    found = {contact: of_contact(db, conversation) for contact, conversation in rows}
+    return {contact: body for contact, body in found.items() if body is not None}
+
+
+def own(db: Database, conversation: bytes) -> tuple[BotBody | None, bytes] | None:
+    """What this person declares in a conversation, or in its notes, and the terminal that wrote it (id).
+
+    None where it has declared nothing; a body of None where that is in force no more.
+    """
+    self_keys = keys.read_own(db).self_keys
+    number = contacts.find_conversation_number(db, conversation)
+    for header, body, shared in db.rows(_DECLARED.format(""), number, LOOKED_AT):
+        fields = ENTRY_HEADER.decode(header)
+        if not shared or is_own(fields, self_keys):
+            return read_bot(body) if body else None, fields.author
+    return None
