@@ -93,6 +93,7 @@ class ParlourApp(App[None]):
     def __init__(self, door: Door, options: Options | None = None, handed: Handover | None = None) -> None:
         textual_fixes.use_line_breaks()
         textual_fixes.outlive_terminal()
+        textual_fixes.go_on_once()
         super().__init__(
             driver_class=None if handed is None else textual_fixes.taking_over(handed.modes),
             # Textual would turn colours to grey; the terminal's own two colours are none at all.

@@ -8,8 +8,9 @@ import re
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich._wrap import divide_line
 from rich.cells import cell_len
@@ -24,6 +25,9 @@ from textual.message import Message
 from tui.text.formatting import widest
 from tui.text.layouts import LETTERS
 from tui.text.wrapping import cuts, has_wide
+
+if TYPE_CHECKING:
+    from textual.drivers.linux_driver import LinuxDriver
 
 _SAVE, _RESTORE = "\x1b7", "\x1b8"
 # Scripts and symbols on whose width terminals agree; everything else is anchored.
@@ -203,6 +207,33 @@ def outlive_terminal() -> None:
             self._file.flush()
 
     WriterThread.run = run  # type: ignore[method-assign]
+
+
+def go_on_once() -> None:
+    """Let Textual begin to read a terminal again only where it had ended that, as it does for Ctrl+Z.
+
+    A second thread would read it otherwise after SIGSTOP and SIGCONT: each gets a part of the keys, one of them
+    never ends, and the modes to give back at the end are those of the interface.
+    """
+    if sys.platform == "win32":
+        return
+    from textual.drivers.linux_driver import LinuxDriver
+
+    def go_on(self: LinuxDriver, *_signal: object) -> None:
+        if self._must_signal_resume:
+            self.resume_application_mode()
+        else:  # a handler of a signal may stand within the queue that it would write to
+            self._loop.call_soon_threadsafe(partial(_begin_again, self))
+
+    LinuxDriver._sigcont_application = go_on  # type: ignore[method-assign]
+
+
+def _begin_again(driver: LinuxDriver) -> None:
+    """Set the modes that a shell has changed meanwhile, and draw what it has written over."""
+    if driver._key_thread is not None and driver._key_thread.is_alive():
+        driver._must_signal_resume = True
+        driver.suspend_application_mode()
+        driver.resume_application_mode()
 
 
 def use_mouse(driver: Driver | None, on: bool) -> None:
