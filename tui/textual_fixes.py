@@ -212,8 +212,8 @@ def outlive_terminal() -> None:
 def go_on_once() -> None:
     """Let Textual begin to read a terminal again only where it had ended that, as it does for Ctrl+Z.
 
-    A second thread would read it otherwise after SIGSTOP and SIGCONT: each gets a part of the keys, one of them
-    never ends, and the modes to give back at the end are those of the interface.
+    A second thread would read it otherwise after SIGSTOP and SIGCONT: each gets a part of the keys, one never
+    ends, and the modes to give back at the end are those of the interface.
     """
     if sys.platform == "win32":
         return
