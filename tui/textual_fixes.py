@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 from rich._wrap import divide_line
 from rich.cells import cell_len
 from rich.console import Console
-from textual import content
+from textual import content, events
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual._compositor import CompositorUpdate
 from textual._xterm_parser import XTermParser
 from textual.driver import Driver
+from textual.keys import Keys
 from textual.message import Message
 
 from tui.text.formatting import widest
@@ -99,6 +100,8 @@ _END: Final = "\x1b[201~"
 _DRIVER: Final = "win32" if sys.platform == "win32" else "linux_driver"
 
 
+# A number or more in each field: modifiers and event type in the second.
+_EXTENDED: Final = re.compile(f"{_ESCAPE}\\[([\\d:]*(?:;[\\d:]*){{1,2}})([u~ABCDEFHPQRS])")
 # Textual takes Alt with a letter, and an escape character right after it, for text: "^n" for Alt+N twice.
 _ALT: Final = re.compile(f"\x1b([a-z0-9{LETTERS}])")
 
@@ -109,8 +112,16 @@ def _extended(match: re.Match[str]) -> str:
     return match.group() if known else f"{_ESCAPE}[{ord(match.group(1))};3u"
 
 
+_RELEASED: Final = "3"
+_NO_KEY: Final = events.Key(Keys.Ignore, None)
+
+
 class PasteParser(XTermParser):
-    """Reads keys as Textual does; a paste loses its escape characters first."""
+    """Reads keys as Textual does; a paste loses its escape characters first.
+
+    A key with more than was asked for (kitty's event types and alternate keys), or with numbers that are no
+    characters, would end the thread that reads, and with it every key.
+    """
 
     def __init__(self, debug: bool = False) -> None:
         self._pasting = False
@@ -120,6 +131,19 @@ class PasteParser(XTermParser):
     def feed(self, data: str) -> Iterable[Message]:
         seen = _ALT.sub(_extended, self._cleaned(data))
         return super().feed(seen) if seen or not data else ()  # nothing is the end of all input to Textual
+
+    def _parse_extended_key(self, sequence: str) -> list[events.Key] | None:
+        found = _EXTENDED.fullmatch(sequence)
+        fields = [field.split(":") for field in found[1].split(";")] if found is not None else []
+        if found is not None and any(len(field) > 1 for field in fields[:2]):
+            if fields[1:] and fields[1][1:2] == [_RELEASED]:
+                return [_NO_KEY]
+            first = ";".join(field[0] for field in fields[:2])
+            sequence = f"{_ESCAPE}[{';'.join([first, *map(':'.join, fields[2:])])}{found[2]}"
+        try:
+            return super()._parse_extended_key(sequence)
+        except (ValueError, OverflowError):
+            return [_NO_KEY]
 
     def _cleaned(self, data: str) -> str:
         """What of the input the parser may see now; pieces of input end anywhere."""
