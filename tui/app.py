@@ -124,6 +124,7 @@ class ParlourApp(App[None]):
 
     def on_mount(self) -> None:
         use_mouse(self._driver, self.preferences.mouse)
+        self.app_resume_signal.subscribe(self, lambda _: textual_fixes.take_wheel(self._driver))
         handed, self._handed = self._handed, None
         self.notifier.begin(again=handed is not None)
         reason = handed.reason if handed is not None else ""
@@ -154,6 +155,7 @@ class ParlourApp(App[None]):
             await super()._process_messages_loop()
         finally:  # nothing is drawn any more, and the second screen is still shown
             self._set_cursor(cursor_given_back(os.environ))
+            textual_fixes.give_wheel_back(self._driver)
             self._graphics.clear()
             self._write(_CLEAR)
 
@@ -319,6 +321,7 @@ class ParlourApp(App[None]):
                 self._chat.surface.say(_("No shell is there to go to: Parlour is all that runs here."))
             return
         self._set_cursor(cursor_given_back(os.environ))
+        textual_fixes.give_wheel_back(self._driver)
         self._write(_CLEAR)
         stop_job()
 
@@ -388,6 +391,7 @@ class ParlourApp(App[None]):
     def _leave(self, reason: str, *, locking: bool) -> None:
         """Show the first screen at once, then let go of the messenger, and of all that was in memory."""
         messenger, self.messenger = self.messenger, None
+        self._clipboard = ""  # what Ctrl+V inserts where the terminal gives no clipboard
         self.notifier.count(0)
         self.notifier.close_all()
         self._graphics.clear()

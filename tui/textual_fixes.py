@@ -132,7 +132,7 @@ class PasteParser(XTermParser):
         seen = _ALT.sub(_extended, self._cleaned(data))
         return super().feed(seen) if seen or not data else ()  # nothing is the end of all input to Textual
 
-    def _parse_extended_key(self, sequence: str) -> list[events.Key] | None:
+    def _parse_extended_key(self, sequence: str) -> list[events.Key] | None:  # type: ignore[override]
         found = _EXTENDED.fullmatch(sequence)
         fields = [field.split(":") for field in found[1].split(";")] if found is not None else []
         if found is not None and any(len(field) > 1 for field in fields[:2]):
@@ -200,6 +200,7 @@ async def let_go_of(driver: Driver | None) -> list[Any] | None:
         return None
     assert driver._file is not None
     driver._disable_mouse_support()
+    give_wheel_back(driver)
     driver.write(_FORMER_KEYS)
     driver._writer_thread.stop()
     driver._writer_thread = WriterThread(driver._file)
@@ -211,7 +212,9 @@ async def let_go_of(driver: Driver | None) -> list[Any] | None:
     return driver.attrs_before
 
 
-_WHEEL_IS_NO_KEY: Final = "\x1b[?1007l"
+_WHEEL_IS_NO_KEY: Final = "\x1b[?1007s\x1b[?1007l"
+_WHEEL_AS_BEFORE: Final = "\x1b[?1007h\x1b[?1007r"
+"""Where a terminal keeps no modes, what most have at first: other programs scroll by it."""
 
 
 def outlive_terminal() -> None:
@@ -265,12 +268,26 @@ def use_mouse(driver: Driver | None, on: bool) -> None:
     if driver is None or getattr(driver, "_mouse", on) == on or not hasattr(driver, "_enable_mouse_support"):
         return
     if on:
+        driver.write(_WHEEL_AS_BEFORE)
         driver._mouse = True
         driver._enable_mouse_support()
+        if getattr(driver, "_mouse_pixels", False):  # what is read is taken for pixels already
+            driver._enable_mouse_pixels()  # type: ignore[attr-defined]
     else:
         driver._disable_mouse_support()  # type: ignore[attr-defined]
         driver._mouse = False
         driver.write(_WHEEL_IS_NO_KEY)  # as arrow keys it would edit and select
+
+
+def give_wheel_back(driver: Driver | None) -> None:
+    """Before the terminal is another program's; `take_wheel` after that."""
+    if driver is not None and not getattr(driver, "_mouse", True):
+        driver.write(_WHEEL_AS_BEFORE)
+
+
+def take_wheel(driver: Driver | None) -> None:
+    if driver is not None and not getattr(driver, "_mouse", True):
+        driver.write(_WHEEL_IS_NO_KEY)
 
 
 def taking_over(modes: list[Any] | None) -> type[Driver] | None:

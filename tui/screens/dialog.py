@@ -86,12 +86,12 @@ class Dialog(ModalScreen[T | None]):
         super().__init__()
         self._closer = Closer[T](self)
         self.left: Texts = {}
-        self._offered: Texts = {}
-        self._begun: dict[str, str] = {}
+        self._given: Texts = {}
+        self._at_first: dict[str, str] = {}
 
     def offer(self, texts: Texts) -> None:
         """Let the fields have what was left in them; before the dialog is opened."""
-        self._offered = texts
+        self._given = texts
 
     def end(self, result: T | None) -> None:
         """Close with the first result."""
@@ -117,7 +117,7 @@ class Dialog(ModalScreen[T | None]):
             problem = Static("", id="problem", markup=False)
             problem.display = False
             yield problem
-            brings = (("up", N_("What you typed")),) if self._waiting() else ()
+            brings = (("up", N_("What you typed")),) if self._not_shown() else ()
             yield Hints([(key, _(words)) for key, words in (*brings, *self.hints)])
 
     def body(self) -> list[Widget]:
@@ -144,11 +144,11 @@ class Dialog(ModalScreen[T | None]):
 
     def action_leave(self) -> None:
         typed = {one.id or "": one.value for one in self.query(Field) if one.id in self.KEPT}
-        waiting = self._waiting()
+        waiting = self._not_shown()
         self.left = {
             name: waiting.get(name, text)
             for name, text in typed.items()
-            if name in waiting or text not in ("", self._begun.get(name))
+            if name in waiting or text not in ("", self._at_first.get(name))
         }
         self.end(None)
 
@@ -156,23 +156,23 @@ class Dialog(ModalScreen[T | None]):
 
     def _with_text(self, widget: Widget) -> Widget:
         if isinstance(widget, Field) and widget.id in self.KEPT:
-            self._begun[widget.id] = widget.value
-            left = self._offered.get(widget.id, "")
+            self._at_first[widget.id] = widget.value
+            left = self._given.get(widget.id, "")
             widget.value = (left or widget.value) if self.LEFT_FIRST else (widget.value or left)
         return widget
 
-    def _waiting(self) -> Texts:
+    def _not_shown(self) -> Texts:
         """What fields were left with that have still the text with which they began."""
         fields = {one.id: one.value for one in self.query(Field)}
         return {
             name: text
-            for name, text in self._offered.items()
-            if (begun := self._begun.get(name)) and fields.get(name, begun) == begun
+            for name, text in self._given.items()
+            if (begun := self._at_first.get(name)) and fields.get(name, begun) == begun
         }
 
     def _bring_back(self) -> bool:
         """Put what was typed before into its fields; False where nothing waits."""
-        waiting = self._waiting()
+        waiting = self._not_shown()
         for name, text in waiting.items():
             field = self.query_one(f"#{name}", Field)
             field.value, field.cursor_position = text, len(text)
