@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 from rich._wrap import divide_line
 from rich.cells import cell_len
@@ -236,6 +237,9 @@ def outlive_terminal() -> None:
     WriterThread.run = run  # type: ignore[method-assign]
 
 
+_begins: Final = WeakSet[Driver]()
+
+
 def go_on_once() -> None:
     """Let Textual begin to read a terminal again only where it had ended that, as it does for Ctrl+Z.
 
@@ -247,6 +251,8 @@ def go_on_once() -> None:
     from textual.drivers.linux_driver import LinuxDriver
 
     def go_on(self: LinuxDriver, *_signal: object) -> None:
+        if self in _begins:
+            return  # it was stopped there, in the background of a shell, and goes on by itself
         if self._must_signal_resume:
             self.resume_application_mode()
         else:  # a handler of a signal may stand within the queue that it would write to
@@ -257,10 +263,16 @@ def go_on_once() -> None:
 
 def _begin_again(driver: LinuxDriver) -> None:
     """Set the modes that a shell has changed meanwhile, and draw what it has written over."""
-    if driver._key_thread is not None and driver._key_thread.is_alive():
+    if driver in _begins or driver._key_thread is None or not driver._key_thread.is_alive():
+        return
+    _begins.add(driver)
+    try:
         driver._must_signal_resume = True
         driver.suspend_application_mode()
-        driver.resume_application_mode()
+        while driver._must_signal_resume:  # Textual stops itself for as long as a shell has the terminal
+            driver.resume_application_mode()
+    finally:
+        _begins.discard(driver)
 
 
 def use_mouse(driver: Driver | None, on: bool) -> None:
