@@ -100,7 +100,7 @@ _FINDING: Final = (
     ),
     Action(
         "side_bar",
-        "alt+b",
+        "alt+c alt+b",  # most terminals send Ctrl+← for Alt+B
         N_("Show or hide the list"),
         N_(
             "Leave the columns of the list to the messages, or show it. A narrow screen shows one of the two."

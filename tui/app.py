@@ -93,6 +93,7 @@ class ParlourApp(App[None]):
     def __init__(self, door: Door, options: Options | None = None, handed: Handover | None = None) -> None:
         textual_fixes.use_line_breaks()
         textual_fixes.outlive_terminal()
+        textual_fixes.go_on_once()
         super().__init__(
             driver_class=None if handed is None else textual_fixes.taking_over(handed.modes),
             # Textual would turn colours to grey; the terminal's own two colours are none at all.
@@ -125,6 +126,7 @@ class ParlourApp(App[None]):
 
     def on_mount(self) -> None:
         use_mouse(self._driver, self.preferences.mouse)
+        self.app_resume_signal.subscribe(self, lambda _: textual_fixes.take_wheel(self._driver))
         handed, self._handed = self._handed, None
         self.notifier.begin(again=handed is not None)
         reason = handed.reason if handed is not None else ""
@@ -155,6 +157,7 @@ class ParlourApp(App[None]):
             await super()._process_messages_loop()
         finally:  # nothing is drawn any more, and the second screen is still shown
             self._set_cursor(cursor_given_back(os.environ))
+            textual_fixes.give_wheel_back(self._driver)
             self._graphics.clear()
             self._write(_CLEAR)
 
@@ -322,6 +325,7 @@ class ParlourApp(App[None]):
                 self._chat.surface.say(_("No shell is there to go to: Parlour is all that runs here."))
             return
         self._set_cursor(cursor_given_back(os.environ))
+        textual_fixes.give_wheel_back(self._driver)
         self._write(_CLEAR)
         stop_job()
 
@@ -400,6 +404,7 @@ class ParlourApp(App[None]):
     def _leave(self, reason: str, *, locking: bool) -> None:
         """Show the first screen at once, then let go of the messenger, and of all that was in memory."""
         messenger, self.messenger = self.messenger, None
+        self._clipboard = ""  # what Ctrl+V inserts where the terminal gives no clipboard
         self.notifier.count(0)
         self.notifier.close_all()
         self.notifier.closed()

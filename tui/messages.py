@@ -148,9 +148,10 @@ class ChoicesChanged(NewestWins):
 
 @dataclass
 class CommandTyped(Message):
-    """A command was typed: its name, or what is none."""
+    """A command was typed: its name, or what is none, and whether nothing follows it."""
 
     name: str
+    alone: bool
 
 
 @dataclass

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import sys
 from asyncio.subprocess import DEVNULL
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from chat.interface import UsageError
 from tui.text.translation import _
@@ -54,13 +55,21 @@ SCHEMES: Final = ("https", "http", "mailto")
 """Of addresses that are opened. Others start programs of the system: a file, a shell, a call."""
 
 _ADDRESS_MAX: Final = 2048
+_TAKES_A_FILE: Final = ("attach", "attachment")
+"""Fields of a mail's address with which some programs send a file of this machine along."""
 
 
 def scheme_of(address: str) -> str:
     """The scheme of an address that may be opened; empty for another one."""
     scheme, colon, rest = address.partition(":")
     plain = len(address) <= _ADDRESS_MAX and address.isprintable() and " " not in address
-    return scheme.lower() if plain and colon and rest and scheme.lower() in SCHEMES else ""
+    known = scheme.lower() in SCHEMES and not (scheme.lower() == "mailto" and _takes_a_file(rest))
+    return scheme.lower() if plain and colon and rest and known else ""
+
+
+def _takes_a_file(rest: str) -> bool:
+    fields = re.split("[?&;]", unquote(rest))[1:]
+    return any(field.partition("=")[0].strip().lower() in _TAKES_A_FILE for field in fields)
 
 
 def host_of(address: str) -> str:

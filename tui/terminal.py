@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import select
@@ -53,10 +54,10 @@ class Watched:
 
     def __init__(self, descriptor: int) -> None:
         self._poll: select.poll | None = None
-        self._streams = [stream for stream in _STREAMS if os.isatty(stream)]
+        self._streams = [stream for stream in _STREAMS if _is_terminal(stream)]
         self._forsaken = False
         # Windows has no poll; there a console's end closes the program.
-        if sys.platform != "win32" and os.isatty(descriptor):
+        if sys.platform != "win32" and _is_terminal(descriptor):
             self._poll = select.poll()
             self._poll.register(descriptor, 0)
 
@@ -76,6 +77,21 @@ class Watched:
         for stream in self._streams:
             os.dup2(nothing, stream)
         os.close(nothing)
+
+
+def _is_terminal(descriptor: int) -> bool:
+    """Whether this is a terminal, or was one that is gone by now."""
+    if sys.platform == "win32":
+        return os.isatty(descriptor)
+    import termios
+
+    try:
+        termios.tcgetattr(descriptor)
+    except termios.error as error:
+        return bool(error.args[0] == errno.EIO)
+    except OSError:  # it is closed
+        return False
+    return True
 
 
 def heed_signals(leave: Callable[[], object], terminal: Watched | None = None) -> None:

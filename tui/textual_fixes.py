@@ -8,23 +8,28 @@ import re
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 from rich._wrap import divide_line
 from rich.cells import cell_len
 from rich.console import Console
-from textual import content
+from textual import content, events
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual._compositor import CompositorUpdate
 from textual._xterm_parser import XTermParser
 from textual.driver import Driver
+from textual.keys import Keys
 from textual.message import Message
 
 from tui.text.formatting import widest
 from tui.text.layouts import LETTERS
 from tui.text.wrapping import cuts, has_wide
+
+if TYPE_CHECKING:
+    from textual.drivers.linux_driver import LinuxDriver
 
 _SAVE, _RESTORE = "\x1b7", "\x1b8"
 # Scripts and symbols on whose width terminals agree; everything else is anchored.
@@ -101,6 +106,8 @@ _END: Final = "\x1b[201~"
 _DRIVER: Final = "win32" if sys.platform == "win32" else "linux_driver"
 
 
+# A number or more in each field: modifiers and event type in the second.
+_EXTENDED: Final = re.compile(f"{_ESCAPE}\\[([\\d:]*(?:;[\\d:]*){{1,2}})([u~ABCDEFHPQRS])")
 # Textual takes Alt with a letter, and an escape character right after it, for text: "^n" for Alt+N twice.
 _ALT: Final = re.compile(f"\x1b([a-z0-9{LETTERS}])")
 
@@ -111,8 +118,16 @@ def _extended(match: re.Match[str]) -> str:
     return match.group() if known else f"{_ESCAPE}[{ord(match.group(1))};3u"
 
 
+_RELEASED: Final = "3"
+_NO_KEY: Final = events.Key(Keys.Ignore, None)
+
+
 class PasteParser(XTermParser):
-    """Reads keys as Textual does; a paste loses its escape characters first."""
+    """Reads keys as Textual does; a paste loses its escape characters first.
+
+    A key with more than was asked for (kitty's event types and alternate keys), or with numbers that are no
+    characters, would end the thread that reads, and with it every key.
+    """
 
     def __init__(self, debug: bool = False) -> None:
         self._pasting = False
@@ -122,6 +137,19 @@ class PasteParser(XTermParser):
     def feed(self, data: str) -> Iterable[Message]:
         seen = _ALT.sub(_extended, self._cleaned(data))
         return super().feed(seen) if seen or not data else ()  # nothing is the end of all input to Textual
+
+    def _parse_extended_key(self, sequence: str) -> list[events.Key] | None:  # type: ignore[override]
+        found = _EXTENDED.fullmatch(sequence)
+        fields = [field.split(":") for field in found[1].split(";")] if found is not None else []
+        if found is not None and any(len(field) > 1 for field in fields[:2]):
+            if fields[1:] and fields[1][1:2] == [_RELEASED]:
+                return [_NO_KEY]
+            first = ";".join(field[0] for field in fields[:2])
+            sequence = f"{_ESCAPE}[{';'.join([first, *map(':'.join, fields[2:])])}{found[2]}"
+        try:
+            return super()._parse_extended_key(sequence)
+        except (ValueError, OverflowError):
+            return [_NO_KEY]
 
     def _cleaned(self, data: str) -> str:
         """What of the input the parser may see now; pieces of input end anywhere."""
@@ -178,6 +206,7 @@ async def let_go_of(driver: Driver | None) -> list[Any] | None:
         return None
     assert driver._file is not None
     driver._disable_mouse_support()
+    give_wheel_back(driver)
     driver.write(_FORMER_KEYS)
     driver._writer_thread.stop()
     driver._writer_thread = WriterThread(driver._file)
@@ -189,7 +218,9 @@ async def let_go_of(driver: Driver | None) -> list[Any] | None:
     return driver.attrs_before
 
 
-_WHEEL_IS_NO_KEY: Final = "\x1b[?1007l"
+_WHEEL_IS_NO_KEY: Final = "\x1b[?1007s\x1b[?1007l"
+_WHEEL_AS_BEFORE: Final = "\x1b[?1007h\x1b[?1007r"
+"""Where a terminal keeps no modes, what most have at first: other programs scroll by it."""
 
 
 def outlive_terminal() -> None:
@@ -211,17 +242,69 @@ def outlive_terminal() -> None:
     WriterThread.run = run  # type: ignore[method-assign]
 
 
+_begins: Final = WeakSet[Driver]()
+
+
+def go_on_once() -> None:
+    """Let Textual begin to read a terminal again only where it had ended that, as it does for Ctrl+Z.
+
+    A second thread would read it otherwise after SIGSTOP and SIGCONT: each gets a part of the keys, one never
+    ends, and the modes to give back at the end are those of the interface.
+    """
+    if sys.platform == "win32":
+        return
+    from textual.drivers.linux_driver import LinuxDriver
+
+    def go_on(self: LinuxDriver, *_signal: object) -> None:
+        if self in _begins:
+            return  # it was stopped there, in the background of a shell, and goes on by itself
+        if self._must_signal_resume:
+            self.resume_application_mode()
+        else:  # a handler of a signal may stand within the queue that it would write to
+            self._loop.call_soon_threadsafe(partial(_begin_again, self))
+
+    LinuxDriver._sigcont_application = go_on  # type: ignore[method-assign]
+
+
+def _begin_again(driver: LinuxDriver) -> None:
+    """Set the modes that a shell has changed meanwhile, and draw what it has written over."""
+    if driver in _begins or driver._key_thread is None or not driver._key_thread.is_alive():
+        return
+    _begins.add(driver)
+    try:
+        driver._must_signal_resume = True
+        driver.suspend_application_mode()
+        while driver._must_signal_resume:  # Textual stops itself for as long as a shell has the terminal
+            driver.resume_application_mode()
+    finally:
+        _begins.discard(driver)
+
+
 def use_mouse(driver: Driver | None, on: bool) -> None:
     """Let the terminal report the mouse, or keep it; also after the program was stopped and goes on."""
     if driver is None or getattr(driver, "_mouse", on) == on or not hasattr(driver, "_enable_mouse_support"):
         return
     if on:
+        driver.write(_WHEEL_AS_BEFORE)
         driver._mouse = True
         driver._enable_mouse_support()
+        if getattr(driver, "_mouse_pixels", False):  # what is read is taken for pixels already
+            driver._enable_mouse_pixels()  # type: ignore[attr-defined]
     else:
         driver._disable_mouse_support()  # type: ignore[attr-defined]
         driver._mouse = False
         driver.write(_WHEEL_IS_NO_KEY)  # as arrow keys it would edit and select
+
+
+def give_wheel_back(driver: Driver | None) -> None:
+    """Before the terminal is another program's; `take_wheel` after that."""
+    if driver is not None and not getattr(driver, "_mouse", True):
+        driver.write(_WHEEL_AS_BEFORE)
+
+
+def take_wheel(driver: Driver | None) -> None:
+    if driver is not None and not getattr(driver, "_mouse", True):
+        driver.write(_WHEEL_IS_NO_KEY)
 
 
 def taking_over(modes: list[Any] | None) -> type[Driver] | None:

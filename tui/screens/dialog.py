@@ -54,8 +54,17 @@ class Closer(Generic[T]):
             self._screen.dismiss(self._result)
 
 
+Texts = Mapping[str, str]
+"""What was typed, by the id of its field."""
+
+
 class Dialog(ModalScreen[T | None]):
-    """Subclasses give `heading` and `hints` (key, words), both marked by `N_`, `body`, and perhaps `draw`."""
+    """Subclasses give `heading` and `hints` (key, words), both marked by `N_`, `body`, and perhaps `draw`.
+
+    `left` is what Escape leaves in the fields of `KEPT` for the next time, which `offer` takes. A field that
+    is empty at first has it at once, another one after ↑: it shows what holds. A field with a secret is none
+    of `KEPT`, as nothing may keep that in memory.
+    """
 
     CSS_PATH: ClassVar[CSSPath] = "dialog.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -69,10 +78,20 @@ class Dialog(ModalScreen[T | None]):
 
     heading: str = ""
     hints: ClassVar[tuple[tuple[str, str], ...]] = (("escape", N_("Close")),)
+    KEPT: ClassVar[tuple[str, ...]] = ()
+    LEFT_FIRST: ClassVar[bool] = False
+    """Whether what was left goes before the text with which a field begins."""
 
     def __init__(self) -> None:
         super().__init__()
         self._closer = Closer[T](self)
+        self.left: Texts = {}
+        self._given: Texts = {}
+        self._at_first: dict[str, str] = {}
+
+    def offer(self, texts: Texts) -> None:
+        """Let the fields have what was left in them; before the dialog is opened."""
+        self._given = texts
 
     def end(self, result: T | None) -> None:
         """Close with the first result."""
@@ -94,11 +113,12 @@ class Dialog(ModalScreen[T | None]):
         with Vertical(id="box") as box:
             box.border_title = _(self.heading)
             with VerticalScroll(id="body", can_focus=False):
-                yield from self.body()
+                yield from map(self._with_text, self.body())
             problem = Static("", id="problem", markup=False)
             problem.display = False
             yield problem
-            yield Hints([(key, _(words)) for key, words in self.hints])
+            brings = (("up", N_("What you typed")),) if self._not_shown() else ()
+            yield Hints([(key, _(words)) for key, words in (*brings, *self.hints)])
 
     def body(self) -> list[Widget]:
         return []
@@ -117,11 +137,46 @@ class Dialog(ModalScreen[T | None]):
 
     def action_scroll_body(self, by: int) -> None:
         """Move what does not fit into sight, where nothing in the body takes the arrows."""
+        if by < 0 and self._bring_back():
+            return
         for body in self.query("#body").results(VerticalScroll):
             body.scroll_relative(y=by, animate=False)
 
     def action_leave(self) -> None:
+        typed = {one.id or "": one.value for one in self.query(Field) if one.id in self.KEPT}
+        waiting = self._not_shown()
+        self.left = {
+            name: waiting.get(name, text)
+            for name, text in typed.items()
+            if name in waiting or text not in ("", self._at_first.get(name))
+        }
         self.end(None)
+
+    # What was left in a field.
+
+    def _with_text(self, widget: Widget) -> Widget:
+        if isinstance(widget, Field) and widget.id in self.KEPT:
+            self._at_first[widget.id] = widget.value
+            left = self._given.get(widget.id, "")
+            widget.value = (left or widget.value) if self.LEFT_FIRST else (widget.value or left)
+        return widget
+
+    def _not_shown(self) -> Texts:
+        """What fields were left with that have still the text with which they began."""
+        fields = {one.id: one.value for one in self.query(Field)}
+        return {
+            name: text
+            for name, text in self._given.items()
+            if (begun := self._at_first.get(name)) and fields.get(name, begun) == begun
+        }
+
+    def _bring_back(self) -> bool:
+        """Put what was typed before into its fields; False where nothing waits."""
+        waiting = self._not_shown()
+        for name, text in waiting.items():
+            field = self.query_one(f"#{name}", Field)
+            field.value, field.cursor_position = text, len(text)
+        return bool(waiting)
 
 
 def plain(text: str | Content, id: str | None = None, classes: str | None = None) -> Static:
@@ -222,6 +277,7 @@ def _option(one: Action) -> Option:
 
 
 class RenameDialog(Dialog[str]):
+    KEPT = ("name",)
     heading = N_("Rename")
     hints = (("enter", N_("Save")), ("escape", N_("Cancel")))
 
@@ -243,6 +299,7 @@ class RenameDialog(Dialog[str]):
 
 
 class SaveDialog(Dialog[str]):
+    KEPT = ("folder",)
     heading = N_("Save the file")
     hints = (("enter", N_("Save")), ("escape", N_("Cancel")))
 
@@ -262,6 +319,7 @@ class SaveDialog(Dialog[str]):
 
 
 class DayDialog(Dialog[date]):
+    KEPT = ("day",)
     heading = N_("Go to a date")
     hints = (("enter", N_("Go there")), ("escape", N_("Cancel")))
 
@@ -291,6 +349,7 @@ class DayDialog(Dialog[date]):
 class TimerDialog(Dialog[int]):
     """Asks after how many seconds new messages with a contact disappear, 0 for never."""
 
+    KEPT = ("timer",)
     heading = N_("Timer")
     hints = (("enter", N_("Set")), ("escape", N_("Cancel")))
 

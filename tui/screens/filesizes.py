@@ -17,6 +17,7 @@ class FilesDialog(Dialog[tuple[str, str]]):
     `sizes` are those of the contact, `usual` those of all.
     """
 
+    KEPT = ("size", "relayed")
     heading = N_("Files")
     hints = (("enter", N_("Set")), ("tab", N_("Next field")), ("escape", N_("Cancel")))
 

@@ -149,6 +149,7 @@ def picture(text: str, zone: int, *, swapped: bool = False) -> list[str]:
 class JoinDialog(Dialog[str]):
     """The invitation's text, without blanks. `reason`: why `text`, which was tried, has to be mended."""
 
+    KEPT = ("invitation",)
     heading = N_("Use an invitation")
     hints = (("enter", N_("Join")), ("escape", N_("Cancel")))
 
@@ -184,6 +185,7 @@ class AddressDialog(Dialog[tuple[str, int]]):
     """Host and port. `reason`: why `last`, which was tried, has to be mended."""
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "address.tcss"]
+    KEPT = ("address",)
     heading = N_("Pair by address")
     hints = (("enter", N_("Connect")), ("escape", N_("Cancel")))
 

@@ -45,6 +45,7 @@ class RelaysDialog(Dialog[RelayView]):
     """The relay that is to be removed, or None. `typed`: what stood in the field."""
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "relays.tcss"]
+    KEPT = ("address",)
     heading = N_("Relays")
     KEYS_WAIT_FOR = frozenset(("add",))
     hints = _ADD

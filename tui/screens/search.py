@@ -62,6 +62,7 @@ class Found(Struct, frozen=True):
 class SearchDialog(Finder[Found]):
     """What was found, with the hit that was chosen. `person` is whose conversation is open, if one is."""
 
+    KEPT, LEFT_FIRST = ("typed",), True
     opener = "search"
     COMMANDS_WAIT_FOR = frozenset(("search",))
     placeholder = N_('Words, "a phrase", from:NAME, in:NAME, after:2026-11, before:2026')

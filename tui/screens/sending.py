@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -54,7 +55,7 @@ class SendFilesDialog(Finder[tuple[str, ...]]):
     """The whole paths of the files and folders to send. `begin`: what the field has at first.
 
     Without a choice of several, Enter goes into a folder and sends a file. With one it sends what is chosen.
-    `original`: pictures keep their metadata. `chosen`: sizes of files that are chosen at first, by path.
+    `original`: pictures keep their metadata. `chosen`: what is chosen at first, by path with its size.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -71,12 +72,24 @@ class SendFilesDialog(Finder[tuple[str, ...]]):
     COMMANDS_WAIT_FOR = frozenset(("folder",))
     LEFT_AT_ONCE = True
 
-    def __init__(self, folders: Folders, begin: str = "~/", chosen: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        folders: Folders,
+        begin: str = "~/",
+        chosen: Mapping[str, int | None] = MappingProxyType({}),
+        *,
+        original: bool = False,
+    ) -> None:
         super().__init__(begin)
         self._folders, self._wanted = folders, ""
         self._found: Completion | None = None
-        self._chosen: dict[str, int | None] = {**(chosen or {})}
-        self.original = bool(chosen)
+        self._chosen = dict(chosen)
+        self.original = original
+
+    @property
+    def chosen(self) -> Mapping[str, int | None]:
+        """What is chosen, with the sizes of files."""
+        return self._chosen
 
     @property
     def folder(self) -> str:

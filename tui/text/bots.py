@@ -26,5 +26,5 @@ def offered(commands: Iterable[BotCommand], names: Iterable[str]) -> tuple[BotCo
 
 
 def sent_command(text: str, commands: Iterable[BotCommand]) -> bool:
-    """Whether a text is a command of a bot, which is sent as it stands."""
-    return text.rstrip() in {f"/{one.name}" for one in commands}
+    """Whether a text is a command of a bot, with or without more behind it, which is sent as it stands."""
+    return text.split(maxsplit=1)[:1] in [[f"/{one.name}"] for one in commands]

@@ -14,7 +14,7 @@ from tui.text.formatting import safe_line
 from tui.text.translation import _
 
 SLASH: Final = "/"
-_WORD: Final = re.compile(r"/([A-Za-z][A-Za-z-]*)\s*")
+_WORD: Final = re.compile(r"/([A-Za-z][A-Za-z-]*)(\s+\S.*)?\s*", re.DOTALL)
 _BEGUN: Final = re.compile(r"/([A-Za-z0-9_-]*)")
 _NOT_HERE: Final = frozenset(("write", "stop_writing", "choose_entry", "alt_key", "recall"))
 """Actions that only move the focus, or mean another key."""
@@ -29,9 +29,18 @@ NAMES: Final = {name_of(one.id): one.id for one in ACTIONS if one.id not in _NOT
 
 
 def typed_command(text: str) -> str | None:
-    """The name that follows the slash, where a text is a command and nothing else; None for a text."""
+    """The word that follows the slash, in whose place a command stands; None for a text.
+
+    Also where more follows: what somebody wants of the program must not go to the contact.
+    """
     found = _WORD.fullmatch(text)
     return found[1].lower() if found is not None else None
+
+
+def stands_alone(text: str) -> bool:
+    """Whether nothing follows the command that a text is."""
+    found = _WORD.fullmatch(text)
+    return found is not None and found[2] is None
 
 
 def unescaped(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta, tzinfo
+from itertools import accumulate
 from types import MappingProxyType
 
 from msgspec import Struct
@@ -237,8 +238,7 @@ def _unshown(entry: EntryView, erasing: frozenset[str]) -> str:
 def _laid(line: Line, width: int, setting: Setting) -> list[Row]:
     """One line in rows of at most `width` columns, what stands before each row included."""
     first, rest, spans, at = _cut(line, width)
-    if setting.wanted is not None:
-        spans = with_hits(spans, hits("".join(part for _style, part in spans), setting.wanted))
+    spans = _with_hits(spans, setting)
     inner = width - cell_len(first)
     rows: list[Row] = []
     for start, end in at:
@@ -259,12 +259,22 @@ def _cut(line: Line, width: int) -> tuple[str, str, tuple[Span, ...], list[Cut]]
     return first, rest, spans, pieces(text, inner) if line.code else cuts(text, inner)
 
 
+def _with_hits(spans: tuple[Span, ...], setting: Setting) -> tuple[Span, ...]:
+    if setting.wanted is None:
+        return spans
+    return with_hits(spans, hits("".join(part for _style, part in spans), setting.wanted))
+
+
 class Part(Struct, frozen=True):
-    """The text in one row: its place in the shown text of the entry, and the column in which it begins."""
+    """The text in one row: its place in the shown text of the entry, and the column in which it begins.
+
+    `ends`: where its pieces end, each of one style, which may have room behind them (`with_room`).
+    """
 
     start: int
     end: int
     column: int
+    ends: tuple[int, ...]
 
 
 def shown_text(entry: EntryView, setting: Setting) -> tuple[str, tuple[Part, ...]]:
@@ -278,7 +288,9 @@ def shown_text(entry: EntryView, setting: Setting) -> tuple[str, tuple[Part, ...
         for number, (start, end) in enumerate(at):
             head = len(first) if number == 0 else 0  # what stands before a line is of its text
             before = 0 if number == 0 else cell_len(rest)
-            parts.append(Part(base + start - head, base + end, len(_BAR) + before))
+            drawn = between(_with_hits(spans, setting), start, end)
+            ends = accumulate((len(part) for _style, part in drawn), initial=base + start)
+            parts.append(Part(base + start - head, base + end, len(_BAR) + before, tuple(ends)))
         text += "".join(part for _style, part in spans)
     folded = len(parts) > _ROWS_MOST and entry.id not in setting.unfolded
     return text, tuple(parts[:_ROWS_FIRST] if folded else parts)

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from msgspec import Struct
+from rich.cells import cell_len
 
 from chat.interface import EntryView
 from tui.conversation import Window
@@ -43,12 +44,19 @@ def place_at(parts: Sequence[Part], text: str, row: int, column: int) -> int:
     if row >= len(parts):
         return len(text)
     part = parts[row]
-    shown, left = text[part.start : part.end], column - part.column
-    for begin, end in pairwise(places(shown)):
-        cells = widest(shown[begin:end])
-        if left < cells:
-            return part.start + (begin if 2 * left < cells else end)
-        left -= cells
+    left = column - part.column
+    for first, last in pairwise((part.start, *part.ends)):
+        piece = text[first:last]
+        after = left - widest(piece)
+        if after >= 0:
+            left = after
+            continue
+        for begin, end in pairwise(places(piece)):
+            cells = cell_len(piece[begin:end])
+            if left < cells:
+                return first + (begin if 2 * left < cells else end)
+            left -= cells
+        return last  # the room behind a piece
     return part.end
 
 
@@ -57,8 +65,17 @@ def columns(part: Part, text: str, start: int, end: int) -> tuple[int, int] | No
     first, last = max(start, part.start), min(end, part.end)
     if first >= last:
         return None
-    begin = part.column + widest(text[part.start : first])
-    return begin, begin + widest(text[first:last])
+    return _column(part, text, first), _column(part, text, last)
+
+
+def _column(part: Part, text: str, at: int) -> int:
+    """The column in which a place of a row is drawn."""
+    column = part.column
+    for begin, end in pairwise((part.start, *part.ends)):
+        if at < end:
+            return column + cell_len(text[begin:at])
+        column += widest(text[begin:end])
+    return column
 
 
 def selected_text(selected: Selected, window: Window, setting: Setting) -> str:

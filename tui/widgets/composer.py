@@ -36,7 +36,7 @@ from tui.messages import (
     TextRefused,
 )
 from tui.text.bots import sent_command
-from tui.text.commands import SLASH, begun_command, escaped, typed_command, unescaped
+from tui.text.commands import SLASH, begun_command, escaped, stands_alone, typed_command, unescaped
 from tui.text.emoji import Begun, Choice, begun, ended
 from tui.text.formatting import TEXT_LIMIT, counter, shorten, with_room, without_controls
 from tui.text.translation import _
@@ -257,7 +257,7 @@ class Composer(Editor):
     def action_send(self) -> None:
         name, text = typed_command(self.text), unescaped(self.text)
         if name is not None and not sent_command(self.text, self._commands()):
-            self.post_message(CommandTyped(name))
+            self.post_message(CommandTyped(name, stands_alone(self.text)))
         elif len(text) > TEXT_LIMIT:
             problem = _("Too long to send: shorten it, or send it in parts.")
             self.post_message(TextRefused(problem))

@@ -581,7 +581,7 @@ async def _do(pilot: Pilot[None], fake: FakeMessenger, step: Step, language: str
     match step:
         case Keys(names):
             for name in names:
-                to_list = "tab" if any(one.display for one in pilot.app.screen.query(People)) else "alt+b"
+                to_list = "tab" if any(one.display for one in pilot.app.screen.query(People)) else "alt+c"
                 await pilot.press(to_list if name == _LIST else name)
         case Typed():
             text = step.within(language)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from string import ascii_lowercase
+
 import pytest
 from textual import events
 from textual.pilot import Pilot
 
 from tests.support.tui.driving import chat, composer, rows, shown, until, until_shown, with_bob_open, write
 from tests.support.tui.hostile import ATTACKS
+from tui.actions import ACTIONS
 from tui.text.formatting import safe, without_controls
 from tui.text.wrapping import places
 from tui.textual_fixes import PasteParser
@@ -234,3 +237,30 @@ def test_a_key_with_alt_stays_one_key_whatever_follows_it(keys: str, names: list
 @pytest.mark.parametrize("line", ["two words", "两个字"])
 def test_a_line_is_laid_out_where_there_are_no_columns(line: str) -> None:
     assert rows_of_line(line, 0) == rows_of_line(line, 1)
+
+
+@pytest.mark.parametrize(
+    ("keys", "names"),
+    [
+        ("\x1b[97;5:1u", ["ctrl+a"]),
+        ("\x1b[97;5:3u", []),
+        ("\x1b[1;1:3A", []),
+        ("\x1b[97:65:113;;97u", ["a"]),
+        ("\x1b[97;1;99999999u", []),
+        ("\x1b[99999999999999u", []),
+        ("\x1b[57358;1:2u", ["caps_lock"]),
+    ],
+)
+def test_a_key_with_more_than_was_asked_for_ends_no_reading(keys: str, names: list[str]) -> None:
+    """Terminals say when a key is let go once any program before this one has asked for that."""
+    assert keys_of(keys + "z", "") == [*names, "z"]
+    assert keys_of(*keys, "z", "") == [*names, "z"]
+
+
+def test_the_first_key_of_each_action_comes_from_a_terminal_of_the_old_kind() -> None:
+    """Escape before a letter is Alt there, but for Alt+B, which moves the cursor."""
+    sent = {f"alt+{letter}": f"\x1b{letter}" for letter in ascii_lowercase}
+    sent |= {f"ctrl+{letter}": chr(ord(letter) & 31) for letter in ascii_lowercase}
+    shown = {one.id: one.keys[0] for one in ACTIONS if one.keys and one.keys[0] in sent}
+    assert len(shown) > 25
+    assert {name: key for name, key in shown.items() if keys_of(sent[key], "") != [key]} == {}

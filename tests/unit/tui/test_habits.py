@@ -70,6 +70,11 @@ HABITS = (
     Habit((*"//copy", "enter"), sends("/copy"), "two slashes begin a text with one"),
     Habit((*"/etc/hosts", "enter"), sends("/etc/hosts"), "a path is a text"),
     Habit((*"see /copy", "enter"), sends("see /copy")),
+    Habit((*"/search secret", "enter"), says("/search stands alone"), "what is meant for the program"),
+    Habit((*"/search secret", "enter"), writes("/search secret"), "is not sent, and stays"),
+    Habit((*"/me waves", "enter"), writes("/me waves")),
+    Habit((*"//me waves", "enter"), sends("/me waves")),
+    Habit((*"/ x", "enter"), sends("/ x")),
     Habit(("up",), writes("mine"), "edits the last own message"),
     Habit(("up", *"!", "enter"), says("mine!")),
     Habit((*"draft", "up"), writes("draft"), "where something is written it moves the cursor"),
@@ -151,14 +156,14 @@ async def test_the_time_stands_close_to_a_short_text_on_a_wide_screen() -> None:
 async def test_the_list_hides_by_key_and_where_a_screen_is_narrow() -> None:
     async with reading("hello", size=(100, 24)) as (pilot, _messenger, _bob):
         people = chat(pilot).query_one(People)
-        await pilot.press("alt+b")
+        await pilot.press("alt+c")
         await until(pilot, lambda: not people.display and composer(pilot).has_focus)
-        await pilot.press("alt+b")
+        await pilot.press("alt+c")
         await until(pilot, lambda: people.display and people.has_focus)
     async with reading("hello", size=(44, 16)) as (pilot, _messenger, bob):
         people = chat(pilot).query_one(People)
         assert not people.display
-        await pilot.press("alt+b")
+        await pilot.press("alt+c")
         await until(pilot, lambda: people.has_focus and people.size.width > 40)
         await pilot.press("enter")
         await until(pilot, lambda: not people.display and composer(pilot).has_focus)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import termios
 from functools import partial
 
 import pytest
@@ -37,6 +38,13 @@ def test_a_terminal_is_gone_once_nobody_shows_it(terminal: tuple[int, int]) -> N
     assert not watched.gone()
     os.close(shown)
     assert watched.gone()
+    os.close(programs)
+
+
+def test_a_terminal_that_went_before_anybody_looked_is_gone(terminal: tuple[int, int]) -> None:
+    shown, programs = terminal
+    os.close(shown)
+    assert Watched(programs).gone()
     os.close(programs)
 
 
@@ -81,3 +89,39 @@ def test_the_program_ends_with_its_terminal(terminal: tuple[int, int], signals: 
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.terminal
+def test_a_program_that_was_stopped_from_outside_goes_on_with_one_reader(terminal: tuple[int, int]) -> None:
+    """SIGSTOP cannot be heeded; the shell takes its modes back meanwhile, as it does for a job."""
+    shown, programs = terminal
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.tui.program", "talk", ""],
+        stdin=programs,
+        stdout=programs,
+        stderr=programs,
+        start_new_session=True,
+    )
+    try:
+        before = termios.tcgetattr(programs)
+        heard_until(shown, b"Contacts")
+        raw = termios.tcgetattr(programs)
+        assert raw[3] != before[3]
+        for _ in range(2):
+            os.kill(process.pid, signal.SIGSTOP)
+            termios.tcsetattr(programs, termios.TCSANOW, before)
+            os.kill(process.pid, signal.SIGCONT)
+            heard_until(shown, b"\x1b[?1049l")
+            heard_until(shown, b"Contacts")
+            assert termios.tcgetattr(programs)[3] == raw[3]
+        os.write(shown, b"\x1bs")
+        heard_until(shown, b"\x1b[?1007l")
+        os.write(shown, b"\x11")
+        assert b"\x1b[?1007r" in heard_until(shown, b"\x1b[?1049l"), "other programs have their wheel again"
+        assert process.wait(PATIENCE) == 0
+        assert termios.tcgetattr(programs)[3] == before[3]
+    finally:
+        process.kill()
+        process.wait()
+        os.close(programs)
+        os.close(shown)

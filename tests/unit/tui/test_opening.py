@@ -130,7 +130,23 @@ async def test_a_link_is_opened_after_a_question_that_says_where_it_leads(opened
 
 @pytest.mark.parametrize(
     "address",
-    ("ftp://host", "file:///etc/passwd", "javascript:x", "https:", "https://a b", "http://a\n", "-x", "//h"),
+    (
+        *(
+            "ftp://host",
+            "file:///etc/passwd",
+            "javascript:x",
+            "https:",
+            "https://a b",
+            "http://a\n",
+            "-x",
+            "//h",
+        ),
+        *(
+            "mailto:a@b?attach=/etc/passwd",
+            "MAILTO:a@b?subject=x&Attachment=~/.ssh/id",
+            "mailto:a@b%3fattach=x",
+        ),
+    ),
 )
 async def test_other_links_are_not_opened(address: str, opened: Path) -> None:
     assert scheme_of(address) == ""

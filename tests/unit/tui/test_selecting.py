@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from base64 import b64encode
 from datetime import UTC
 
@@ -173,6 +174,47 @@ def test_every_row_knows_its_part_of_the_text(width: int) -> None:
     assert rows
 
 
+def letters(text: str) -> str:
+    """Without blanks and without the marks on letters, which are drawn with the cell before them."""
+    return "".join(one for one in text if not one.isspace() and not unicodedata.category(one).startswith("M"))
+
+
+async def test_what_is_marked_is_what_is_copied_also_behind_signs_of_uncertain_width() -> None:
+    """Terminals disagree on these by a column; the mark is at the cells that are drawn."""
+    for text in ("✓ done ⚠ now", "की हिन्दी ok", "⚠ **bold ✈** and `❤ x` end"):
+        async with reading("first", text, "last") as (pilot, _messenger, _bob):
+            await until_shown(pilot, "▎ last")
+            for begin in range(0, 14, 3):
+                for end in range(begin + 1, 16, 3):
+                    column, row = place_of(pilot, f"▎ {text[:2]}")
+                    await drag(pilot, (column + 2 + begin, row), (column + 2 + end, row))
+                    copied = history(pilot).selected_text
+                    assert letters(marked(pilot)) == letters(copied)
+                    if "done" in text and (begin, end) == (3, 7):
+                        assert copied == "one "
+
+
 def test_a_selection_whose_end_is_gone_is_nothing() -> None:
     setting = Setting(40, UTC, START.date())
     assert selected_text(Selected(Place("a", 0), Place("b", 2)), Window(), setting) == ""
+
+
+PERSIAN, FAMILY = "می\u200cخواهم", "👨\u200d👩\u200d👧 👍🏽 ❤\ufe0f"
+CODE = f"```\nall:\n\tcc -o x x.c\n```\n{PERSIAN} {FAMILY}"
+
+
+async def test_copied_is_what_was_written_but_no_control_and_nothing_unseen() -> None:
+    """Tabs are code, joiners are letters; what hides or turns the order attacks where it is pasted."""
+    hostile = "rm\u202e\u2066 x\x1b]52;c;eA==\x07\x9b31m\u200b\U000e0041\ufeff\xad\ud800 end"
+    async with reading(CODE, hostile, "last", size=(80, 30)) as (pilot, messenger, bob):
+        for entry, wanted in zip(entries(messenger, bob), (CODE, "rm x]52;c;eA==31m end"), strict=False):
+            history(pilot).select_nothing()
+            history(pilot).choose(entry.id)
+            await pilot.press("c")
+            assert pilot.app.clipboard == wanted
+            history(pilot).selected = Selected(Place(entry.id, 0), Place(entry.id, 10_000))
+            await pilot.press("c")
+            assert pilot.app.clipboard == wanted
+        history(pilot).choose(entries(messenger, bob)[0].id)
+        await pilot.press("y")
+        assert pilot.app.clipboard == "all:\n\tcc -o x x.c"

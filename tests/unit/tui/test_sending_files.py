@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 
 from chat.interface import FileSealing, FileState, FileView, OnlyAsOriginal, UsageError
 from tests.support.fakes.messenger import FakeMessenger
-from tests.support.tui.driving import chat, composer, history, until, until_shown, with_bob_open
+from tests.support.tui.driving import chat, composer, history, shown, until, until_shown, with_bob_open
 from tests.support.tui.opened import on_top
 from tui.screens.sending import SendDialog, SendFilesDialog
 from tui.widgets.controls import Field
@@ -200,3 +200,24 @@ async def test_a_search_finds_a_file_by_its_name_and_its_folder() -> None:
             await until_shown(pilot, "1 result")
             await pilot.press("enter")
             await until(pilot, lambda: (one := history(pilot).chosen) is not None and one.file is not None)
+
+
+async def test_what_was_chosen_is_there_again_for_the_same_person_after_escape(tmp_path: Path) -> None:
+    made(tmp_path, "one", "two")
+    async with with_bob_open((100, 30)) as (pilot, messenger, bob):
+        messenger.add_contact("Carla")
+        await opened(pilot, f"{tmp_path}/")
+        await until_shown(pilot, "two")
+        await pilot.press("insert", "insert")
+        await until_shown(pilot, "2 chosen")
+        await pilot.press("escape")
+        chat(pilot).open_conversation(next(one for one in chat(pilot).state.talks if one != bob.person))
+        await pilot.press("alt+a")
+        await until_shown(pilot, "two")
+        assert "2 chosen" not in shown(pilot)
+        await pilot.press("escape")
+        chat(pilot).open_conversation(bob.person)
+        await pilot.press("alt+a")
+        await until_shown(pilot, "2 chosen")
+        await pilot.press("enter")
+        await until(pilot, lambda: len(paths_of(messenger)) == 2)

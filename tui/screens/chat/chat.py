@@ -470,6 +470,11 @@ class ChatScreen(Screen[None]):
         if name is None:
             said = _("There is no command {command}: see /help. To send a leading slash, type two slashes.")
             self.surface.say(said.format(command=SLASH + shorten(message.name, _COMMAND_CELLS)), problem=True)
+        elif not message.alone:
+            said = _(
+                "{command} stands alone: delete what follows it. To send this as a text, type two slashes."
+            )
+            self.surface.say(said.format(command=SLASH + message.name), problem=True)
         else:
             self.composer.view.set_text("")
             self.surface.run("command", self.surface.act, name)

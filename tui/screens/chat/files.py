@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -69,6 +69,8 @@ class FilesController:
     _begin: str = field(init=False, default=_HOME)
     _folders: Folders = field(init=False, default_factory=Folders)
     _sending: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
+    # What was chosen for a person when Escape left the list, and whether as originals.
+    _left: dict[str, tuple[Mapping[str, int | None], bool]] = field(init=False, default_factory=dict)
     _now: _Sealed | None = field(init=False, default=None)
     _cancelled: bool = field(init=False, default=False)  # the person wants no more of what is being sent
     _refused: Batch | None = field(init=False, default=None)  # pictures that can be sent as originals alone
@@ -80,10 +82,11 @@ class FilesController:
         again, self._refused = self._refused, None
         if again is not None and again.person != view.person:
             again = None
-        dialog = SendFilesDialog(
-            self._folders, self._begin, {one.path: one.size for one in again.files} if again else None
-        )
-        self.surface.choose(dialog, partial(self._chosen, view.person, dialog, again))
+        chosen, original = self._left.get(view.person, ({}, False))
+        if again is not None:
+            chosen, original = {one.path: one.size for one in again.files}, True
+        dialog = SendFilesDialog(self._folders, self._begin, chosen, original=original)
+        self.surface.push(dialog, partial(self._chosen, view.person, dialog, again))
 
     def voice(self, view: ContactView) -> None:
         if view.held or self.state.removed:
@@ -116,9 +119,14 @@ class FilesController:
             )
 
     def _chosen(
-        self, person: str, dialog: SendFilesDialog, again: Batch | None, paths: Sequence[str]
+        self, person: str, dialog: SendFilesDialog, again: Batch | None, paths: Sequence[str] | None
     ) -> None:
         self._begin = dialog.folder or _HOME
+        self._left.pop(person, None)
+        if paths is None:
+            if dialog.chosen:
+                self._left[person] = dialog.chosen, dialog.original
+            return
         self.surface.run("files", self._ask_chosen, person, paths, again, dialog.original)
 
     async def _ask_chosen(

@@ -31,6 +31,7 @@ from tui.screens.dialog import DayDialog, DeleteDialog, SaveDialog
 from tui.text.formatting import (
     SCOPE,
     deletion,
+    exact,
     gone_line,
     safe,
     safe_line,
@@ -164,7 +165,7 @@ class HistoryController:
         self._copy(lambda text: [text.strip("\n")], _("Copied."), _("There is no text to copy."))
 
     def copy_link(self) -> None:
-        self._copy(links, _("Link copied."), _("This message contains no link."))
+        self._copy(lambda text: links(safe(text)), _("Link copied."), _("This message contains no link."))
 
     def copy_code(self) -> None:
         self._copy(blocks, _("Code copied."), _("This message contains no code."))
@@ -557,7 +558,7 @@ class HistoryController:
 
     def _copy(self, choose: Callable[[str], list[str]], done: str, nothing: str) -> None:
         entry = self.view.chosen
-        found = choose(safe(entry.text)) if entry is not None and entry.kind == "text" else []
+        found = choose(exact(entry.text)) if entry is not None and entry.kind == "text" else []
         if found and found[0]:
             self.surface.copy(found[0])
             self.surface.say(done)

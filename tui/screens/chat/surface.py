@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ from tui.actions import Group, action, command, of_group
 from tui.conversation import Conversation
 from tui.messages import Problem, attempt, start_worker
 from tui.recent import Recent
-from tui.screens.dialog import ConfirmDialog, MenuDialog
+from tui.screens.dialog import ConfirmDialog, Dialog, MenuDialog, Texts
 from tui.text.formatting import NAME_CELLS, contact_name, look_alikes, notes_of
 from tui.text.translation import _
 from tui.widgets.lines import Said
@@ -69,6 +69,7 @@ class Surface:
     screen: Screen[None]
     state: ChatState
     said: Said
+    _left: dict[str, Texts] = field(init=False, default_factory=dict)  # in dialogs, until Parlour locks
 
     def say(self, text: str, *, problem: bool = False) -> None:
         """Show one safe line above the status. It belongs to the open conversation."""
@@ -133,7 +134,20 @@ class Surface:
         await workers.wait_for_complete([one for one in workers if one.group == group])
 
     def push(self, dialog: Screen[R | None], then: ScreenResultCallbackType[R | None] | None = None) -> None:
-        self.screen.app.push_screen(dialog, then)
+        """Open a dialog, with what was typed the last time that it was left."""
+        if not isinstance(dialog, Dialog):
+            self.screen.app.push_screen(dialog, then)
+            return
+        kind = type(dialog).__name__
+        dialog.offer(self._left.get(kind, {}))
+
+        async def ended(result: R | None) -> None:
+            self._left[kind] = dialog.left
+            follows = then(result) if then is not None else None
+            if isawaitable(follows):
+                await follows
+
+        self.screen.app.push_screen(dialog, ended)
 
     def choose(self, dialog: Screen[R | None], then: Callable[[R], object]) -> None:
         """Open a dialog. `then` gets its result; it is not called for a dialog that was left without one."""
