@@ -278,25 +278,32 @@ class History:
             await self.output.say(_("There is nothing unread."))
 
     async def _show_unread(self) -> bool:
-        """Show a page of what is unread; False where nothing is: it was read elsewhere meanwhile, perhaps."""
+        """Show a page of what is unread; False where nothing is: it was read elsewhere meanwhile, perhaps.
+
+        What comes meanwhile belongs to it, as long as the page has room.
+        """
         person = self.state.chosen().person
-        self._arrived_held = False
-        first = await self.messenger.first_unread(person)
-        entry = await self.messenger.entry(person, first) if first is not None else None
-        if entry is None:
-            self._more_unread = False
-            return False
-        entries = (entry, *await self.messenger.history(person, PAGE - 1, after=entry.id))
-        for one in entries:
-            if one.id not in self._sent and one.id not in self._shown:
-                await self.output.say(*await self._lines(one))
-        self._shown.extend(one.id for one in entries if one.kind != MISSING)
-        self._oldest = self._oldest or entry.id
-        await self._mark_read(entries)
-        self._more_unread = await self.messenger.first_unread(person) is not None
+        self._arrived_held = self._more_unread = False
+        first, room = await self.messenger.first_unread(person), PAGE
+        while first is not None and room > 0:
+            entry = await self.messenger.entry(person, first)
+            if entry is None:
+                break
+            after = await self.messenger.history(person, room - 1, after=entry.id) if room > 1 else ()
+            entries = (entry, *after)
+            for one in entries:
+                if one.id not in self._sent and one.id not in self._shown:
+                    await self.output.say(*await self._lines(one))
+            self._shown.extend(one.id for one in entries if one.kind != MISSING)
+            self._oldest = self._oldest or entry.id
+            await self._mark_read(entries)
+            before, first, room = first, await self.messenger.first_unread(person), room - len(entries)
+            if first == before:  # a profile whose disk fails marks nothing
+                room = 0
+        self._more_unread = first is not None and room <= 0
         if self._more_unread:
             await self.output.say(_("There is more unread: /next shows it."))
-        return True
+        return room < PAGE
 
     async def last(self, typed: str) -> None:
         person, many = self.state.chosen().person, _how_many(typed)

@@ -68,7 +68,7 @@ def _check(database: Database) -> None:
         migrations.rebuild(database)
     assert _derived(database) == before
     assert database.integrity() == ()
-    assert len(database.rows("PRAGMA index_list(entries)")) == 6
+    assert len(database.rows("PRAGMA index_list(entries)")) == 7
 
 
 def _derived(database: Database) -> list[object]:
