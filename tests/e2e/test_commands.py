@@ -110,7 +110,7 @@ def test_the_fields_are_those_of_the_manual(ada: Station, ben: Station) -> None:
     assert len(contact.pop("person")) == 64
     assert contact == {
         "name": "Ben", "verified": True, "present": False, "held": False, "same_key": [], "unread": 0,
-        "pinned": False, "muted": False,
+        "pinned": False, "muted": False, "bot": False, "commands": [],
     }  # fmt: skip
 
 

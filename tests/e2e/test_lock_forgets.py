@@ -118,7 +118,7 @@ def linear(scene: Scene) -> Iterator[Terminal]:
 def unlock(terminal: Terminal, scene: Scene) -> None:
     terminal.wait_for(lambda screen: screen.count(ASKED) > screen.count("Opening…"), PATIENCE)
     terminal.burst(f"{scene.passphrase}\r")
-    terminal.wait_for(lambda screen: screen.count("/help lists") == screen.count(ASKED), PATIENCE)
+    terminal.wait_for(lambda screen: screen.count("You are Ada") == screen.count(ASKED), PATIENCE)
 
 
 def is_shown(terminal: Terminal) -> bool:

@@ -117,7 +117,7 @@ def soak(folder: Path, commands: int, kills: Killed, seed: int, program: Sequenc
                 outcome.killed[moments[answered]] += 1
         ben.ask(until_nothing_waits)
         entries = ada.ask(whole_history)
-        outcome.answers = [(one.reply, one.text) for one in entries if not one.own]
+        outcome.answers = [(one.reply, one.text) for one in entries if not one.own and one.kind == "text"]
         outcome.seconds = time.monotonic() - began
         bot.bot.kill()
         end(hearing, bot.engine)
