@@ -42,13 +42,15 @@ from chat.service.maintenance import Cleaner, Settler
 from chat.service.marks import Marks
 from chat.service.messages import Messages
 from chat.service.notes import Notes
+from chat.service.own_log import OwnLog
 from chat.service.pairing.accept import Accept
 from chat.service.pairing.initiate import Initiate
 from chat.service.pairing.session import PairingService
 from chat.service.pairing.storage import PendingContacts
-from chat.service.person_logs import OwnLog, PersonLogs, Recovery
+from chat.service.person_logs import PersonLogs
 from chat.service.pinning import NotesPin
 from chat.service.readable import Readable
+from chat.service.recovery import Recovery
 from chat.service.reliance import Reliance
 from chat.service.renewal import Renewals
 from chat.service.retention import Retention

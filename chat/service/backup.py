@@ -11,9 +11,9 @@ from typing import Final
 from chat.errors import phrase
 from chat.interface import BackupView, CannotCreate, NotPermitted, UsageError
 from chat.service.events import EventBus
-from chat.service.person_logs import ERASED
 from chat.service.progress import Progress
 from chat.service.readable import NOT_ABSOLUTE
+from chat.service.recovery import ERASED
 from chat.storage import backup, removal
 from chat.storage.backup import Scope
 from chat.storage.backup_file import BackupReader, BackupWriter

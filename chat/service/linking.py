@@ -16,7 +16,7 @@ from chat.service import handover
 from chat.service.discovery import Announcer
 from chat.service.events import EventBus
 from chat.service.keyring import Keyring, Visibility, own_operations
-from chat.service.person_logs import CHANGED, OwnLog
+from chat.service.own_log import CHANGED, OwnLog
 from chat.service.state import ContactBook
 from chat.storage.database import Store
 from chat.tasks import Runtime, Worker

@@ -1,113 +1,41 @@
-"""Person logs on links, and what this terminal signs in its own person's log (SPEC §7.2)."""
+"""Person logs on links (SPEC §7.2)."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from msgspec.structs import replace
-
-from chat.errors import Phrase, phrase
-from chat.interface import NO_NAME, Notice, NotPermitted, NotSynced, RecoveryView, UsageError
 from chat.network.limits import Bucket, Turns
 from chat.network.links import Links, LiveLink, Peer
 from chat.service import views
-from chat.service.drawing import Renewed, draw, is_drawn
 from chat.service.events import (
     ContactsChanged,
     EventBus,
-    InvitationsChanged,
-    OwnLogChanged,
-    OwnLogGrew,
-    SecretsRenewed,
 )
 from chat.service.keyring import Keyring, terminal_at
-from chat.service.maintenance import Cleaner
 from chat.service.notes import Notes
+from chat.service.own_log import OwnLog
 from chat.service.pairing.storage import PendingContacts
 from chat.service.state import ContactBook
 from chat.service.views import Views
-from chat.storage import contacts, keys, persons, sharing
+from chat.storage import contacts, persons, sharing
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database, Store
-from chat.storage.keys import OwnRow
 from chat.tasks import Runtime
 from protocol.errors import LimitExceeded, Malformed
-from protocol.identity.author import (
-    RECOVERY_WORDS,
-    create_terminal,
-    read_recovery_words,
-    recover_operation,
-    recovery_key,
-    recovery_words,
-    remove_operation,
-    rename_operation,
-    sign_recovery,
-    unknown_word,
-)
 from protocol.identity.exchange import (
     Extension,
-    before_recovery,
     changes,
     extend,
     in_messages,
     missing,
     owner_named,
 )
-from protocol.identity.log import Add, Recover, load, parse_operation, sign_add, sign_operation
-from protocol.identity.names import is_name
-from protocol.identity.reduction import NO_PINS, PersonState, Pins, reduce
-from protocol.identity.safety import open_questions
-from protocol.limits import RECOVER_REMOVED_MAX
+from protocol.identity.log import parse_operation
+from protocol.identity.reduction import NO_PINS, Pins
 from protocol.messages import LogHeads, LogOperations
-from protocol.primitives import ed25519_from_seed
-
-NOT_SYNCED = phrase(
-    "No contact has been reached since Parlour started. If this profile is an older copy, it lacks changes "
-    "that you signed later, and your contacts shut this device out when you sign others. Wait until a "
-    "contact is online."
-)
-RECOVERY_NOT_SYNCED = phrase(
-    "No contact has been reached since Parlour started. If this profile is an older copy, it may lack a "
-    "recovery that you made later, and another one contradicts that: wait until a contact is online. If this "
-    "device was removed, contacts who know that do not answer any more: do not wait for them."
-)
-NOT_LIVE = phrase(
-    "This device was removed from your identity or has been copied: it can sign nothing. Use another device"
-    " of yours. If you have none, recover with 'parlour recovery use'."
-)
-LOG_FULL = phrase("Your identity has reached its limit of changes: the name cannot be changed any more.")
-OWN_LOG_FULL = phrase(
-    "A contact holds more changes of your identity than there is room for. Was this device copied?"
-)
-
-ERASED = phrase(
-    "This device does not have the recovery words: they are where you wrote them down, or on the device that"
-    " made your identity."
-)
-NOT_ASKED = phrase("Type the words that are asked for.")
-WRONG_CHECK = phrase("The words do not fit together: one of them is wrong, or two are in the wrong order.")
-OTHER_WORDS = phrase("These are not the recovery words of this identity.")
-CHANGED = phrase("Your identity changed meanwhile. No device was added: start again on both devices.")
-SENIOR = phrase(
-    "This device is newer than the one to remove. Remove it with an older device, or recover with 'parlour "
-    "recovery use'."
-)
-ONLY_DEVICE = phrase(
-    "This is your only device: only your recovery words would bring your identity back. Add another one"
-    " first."
-)
-LOG_FULL_FOR_DEVICES = phrase(
-    "Your identity has reached its limit of changes: recover with 'parlour recovery use'."
-)
-NO_DEVICE = phrase("No such device: 'parlour terminal list' shows them.")
-TOO_MANY_DEVICES = phrase("One recovery removes at most 8 devices.")
-
-WORDS_ASKED: Final = 4
-"""Words to type back: a person who copied none of them guesses these at 1 of 4,294,967,296."""
-
 
 LOGS_A_SECOND: Final = 1.0
 LOGS_AT_ONCE: Final = 8.0
@@ -119,362 +47,6 @@ terminal live, and one that waited for a rate of the terminal would wait for the
 def log_budget(now: float) -> Bucket:
     """What a link that opens may have worked on."""
     return Bucket(LOGS_A_SECOND, LOGS_AT_ONCE, LOGS_AT_ONCE, now)
-
-
-class OwnLog:
-    """This person's own log: what this terminal signs, and what contacts bring back of it.
-
-    A restored profile lacks what it signed after the copy was made, and would sign again under the same
-    numbers, which is a fork (attack 92). So nothing is signed before a contact has returned what it holds.
-    A person without contacts, or with blocked ones alone, signs at once: nobody can bring anything back, and
-    the first contact gets this log by pairing.
-    """
-
-    def __init__(self, runtime: Runtime, store: Store, bus: EventBus, keyring: Keyring) -> None:
-        self._worker, self._within = runtime.worker, runtime.config.sync_within
-        self._random = runtime.random
-        self._store, self._bus, self._keyring = store, bus, keyring
-        self._turn = asyncio.Lock()  # what is signed builds on all that came before
-        self._sought: dict[Peer, set[bytes]] = {}
-        self._synced = asyncio.Event()
-        self._drawn_for: PersonState | None = None  # the own log for which all that is stale is drawn again
-
-    async def renew(self) -> None:
-        """Draw again what removals by other terminals have made stale, if it is this one's turn.
-
-        Raises a storage failure.
-        """
-        log = self._keyring.own_log
-        if log is not self._drawn_for:
-            async with self._turn:
-                log = self._keyring.own_log
-                # What is stored and not known here would not be drawn again, nor used.
-                renewed = await self._store.write_once(is_drawn, draw, self._random, removes=False)
-            self._take(renewed)
-            self._drawn_for = log
-
-    def contacts_changed(self) -> None:
-        """A pairing may have come of a terminal that did not know of a removal: its share is stale."""
-        self._drawn_for = None
-
-    def _take(self, renewed: Renewed | None) -> None:
-        if renewed is not None:
-            self._keyring.take_renewed(renewed.own, renewed.pairs)
-            self._bus.signal(SecretsRenewed(drawn=True))
-
-    async def missing(self, held: Sequence[bytes]) -> list[LogOperations]:
-        """The operations of this person's log that a holder of these heads lacks."""
-        if sorted(held) == sorted(self._keyring.own_log.heads):
-            return []
-        operations, pins = await self._store.read(_held, self._keyring.own.person)
-        return in_messages(await self._worker.run(missing, operations, held, pins))
-
-    async def named(self, peer: Peer, heads: Sequence[bytes]) -> None:
-        """A contact's terminal holds this log up to these heads; what is unknown of it comes next."""
-        current = sorted(heads) == sorted(self._keyring.own_log.heads)
-        unknown = set[bytes]() if current else await self._store.read(persons.unknown, heads)
-        self._sought[peer] = unknown
-        if not unknown:
-            self._synced.set()
-
-    async def received(self, peer: Peer, operations: Sequence[bytes]) -> bool:
-        """Store operations of this log that a contact returned; whether they had room.
-
-        Raises ProtocolError.
-        """
-        async with self._turn:
-            whole = await self._extend(operations)
-        if not whole:
-            self._bus.publish(Notice(OWN_LOG_FULL))
-        elif self._sought.get(peer):
-            returned = await self._worker.run(_ids, operations)
-            self._sought[peer] -= returned
-            if not self._sought[peer]:
-                self._synced.set()
-        return whole
-
-    async def _extend(self, operations: Sequence[bytes]) -> bool:
-        before = self._keyring.own_log
-        try:
-            found = await self._add(operations)
-        except LimitExceeded:
-            return False
-        if found.new:
-            for cause in changes(before, found.state):
-                self._bus.signal(OwnLogChanged(cause))
-                self._bus.publish(views.own_change(cause, found.state))
-        return found.whole
-
-    async def _add(
-        self,
-        operations: Sequence[bytes],
-        confirmed: Iterable[bytes] = (),
-        own: OwnRow | None = None,
-        *,
-        removes: bool = False,
-    ) -> Extension:
-        """Store what is new in the own log. `confirmed`: recoveries that this person made, `own`: this
-        terminal with the keys that one of them brings. `removes`: what the removed know is renewed."""
-        person = self._keyring.own.person
-        held, pins = await self._store.read(_held, person)
-        pins = Pins(pins.seen, pins.confirmed.union(confirmed))
-        found = await self._worker.run(extend, held, operations, pins=pins)
-
-        def store(database: Database) -> tuple[Pins, Renewed | None]:
-            if own is not None:
-                keys.replace_terminal(database, own.terminal, own.signing_seed, own.static_secret)
-            persons.store(database, person, found)
-            persons.pin(database, person, confirmed, confirmed=True)
-            renewed = draw(database, self._random, removes=True) if removes else None
-            return persons.pins_of(database, person), renewed
-
-        def is_stored(database: Database, _: tuple[Pins, Renewed | None]) -> bool:
-            return set(persons.operations_of(database, person)).issuperset(found.new)
-
-        if found.new:
-            # What is stored and not known here would get a rival with its sequence, which is a fork.
-            stored, renewed = await self._store.write_once(is_stored, store)
-            self._follow(found.state, stored, own)
-            self._take(renewed)
-        return found
-
-    def _follow(self, log: PersonState, pins: Pins, own: OwnRow | None = None) -> None:
-        # In one step: what was made here must not be asked about in between.
-        if own is not None:
-            self._keyring.take_keys(own)
-        self._keyring.follow_own_log(log, pins.confirmed)
-        self._bus.signal(OwnLogGrew())
-        if own is not None:
-            self._bus.signal(InvitationsChanged())
-
-    @property
-    def is_removed(self) -> bool:
-        """Whether this terminal is one of this person no more."""
-        return self._keyring.is_removed
-
-    async def confirm(self, operation: bytes) -> None:
-        """Store that this person made this operation (id) of the own log."""
-        person = self._keyring.own.person
-
-        def store(database: Database) -> tuple[PersonState, Pins]:
-            persons.pin(database, person, [operation], confirmed=True)
-            return persons.pinned(database, person), persons.pins_of(database, person)
-
-        async with self._turn:  # what is being added was reduced with the pins of before
-            self._follow(*await self._store.write(store))
-
-    async def rename(self, name: str, *, force: bool) -> None:
-        """Sign another name of this person. Raises UsageError, NotSynced, NotPermitted."""
-        if not is_name(name):
-            raise UsageError(NO_NAME)
-        await self.until_synced(NOT_SYNCED, force=force)
-        own = self._keyring.own
-        async with self._turn:
-            state = self._keyring.own_log
-            if own.terminal not in state.live:
-                raise NotPermitted(NOT_LIVE)
-            try:
-                await self._add(
-                    [sign_operation(rename_operation(state, own.terminal, name), own.signing_seed)]
-                )
-            except LimitExceeded:
-                raise NotPermitted(LOG_FULL) from None
-
-    async def add(self, operation: Add, consent: bytes) -> bytes:
-        """Sign and store an Add, to which `consent` is the new terminal's signature (64 bytes); returns it.
-
-        Raises NotPermitted (this terminal is not live, it signed something else meanwhile, or the log is
-        full).
-        """
-        async with self._turn:
-            state, own = self._keyring.own_log, self._keyring.own
-            if own.terminal not in state.live:
-                raise NotPermitted(NOT_LIVE)
-            # Another operation with the sequence would be a fork.
-            if operation.author != own.terminal or operation.sequence != state.sequences[own.terminal] + 1:
-                raise NotPermitted(CHANGED)
-            signed = sign_add(operation, own.signing_seed, consent)
-            try:
-                await self._add([signed], [parse_operation(signed).id])
-            except LimitExceeded:
-                raise NotPermitted(LOG_FULL_FOR_DEVICES) from None
-            return signed
-
-    async def remove(self, terminal: bytes) -> None:
-        """Sign the removal of a terminal of this person. Raises UsageError, NotPermitted."""
-        async with self._turn:
-            state, own = self._keyring.own_log, self._keyring.own
-            if own.terminal not in state.live:
-                raise NotPermitted(NOT_LIVE)
-            target = state.live.get(terminal) or state.frozen.get(terminal)
-            if target is None:
-                raise UsageError(NO_DEVICE)
-            if target.id != own.terminal and target.rank < state.live[own.terminal].rank:
-                raise NotPermitted(SENIOR)
-            if target.id == own.terminal and len(state.live) == 1:
-                raise NotPermitted(ONLY_DEVICE)
-            operation = remove_operation(state, own.terminal, terminal)
-            try:
-                await self._add([sign_operation(operation, own.signing_seed)], removes=True)
-            except LimitExceeded:
-                raise NotPermitted(LOG_FULL_FOR_DEVICES) from None
-
-    async def recover(self, seed: bytes, removed: Sequence[bytes]) -> None:
-        """Sign the next recovery, which removes these terminals. Raises UsageError.
-
-        Where this terminal is not live, is among those removed, or has keys that were copied, the recovery
-        brings new keys for it: what was removed never comes back, and a copied key is somebody else's, too.
-        `secure_deletion.clean_file` must follow.
-        """
-        async with self._turn:
-            state, own = self._keyring.own_log, self._keyring.own
-            if not {own.terminal, *state.live, *state.frozen}.issuperset(removed):
-                raise UsageError(NO_DEVICE)
-            asked = open_questions(state, self._keyring.own_confirmed)
-            held, _ = await self._store.read(_held, state.person)
-            copied = [own.terminal] if own.terminal in {*state.frozen, *removed} else []
-            if not copied and await self._worker.run(_made_by_a_copy, held, asked, own.terminal):
-                copied = [own.terminal]
-            base = await self.before(seed, [*removed, *copied])
-            gone = {terminal for terminal in removed if terminal in base.last and terminal != own.terminal}
-            new = None if own.terminal in base.live and not copied else create_terminal(self._random)
-            if new is not None and own.terminal not in base.removed and own.terminal in base.last:
-                gone.add(own.terminal)
-            if len(gone) > RECOVER_REMOVED_MAX:
-                raise UsageError(TOO_MANY_DEVICES)
-            # Else an id would decide between it and a thief's one that its person took for the own before.
-            await self._store.write(persons.take_back, state.person, base.newest)
-            last = [(terminal, base.last[terminal]) for terminal in sorted(gone)]
-            keyed = None
-            if new is None:
-                signed = sign_recovery(recover_operation(base, seed, last), seed)
-            else:
-                made = recover_operation(base, seed, last, new.signing, new.static)
-                signed = sign_recovery(made, seed, new.signing_seed)
-                keyed = replace(
-                    own, terminal=new.id, signing_seed=new.signing_seed, static_secret=new.static_secret
-                )
-            held, pins = await self._store.read(_held, state.person)
-            named = await self._worker.run(named_again, [*held, signed], pins, keyed or own, state.name)
-            await self._add([signed, *named], [parse_operation(signed).id], keyed, removes=True)
-
-    async def before(self, seed: bytes, removed: Sequence[bytes] = ()) -> PersonState:
-        """The state that the next recovery with this seed, which removes these terminals, follows.
-
-        Raises UsageError for another seed.
-        """
-        held, pins = await self._store.read(_held, self._keyring.own.person)
-        state = await self._worker.run(before_others, held, pins, seed, removed)
-        if state is None:
-            raise UsageError(OTHER_WORDS)
-        return state
-
-    async def until_synced(self, problem: Phrase, *, force: bool) -> None:
-        """Wait for a link that is about to open, unless the person insists. Raises NotSynced.
-
-        Without any terminal of a contact that may link nothing can come back, and nothing is waited for.
-        """
-        if force or not self._keyring.dialled():
-            return
-        try:
-            async with asyncio.timeout(self._within):
-                await self._synced.wait()
-        except TimeoutError:
-            raise NotSynced(problem) from None
-
-
-class Recovery:
-    """The recovery seed of this person: shown once as words and erased, and used when it is typed in.
-
-    `fetch` gets what the contacts hold.
-    """
-
-    def __init__(
-        self,
-        runtime: Runtime,
-        store: Store,
-        keyring: Keyring,
-        log: OwnLog,
-        cleaner: Cleaner,
-        fetch: Callable[[], Awaitable[None]],
-    ) -> None:
-        self._fetch = fetch
-        self._random, self._store, self._keyring = runtime.random, store, keyring
-        self._log, self._cleaner = log, cleaner
-        self._asked: tuple[int, ...] = ()
-
-    async def words(self) -> RecoveryView:
-        """The words, and the places of those to type back. Raises NotPermitted once they are erased."""
-        words = recovery_words(await self._seed())
-        if not self._asked:
-            drawn = sorted(range(len(words)), key=lambda _: self._random(8))
-            self._asked = tuple(sorted(drawn[:WORDS_ASKED]))
-        return RecoveryView(words, self._asked)
-
-    async def confirm(self, typed: Sequence[str]) -> None:
-        """Erase the seed: these are the words that were asked for. Raises UsageError, NotPermitted."""
-        words = recovery_words(await self._seed())
-        asked, self._asked = self._asked, ()
-        if not asked or len(typed) != len(asked):
-            raise UsageError(NOT_ASKED)
-        for place, word in zip(asked, typed, strict=True):
-            if word.strip().lower() != words[place]:
-                raise UsageError(
-                    phrase("Word {number} is another one: look at the words again.", number=place + 1)
-                )
-        await self._store.write(keys.erase_recovery_seed)
-        self._keyring.forget_seed()
-        await self._cleaner.clean()
-
-    async def _seed(self) -> bytes:
-        """The seed from the database, which memory does not keep."""
-        seed = (await self._store.read(keys.read_own)).recovery_seed
-        if seed is None:
-            raise NotPermitted(ERASED)
-        return seed
-
-    async def check(self, typed: Sequence[str]) -> None:
-        """Raises UsageError where these are not the recovery words of this person."""
-        await self._log.before(seed_of(typed))
-
-    async def remove(self, terminal: str, *, force: bool) -> None:
-        """Sign the removal of a device. Raises UsageError, NotPermitted, NotSynced."""
-        (removed,) = _ids_of([terminal])
-        await self._log.until_synced(NOT_SYNCED, force=force)
-        await self._fetch()  # or the cuts that follow would leave out what it wrote before
-        await self._log.remove(removed)
-
-    async def use(self, typed: Sequence[str], removed: Sequence[str], *, force: bool) -> None:
-        """Sign a recovery with the seed of the words. Raises UsageError, NotSynced."""
-        seed = seed_of(typed)
-        terminals = _ids_of(removed)
-        await self._log.until_synced(RECOVERY_NOT_SYNCED, force=force)
-        if terminals:
-            await self._fetch()  # or the cuts that follow would leave out what they wrote before
-        await self._log.recover(seed, terminals)
-        self._cleaner.begin()  # former keys of this terminal were deleted if it has new ones
-
-
-def _ids_of(terminals: Sequence[str]) -> list[bytes]:
-    """The ids of terminals in hex. Raises UsageError."""
-    try:
-        return [bytes.fromhex(terminal) for terminal in terminals]
-    except ValueError:
-        raise UsageError(NO_DEVICE) from None
-
-
-def seed_of(typed: Sequence[str]) -> bytes:
-    """The recovery seed of typed words. Raises UsageError, which names a wrong word by its place."""
-    if (wrong := unknown_word(typed)) is not None:
-        raise UsageError(phrase("Word {number} is none of the list: check its spelling.", number=wrong + 1))
-    if len(typed) != RECOVERY_WORDS:
-        raise UsageError(
-            phrase("There are {number} words instead of {all}.", number=len(typed), all=RECOVERY_WORDS)
-        )
-    try:
-        return read_recovery_words(typed)
-    except Malformed:
-        raise UsageError(WRONG_CHECK) from None
 
 
 class PersonLogs:
@@ -645,59 +217,6 @@ def owner_of(message: LogOperations) -> bytes:
     return parse_operation(message.operations[0]).person
 
 
-def before_others(
-    operations: Sequence[bytes], pins: Pins, seed: bytes, removed: Iterable[bytes]
-) -> PersonState | None:
-    """The state that the next recovery with this seed, which removes these terminals, names heads of.
-
-    None for another person's seed.
-
-    A thief of the seed can name a next recovery key of its own. The owner's recovery then is its rival.
-    """
-    while (state := reduce(operations, pins)).recovery != ed25519_from_seed(
-        recovery_key(seed, state.recoveries)
-    ):
-        if not state.path:
-            return None
-        graph = load(operations)
-        place = [logged.id for logged in graph.order].index(state.path[-1])
-        without = enumerate(graph.order)
-        operations = [one.signed for at, one in without if at != place and not graph.past[at] >> place & 1]
-    return before_recovery(operations, pins, removed)
-
-
-def _made_by_a_copy(operations: Iterable[bytes], asked: Container[bytes], terminal: bytes) -> bool:
-    """Whether one of those asked about, which the terminal did not make, shows that others have its keys.
-
-    An Add does that it signed, and a Recover that brings no terminal: only a live one makes that.
-    """
-    for logged in map(parse_operation, operations):
-        if logged.id in asked:
-            match logged.operation:
-                case Add(author=author) if author == terminal:
-                    return True
-                case Recover(signing=b""):
-                    return True
-    return False
-
-
-def named_again(operations: Sequence[bytes], pins: Pins, own: OwnRow, name: str) -> list[bytes]:
-    """The name, signed again by this terminal, if a recovery, the last of these operations, took it away."""
-    confirmed = pins.confirmed | {parse_operation(operations[-1]).id}
-    state = reduce(operations, Pins(pins.seen, confirmed))
-    if name in ("", state.name) or own.terminal not in state.live:
-        return []
-    return [sign_operation(rename_operation(state, own.terminal, name), own.signing_seed)]
-
-
-def _ids(operations: Iterable[bytes]) -> set[bytes]:
-    return {parse_operation(operation).id for operation in operations}
-
-
-def _held(database: Database, person: bytes) -> tuple[list[bytes], Pins]:
-    return persons.operations_of(database, person), persons.pins_of(database, person)
-
-
 class _Outdated(Exception):
     """The log or its pins have changed since they were read."""
 
@@ -718,7 +237,7 @@ def _store(
     """
     if contacts.get(database, person) is None:
         return None
-    if _held(database, person) != read:
+    if persons.log_of(database, person) != read:
         raise _Outdated
     persons.store(database, person, found)
     contacts.set_name(database, person, found.state.name)

@@ -11,7 +11,8 @@ from chat.network.driver import Driver, Handler
 from chat.network.limits import Bucket
 from chat.network.links import Peer
 from chat.service.keyring import Keyring
-from chat.service.person_logs import OwnLog, log_budget
+from chat.service.own_log import OwnLog
+from chat.service.person_logs import log_budget
 from chat.tasks import Runtime
 from protocol.errors import ProtocolError
 from protocol.link.states import Event, LinkClosed, MessageReceived

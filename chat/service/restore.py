@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from chat.errors import phrase
 from chat.interface import BackupView, RestoreView, UsageError
-from chat.service.person_logs import OTHER_WORDS, before_others, named_again, seed_of
+from chat.service.own_log import OTHER_WORDS, before_others, named_again
+from chat.service.recovery import seed_of
 from chat.storage import (
     backup,
     claims,

@@ -17,7 +17,7 @@ from msgspec import Struct, field
 
 from chat.errors import phrase
 from chat.interface import BackupView, BadData, NotPermitted, SalvageView
-from chat.service.person_logs import ERASED
+from chat.service.recovery import ERASED
 from chat.service.restore import verify
 from chat.storage import backup, contacts, keys, persons, quarantine, settings
 from chat.storage.backup_file import BackupWriter

@@ -80,6 +80,11 @@ def pins_of(db: Database, person: bytes) -> Pins:
     return Pins(seen, confirmed)
 
 
+def log_of(db: Database, person: bytes) -> tuple[list[bytes], Pins]:
+    """What a person's log is reduced from: all its operations, and what is pinned of it."""
+    return operations_of(db, person), pins_of(db, person)
+
+
 class TerminalRow(Struct, frozen=True):
     """A terminal of a person: public keys of 32 bytes, and its place among them, the most senior being 0.
 

@@ -20,7 +20,7 @@ from chat.interface import (
     UsageError,
 )
 from chat.service.linking import STOPPED, TIMED_OUT, UNSURE
-from chat.service.person_logs import CHANGED, SENIOR
+from chat.service.own_log import CHANGED, SENIOR
 from chat.storage import folder as stored_folder
 from protocol.identity.author import add_operation
 from protocol.identity.log import sign_operation

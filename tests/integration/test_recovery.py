@@ -21,7 +21,7 @@ from chat.interface import (
     UsageError,
 )
 from chat.service.keyring import REMOVED
-from chat.service.person_logs import seed_of
+from chat.service.recovery import seed_of
 from chat.storage import keys, persons, secure_deletion
 from protocol.identity.author import (
     add_operation,

@@ -21,8 +21,8 @@ from chat.service.forwarding import Forwarding
 from chat.service.keyring import ContactKeys, Keyring, contact_keys
 from chat.service.messages import Messages
 from chat.service.notes import Written
+from chat.service.own_log import OwnLog
 from chat.service.pairing import storage as pairing_storage
-from chat.service.person_logs import OwnLog
 from chat.service.sync import Inbound, Outbound
 from chat.service.verification import Verification
 from chat.storage import entries, expiry

@@ -37,7 +37,7 @@ from chat.interface import (
     Unreachable,
     VerificationView,
 )
-from chat.service.person_logs import NOT_SYNCED
+from chat.service.own_log import NOT_SYNCED
 from chat.service.settings import NO_KEY
 from chat.service.views import TEXTS, change_text
 from chat.storage.errors import StorageFull

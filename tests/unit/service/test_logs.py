@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from chat.config import Config
-from chat.service.person_logs import OwnLog
+from chat.service.own_log import OwnLog
 from chat.storage import persons
 from chat.storage.database import Database
 from chat.tasks import Worker

@@ -19,7 +19,7 @@ from chat.interface import (
     TerminalState,
     TerminalView,
 )
-from chat.service.person_logs import NOT_SYNCED
+from chat.service.own_log import NOT_SYNCED
 from tests.support.fakes.messenger import NO_DEVICE, FakeDoor, FakeMessenger
 from tests.support.tui.driving import shown, until, until_shown, with_bob_open
 from tests.support.tui.opened import at_the_door, on_top, opened

@@ -34,7 +34,7 @@ from chat.interface import (
     TerminalState,
     TerminalView,
 )
-from chat.service.person_logs import NOT_SYNCED
+from chat.service.own_log import NOT_SYNCED
 from protocol.identity.safety import word_list
 from protocol.relay.rendezvous import RelayAddress
 from tests.architecture.imports import ROOT, sources

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from chat.interface import NotSynced, TerminalState, TerminalView
-from chat.service.person_logs import NOT_SYNCED
+from chat.service.own_log import NOT_SYNCED
 from protocol.identity.author import recovery_words
 from tests.support.cli.terminals import heard_until, python_at, terminal
 from tests.support.fakes.messenger import RECOVERY_ASKED, FakeMessenger

@@ -28,7 +28,7 @@ from chat.interface import (
     Unreachable,
     VerificationView,
 )
-from chat.service.person_logs import NOT_SYNCED
+from chat.service.own_log import NOT_SYNCED
 from protocol.identity.author import recovery_words
 from tests.support.fakes.messenger import RECOVERY_ASKED, FakeDoor, FakeMessenger
 from tests.support.fakes.others import alert
