@@ -53,6 +53,12 @@ from chat.recording import Recording as Recording
 from chat.recording import Voice as Voice
 from chat.recording import length_text as length_text
 from chat.recording import send_voice as send_voice
+from chat.searching import Query as Query
+from chat.searching import Term as Term
+from chat.searching import fold as fold
+from chat.searching import hits as hits
+from chat.searching import parse_query as parse_query
+from chat.searching import pattern as pattern
 from chat.views import NOTES_NAME as NOTES_NAME
 from chat.views import TIMER_UNITS as TIMER_UNITS
 from chat.views import AlertKind as AlertKind
@@ -85,7 +91,6 @@ from chat.views import OwnChange as OwnChange
 from chat.views import PairingStage as PairingStage
 from chat.views import PairingView as PairingView
 from chat.views import PictureView as PictureView
-from chat.views import Query as Query
 from chat.views import QuestionView as QuestionView
 from chat.views import ReceiptView as ReceiptView
 from chat.views import RecoveryView as RecoveryView
@@ -98,20 +103,15 @@ from chat.views import RetentionView as RetentionView
 from chat.views import SalvageView as SalvageView
 from chat.views import SelfView as SelfView
 from chat.views import SettingsView as SettingsView
-from chat.views import Term as Term
 from chat.views import TerminalState as TerminalState
 from chat.views import TerminalView as TerminalView
 from chat.views import TokenView as TokenView
 from chat.views import UnlockCost as UnlockCost
 from chat.views import VerificationView as VerificationView
 from chat.views import VersionView as VersionView
-from chat.views import fold as fold
-from chat.views import hits as hits
 from chat.views import means_notes as means_notes
 from chat.views import notes_view as notes_view
-from chat.views import parse_query as parse_query
 from chat.views import parse_timer as parse_timer
-from chat.views import pattern as pattern
 from chat.views import size_text as size_text
 from chat.views import timer_text as timer_text
 

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
+from chat.searching import SINGLE, SPELLED
 from chat.storage import (
     amendments,
     contacts,
@@ -26,7 +27,6 @@ from chat.storage.database import Database, Row
 from chat.storage.errors import DatabaseDamaged, StorageMisuse
 from chat.storage.expiry import EXPIRED, Moment
 from chat.storage.secure_deletion import forget_one
-from chat.views import SINGLE, SPELLED
 from protocol import labels
 from protocol.entries_and_receipts import (
     KIND_BOT,

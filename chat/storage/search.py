@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
+from chat.searching import Term
 from chat.storage import contacts, removal
 from chat.storage.database import Database
 from chat.storage.entries import (
@@ -21,7 +22,6 @@ from chat.storage.entries import (
     read_row,
     spaced,
 )
-from chat.views import Term
 from protocol.entries_and_receipts import KIND_FILE, KIND_TEXT
 
 TERMS_MAX: Final = 32  # of a query; further ones are ignored

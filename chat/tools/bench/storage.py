@@ -18,13 +18,13 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Any, Final, cast
 
+from chat.searching import parse_query
 from chat.storage import contacts, entries, persons, receipts, search
 from chat.storage.database import Database, Row
 from chat.storage.migrations import create_history, open_history
 from chat.tools.bench.commit import BURST, BareInserts, Numbers, Receiver, Writer, facts_of
 from chat.tools.bench.long_history import fill, write_contact, write_persons
 from chat.tools.bench.measure import Late, Subject, interleave, left_out, rows
-from chat.views import parse_query
 from protocol.entries_and_receipts import (
     KIND_TEXT,
     ParsedEntry,

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from chat.searching import parse_query
 from chat.storage import contacts, entries, keys, ordering, persons, removal, search
 from chat.storage.database import Database
 from chat.storage.entries import EntryRow, HeadRow
 from chat.storage.keys import OwnRow, parted_ids
 from chat.storage.migrations import create_history, open_history
 from chat.storage.persons import TerminalRow
-from chat.views import parse_query
 from protocol import labels
 from protocol.attachments import file_body
 from protocol.codec import encode

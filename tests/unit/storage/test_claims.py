@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chat.searching import Term
 from chat.storage import (
     backup,
     checks,
@@ -30,7 +31,6 @@ from chat.storage.entries import BEGINNING, BY_CONTACT, BY_OWN, Stored
 from chat.storage.migrations import rebuild
 from chat.storage.persons import TerminalRow
 from chat.storage.positions import ALL
-from chat.views import Term
 from protocol import history
 from protocol.backup.root import RootHash
 from protocol.entries_and_receipts import (

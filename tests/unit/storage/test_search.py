@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.interface import UsageError
+from chat.searching import Term, parse_query
 from chat.storage import checks, contacts, entries, migrations, search
 from chat.storage.database import Database
 from chat.storage.entries import EntryRow
-from chat.views import Term, parse_query
 from protocol.messages import FileBody
 from tests.support.storage.samples import TALK, THEIR_TERMINAL, Author, blob, find, queries, store
 
