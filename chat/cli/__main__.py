@@ -28,7 +28,7 @@ COMMANDS: Final = {
     "verify": "people",
     "send": "messages",
     "record": "voice",
-    "listen": "messages",
+    "listen": "listening",
     "api": "api",
     "history": "messages",
     "read": "asking",

@@ -12,7 +12,8 @@ from typing import Final
 import click
 
 from chat.cli.completing import ENTRY, OWN_TEXT, TALK
-from chat.cli.messages import GONE, PAGE, entry_line, kept, state_within, within
+from chat.cli.entries import GONE, entry_line
+from chat.cli.messages import PAGE, kept, state_within, within
 from chat.cli.output import KEPT, SignOfLife, Stopped, find, held_line, note, talks
 from chat.cli.session import Call, Feed, command, coroutine, messenger
 from chat.cli.terminal import STDIN, confirmed, is_interactive

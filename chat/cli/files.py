@@ -11,7 +11,8 @@ from typing import Final
 import click
 
 from chat.cli.completing import FILE_ENTRY, TALK
-from chat.cli.messages import FOLDER, file_fields, file_text
+from chat.cli.entries import file_fields, file_text
+from chat.cli.messages import FOLDER
 from chat.cli.output import KEPT, find, labels, note, one_line, talks
 from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger
 from chat.interface import (

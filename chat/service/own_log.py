@@ -12,13 +12,7 @@ from chat.interface import NO_NAME, Notice, NotPermitted, NotSynced, UsageError
 from chat.network.links import Peer
 from chat.service import views
 from chat.service.drawing import Renewed, draw, is_drawn
-from chat.service.events import (
-    EventBus,
-    InvitationsChanged,
-    OwnLogChanged,
-    OwnLogGrew,
-    SecretsRenewed,
-)
+from chat.service.events import EventBus, InvitationsChanged, OwnLogChanged, OwnLogGrew, SecretsRenewed
 from chat.service.keyring import Keyring
 from chat.storage import keys, persons
 from chat.storage.database import Database, Store
@@ -33,14 +27,7 @@ from protocol.identity.author import (
     rename_operation,
     sign_recovery,
 )
-from protocol.identity.exchange import (
-    Extension,
-    before_recovery,
-    changes,
-    extend,
-    in_messages,
-    missing,
-)
+from protocol.identity.exchange import Extension, before_recovery, changes, extend, in_messages, missing
 from protocol.identity.log import Add, Recover, load, parse_operation, sign_add, sign_operation
 from protocol.identity.names import is_name
 from protocol.identity.reduction import PersonState, Pins, reduce

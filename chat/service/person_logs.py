@@ -10,10 +10,7 @@ from typing import Final
 from chat.network.limits import Bucket, Turns
 from chat.network.links import Links, LiveLink, Peer
 from chat.service import views
-from chat.service.events import (
-    ContactsChanged,
-    EventBus,
-)
+from chat.service.events import ContactsChanged, EventBus
 from chat.service.keyring import Keyring, terminal_at
 from chat.service.notes import Notes
 from chat.service.own_log import OwnLog
@@ -25,14 +22,7 @@ from chat.storage.contacts import ContactRow
 from chat.storage.database import Database, Store
 from chat.tasks import Runtime
 from protocol.errors import LimitExceeded, Malformed
-from protocol.identity.exchange import (
-    Extension,
-    changes,
-    extend,
-    in_messages,
-    missing,
-    owner_named,
-)
+from protocol.identity.exchange import Extension, changes, extend, in_messages, missing, owner_named
 from protocol.identity.log import parse_operation
 from protocol.identity.reduction import NO_PINS, Pins
 from protocol.messages import LogHeads, LogOperations

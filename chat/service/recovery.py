@@ -14,12 +14,7 @@ from chat.storage import keys
 from chat.storage.database import Store
 from chat.tasks import Runtime
 from protocol.errors import Malformed
-from protocol.identity.author import (
-    RECOVERY_WORDS,
-    read_recovery_words,
-    recovery_words,
-    unknown_word,
-)
+from protocol.identity.author import RECOVERY_WORDS, read_recovery_words, recovery_words, unknown_word
 
 RECOVERY_NOT_SYNCED = phrase(
     "No contact has been reached since Parlour started. If this profile is an older copy, it may lack a "

@@ -25,14 +25,7 @@ from protocol import profile_header
 from protocol.identity.author import add_operation
 from protocol.identity.log import Add, sign_operation
 from tests.support.engines import devices
-from tests.support.engines.engines import (
-    PASSPHRASE,
-    Person,
-    in_virtual_time,
-    people,
-    take_in,
-    two_contacts,
-)
+from tests.support.engines.engines import PASSPHRASE, Person, in_virtual_time, people, take_in, two_contacts
 
 
 def laptop_of(ada: Person, folder: Path) -> Person:

@@ -36,15 +36,7 @@ from protocol.identity.log import TerminalKeys, load, parse_operation, sign_oper
 from protocol.identity.reduction import reduce
 from protocol.primitives import ed25519_from_seed
 from tests.integration.steps import in_touch, meet, number_of, presence, seed_in
-from tests.support.engines.engines import (
-    DEFAULTS,
-    Person,
-    in_virtual_time,
-    own_log,
-    people,
-    take_in,
-    talk,
-)
+from tests.support.engines.engines import DEFAULTS, Person, in_virtual_time, own_log, people, take_in, talk
 from tests.support.engines.terminals import add_terminal
 from tests.support.protocol.pairings import SECOND, THIRD, Terminal, id_of
 

@@ -25,13 +25,7 @@ from chat.storage.migrations import create_history, open_history
 from chat.tools.bench.commit import BURST, BareInserts, Numbers, Receiver, Writer, facts_of
 from chat.tools.bench.long_history import fill, write_contact, write_persons
 from chat.tools.bench.measure import Late, Subject, interleave, left_out, rows
-from protocol.entries_and_receipts import (
-    KIND_TEXT,
-    ParsedEntry,
-    conversation_of_two,
-    text_body,
-    write_entry,
-)
+from protocol.entries_and_receipts import KIND_TEXT, ParsedEntry, conversation_of_two, text_body, write_entry
 from protocol.identity.author import NewPerson, create_person
 from protocol.identity.reduction import reduce
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, KEY_SIZE, aes_instructions, system_random

@@ -64,7 +64,7 @@ assert not loaded, loaded
 
 
 FIRST_SCREEN = ("chat.cli.__main__", "chat.assemble", "tui.app", "tui.terminal")
-LISTENER = ("chat.cli.messages", "chat.assemble", "chat.ipc.server", "chat.engine", "chat.network.mdns")
+LISTENER = ("chat.cli.listening", "chat.assemble", "chat.ipc.server", "chat.engine", "chat.network.mdns")
 ENGINE = ("cryptography", "sqlcipher3", "zeroconf", "segno", "protocol.messages", "chat.engine")
 # Each MiB and millisecond of these would be one for nothing.
 OF_NO_USE = ("ssl", "_ssl", "_hashlib", "sqlite3", "html")
