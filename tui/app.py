@@ -156,14 +156,10 @@ class ParlourApp(App[None]):
         try:
             await super()._process_messages_loop()
         finally:  # nothing is drawn any more, and the second screen is still shown
-            self._set_cursor(cursor_given_back(os.environ))
+            self._write(cursor_given_back(os.environ))
             textual_fixes.give_wheel_back(self._driver)
             self._graphics.clear()
             self._write(_CLEAR)
-
-    def _set_cursor(self, sequence: str) -> None:
-        if self._driver is not None:
-            self._driver.write(sequence)
 
     def _write(self, sequence: str) -> None:
         if self._driver is not None:
@@ -324,7 +320,7 @@ class ParlourApp(App[None]):
             if self._chat is not None:
                 self._chat.surface.say(_("No shell is there to go to: Parlour is all that runs here."))
             return
-        self._set_cursor(cursor_given_back(os.environ))
+        self._write(cursor_given_back(os.environ))
         textual_fixes.give_wheel_back(self._driver)
         self._write(_CLEAR)
         stop_job()
@@ -454,9 +450,9 @@ class ParlourApp(App[None]):
             renderable = Anchored(renderable)
             # An input method opens its window there: Textual forgets it where a field moves with its cursor.
             self.cursor_position = self._focus_place() or self.cursor_position
-            self._set_cursor(CURSOR_HIDDEN)
+            self._write(CURSOR_HIDDEN)
             super()._display(screen, renderable)
-            self._set_cursor(cursor_shown(os.environ))
+            self._write(cursor_shown(os.environ))
         else:
             super()._display(screen, renderable)
 
