@@ -59,6 +59,23 @@ def media_of(beginning: bytes) -> str:
     return next((media for media, first in _BEGINNINGS.items() if beginning.startswith(first)), "")
 
 
+_OTHER_BEGINNINGS: Final = (
+    *(b"II*\0", b"MM\0*"),  # TIFF (TIFF 6.0), and what many cameras write
+    *(b"\xff\x0a", b"\0\0\0\x0cJXL "),  # JPEG XL (ISO 18181-2)
+)
+_BRANDS: Final = frozenset(
+    (*(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), *(b"avif", b"avis"))
+)
+"""The brands of HEIF and AVIF (ISO 23008-12, annex B)."""
+
+
+def keeps_metadata(beginning: bytes) -> bool:
+    """Whether a picture begins so whose kind can say place, time and camera, and is not understood here."""
+    if beginning[4:8] == b"ftyp":
+        return beginning[8:12] in _BRANDS
+    return beginning.startswith(_OTHER_BEGINNINGS)
+
+
 class NotUnderstood(Exception):
     """These bytes are no whole picture of a known kind."""
 

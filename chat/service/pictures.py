@@ -22,6 +22,7 @@ from chat.pictures.bounds import (
     WAITED_MAX,
     Status,
     Work,
+    keeps_metadata,
     media_of,
 )
 
@@ -35,6 +36,11 @@ NO_LIBRARY: Final = phrase(
 METADATA_STAYS: Final = phrase(
     "The metadata of this picture cannot be removed, as it is damaged or too large: send it as the original"
     " if its place, its time and its camera may be seen."
+)
+
+KIND_STAYS: Final = phrase(
+    "Parlour cannot remove the metadata of HEIC, AVIF, TIFF and JPEG XL pictures: send a JPEG of it, or send"
+    " it as the original if its place, its time and its camera may be seen."
 )
 
 _REASONS: Final[dict[int, Phrase]] = {
@@ -74,6 +80,8 @@ class Pictures:
         """
         beginning = await asyncio.to_thread(source.read, BEGINNING)
         source.seek(0)
+        if keeps_metadata(beginning):
+            raise OnlyAsOriginal(KIND_STAYS)
         if not media_of(beginning):
             return source
         data = await asyncio.to_thread(source.read, INPUT_MAX + 1)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from chat.interface import ParlourError, UsageError
+from chat.interface import OnlyAsOriginal, ParlourError, UsageError
 from chat.pictures import bounds, decoding
 from chat.pictures.bounds import NotUnderstood, TooLarge, media_of
 from chat.pictures.metadata import without_metadata
@@ -223,7 +223,8 @@ async def test_a_hostile_picture_is_cleaned_or_not_sent(name: str) -> None:
     try:
         clean = await Pictures().cleaned(source)
     except UsageError:
-        assert media_of(HOSTILE[name][: bounds.BEGINNING])
+        beginning = HOSTILE[name][: bounds.BEGINNING]
+        assert media_of(beginning) or bounds.keeps_metadata(beginning)
     else:
         assert b"evil.sh" not in clean.read() or not media_of(HOSTILE[name][: bounds.BEGINNING])
 
@@ -284,3 +285,27 @@ def test_case_80_a_faulty_decoder_in_the_real_process_opens_nothing(tmp_path: Pa
     modules = [str(tmp_path), *filter(None, sys.path)]
     command = [sys.executable, "-I", "-S", program, "clean", "0", "0", *modules]
     assert subprocess.run(command, env={}, input=b"", capture_output=True, check=True).stdout == b"refused"
+
+
+KINDS = {
+    "heic": b"\0\0\0\x18ftypheic\0\0\0\0",
+    "heic-with-another-brand": b"\0\0\0\x24ftypmif1\0\0\0\0",
+    "avif": b"\0\0\0\x20ftypavif\0\0\0\0",
+    "tiff": b"II*\0\x08\0\0\0",
+    "tiff-of-the-other-order": b"MM\0*\0\0\0\x08",
+    "jpeg-xl": b"\0\0\0\x0cJXL \r\n\x87\n",
+    "jpeg-xl-without-a-box": b"\xff\x0a\xfa\x1f",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_picture_whose_metadata_nobody_here_can_remove_goes_as_the_original_alone(kind: str) -> None:
+    with pytest.raises(OnlyAsOriginal, match="HEIC"):
+        await Pictures().cleaned(io.BytesIO(KINDS[kind] + SECRET))
+
+
+@pytest.mark.parametrize("data", [b"\0\0\0\x18ftypisom", b"\0\0\0\x18ftypM4A ", b"%PDF-1.7\n%", b"II", b""])
+async def test_other_kinds_of_files_go_as_they_are(data: bytes) -> None:
+    source = io.BytesIO(data)
+    assert await Pictures().cleaned(source) is source
+    assert source.read() == data
