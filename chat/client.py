@@ -30,7 +30,17 @@ from msgspec import Struct
 from chat.api import calls
 from chat.api.calls import Ack, Greeting, Hello, Request, Subscribe, Subscribed, Told, Trouble
 from chat.errors import phrase
-from chat.interface import BadData, Closed, EngineEnded, EntryAdded, EntryView, Event, Messenger, Unreachable
+from chat.interface import (
+    SAYS_SOMETHING,
+    BadData,
+    Closed,
+    EngineEnded,
+    EntryAdded,
+    EntryView,
+    Event,
+    Messenger,
+    Unreachable,
+)
 from chat.platforms import endpoints
 from chat.platforms.endpoint import CONNECT_WITHIN, Stranger
 
@@ -65,7 +75,7 @@ class Delivered(Struct, frozen=True):
         entry = self.event.entry if isinstance(self.event, EntryAdded) else None
         if entry is None or entry.own or entry.claimed or entry.quarantined:
             return None
-        return entry if entry.kind in ("text", "file") else None
+        return entry if entry.kind in SAYS_SOMETHING else None
 
 
 class _Answer(Struct, frozen=True):

@@ -59,7 +59,9 @@ from chat.searching import fold as fold
 from chat.searching import hits as hits
 from chat.searching import parse_query as parse_query
 from chat.searching import pattern as pattern
+from chat.views import GONE as GONE
 from chat.views import NOTES_NAME as NOTES_NAME
+from chat.views import SAYS_SOMETHING as SAYS_SOMETHING
 from chat.views import TIMER_UNITS as TIMER_UNITS
 from chat.views import AlertKind as AlertKind
 from chat.views import AlertView as AlertView
@@ -72,9 +74,11 @@ from chat.views import ClientRights as ClientRights
 from chat.views import ClientView as ClientView
 from chat.views import ContactView as ContactView
 from chat.views import ConversationRoot as ConversationRoot
+from chat.views import DeletedBy as DeletedBy
 from chat.views import DeletionScope as DeletionScope
 from chat.views import DetailsView as DetailsView
 from chat.views import DiagnosisView as DiagnosisView
+from chat.views import EntryKind as EntryKind
 from chat.views import EntryState as EntryState
 from chat.views import EntryView as EntryView
 from chat.views import FileCheckView as FileCheckView
@@ -186,7 +190,7 @@ class EntryDeleted(Struct, frozen=True):
 
     contact: str
     id: str
-    deleted_by: str = "here"
+    deleted_by: DeletedBy = DeletedBy.HERE
     expired: bool = False
 
 

@@ -61,6 +61,46 @@ class EntryState(StrEnum):
     KEPT = "kept"
 
 
+class EntryKind(StrEnum):
+    """What an entry is shown as. Only TEXT and FILE are ever unread; only TEXT has a text and a reply.
+
+    FILE names a file. DELETED: its content was deleted. EXPIRED: its timer ended. MISSING: its content has
+    not come, and may still come. ELSEWHERE: this terminal does not keep it. CUT: a terminal of the author's
+    person was removed. TIMER: it sets the timer of later messages. BOT: the author declares whether it is a
+    bot. UNKNOWN: a newer Parlour wrote it. EDIT and DELETE change other entries: no history has them, and
+    they can be asked for by their ids.
+    """
+
+    TEXT = "text"
+    FILE = "file"
+    DELETED = "deleted"
+    EXPIRED = "expired"
+    MISSING = "missing"
+    ELSEWHERE = "elsewhere"
+    CUT = "cut"
+    TIMER = "timer"
+    BOT = "bot"
+    UNKNOWN = "unknown"
+    EDIT = "edit"
+    DELETE = "delete"
+
+
+GONE: Final = frozenset((EntryKind.DELETED, EntryKind.EXPIRED))
+"""Kinds of entries whose content is gone for good."""
+
+SAYS_SOMETHING: Final = frozenset((EntryKind.TEXT, EntryKind.FILE))
+"""Kinds of entries that somebody wrote to be read."""
+
+
+class DeletedBy(StrEnum):
+    """Who deleted an entry. AUTHOR: for everyone. MINE: this person on all terminals. HERE: on this one."""
+
+    NOBODY = ""
+    AUTHOR = "author"
+    MINE = "mine"
+    HERE = "here"
+
+
 class DeletionScope(StrEnum):
     """Where an entry is to be deleted: on this terminal, on all of this person, or on those of both."""
 
@@ -217,17 +257,10 @@ class EntryView(Redacting, frozen=True):
 
     `author` is a name for display (peer text), `own` tells whose it is. `reply` is the id of the entry that
     it answers, or empty; a peer may name one that is not held. Views come in the order of the
-    conversation, which is not the order of `time`. `kind` is `text`, `file` (it names the `file`), `deleted`,
-    `expired` (its timer ended),
-    `missing` (its content has not come, and may still come), `elsewhere` (this terminal does not keep it;
-    `kept_on` names a terminal of this person that does, and is empty if none is known), `cut` (a terminal of
-    the author's person was removed), `timer` (later messages end `seconds` after they are read, 0: they do
-    not), `bot` (the author declares whether it is a `bot`, with these `commands`) or `unknown` (a newer
-    Parlour wrote it). Only `text` and `file` are ever unread, and only `text`
-    has a `text` and a `reply`.
-    `edited`: the text is that of the author's last edit. `deleted_by` is `author` (for everyone), `mine` (on
-    all terminals of this person), `here` or empty. `change` is the id of the edit or delete that is shown, or
-    empty: an entry of kind `edit` or `delete`, which no history has and which can be asked for by its id.
+    conversation, which is not the order of `time`. `kept_on` names a terminal of this person that keeps what
+    is ELSEWHERE, and is empty if none is known. `seconds`: after a TIMER later messages end so long after
+    they are read, 0: they do not. A BOT declares whether it is a `bot`, with these `commands`. `edited`: the
+    text is that of the author's last edit. `change` is the id of the edit or delete that is shown, or empty.
     `conflicting`: another entry has its place in its author's chain, which no honest terminal writes.
     `quarantined`: its terminal was removed, and nothing shows that it is from before. `expires`: when it
     ends, as far as it is known; None for an entry without a timer. `noted`: it is of the notes, whose
@@ -240,7 +273,7 @@ class EntryView(Redacting, frozen=True):
     author: str
     own: bool
     time: datetime
-    kind: str
+    kind: EntryKind
     text: Redacted[str]
     state: EntryState
     reply: str = ""
@@ -249,7 +282,7 @@ class EntryView(Redacting, frozen=True):
     expires: datetime | None = None
     seconds: int = 0
     edited: bool = False
-    deleted_by: str = ""
+    deleted_by: DeletedBy = DeletedBy.NOBODY
     change: str = ""
     kept_on: str = ""
     noted: bool = False
@@ -264,13 +297,13 @@ class EntryView(Redacting, frozen=True):
 
         What a cut, a timer or a bot says holds for others: it is deleted here alone.
         """
-        if self.kind in ("cut", "timer", "bot"):
+        if self.kind in (EntryKind.CUT, EntryKind.TIMER, EntryKind.BOT):
             return (DeletionScope.HERE,)
-        if self.kind == "expired" or self.deleted_by == "author":
+        if self.kind is EntryKind.EXPIRED or self.deleted_by is DeletedBy.AUTHOR:
             return ()
         for_all = self.own and not self.noted
         wider = (DeletionScope.MINE, DeletionScope.EVERYONE) if for_all else (DeletionScope.MINE,)
-        begin = ("", "here", "mine").index(self.deleted_by)
+        begin = (DeletedBy.NOBODY, DeletedBy.HERE, DeletedBy.MINE).index(self.deleted_by)
         return (DeletionScope.HERE, *wider)[begin:]
 
 

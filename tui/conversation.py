@@ -7,20 +7,11 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
-from chat.interface import EntryState, EntryView, FileView, Messenger
+from chat.interface import GONE, DeletedBy, EntryKind, EntryState, EntryView, FileView, Messenger
 
 PAGE = 100
 HELD_MAX = 500
-DELETED = "deleted"
-MISSING = "missing"
-ELSEWHERE = "elsewhere"
-CUT = "cut"
-EXPIRED = "expired"
-GONE = frozenset({DELETED, EXPIRED})
-_WIDER = frozenset({"mine", "author"})  # who deleted an entry, where it is shown also after a deletion here
-"""Kinds of which the content is gone for good."""
-SILENT = frozenset({MISSING, ELSEWHERE, CUT, EXPIRED, "timer", "bot", "unknown"})
-"""Kinds without content that a person can read: nobody is notified of them, and they are never unread."""
+_WIDER = frozenset((DeletedBy.MINE, DeletedBy.AUTHOR))  # shown also after a deletion here
 
 
 class Window:
@@ -119,11 +110,14 @@ class Window:
         self.entries[at] = replace(self.entries[at], state=state)
         return True
 
-    def erase(self, entry: str, kind: str = DELETED, by: str = "") -> None:
+    def erase(
+        self, entry: str, kind: EntryKind = EntryKind.DELETED, by: DeletedBy = DeletedBy.NOBODY
+    ) -> None:
         """Let go of what a deleted or expired entry said, held or answered."""
         held = self.get(entry)
         if held is not None and (
-            held.kind not in GONE or (by in _WIDER and held.kind == DELETED and held.deleted_by != "author")
+            held.kind not in GONE
+            or (by in _WIDER and held.kind is EntryKind.DELETED and held.deleted_by is not DeletedBy.AUTHOR)
         ):
             state = EntryState.WITHDRAWN if held.state is EntryState.QUEUED else held.state
             gone = replace(held, kind=kind, text="", reply="", expires=None, edited=False, deleted_by=by)
@@ -156,7 +150,7 @@ class Window:
     def fill(self, entry: EntryView) -> bool:
         """Take in the content of an entry that was missing, held or answered; False where it is neither."""
         held = self.get(entry.id)
-        if held is None or held.kind not in (MISSING, ELSEWHERE):
+        if held is None or held.kind not in (EntryKind.MISSING, EntryKind.ELSEWHERE):
             return False
         self._put(entry)
         return True
@@ -200,7 +194,9 @@ class Conversation:
         self._reading = asyncio.Lock()
         self._awaited: dict[str, EntryView] = {}
         self._moved: dict[str, EntryState] = {}
-        self._erased: dict[str, tuple[str, str]] = {}  # the kind that it has now, and who deleted it
+        self._erased: dict[
+            str, tuple[EntryKind, DeletedBy]
+        ] = {}  # the kind that it has now, and who deleted it
         self._edited: dict[str, EntryView] = {}
         self._filled: dict[str, EntryView] = {}
         self._files: dict[str, FileView] = {}
@@ -288,7 +284,9 @@ class Conversation:
         self._conflicting.update(entries)
         self.window.mark_conflicting(self._conflicting)
 
-    def erased(self, entry: str, kind: str = DELETED, by: str = "") -> None:
+    def erased(
+        self, entry: str, kind: EntryKind = EntryKind.DELETED, by: DeletedBy = DeletedBy.NOBODY
+    ) -> None:
         self._erased[entry] = kind, by
         self.window.erase(entry, kind, by)
 

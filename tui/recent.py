@@ -10,12 +10,14 @@ from msgspec.structs import replace
 from chat.interface import (
     ContactRemoved,
     ContactView,
+    DeletedBy,
     EntriesKept,
     EntriesMarked,
     EntryAdded,
     EntryDeleted,
     EntryEdited,
     EntryFilled,
+    EntryKind,
     EntryReturned,
     EntryView,
     FileProgress,
@@ -38,7 +40,7 @@ def last_line(entry: EntryView | None, draft: str = "") -> str:
         return _("Draft: {text}").format(text=_one_line(draft))
     if entry is None:
         return ""
-    text = entry.kind == "text"
+    text = entry.kind is EntryKind.TEXT
     said = _one_line(entry.text) if text else instead_of_text(entry)
     if entry.claimed:
         return _("{mark}: {text}").format(mark=claim(entry), text=said)
@@ -99,7 +101,8 @@ class Recent:
                 last = self._last.get(contact)
                 self._lines.pop(contact, None)
                 if last is not None and last.id == entry_id:
-                    kind, by = ("expired", "") if expired else ("deleted", deleted_by)
+                    kind = EntryKind.EXPIRED if expired else EntryKind.DELETED
+                    by = DeletedBy.NOBODY if expired else deleted_by
                     self._last[contact] = replace(
                         last, kind=kind, text="", deleted_by=by, edited=False, file=None
                     )

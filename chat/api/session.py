@@ -14,6 +14,7 @@ from chat.api.calls import Ack, Greeting, Hello, Request, Subscribe, Subscribed,
 from chat.api.scopes import Scope, given
 from chat.errors import phrase
 from chat.interface import (
+    GONE,
     ArrivalView,
     Cleaned,
     Cleaning,
@@ -24,6 +25,7 @@ from chat.interface import (
     EntryChanged,
     EntryDeleted,
     EntryEdited,
+    EntryKind,
     Event,
     FileProgress,
     FileSealing,
@@ -437,8 +439,8 @@ class _Follower:
 def _event(arrival: ArrivalView, after: int) -> Event:
     """What happened to an entry, for a client that has everything up to a position."""
     entry = arrival.entry
-    if entry.kind in ("deleted", "expired"):
-        return EntryDeleted(entry.contact, entry.id, entry.deleted_by, entry.kind == "expired")
+    if entry.kind in GONE:
+        return EntryDeleted(entry.contact, entry.id, entry.deleted_by, entry.kind is EntryKind.EXPIRED)
     return EntryAdded(entry) if arrival.came > after else EntryEdited(entry)
 
 

@@ -12,13 +12,15 @@ from typing import Final
 import click
 
 from chat.cli.completing import ENTRY, OWN_TEXT, TALK
-from chat.cli.entries import GONE, entry_line
+from chat.cli.entries import entry_line
 from chat.cli.messages import PAGE, kept, state_within, within
 from chat.cli.output import KEPT, SignOfLife, Stopped, find, held_line, note, talks
 from chat.cli.session import Call, Feed, command, coroutine, messenger
 from chat.cli.terminal import STDIN, confirmed, is_interactive
 from chat.interface import (
+    GONE,
     DeletionScope,
+    EntryKind,
     EntryState,
     EntryView,
     Messenger,
@@ -181,7 +183,7 @@ async def newest(
     before: str | None = None
     while page := await opened.history(person, PAGE, before):
         for entry in reversed(page):
-            if entry.kind not in GONE and _fits(entry, scope) and (entry.kind == "text" or not text):
+            if entry.kind not in GONE and _fits(entry, scope) and (entry.kind is EntryKind.TEXT or not text):
                 return entry
         before = page[0].id
     return None

@@ -22,7 +22,7 @@ from click.shell_completion import (
 
 from chat.cli.output import find, labels, one_line, talks, timestamp
 from chat.cli.session import Call, UnicodeText, command
-from chat.interface import EntryView, Messenger, ParlourError, TerminalState
+from chat.interface import EntryKind, EntryView, Messenger, ParlourError, TerminalState
 
 PROGRAM: Final = "parlour"
 VARIABLE: Final = "_PARLOUR_COMPLETE"
@@ -142,7 +142,7 @@ CONTACT: Final = Talk(notes=False)
 TALK: Final = Talk(notes=True)
 ENTRY: Final = Entry(lambda one: True)
 FILE_ENTRY: Final = Entry(lambda one: one.file is not None)
-OWN_TEXT: Final = EntryFirst(lambda one: one.own and one.kind == "text")
+OWN_TEXT: Final = EntryFirst(lambda one: one.own and one.kind is EntryKind.TEXT)
 RELAY: Final = Relay()
 DEVICE: Final = Device()
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from chat.cli.output import block, highlighted, one_line, timestamp
-from chat.interface import EntryView, FileState, FileView, length_text, size_text, timer_text
+from chat.interface import (
+    DeletedBy,
+    EntryKind,
+    EntryView,
+    FileState,
+    FileView,
+    length_text,
+    size_text,
+    timer_text,
+)
 
-DELETED = "deleted"
-EXPIRED = "expired"
-GONE: Final = frozenset({DELETED, EXPIRED})
-MISSING = "missing"
-ELSEWHERE: Final = "elsewhere"
-CUT = "cut"
-UNKNOWN = "unknown"
-TIMER = "timer"
-BOT = "bot"
 _CONFLICTING: Final = "conflicts with another message"
 _QUARANTINED: Final = "from a removed device, perhaps written after its removal"
 _CLAIMED: Final = {
@@ -24,13 +25,13 @@ _CLAIMED: Final = {
     "device": "another device of yours says that you wrote this",
 }
 _EDITED: Final = "edited"
-UNSHOWN: Final = {
-    MISSING: "not here yet",
-    CUT: "removed a device",
-    UNKNOWN: "written by a newer Parlour",
-    "author": "deleted by its author",
-    "mine": "deleted on all your devices",
-    "here": "deleted here",
+UNSHOWN: Final[Mapping[str, str]] = {
+    EntryKind.MISSING: "not here yet",
+    EntryKind.CUT: "removed a device",
+    EntryKind.UNKNOWN: "written by a newer Parlour",
+    DeletedBy.AUTHOR: "deleted by its author",
+    DeletedBy.MINE: "deleted on all your devices",
+    DeletedBy.HERE: "deleted here",
 }
 
 
@@ -52,10 +53,14 @@ def entry_fields(entry: EntryView) -> dict[str, object]:
         "edited": entry.edited,
         "deleted_by": entry.deleted_by,
         **({"file": file_fields(entry.file)} if entry.file is not None else {}),
-        **({"kept_on": entry.kept_on} if entry.kind == ELSEWHERE else {}),
+        **({"kept_on": entry.kept_on} if entry.kind is EntryKind.ELSEWHERE else {}),
         **({"expires": timestamp(entry.expires)} if entry.expires is not None else {}),
-        **({"timer": entry.seconds} if entry.kind == TIMER else {}),
-        **({"bot": entry.bot, "commands": [one.name for one in entry.commands]} if entry.kind == BOT else {}),
+        **({"timer": entry.seconds} if entry.kind is EntryKind.TIMER else {}),
+        **(
+            {"bot": entry.bot, "commands": [one.name for one in entry.commands]}
+            if entry.kind is EntryKind.BOT
+            else {}
+        ),
     }
 
 
@@ -71,7 +76,7 @@ def entry_line(entry: EntryView, conversation: str = "", wanted: re.Pattern[str]
     state = f"  ({', '.join(marks)})" if marks else ""
     text = highlighted(block(entry.text, "    "), wanted)
     file = highlighted(file_text(entry.file), wanted) if entry.file else ""
-    said = text if entry.kind == "text" else file or f"({_unshown(entry)})"
+    said = text if entry.kind is EntryKind.TEXT else file or f"({_unshown(entry)})"
     return f"{timestamp(entry.time)}  {where}{one_line(entry.author)}: {said}{state}"
 
 
@@ -110,14 +115,14 @@ def file_text(file: FileView) -> str:
 
 
 def _unshown(entry: EntryView) -> str:
-    if entry.kind == ELSEWHERE:
+    if entry.kind is EntryKind.ELSEWHERE:
         return (
             f"not on this device: on {one_line(entry.kept_on)}" if entry.kept_on else "on no device of yours"
         )
-    if entry.kind == BOT:
+    if entry.kind is EntryKind.BOT:
         names = ", ".join(f"/{one.name}" for one in entry.commands)
         return (f"is a bot with the commands {names}" if names else "is a bot") if entry.bot else "is no bot"
-    if entry.kind != TIMER:
+    if entry.kind is not EntryKind.TIMER:
         return UNSHOWN.get(entry.deleted_by or entry.kind, entry.kind)
     if not entry.seconds:
         return "switched the timer off: new messages stay"

@@ -11,6 +11,7 @@ from typing import Final
 from chat.cli.output import label_among, raw
 from chat.interface import (
     CONFIG,
+    SAYS_SOMETHING,
     Bursts,
     ContactChanged,
     ContactRemoved,
@@ -32,7 +33,6 @@ from chat.interface import (
     way_outside,
 )
 
-_SAID: Final = frozenset({"text", "file"})
 _FILE: Final = "sent a file"
 
 
@@ -101,7 +101,7 @@ class Herald:
         view = self._contacts.get(entry.contact)
         if view is None or view.muted or view.blocked:
             return
-        if entry.own or entry.claimed or entry.kind not in _SAID:
+        if entry.own or entry.claimed or entry.kind not in SAYS_SOMETHING:
             return
         mention = mentions(entry.text, self._own_name)
         if not self._bursts.due(mention=mention):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from chat.cli.entries import MISSING, UNSHOWN, entry_fields, entry_line, file_fields
+from chat.cli.entries import UNSHOWN, entry_fields, entry_line, file_fields
 from chat.cli.output import held_line, label_among, note, one_line
 from chat.cli.session import Call
 from chat.interface import (
@@ -13,6 +13,7 @@ from chat.interface import (
     ContactChanged,
     ContactRemoved,
     ContactView,
+    DeletedBy,
     EntriesConflict,
     EntriesMarked,
     EntryAdded,
@@ -20,6 +21,7 @@ from chat.interface import (
     EntryDeleted,
     EntryEdited,
     EntryFilled,
+    EntryKind,
     EntryState,
     EntryView,
     Event,
@@ -96,12 +98,12 @@ class Printer:
 
     def is_known(self, entry: EntryView) -> bool:
         """Whether the entry was printed as it is, or is older than this run."""
-        filled = entry.id in self._missing and entry.kind != MISSING
+        filled = entry.id in self._missing and entry.kind is not EntryKind.MISSING
         return entry.id in self._states.get(entry.contact, ()) and not filled
 
     def _know_entry(self, entry: EntryView) -> None:
         self._missing.discard(entry.id)
-        if entry.kind == MISSING:
+        if entry.kind is EntryKind.MISSING:
             self._missing.add(entry.id)
         self._know(entry.contact, entry.id, entry.state)
 
@@ -238,7 +240,7 @@ class Printer:
         fields = {"event": "edited", **entry_fields(entry), "conversation": label}
         self._call.result(fields, entry_line(entry, label) + self._named(entry))
 
-    def _deleted(self, contact: str, entry_id: str, by: str, *, expired: bool) -> None:
+    def _deleted(self, contact: str, entry_id: str, by: DeletedBy, *, expired: bool) -> None:
         label = self._label(contact)
         fields = {"event": "expired" if expired else "deleted", "id": entry_id, "conversation": label}
         said = "has expired" if expired else f"was {UNSHOWN[by]}"

@@ -14,19 +14,8 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from chat.service.views import (
-    AMENDS,
-    BOT,
-    CUT,
-    DELETED,
-    ELSEWHERE,
-    EXPIRED,
-    MISSING,
-    TEXT,
-    TIMER,
-    UNKNOWN,
-    utc,
-)
+from chat.interface import EntryKind
+from chat.service.views import AMENDS, utc
 from protocol.backup.root import NOT_HELD, RootHash, history_root
 from protocol.entries_and_receipts import (
     KIND_BOT,
@@ -315,7 +304,12 @@ def _words(entry: ParsedEntry) -> str:
 
 
 STATE: Final = "state"
-_WITH_BODY: Final = {KIND_TEXT: TEXT, KIND_CUT: CUT, KIND_TIMER: TIMER, KIND_BOT: BOT}
+_WITH_BODY: Final = {
+    KIND_TEXT: EntryKind.TEXT,
+    KIND_CUT: EntryKind.CUT,
+    KIND_TIMER: EntryKind.TIMER,
+    KIND_BOT: EntryKind.BOT,
+}
 
 
 def _kinds(entry: ParsedEntry) -> tuple[str, ...]:
@@ -325,7 +319,11 @@ def _kinds(entry: ParsedEntry) -> tuple[str, ...]:
         return (AMENDS[kind],)
     if kind == KIND_STATE:
         return (STATE,)
-    return (_WITH_BODY.get(kind, UNKNOWN),) if entry.has_body else (DELETED, EXPIRED, MISSING, ELSEWHERE)
+    return (
+        (_WITH_BODY.get(kind, EntryKind.UNKNOWN),)
+        if entry.has_body
+        else (EntryKind.DELETED, EntryKind.EXPIRED, EntryKind.MISSING, EntryKind.ELSEWHERE)
+    )
 
 
 def _verify_lines(lines: Iterator[str], checker: _Checker) -> None:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from chat.errors import phrase
-from chat.interface import DetailsView, EntryView, Query, UsageError
-from chat.service.views import EXPIRED, Views
+from chat.interface import DetailsView, EntryKind, EntryView, Query, UsageError
+from chat.service.views import Views
 from chat.storage import amending, entries, positions, receipts, repair, search
 from chat.storage import contacts as stored_contacts
 from chat.storage.database import Database, Store
@@ -116,7 +116,7 @@ class History:
         )
         found = await self._store.read(_search, find)
         views = [self._views.entry(contact, row, acknowledged) for contact, row, acknowledged in found]
-        views = [view for view in views if view.kind != EXPIRED]  # since the index was written
+        views = [view for view in views if view.kind is not EntryKind.EXPIRED]  # since the index was written
         # Another log can claim an own terminal, which only the entry itself tells.
         return tuple(view for view in views if not authors or (own if view.own else bool(theirs)))
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from chat.errors import phrase
-from chat.interface import EntryAdded, EntryDeleted, EntryView, NotPermitted, UsageError
+from chat.interface import DeletedBy, EntryAdded, EntryDeleted, EntryKind, EntryView, NotPermitted, UsageError
 from chat.service.amending import Amendments, Changed, follow
 from chat.service.events import CutsFollowed, EntriesGone, EventBus
 from chat.service.expiry import Expirer
@@ -16,7 +16,7 @@ from chat.service.maintenance import Cleaner
 from chat.service.notes import Notes, Written
 from chat.service.state import ContactBook
 from chat.service.sync import Synchronizer
-from chat.service.views import MINE, Views, deleted_by
+from chat.service.views import Views, deleted_by
 from chat.storage import amendments, contacts, entries, expiry, files, persons, quarantine, receipts
 from chat.storage.database import Database, Store
 from chat.storage.entries import EntryRow
@@ -62,7 +62,6 @@ NO_TEXT = phrase("Only your own messages whose text is on this device can be edi
 
 SEND_ID_MAX: Final = 64
 
-FILE: Final = "file"
 """Stands where a text is checked: a file has none."""
 
 SETTLES_IN: Final = 1.0
@@ -137,7 +136,7 @@ class Messages:
 
         Raises as `send`, and UsageError where the id was used for something else.
         """
-        self._check(person, FILE, send_id, client)
+        self._check(person, EntryKind.FILE, send_id, client)
         found = await self._store.read(_sent_with, self._keyring.own.person, person, send_id, client)
         if not send_id or found is None:
             return None
@@ -149,7 +148,7 @@ class Messages:
         self, person: bytes, body: bytes, place: bytes, send_id: str = "", client: str = ""
     ) -> EntryView:
         """Commit and send an entry that names a file, whose pieces stand under `place`; raises as `send`."""
-        self._check(person, FILE, send_id, client)
+        self._check(person, EntryKind.FILE, send_id, client)
         try:
             entry = await self._store.write_once(
                 _is_held, self._append_file, person, body, place, send_id, client
@@ -365,7 +364,7 @@ class Messages:
         row = held_in(database, conversation_of(self._keyring.own.person, person), entry)
         if row.kind in KEPT_KINDS:
             raise UsageError(IN_FORCE)
-        if deleted_by(row) == MINE:  # what its author deleted here may not be deleted on the others
+        if deleted_by(row) is DeletedBy.MINE:  # what its author deleted here may not be deleted on the others
             return self._notes.write(database)
         return self._notes.write(database, [deletion(entry)])
 

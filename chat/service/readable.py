@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from chat.errors import phrase
-from chat.interface import BackupView, BadData, UsageError
+from chat.interface import BackupView, BadData, EntryKind, UsageError
 from chat.service.events import EventBus
 from chat.service.formats import FORMS, STATE, Form, NotVerified, Shown, verify
 from chat.service.keyring import Keyring
 from chat.service.progress import Progress
 from chat.service.state import ContactBook
-from chat.service.views import TEXT, Views, utc
+from chat.service.views import Views, utc
 from chat.storage import backup, positions, receipts
 from chat.storage.database import Database, Store
 from chat.storage.entries import BEGINNING, EntryRow, Position
@@ -115,7 +115,11 @@ class Readable:
         if row.salt and row.kind in (KIND_TEXT, KIND_EDIT):
             with suppress(ProtocolError):
                 text = (read_text if row.kind == KIND_TEXT else read_edit)(row.body).text
-        kind = TEXT if text and row.kind == KIND_TEXT else STATE if row.kind == KIND_STATE else view.kind
+        kind: str = view.kind
+        if text and row.kind == KIND_TEXT:
+            kind = EntryKind.TEXT
+        elif row.kind == KIND_STATE:
+            kind = STATE
         shown = view.id, view.author, view.own, view.time, kind, view.state.value, view.reply, text
         hidden = row.kind == KIND_STATE or (view.noted and row.kind in (KIND_BOT, KIND_CUT))
         return Shown(*shown, row.header, row.salt, row.body, hidden, view.claimed)

@@ -17,10 +17,12 @@ from chat.interface import (
     BotCommand,
     ContactChanged,
     ContactView,
+    DeletedBy,
     DetailsView,
     EntriesConflict,
     EntriesMarked,
     EntryFilled,
+    EntryKind,
     EntryReturned,
     EntryState,
     EntryView,
@@ -69,25 +71,10 @@ from protocol.expiry import ends
 from protocol.identity.reduction import Cause, CauseKind, PersonState
 from protocol.messages import BotBody, EntryHeader, FileBody
 
-DELETED = "deleted"
-MISSING = "missing"
-ELSEWHERE = "elsewhere"
-UNKNOWN = "unknown"
-CUT = "cut"
-EXPIRED = "expired"
-TIMER = "timer"
-BOT = "bot"
-TEXT = "text"
-FILE = "file"
-DELETE = "delete"
-EDIT = "edit"
-AUTHOR = "author"
-HERE = "here"
-MINE = "mine"
-
-
-AMENDS: Final = {KIND_DELETE: DELETE, KIND_EDIT: EDIT}
+AMENDS: Final = {KIND_DELETE: EntryKind.DELETE, KIND_EDIT: EntryKind.EDIT}
 """Kinds that change other entries and have no line of their own."""
+
+_PLAIN: Final = {KIND_CUT: EntryKind.CUT, KIND_TIMER: EntryKind.TIMER, KIND_BOT: EntryKind.BOT}
 
 FILLED: Final = (EntryFilled, EntryReturned)
 """The event of a body that came after its header: it was missing, or this terminal had let go of it."""
@@ -98,7 +85,7 @@ ID_DIGITS: Final = 8
 CLAIMED: Final = ("", "contact", "device")
 """Who says that this person wrote an entry, by EntryRow.claimed."""
 
-BY: Final = {expiry.EXPIRED: "", ON_ALL: MINE}
+BY: Final = {expiry.EXPIRED: DeletedBy.NOBODY, ON_ALL: DeletedBy.MINE}
 """Who deleted an entry, by what its `destroyed` says; HERE by anything else."""
 
 
@@ -181,17 +168,17 @@ class Views:
         else:
             state = EntryState.SENT if own else EntryState.RECEIVED
         if said is not None:
-            kind = TEXT
+            kind = EntryKind.TEXT
         elif entry.file is not None:
-            kind = FILE
+            kind = EntryKind.FILE
         elif entry.cut is not None:
-            kind = CUT
+            kind = EntryKind.CUT
         elif entry.timing is not None:
-            kind = TIMER
+            kind = EntryKind.TIMER
         elif entry.bot is not None:
-            kind = BOT
+            kind = EntryKind.BOT
         else:
-            kind = UNKNOWN if entry.has_body else MISSING
+            kind = EntryKind.UNKNOWN if entry.has_body else EntryKind.MISSING
         return EntryView(
             id=entry.id.hex(),
             contact=person.hex(),
@@ -230,13 +217,19 @@ class Views:
         declared = read_bot(row.body) if row.kind == KIND_BOT and row.salt else None
         change = row.amended
         edit = read_edit(change.body) if said is not None and change is not None and change.salt else None
+        if said is not None:
+            kind = EntryKind.TEXT
+        elif named is not None:
+            kind = EntryKind.FILE
+        else:
+            kind = EntryKind.EXPIRED if over else _unshown(row)
         return EntryView(
             id=row.id.hex(),
             contact=person.hex(),
             author=self._keyring.own_log.name if own or row.claimed == BY_OWN else self.name(person),
             own=own,
             time=utc(row.time),
-            kind=TEXT if said is not None else FILE if named else EXPIRED if over else _unshown(row),
+            kind=kind,
             text=edit.text if edit is not None else said.text if said is not None else "",
             state=state,
             reply=said.reply.hex() if said is not None else "",
@@ -286,7 +279,7 @@ class Views:
         """The state of an entry of the conversation with a contact."""
         # Its author sends it, or what this terminal wrote with former keys goes with an answer to heads.
         elsewhere = row.author in self._keyring.own_log.live and row.author != self._keyring.own.terminal
-        if row.deleted and deleted_by(row) != HERE:
+        if row.deleted and deleted_by(row) != DeletedBy.HERE:
             elsewhere = False  # its author has deleted it, too, or does so when it hears of it
         keys = self._keyring.contacts.get(person)
         terminals = {one.id for one in keys.state.terminals()} if keys is not None else set()
@@ -518,30 +511,30 @@ def _versions(row: EntryRow, edits: Sequence[EntryRow]) -> tuple[VersionView, ..
     return first, *later
 
 
-def deleted_by(row: EntryRow) -> str:
-    """Who deleted an entry, and where, as EntryView has it; empty where nobody did, or it ended."""
+def deleted_by(row: EntryRow) -> DeletedBy:
+    """Who deleted an entry, and where; NOBODY also where it ended."""
     if not row.deleted:
-        return ""
-    return AUTHOR if row.amended is not None else BY.get(row.destroyed, HERE)
+        return DeletedBy.NOBODY
+    return DeletedBy.AUTHOR if row.amended is not None else BY.get(row.destroyed, DeletedBy.HERE)
 
 
 def gone(view: EntryView, destroyed: int) -> EntryView:
     """An entry that came after its deletion or its end, without its content."""
-    by = BY.get(destroyed, HERE)
-    return replace(view, kind=DELETED if by else EXPIRED, deleted_by=by)
+    by = BY.get(destroyed, DeletedBy.HERE)
+    return replace(view, kind=EntryKind.DELETED if by else EntryKind.EXPIRED, deleted_by=by)
 
 
-def _unshown(row: EntryRow) -> str:
+def _unshown(row: EntryRow) -> EntryKind:
     """The kind of an entry without text."""
     if row.kind in AMENDS:
         return AMENDS[row.kind]
     if row.deleted:
-        return DELETED if deleted_by(row) else EXPIRED
+        return EntryKind.DELETED if deleted_by(row) else EntryKind.EXPIRED
     if row.missing:
-        return MISSING
+        return EntryKind.MISSING
     if row.holder is not None:
-        return ELSEWHERE
-    return {KIND_CUT: CUT, KIND_TIMER: TIMER, KIND_BOT: BOT}.get(row.kind, UNKNOWN)
+        return EntryKind.ELSEWHERE
+    return _PLAIN.get(row.kind, EntryKind.UNKNOWN)
 
 
 def unique_labels(rows: Iterable[ContactRow]) -> dict[bytes, str]:

@@ -436,9 +436,8 @@ class SealedFile:
         return len(new)
 
     def _store(self, new: Sequence[Proven]) -> None:
-        _require_spare(
-            self._data, self._path
-        )  # something else may have filled the disk since this file was begun
+        # Something else may have filled the disk since this file was begun.
+        _require_spare(self._data, self._path)
         whole = self.shape.whole
         start = 0
         for at, one in enumerate(new, 1):

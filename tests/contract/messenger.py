@@ -19,12 +19,14 @@ from chat.interface import (
     ClientRights,
     ContactChanged,
     ContactRemoved,
+    DeletedBy,
     DeletionScope,
     EntriesTimed,
     EntryAdded,
     EntryChanged,
     EntryDeleted,
     EntryEdited,
+    EntryKind,
     EntryState,
     Event,
     HistoryCleared,
@@ -304,7 +306,7 @@ class MessengerContract:
         await until(events, lambda event: is_delivered(event, asked.id))
         answer = await subject.hear("the harbour, yes", asked.id)
         shown = await messenger.delete(friend, asked.id)
-        gone = replace(asked, kind="deleted", text="", reply="", deleted_by="here")
+        gone = replace(asked, kind=EntryKind.DELETED, text="", reply="", deleted_by=DeletedBy.HERE)
         assert shown == replace(gone, state=EntryState.DELIVERED)
         assert (await told(events, EntryDeleted)) == EntryDeleted(friend, asked.id)
         assert [entry.id for entry in await messenger.history(friend)] == [asked.id, answer]

@@ -9,6 +9,7 @@ import pytest
 
 from chat.interface import (
     Cleaned,
+    DeletedBy,
     DeletionScope,
     EntryAdded,
     EntryChanged,
@@ -70,7 +71,7 @@ async def test_an_entry_deleted_for_everyone_is_gone_on_both_sides(tmp_path: Pat
         view = await ada.engine.delete(friend, entry, DeletionScope.EVERYONE)
         assert (view.kind, view.text, view.deleted_by, view.own) == ("deleted", "", "author", True)
         await arrived(ada, view.change)
-        assert (await gone) == EntryDeleted(await ben.contact(ada), entry, deleted_by="author")
+        assert (await gone) == EntryDeleted(await ben.contact(ada), entry, deleted_by=DeletedBy.AUTHOR)
         assert (await known).deleted_by == "author"
         for one, other in ((ada, ben), (ben, ada)):
             assert (await shown(one, other))[-1] == ("deleted", "", "author")

@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from chat.engine import Engine, open_engine
-from chat.interface import AlertKind, AlertsChanged, EntryFilled, EntryState, FileCheckView, SettingsView
+from chat.interface import (
+    AlertKind,
+    AlertsChanged,
+    EntryFilled,
+    EntryKind,
+    EntryState,
+    FileCheckView,
+    SettingsView,
+)
 from chat.storage import profile
 from chat.storage.database import Database
 from chat.storage.errors import IdentityLost
@@ -112,7 +120,7 @@ async def test_case_70_a_page_that_is_damaged_while_the_engine_runs_is_mended_at
         await store.read(lambda database: database.rows("PRAGMA shrink_memory"))
         count, met, began = itertools.count(1), presence(ada, present=True), now()
         filled = ada.wait(EntryFilled, lambda event: next(count) == len(before))
-        assert [view.kind for view in await ada.history(ben)].count("missing") == len(before)
+        assert [view.kind for view in await ada.history(ben)].count(EntryKind.MISSING) == len(before)
         await asyncio.gather(met, filled)
         assert now() - began < 60
         await talk(ada, ben, "it goes on")

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from chat.interface import EntryAdded, Event, PairingChanged, PairingStage
+from chat.interface import EntryAdded, EntryKind, Event, PairingChanged, PairingStage
 from chat.service.keyring import Keyring
 from chat.service.pairing.session import blocked
-from chat.service.views import DELETED
 from chat.storage.keys import OWN, THEIRS, ShareRow, add_share
 from protocol.limits import FIRST_SHARE_NUMBER_MAX
 from protocol.messages import ContactHello, ShareNumbers
@@ -43,7 +42,7 @@ async def test_what_was_deleted_stays_so_when_a_removed_contact_pairs_again(tmp_
             await back
         shown = [(event.entry.kind, event.entry.text) for event in ada.seen if isinstance(event, EntryAdded)]
         history = [(view.kind, view.text) for view in await ada.history(ben)]
-        gone = DELETED, ""
+        gone = EntryKind.DELETED, ""
         assert history == [("text", "before"), gone, ("text", "kept 0"), gone, ("text", "kept 1")] == shown
         parts = ada.engine._use_cases
         assert await parts.store.read(lambda database: database.rows("SELECT * FROM deletions")) == []

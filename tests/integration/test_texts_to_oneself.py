@@ -16,6 +16,7 @@ from chat.interface import (
     EntryChanged,
     EntryDeleted,
     EntryEdited,
+    EntryKind,
     EntryState,
     EntryView,
     UsageError,
@@ -197,7 +198,7 @@ async def test_two_devices_a_month_apart_show_the_same_notes_in_the_same_order(t
         for name in ("desk", "laptop"):  # each device's own order holds, whatever its clock said
             said = [view.text for view in shown if view.text.startswith(name)]
             assert said == [f"{name} {day}" for day in range(4) if (name, day) != ("desk", 0)]
-        assert [view.kind for view in shown].count("deleted") == 1
+        assert [view.kind for view in shown].count(EntryKind.DELETED) == 1
         assert {view.state for view in shown if view.kind == "text"} == {DELIVERED}
         assert [view.text for view in await desk.engine.search(WORD)] == [f"of the laptop, {WORD}"]
         await agree(desk, laptop)

@@ -11,9 +11,11 @@ from typing import Final
 from msgspec import Struct
 
 from chat.interface import (
+    GONE,
     AlertKind,
     DeletionScope,
     EntryChanged,
+    EntryKind,
     EntryState,
     EntryView,
     HistoryCleared,
@@ -22,7 +24,6 @@ from chat.interface import (
     UsageError,
     parse_timer,
 )
-from tui.conversation import GONE
 from tui.linear.history import History
 from tui.linear.output import Output
 from tui.linear.state import Questions, State
@@ -98,7 +99,7 @@ class Composer:
             raise UsageError(_("Type /edit and the number of an entry: /last lists entries with numbers."))
         entry = await self.history.find(number)
         _refuse_deleted(entry)
-        if not entry.own or entry.kind != "text":
+        if not entry.own or entry.kind is not EntryKind.TEXT:
             raise UsageError(_("Only your own messages whose text is on this device can be edited."))
         if text.strip():
             await self._edit(entry.contact, entry.id, text.strip())
@@ -293,7 +294,7 @@ class Deletion:
             raise UsageError(
                 _("Somebody else wrote this message: you can delete it on your own devices only.")
             )
-        if wanted in (DeletionScope.MINE, DeletionScope.EVERYONE) and entry.kind in ("cut", "timer", "bot"):
+        if wanted in (DeletionScope.MINE, DeletionScope.EVERYONE) and entry.scopes == (DeletionScope.HERE,):
             raise UsageError(_("This entry holds for other messages: you can delete it on this device only."))
         if wanted and wanted not in entry.scopes:
             raise UsageError(gone_line(entry.kind))

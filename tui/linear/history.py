@@ -14,6 +14,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from chat.interface import (
+    SAYS_SOMETHING,
+    EntryKind,
     EntryView,
     FileProgress,
     FileState,
@@ -22,7 +24,6 @@ from chat.interface import (
     parse_query,
     pattern,
 )
-from tui.conversation import MISSING, SILENT
 from tui.linear.output import Output
 from tui.linear.state import State, on_or_off
 from tui.linear.wording import day_line, details_lines, entry_lines, quoted, standing
@@ -125,7 +126,7 @@ class History:
                 await self.output.notify(*await self._lines(entry))
         elif entry.contact != self.state.current:
             # Only what can be read is announced, and no claim.
-            self._elsewhere[entry.contact] += entry.kind not in SILENT and not entry.claimed
+            self._elsewhere[entry.contact] += entry.kind in SAYS_SOMETHING and not entry.claimed
         elif entry.id not in self._shown:
             # Later entries wait behind unread ones that were not shown yet.
             if self._more_unread or self._arrived_held or self.output.paused:
@@ -294,7 +295,7 @@ class History:
             for one in entries:
                 if one.id not in self._sent and one.id not in self._shown:
                     await self.output.say(*await self._lines(one))
-            self._shown.extend(one.id for one in entries if one.kind != MISSING)
+            self._shown.extend(one.id for one in entries if one.kind is not EntryKind.MISSING)
             self._oldest = self._oldest or entry.id
             await self._mark_read(entries)
             before, first, room = first, await self.messenger.first_unread(person), room - len(entries)
@@ -313,7 +314,7 @@ class History:
             return
         self._oldest = entries[0].id
         await self._show_numbered(entries)
-        self._shown.extend(entry.id for entry in entries if entry.kind != MISSING)
+        self._shown.extend(entry.id for entry in entries if entry.kind is not EntryKind.MISSING)
         if await self.messenger.first_unread(person) is None:  # else older ones were not shown yet
             self._more_unread = self._arrived_held = False
 

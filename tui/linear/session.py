@@ -11,8 +11,16 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from chat import interface
-from chat.interface import BURST, AlertView, EntryView, Event, Messenger, ParlourError, UsageError
-from tui.conversation import SILENT
+from chat.interface import (
+    BURST,
+    SAYS_SOMETHING,
+    AlertView,
+    EntryView,
+    Event,
+    Messenger,
+    ParlourError,
+    UsageError,
+)
 from tui.linear.commands import Commands, Parts
 from tui.linear.input import LineInput
 from tui.linear.output import Output
@@ -315,7 +323,7 @@ class Session:
             await self.output.say(_("Warning. {text}").format(text=safe_line(told(alert.text))), *read)
 
     async def _entry_added(self, entry: EntryView) -> None:
-        if not entry.own and not entry.claimed and entry.kind not in SILENT:
+        if not entry.own and not entry.claimed and entry.kind in SAYS_SOMETHING:
             self._parts.contacts.wrote(entry.contact)
             await self._parts.state.load_contacts(including=entry.contact)
             view = self._parts.state.contacts.get(entry.contact)

@@ -14,10 +14,12 @@ from typing import Final
 
 from chat.interface import (
     NOTES_NAME,
+    SAYS_SOMETHING,
     AwaitedView,
     ContactView,
     DetailsView,
     DiagnosisView,
+    EntryKind,
     EntryState,
     EntryView,
     InvitationView,
@@ -26,7 +28,6 @@ from chat.interface import (
     SelfView,
     hits,
 )
-from tui.conversation import DELETED, ELSEWHERE, EXPIRED, MISSING
 from tui.linear.output import CELLS_MAX
 from tui.text.formatting import (
     DEVICE_DIGITS,
@@ -125,7 +126,7 @@ def entry_lines(
     """
     texts = shown = _texts(entry)
     begins = 0
-    if wanted is not None and entry.kind in ("text", "file"):
+    if wanted is not None and entry.kind in SAYS_SOMETHING:
         at = next((number for number, text in enumerate(texts) if hits(text, wanted)), 0)
         begins = max(0, at - 1)
         shown = [_excerpt(text, wanted) for text in texts[begins : at + 2]]
@@ -173,7 +174,7 @@ def _excerpt(text: str, wanted: re.Pattern[str]) -> str:
 
 
 def _texts(entry: EntryView) -> list[str]:
-    if entry.kind != "text":
+    if entry.kind is not EntryKind.TEXT:
         return [instead_of_text(entry)]
     lines = [line.rstrip() for line in safe(entry.text).split("\n") if line.strip()]
     return lines or [_("(nothing that can be shown)")]
@@ -183,13 +184,13 @@ def quoted(entry: EntryView | None) -> str:
     """The entry that another one answers, in a few words without a colon or a quotation mark."""
     if entry is None:
         return _("a message that is not on this device")
-    if entry.kind == DELETED:
+    if entry.kind is EntryKind.DELETED:
         return _("a deleted entry")
-    if entry.kind == EXPIRED:
+    if entry.kind is EntryKind.EXPIRED:
         return _("an entry that has disappeared")
-    if entry.kind == MISSING:
+    if entry.kind is EntryKind.MISSING:
         return _("an entry that is not here yet")
-    if entry.kind == ELSEWHERE:
+    if entry.kind is EntryKind.ELSEWHERE:
         return _("a message that is not on this device")
     text = safe_line(" ".join(_texts(entry)[:2]).translate(_SEPARATORS))
     return _in_quotes(shorten(text, _QUOTE_CELLS))

@@ -16,7 +16,9 @@ from chat.interface import (
     TIMER_UNITS,
     BotCommand,
     ContactView,
+    DeletedBy,
     DeletionScope,
+    EntryKind,
     EntryState,
     EntryView,
     FileState,
@@ -385,9 +387,9 @@ def state_mark(state: EntryState) -> str:
     return _(STATE_MARKS[state]) if STATE_MARKS[state] else ""
 
 
-def gone_line(kind: str) -> str:
+def gone_line(kind: EntryKind) -> str:
     """Why nothing can be done with an entry of which the content is gone."""
-    if kind == "expired":
+    if kind is EntryKind.EXPIRED:
         return _("This message has disappeared.")
     return _("This message was deleted.")
 
@@ -426,36 +428,38 @@ def bot_line(bot: bool, commands: Sequence[BotCommand]) -> str:
     )
 
 
-def unshown(kind: str, deleted_by: str = "", seconds: int = 0, kept_on: str = "") -> str:
-    """The text that is shown for an entry without text. `seconds`: of the timer that it sets.
+def unshown(entry: EntryView) -> str:
+    """The text that is shown for an entry without text."""
+    match entry.kind:
+        case EntryKind.EXPIRED:
+            return _("(disappeared)")
+        case EntryKind.TIMER if entry.seconds:
+            said = _("(timer: new messages disappear {time} after they were read)")
+            return said.format(time=duration(entry.seconds))
+        case EntryKind.TIMER:
+            return _("(timer off: new messages stay)")
+        case EntryKind.DELETED:
+            return _(_DELETED[entry.deleted_by])
+        case EntryKind.MISSING:
+            return _("(not here yet)")
+        case EntryKind.ELSEWHERE if entry.kept_on:
+            return _('(not on this device: on "{device}")').format(device=safe_line(entry.kept_on))
+        case EntryKind.ELSEWHERE:
+            return _("(on no device of yours)")
+        case EntryKind.CUT:
+            return _("(removed a device)")
+        case EntryKind.BOT:
+            return bot_line(entry.bot, entry.commands)
+        case _:
+            return _("(written by a newer Parlour)")
 
-    It was deleted, or is until the profile's file is clean of it, or its timer ended, or its content has not
-    come yet, or only another device keeps it (`kept_on` if its name is known), or it sets the timer, or is
-    about a removed device, or this version does not know its kind.
-    """
-    if kind == "expired":
-        return _("(disappeared)")
-    if kind == "timer" and seconds:
-        said = _("(timer: new messages disappear {time} after they were read)")
-        return said.format(time=duration(seconds))
-    if kind == "timer":
-        return _("(timer off: new messages stay)")
-    if kind == "deleted":
-        by = {"author": _("(deleted by its author)"), "mine": _("(deleted on all your devices)")}
-        return by.get(deleted_by, _("(deleted here)"))
-    if kind == "deleting":
-        return _("(deleting…)")
-    if kind == "missing":
-        return _("(not here yet)")
-    if kind == "elsewhere" and kept_on:
-        return _('(not on this device: on "{device}")').format(device=safe_line(kept_on))
-    if kind == "elsewhere":
-        return _("(on no device of yours)")
-    if kind == "unknown":
-        return _("(written by a newer Parlour)")
-    if kind == "cut":
-        return _("(removed a device)")
-    return _("({kind}: not supported by this version of Parlour)").format(kind=safe_line(kind))
+
+_DELETED: Final = {
+    DeletedBy.AUTHOR: N_("(deleted by its author)"),
+    DeletedBy.MINE: N_("(deleted on all your devices)"),
+    DeletedBy.HERE: N_("(deleted here)"),
+    DeletedBy.NOBODY: N_("(deleted here)"),
+}
 
 
 STAYS: Final = N_("Nothing leaves this device: no other device of yours keeps all messages.")
@@ -507,18 +511,14 @@ def _file_line(file: FileView) -> str:
             return _("File {name}, {size}: not given to others for now").format(**named)
 
 
-def instead_of_text(entry: EntryView, kind: str = "") -> str:
-    """The line of an entry that has no text; `kind`: in the place of its own."""
-    if entry.file is not None and not kind:
-        return file_line(entry.file)
-    if entry.kind == "bot" and not kind:
-        return bot_line(entry.bot, entry.commands)
-    return unshown(kind or entry.kind, entry.deleted_by, entry.seconds, entry.kept_on)
+def instead_of_text(entry: EntryView) -> str:
+    """The line of an entry that has no text."""
+    return unshown(entry) if entry.file is None else file_line(entry.file)
 
 
 def whole_text(entry: EntryView) -> str:
     """An entry as it was written, for other programs; of one without a text, what is shown for it."""
-    return exact(entry.text).strip("\n") if entry.kind == "text" else instead_of_text(entry)
+    return exact(entry.text).strip("\n") if entry.kind is EntryKind.TEXT else instead_of_text(entry)
 
 
 def unsearched(number: int) -> str:

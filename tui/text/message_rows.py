@@ -11,9 +11,9 @@ from types import MappingProxyType
 from msgspec import Struct
 from rich.cells import cell_len
 
-from chat.interface import EntryView, PictureView, hits
+from chat.interface import EntryKind, EntryView, PictureView, hits
 from tui.actions import action
-from tui.conversation import DELETED, Window
+from tui.conversation import Window
 from tui.text import kitty
 from tui.text.formatting import (
     clock_time,
@@ -226,13 +226,15 @@ def _picture(entry: EntryView, setting: Setting) -> list[Row]:
 def _lines(entry: EntryView, setting: Setting) -> list[Line]:
     if entry.file is not None:
         return [Line((("text", instead_of_text(entry)),))]
-    if entry.kind != "text":
+    if entry.kind is not EntryKind.TEXT:
         return [Line((("gone", _unshown(entry, setting.erasing)),))]
     return lines(safe(entry.text).rstrip() or _("(nothing that can be shown)"))
 
 
 def _unshown(entry: EntryView, erasing: frozenset[str]) -> str:
-    return instead_of_text(entry, "deleting" if entry.id in erasing and entry.kind == DELETED else "")
+    if entry.id in erasing and entry.kind is EntryKind.DELETED:
+        return _("(deleting…)")
+    return instead_of_text(entry)
 
 
 def _laid(line: Line, width: int, setting: Setting) -> list[Row]:

@@ -17,7 +17,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from chat.interface import ContactChanged, EntryChanged, EntryState, EntryView, Event
+from chat.interface import ContactChanged, EntryChanged, EntryKind, EntryState, EntryView, Event
 from chat.storage import folder, migrations, profile, second_reader
 from chat.storage.errors import DatabaseForeign, WrongPassphrase
 from chat.tools.prove import search as search_module
@@ -267,7 +267,7 @@ async def _delete(terminal: Terminal, entries: Sequence[EntryView], record: Reco
     for entry in entries:
         kept = left.get(entry.id)
         record.require(kept is not None, f"at {terminal.name}'s the place of a deleted entry is gone")
-        if kept is not None and (kept.kind != "deleted" or kept.text):
+        if kept is not None and (kept.kind is not EntryKind.DELETED or kept.text):
             record.violated(f"at {terminal.name}'s a deleted entry is still shown")
 
 

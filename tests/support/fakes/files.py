@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from chat.errors import phrase
 from chat.interface import (
     EntryAdded,
+    EntryKind,
     EntryView,
     FileProgress,
     FileState,
@@ -45,7 +46,7 @@ class Files(Clients):
     def receive_file(self, person: str, file: FileView, content: bytes = b"") -> EntryView:
         """An entry of a contact names a file."""
         bare = self._entry(self._contacts[person], "", own=False, time=None)
-        entry = replace(bare, kind="file", file=file)
+        entry = replace(bare, kind=EntryKind.FILE, file=file)
         self._conversations[person].entries.append(entry)
         self._conversations[person].unread.add(entry.id)
         self.contents[entry.id] = content
@@ -84,7 +85,7 @@ class Files(Clients):
             await self._seal(contact, send_id, self.sealing)
         folder, _slash, name = (named or Path(path).name).rpartition("/")
         file = FileView(name, "", len(data), FileState.WHOLE, len(data), 0, "", folder, voice)
-        entry = replace(self._entry(view, "", own=True, time=None), kind="file", file=file)
+        entry = replace(self._entry(view, "", own=True, time=None), kind=EntryKind.FILE, file=file)
         self._sent_with[contact, send_id, client] = entry
         self.contents[entry.id] = data
         conversation.entries.append(entry)

@@ -25,6 +25,7 @@ from chat.interface import (
     ContactRemoved,
     ContactView,
     ConversationRoot,
+    DeletedBy,
     DeletionScope,
     DetailsView,
     DiagnosisView,
@@ -34,6 +35,7 @@ from chat.interface import (
     EntryAdded,
     EntryDeleted,
     EntryEdited,
+    EntryKind,
     EntryState,
     EntryView,
     Event,
@@ -365,12 +367,14 @@ class FakeMessenger(Files):
             raise UsageError(
                 phrase("This entry holds for other messages: you can delete it on this device only.")
             )
-        by = "author" if everyone else scope.value
+        by = DeletedBy.AUTHOR if everyone else DeletedBy(scope.value)
         if held.kind == "deleted" and scope not in held.scopes:
             return held
         change = self._change(contact, "delete") if everyone else ""
         state = EntryState.WITHDRAWN if held.state is EntryState.QUEUED else held.state
-        gone = replace(held, kind="deleted", text="", reply="", edited=False, deleted_by=by, change=change)
+        gone = replace(
+            held, kind=EntryKind.DELETED, text="", reply="", edited=False, deleted_by=by, change=change
+        )
         gone = replace(gone, state=state)
         conversation.entries[at] = gone
         conversation.versions.pop(id, None)
@@ -414,7 +418,7 @@ class FakeMessenger(Files):
             one for one in conversation.entries if one.kind not in ("cut", "timer", "bot", "deleted")
         ]:
             at = conversation.index(entry.id)
-            conversation.entries[at] = replace(entry, kind="deleted", text="", reply="", expires=None)
+            conversation.entries[at] = replace(entry, kind=EntryKind.DELETED, text="", reply="", expires=None)
             conversation.never_read.update(conversation.unread & {entry.id})
         conversation.unread.clear()
         if conversation.entries:

@@ -28,6 +28,7 @@ from chat.interface import (
     Closed,
     ContactChanged,
     ContactView,
+    DeletedBy,
     DetailsView,
     DiagnosisView,
     EngineEnded,
@@ -39,6 +40,7 @@ from chat.interface import (
     EntryDeleted,
     EntryEdited,
     EntryFilled,
+    EntryKind,
     EntryReturned,
     EntryState,
     EntryView,
@@ -331,16 +333,18 @@ class Others:
         """A contact deletes an entry for everyone."""
         conversation = self._conversations[person]
         at = conversation.index(entry)
-        gone = replace(conversation.entries[at], kind="deleted", text="", reply="", edited=False)
-        conversation.entries[at] = replace(gone, deleted_by="author", change=identity(f"delete of {entry}"))
+        gone = replace(conversation.entries[at], kind=EntryKind.DELETED, text="", reply="", edited=False)
+        conversation.entries[at] = replace(
+            gone, deleted_by=DeletedBy.AUTHOR, change=identity(f"delete of {entry}")
+        )
         conversation.versions.pop(entry, None)
-        self.emit(EntryDeleted(person, entry, deleted_by="author"))
+        self.emit(EntryDeleted(person, entry, deleted_by=DeletedBy.AUTHOR))
         self.uncleaned = True
         return conversation.entries[at]
 
     def cut(self, person: str) -> EntryView:
         """A contact removed a device, and says so in the conversation."""
-        entry = replace(self._entry(self._contacts[person], "", own=False, time=None), kind="cut")
+        entry = replace(self._entry(self._contacts[person], "", own=False, time=None), kind=EntryKind.CUT)
         self._conversations[person].entries.append(entry)
         self.emit(EntryAdded(entry))
         return entry
@@ -349,7 +353,7 @@ class Others:
         """The contact, or this person, sets the timer of the conversation."""
         contact = self._contacts[person]
         entry = self._entry(contact, "", own=own, time=None)
-        entry = replace(entry, kind="timer", seconds=seconds, expires=None)
+        entry = replace(entry, kind=EntryKind.TIMER, seconds=seconds, expires=None)
         self._conversations[person].entries.append(entry)
         self._set_contact(replace(contact, timer=seconds))
         self.emit(EntryAdded(entry))
@@ -361,7 +365,7 @@ class Others:
         """The contact, or this person, declares to be a bot with these commands; None: to be none."""
         contact, bot, offered = self._contacts[person], commands is not None, commands or ()
         entry = self._entry(contact, "", own=own, time=None)
-        entry = replace(entry, kind="bot", bot=bot, commands=offered, expires=None)
+        entry = replace(entry, kind=EntryKind.BOT, bot=bot, commands=offered, expires=None)
         self._conversations[person].entries.append(entry)
         if not own:
             self._set_contact(replace(contact, bot=bot, commands=offered))
@@ -371,7 +375,7 @@ class Others:
     def end(self, entry: EntryView) -> EntryView:
         """The timer of an entry ends."""
         conversation = self._conversations[entry.contact]
-        over = replace(entry, kind="expired", text="", reply="", expires=None)
+        over = replace(entry, kind=EntryKind.EXPIRED, text="", reply="", expires=None)
         conversation.entries[conversation.index(entry.id)] = over
         conversation.unread.discard(entry.id)
         self.emit(EntryDeleted(entry.contact, entry.id, expired=True))
@@ -381,7 +385,7 @@ class Others:
     def complete(self, entry: EntryView, text: str) -> EntryView:
         """The content of an entry that was missing arrives."""
         conversation = self._conversations[entry.contact]
-        whole = replace(entry, kind="text", text=text)
+        whole = replace(entry, kind=EntryKind.TEXT, text=text)
         conversation.entries[conversation.index(entry.id)] = whole
         conversation.unread.add(entry.id)
         self.emit(EntryFilled(whole))
@@ -398,7 +402,7 @@ class Others:
             gone = [one for one in talk.entries if one.kind == "text" and one.id in self._old - talk.unread]
             for entry in gone if days else ():
                 self._let_go[entry.id] = entry
-                talk.entries[talk.index(entry.id)] = replace(entry, kind="elsewhere", text="")
+                talk.entries[talk.index(entry.id)] = replace(entry, kind=EntryKind.ELSEWHERE, text="")
                 self.emit(EntriesKept(person))
             for entry in [one for one in talk.entries if one.id in self._let_go] if not days else ():
                 talk.entries[talk.index(entry.id)] = back = self._let_go.pop(entry.id)
@@ -691,7 +695,7 @@ class Others:
         entry = identity(f"entry {number}")
         self._arrived[entry] = (number, self._now)
         at = time or self._now
-        view = EntryView(entry, contact.person, author, own, at, "text", text, state, reply)
+        view = EntryView(entry, contact.person, author, own, at, EntryKind.TEXT, text, state, reply)
         view = replace(view, noted=contact.notes)
         return replace(view, expires=at + timedelta(seconds=contact.timer)) if contact.timer else view
 

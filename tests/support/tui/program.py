@@ -8,7 +8,7 @@ from datetime import UTC, timedelta
 
 from msgspec.structs import replace
 
-from chat.interface import DoorState, EntryState, EntryView
+from chat.interface import DoorState, EntryKind, EntryState, EntryView
 from tests.support.fakes.messenger import FakeDoor, FakeMessenger
 from tests.support.fakes.others import START
 from tests.support.tui.hostile import ATTACKS, NAMES, WORST
@@ -80,7 +80,7 @@ def crowd(label: str) -> FakeDoor:
 
 def calm_text(text: str, width: int) -> str:
     """A text of as many rows as another one has in a history of so many columns."""
-    entry = EntryView("a", "b", "c", False, START, "text", text, EntryState.RECEIVED)
+    entry = EntryView("a", "b", "c", False, START, EntryKind.TEXT, text, EntryState.RECEIVED)
     rows = rows_of(entry, Place(day=False, head=False), Setting(width, UTC, START.date()))
     return "\n".join(["calm"] * len(rows))
 

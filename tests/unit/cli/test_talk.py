@@ -15,6 +15,7 @@ from chat.errors import Phrase
 from chat.interface import (
     ContactChanged,
     ContactView,
+    DeletedBy,
     EntriesConflict,
     EntriesMarked,
     EntryAdded,
@@ -22,6 +23,7 @@ from chat.interface import (
     EntryDeleted,
     EntryEdited,
     EntryFilled,
+    EntryKind,
     EntryState,
     Event,
     HistoryMoving,
@@ -272,7 +274,7 @@ def test_listen_has_a_line_an_event_with_its_fields_to_the_letter(line: Line) ->
 def test_an_entry_that_was_missing_has_a_line_again_when_its_text_comes(line: Line) -> None:
     friend = ben(line)
     missing = line.messenger.receive_alone(friend.person)
-    whole = replace(missing, kind="text", text="it has come")
+    whole = replace(missing, kind=EntryKind.TEXT, text="it has come")
     arriving = EntryFilled(whole), EntryAdded(whole)
     assert [(event["kind"], event["text"]) for event in listened(line, *arriving).objects[2:]] == [
         ("text", "it has come")
@@ -341,7 +343,7 @@ def test_listen_prints_edits_and_deletions(line: Line) -> None:
     entry = line.messenger.receive(friend.person, "hello")
     assert entry is not None
     edited = replace(entry, text="hello!", edited=True)
-    events = EntryEdited(edited), EntryDeleted(friend.person, entry.id, deleted_by="author")
+    events = EntryEdited(edited), EntryDeleted(friend.person, entry.id, deleted_by=DeletedBy.AUTHOR)
     changed, deleted = listened(line, *events).objects[2:]
     assert list(changed) == ["event", *ENTRY_FIELDS, "conversation"]
     assert (changed["event"], changed["text"], changed["edited"]) == ("edited", "hello!", True)

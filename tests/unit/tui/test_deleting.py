@@ -6,7 +6,7 @@ import pytest
 from textual.pilot import Pilot
 
 from chat.errors import phrase
-from chat.interface import ContactView, DeletionScope, EntryState, EntryView, UsageError
+from chat.interface import ContactView, DeletedBy, DeletionScope, EntryState, EntryView, UsageError
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chat, chatting, composer, history, shown, until, until_shown, with_bob
 from tests.support.tui.opened import click, on_top, opened, received
@@ -286,7 +286,7 @@ async def test_content_that_comes_while_a_page_is_read_is_not_lost() -> None:
 async def test_what_was_read_before_a_deletion_and_comes_after_it_says_nothing() -> None:
     messenger, bob, secret = with_a_secret()
     conversation = Conversation(messenger, bob.person)
-    conversation.erased(secret.id, by="here")
+    conversation.erased(secret.id, by=DeletedBy.HERE)
     await conversation.open()
     erased, answer = conversation.window.entries
     assert (erased.kind, erased.text) == ("deleted", "")

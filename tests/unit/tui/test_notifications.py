@@ -17,6 +17,7 @@ from chat.interface import (
     ContactRemoved,
     EntryDeleted,
     EntryEdited,
+    EntryKind,
     EntryState,
     EntryView,
     Notified,
@@ -118,7 +119,14 @@ def test_a_mention_is_notified_of_apart_where_that_was_chosen(chosen: str, expec
 
 def entry_of(person: str, entry: str) -> EntryView:
     return EntryView(
-        entry, person, "Bob", False, datetime(2026, 12, 1, tzinfo=UTC), "text", "", EntryState.RECEIVED
+        entry,
+        person,
+        "Bob",
+        False,
+        datetime(2026, 12, 1, tzinfo=UTC),
+        EntryKind.TEXT,
+        "",
+        EntryState.RECEIVED,
     )
 
 

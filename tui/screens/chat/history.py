@@ -9,8 +9,11 @@ from functools import partial
 from pathlib import Path
 
 from chat.interface import (
+    GONE,
     ContactView,
+    DeletedBy,
     DeletionScope,
+    EntryKind,
     EntryState,
     EntryView,
     FileProgress,
@@ -22,7 +25,7 @@ from chat.interface import (
 )
 from tui.actions import Group
 from tui.attention import Attention
-from tui.conversation import EXPIRED, GONE, Conversation
+from tui.conversation import Conversation
 from tui.messages import PreferenceChosen, Problem, attempt
 from tui.preferences import DOWNLOADS, ON, SAVED_IN, Drawing, Options, Preferences, pictures_of
 from tui.screens.chat.opening import OpeningController
@@ -128,10 +131,10 @@ class HistoryController:
         useless |= set() if entry.reply else {"origin"}
         useless |= set() if links(text) else {"copy_link", "open_link"}
         useless |= set() if blocks(text) else {"copy_code"}
-        useless |= set() if entry.kind == "text" else {"copy"}
+        useless |= set() if entry.kind is EntryKind.TEXT else {"copy"}
         useless |= {"reply"} if entry.kind in GONE else set()
         useless |= set() if entry.scopes else {"delete"}
-        useless |= set() if entry.own and entry.kind == "text" else {"edit"}
+        useless |= set() if entry.own and entry.kind is EntryKind.TEXT else {"edit"}
         useless |= set() if entry.file is not None else {"save"}
         useless |= set() if _is_here(entry) else {"let_go"}
         useless |= set() if self.opening.is_saved(entry) else {"open_file", "show_folder"}
@@ -147,7 +150,7 @@ class HistoryController:
 
     def edit(self) -> None:
         entry = self.view.chosen
-        if entry is not None and not (entry.own and entry.kind == "text"):
+        if entry is not None and not (entry.own and entry.kind is EntryKind.TEXT):
             self.surface.say(_("Only your own messages whose text is on this device can be edited."))
         elif entry is not None:
             self.rewrite(entry)
@@ -306,7 +309,7 @@ class HistoryController:
     def _delete(self, entry: EntryView, scope: DeletionScope) -> None:
         self.surface.call("delete", self.messenger.delete, entry.contact, entry.id, scope)
 
-    def entry_deleted(self, contact: str, entry: str, deleted_by: str) -> None:
+    def entry_deleted(self, contact: str, entry: str, deleted_by: DeletedBy) -> None:
         """Draw a deleted entry as being deleted: the profile's file may hold its text until it is cleaned."""
         self._hide_picture(entry)
         self._erasing[entry] = contact
@@ -324,7 +327,7 @@ class HistoryController:
         """Draw an entry as gone whose timer has ended."""
         self._hide_picture(entry)
         if self.state.conversation is not None and contact == self.state.conversation.person:
-            self.state.conversation.erased(entry, EXPIRED)
+            self.state.conversation.erased(entry, EntryKind.EXPIRED)
             self.view.erase(frozenset(self._erasing))
 
     def history_cleared(self, step: HistoryCleared) -> None:
@@ -558,7 +561,7 @@ class HistoryController:
 
     def _copy(self, choose: Callable[[str], list[str]], done: str, nothing: str) -> None:
         entry = self.view.chosen
-        found = choose(exact(entry.text)) if entry is not None and entry.kind == "text" else []
+        found = choose(exact(entry.text)) if entry is not None and entry.kind is EntryKind.TEXT else []
         if found and found[0]:
             self.surface.copy(found[0])
             self.surface.say(done)

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from chat.interface import EntryView
+from chat.interface import EntryKind, EntryView
 from tui.actions import action
 from tui.opening import is_harmful, open_address, open_path, program, scheme_of
 from tui.screens.chat.surface import Surface
@@ -60,7 +60,7 @@ class OpeningController:
     def open_link(self) -> None:
         """Ask which link of the entry under the cursor to open, and whether to."""
         entry = self.view.chosen
-        found = links(safe(entry.text)) if entry is not None and entry.kind == "text" else []
+        found = links(safe(entry.text)) if entry is not None and entry.kind is EntryKind.TEXT else []
         known = [address for address in found if scheme_of(address)][:_LINKS_MAX]
         if not found:
             self.surface.say(_("This message contains no link."))

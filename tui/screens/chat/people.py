@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from chat.interface import (
+    SAYS_SOMETHING,
     ContactView,
     DiagnosisView,
     EntryView,
@@ -16,7 +17,6 @@ from chat.interface import (
     mentions,
 )
 from tui.attention import Attention
-from tui.conversation import SILENT
 from tui.messages import NotifyEntry, UnreadChanged
 from tui.preferences import Options, Preferences
 from tui.screens.chat.sending import ComposerController
@@ -83,7 +83,7 @@ class PeopleController:
     def notify(self, entry: EntryView) -> None:
         """Notify of a new entry that can be read, unless it is on a watched screen, muted or blocked."""
         view = self.state.contacts.get(entry.contact)
-        told = not entry.own and not entry.claimed and entry.kind not in SILENT
+        told = not entry.own and not entry.claimed and entry.kind in SAYS_SOMETHING
         if told and view is not None and self._notifies(view):
             mention = mentions(entry.text, self.state.me.name)
             named = self.state.named(view)

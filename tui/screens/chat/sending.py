@@ -16,8 +16,17 @@ from typing import Final
 from msgspec.structs import replace
 from textual.content import Content
 
-from chat.interface import BotCommand, ContactView, EntryView, Messenger, Phrase, Redacted, Redacting
-from tui.conversation import GONE
+from chat.interface import (
+    GONE,
+    BotCommand,
+    ContactView,
+    EntryKind,
+    EntryView,
+    Messenger,
+    Phrase,
+    Redacted,
+    Redacting,
+)
 from tui.messages import ChoicesChanged, PreferenceChosen, Problem, SendText, attempt
 from tui.preferences import Options, Preferences, kept_send_id, send_id
 from tui.screens.chat.surface import ChatState, Surface
@@ -179,7 +188,7 @@ class ComposerController:
         """Edit the last own text of the open conversation, where one is held."""
         opened = self.state.conversation
         own = (one for one in reversed(opened.window.entries) if one.own) if opened is not None else ()
-        entry = next((one for one in own if one.kind == "text"), None)
+        entry = next((one for one in own if one.kind is EntryKind.TEXT), None)
         if entry is None:
             self.surface.say(_("There is no message of yours here that can be edited."))
         else:
@@ -278,7 +287,7 @@ class ComposerController:
         if self.state.conversation is None:
             return []
         person, window = self.state.conversation.person, self.state.conversation.window
-        own = [entry.text for entry in window.entries if entry.own and entry.kind == "text"]
+        own = [entry.text for entry in window.entries if entry.own and entry.kind is EntryKind.TEXT]
         if window.last or person not in self._sent:
             self._sent[person] = own
         return self._sent[person]
