@@ -11,8 +11,6 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Final
 
-from msgspec.structs import replace
-
 from chat.interface import (
     SAYS_SOMETHING,
     EntryKind,
@@ -440,8 +438,6 @@ class History:
         wanted: re.Pattern[str] | None = None,
     ) -> Sequence[str]:
         """The lines of an entry, after a day line where its day differs from that of the entry before."""
-        if entry.id in self.erasing:
-            entry = replace(entry, kind="deleting")
         now, zone = self.options.now(), self.options.zone
         day = day_of(entry.time, zone)
         before = self._day or day_of(now, zone)
@@ -457,6 +453,7 @@ class History:
             ends=ends_mark(entry, zone),
             answers=quoted(await self.messenger.entry(entry.contact, entry.reply)) if entry.reply else None,
             whole=whole,
+            erasing=entry.id in self.erasing,
             wanted=wanted,
         )
         return lines if day == before else (day_line(entry.time, now, zone), *lines)

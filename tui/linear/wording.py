@@ -115,16 +115,17 @@ def entry_lines(
     ends: str = "",
     answers: str | None = None,
     whole: bool = False,
+    erasing: bool = False,
     wanted: re.Pattern[str] | None = None,
     refer: Callable[[], int] = lambda: 0,
 ) -> tuple[str, ...]:
     """The lines of an entry, each with its author; the first also has number, time and what it answers.
 
     With `wanted` lines around the first hit, each cut around its own, with the hits in quotation marks.
-    `refer`: the number by which the whole entry is asked for, where not all of it is shown. Without `whole` a
-    line of the text that is too long for one goes on in others.
+    `erasing` as in `instead_of_text`. `refer`: the number by which the whole entry is asked for, where not
+    all of it is shown. Without `whole` a line of the text that is too long for one goes on in others.
     """
-    texts = shown = _texts(entry)
+    texts = shown = _texts(entry, erasing=erasing)
     begins = 0
     if wanted is not None and entry.kind in SAYS_SOMETHING:
         at = next((number for number, text in enumerate(texts) if hits(text, wanted)), 0)
@@ -173,9 +174,9 @@ def _excerpt(text: str, wanted: re.Pattern[str]) -> str:
     return "".join(_("«{text}»").format(text=part) if style == "hit" else part for style, part in spans)
 
 
-def _texts(entry: EntryView) -> list[str]:
+def _texts(entry: EntryView, *, erasing: bool = False) -> list[str]:
     if entry.kind is not EntryKind.TEXT:
-        return [instead_of_text(entry)]
+        return [instead_of_text(entry, erasing=erasing)]
     lines = [line.rstrip() for line in safe(entry.text).split("\n") if line.strip()]
     return lines or [_("(nothing that can be shown)")]
 

@@ -511,8 +511,10 @@ def _file_line(file: FileView) -> str:
             return _("File {name}, {size}: not given to others for now").format(**named)
 
 
-def instead_of_text(entry: EntryView) -> str:
-    """The line of an entry that has no text."""
+def instead_of_text(entry: EntryView, *, erasing: bool = False) -> str:
+    """The line of an entry that has no text. `erasing`: the profile's file is not clean of it yet."""
+    if erasing and entry.kind is EntryKind.DELETED:
+        return _("(deleting…)")
     return unshown(entry) if entry.file is None else file_line(entry.file)
 
 

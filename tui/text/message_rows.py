@@ -232,9 +232,7 @@ def _lines(entry: EntryView, setting: Setting) -> list[Line]:
 
 
 def _unshown(entry: EntryView, erasing: frozenset[str]) -> str:
-    if entry.id in erasing and entry.kind is EntryKind.DELETED:
-        return _("(deleting…)")
-    return instead_of_text(entry)
+    return instead_of_text(entry, erasing=entry.id in erasing)
 
 
 def _laid(line: Line, width: int, setting: Setting) -> list[Row]:

@@ -370,7 +370,7 @@ class FakeMessenger(Files):
         by = DeletedBy.AUTHOR if everyone else DeletedBy(scope.value)
         if held.kind == "deleted" and scope not in held.scopes:
             return held
-        change = self._change(contact, "delete") if everyone else ""
+        change = self._change(contact, EntryKind.DELETE) if everyone else ""
         state = EntryState.WITHDRAWN if held.state is EntryState.QUEUED else held.state
         gone = replace(
             held, kind=EntryKind.DELETED, text="", reply="", edited=False, deleted_by=by, change=change
@@ -434,14 +434,14 @@ class FakeMessenger(Files):
         if not held.own or held.kind != "text":
             raise UsageError(phrase("Only your own messages whose text is on this device can be edited."))
         first = VersionView(id, held.time, held.text)
-        change = self._change(contact, "edit")
+        change = self._change(contact, EntryKind.EDIT)
         versions = conversation.versions.setdefault(id, [first])
         versions.append(VersionView(change, conversation.changes[change].time, text))
         conversation.entries[at] = replace(held, text=text, edited=True, change=change)
         self.emit(EntryEdited(conversation.entries[at]))
         return conversation.entries[at]
 
-    def _change(self, contact: str, kind: str) -> str:
+    def _change(self, contact: str, kind: EntryKind) -> str:
         """An edit or a delete, which no history has; it is delivered at once to a contact who is there."""
         view = self._partner(contact)
         entry = replace(self._entry(view, "", own=True, time=None), kind=kind)

@@ -310,7 +310,7 @@ class Others:
         self._count_unread(person)
         return entry
 
-    def receive_alone(self, person: str, kind: str = "missing") -> EntryView:
+    def receive_alone(self, person: str, kind: EntryKind = EntryKind.MISSING) -> EntryView:
         """A contact's entry arrives without its content, or of a kind that a newer Parlour wrote."""
         entry = replace(self._entry(self._contacts[person], "", own=False, time=None), kind=kind)
         self._conversations[person].entries.append(entry)

@@ -285,7 +285,7 @@ def test_an_entry_that_was_missing_has_a_line_again_when_its_text_comes(line: Li
 
 def test_case_97_an_entry_of_a_newer_version_has_a_line_and_a_kind(line: Line) -> None:
     friend = ben(line)
-    entry = line.messenger.receive_alone(friend.person, "unknown")
+    entry = line.messenger.receive_alone(friend.person, EntryKind.UNKNOWN)
     later = EntryAdded(replace(entry, id="f" * 64))
     assert [event["kind"] for event in listened(line, later).objects[2:]] == ["unknown"]
     assert line.run("history", "Ben").out.splitlines()[0].endswith("Ben: (written by a newer Parlour)")
@@ -453,7 +453,7 @@ def test_a_device_that_was_shut_out_says_so_instead_of_waiting_for_the_contact(l
 
 def test_what_another_device_keeps_is_shown_with_its_name_and_not_searched(line: Line) -> None:
     ben = line.messenger.add_contact("Ben")
-    line.messenger.receive_alone(ben.person, "elsewhere")
+    line.messenger.receive_alone(ben.person, EntryKind.ELSEWHERE)
     (row,) = line.run("history", "Ben", "--json").objects
     assert (row["kind"], row["kept_on"], row["text"]) == ("elsewhere", "", "")
     assert line.run("history", "Ben").out.endswith("Ben: (on no device of yours)\n")

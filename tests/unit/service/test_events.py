@@ -14,10 +14,11 @@ from chat.network import driver
 from chat.network.links import Peer
 from chat.service import sync
 from chat.service.events import ContactsChanged, EventBus, InvitationsChanged
+from chat.service.inbound import Inbound
+from chat.service.outbound import Outbound
 from chat.service.pairing import storage as pending_module
 from chat.service.pairing.storage import PendingContacts
 from chat.service.state import ContactBook
-from chat.service.sync import Inbound
 from chat.storage import contacts, persons, receipts, sharing
 from chat.storage import keys as stored_keys
 from chat.storage.contacts import PAIRED
@@ -235,7 +236,7 @@ class Sending:
         parts: list[Any] = [mock.Mock() for _ in range(5)]
         parts[3].settings.read_receipts = False
         parts[0].read = mock.AsyncMock(return_value=([], (0, WHOLE[1])))
-        self.outbound = sync.Outbound(parts[0], parts[1], keyring, parts[2], parts[3], parts[4], link, set())
+        self.outbound = Outbound(parts[0], parts[1], keyring, parts[2], parts[3], parts[4], link, set())
 
 
 async def test_a_worker_that_fails_cuts_its_link() -> None:

@@ -6,7 +6,7 @@ import pytest
 from textual.pilot import Pilot
 
 from chat.errors import phrase
-from chat.interface import ContactView, DeletedBy, DeletionScope, EntryState, EntryView, UsageError
+from chat.interface import ContactView, DeletedBy, DeletionScope, EntryKind, EntryState, EntryView, UsageError
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chat, chatting, composer, history, shown, until, until_shown, with_bob
 from tests.support.tui.opened import click, on_top, opened, received
@@ -174,7 +174,7 @@ async def test_what_is_missing_is_no_deleted_message_and_is_read_when_it_comes()
 async def test_case_97_an_entry_of_a_newer_version_is_shown_and_can_be_deleted() -> None:
     messenger, bob, _ = with_a_secret()
     async with chatting(messenger) as pilot:
-        entry = messenger.receive_alone(bob.person, "unknown")
+        entry = messenger.receive_alone(bob.person, EntryKind.UNKNOWN)
         await until_shown(pilot, "(written by a newer Parlour)")
         history(pilot).choose(entry.id)
         await until(pilot, lambda: history(pilot).has_focus)

@@ -114,7 +114,7 @@ def test_the_first_screen_loads_nothing_heavy() -> None:
         "print(sorted(heavy & set(sys.modules)), sorted(m for m in sys.modules if m.startswith('chat.')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    names = "errors", "interface", "notifying", "outgoing", "recording", "views"
+    names = "errors", "interface", "notifying", "outgoing", "recording", "searching", "views"
     assert done.stdout.strip() == f"[] {[f'chat.{name}' for name in names]}"
 
 

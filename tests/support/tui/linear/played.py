@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from chat.interface import (
     DoorState,
+    EntryKind,
     EntryState,
     EntryView,
     FileState,
@@ -145,7 +146,7 @@ ACTS: Final[dict[str, Act]] = {
     "edits": lambda on, name, text: on.messenger.edit_as_them(on.person(name), on.theirs(name), text),
     "deletes": lambda on, name, _text: on.messenger.delete_as_them(on.person(name), on.theirs(name)),
     "announces": lambda on, name, _text: on.messenger.receive_alone(on.person(name)),
-    "surpasses": lambda on, name, _text: on.messenger.receive_alone(on.person(name), "unknown"),
+    "surpasses": lambda on, name, _text: on.messenger.receive_alone(on.person(name), EntryKind.UNKNOWN),
     "conflicts": lambda on, name, _text: on.messenger.conflict(on.person(name)),
     "relates": lambda on, name, text: on.messenger.pass_on(on.person(name), text),
     "claims": lambda on, name, text: on.messenger.claim(on.person(name), text),

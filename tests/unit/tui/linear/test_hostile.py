@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from chat.interface import DoorState, EntryState, EntryView
+from chat.interface import DoorState, EntryKind, EntryState, EntryView
 from tests.support.fakes.messenger import FakeDoor, FakeMessenger
 from tests.support.fakes.others import START, identity
 from tests.support.tui.hostile import ATTACKS, BODIES, NAMES
@@ -24,7 +24,7 @@ FORGERS = (
 
 
 def entry(text: str, **changes: object) -> EntryView:
-    given = {"kind": "text", "author": "Ben", "own": False, **changes}
+    given = {"kind": EntryKind.TEXT, "author": "Ben", "own": False, **changes}
     return EntryView("e" * 64, "c" * 64, time=START, text=text, state=EntryState.RECEIVED, **given)  # type: ignore[arg-type]
 
 
