@@ -72,7 +72,7 @@ class Answers:
             self._state = _State.KEYS
 
     def keys_of(self, data: str) -> Iterator[str | None]:
-        """What of the input may be keys; None: what was passed on last, and has no end, is to be forgotten."""
+        """What of the input may be keys; None: forget what was passed on last and has no end."""
         passed = ""
         while data:
             if self._state is _State.KEYS:
