@@ -383,8 +383,8 @@ class Engine:
             self._partner(contact), Path(path), named, send_id, original=original, voice=voice, client=client
         )
 
-    async def cancel_file(self, contact: str, send_id: str) -> None:
-        self._use_cases.files.cancel(self._partner(contact), send_id)
+    async def cancel_file(self, contact: str, send_id: str, client: str = "") -> None:
+        self._use_cases.files.cancel(self._partner(contact), send_id, client)
 
     async def open_feed(self) -> str:
         return self._open.feeds.open()

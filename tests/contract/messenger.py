@@ -16,6 +16,7 @@ from chat.interface import (
     BotCommand,
     CannotCreate,
     Cleaned,
+    ClientChanged,
     ClientRights,
     ContactChanged,
     ContactRemoved,
@@ -556,7 +557,9 @@ class MessengerContract:
                 await messenger.arrivals("echo", wrong)
         with pytest.raises(UsageError):
             await messenger.acknowledge("echo", last[-1].position + 1)
+        events = await listening(subject)
         first, position = await messenger.take_turn("echo"), last[0].position
+        assert (await told(events, ClientChanged)).client == "echo"
         assert (await messenger.arrivals("echo", position, 1, first)).arrivals == last[1:2]
         second = await messenger.take_turn("echo")
         with pytest.raises(NotPermitted):
@@ -564,7 +567,9 @@ class MessengerContract:
         with pytest.raises(NotPermitted):
             await messenger.acknowledge("echo", position, first)
         await messenger.acknowledge("echo", position, second)
+        assert (await told(events, ClientChanged)).client == "echo"
         await messenger.forget_client("echo")
+        assert (await told(events, ClientChanged)).client == "echo"
         with pytest.raises(NotPermitted):
             await messenger.acknowledge("echo", position, second)
         for name in ("echo", "nobody"):
@@ -598,6 +603,12 @@ class MessengerContract:
         for name, conversation in (("alerts", ""), ("No name", ""), ("x" * 65, ""), ("other", "00" * 32)):
             with pytest.raises(UsageError):
                 await messenger.permit(name, ClientRights.ALL, conversation)
+        mine = await messenger.send(friend, "written by this person")
+        sent = await messenger.send(friend, "an alert", "", "1", "alerts")
+        assert (await messenger.edit(friend, sent.id, "no alert", "2", "alerts")).text == "no alert"
+        with pytest.raises(NotPermitted):
+            await messenger.edit(friend, mine.id, "not written by this person", "3", "alerts")
+        assert mine.text in [one.text for one in await messenger.history(friend)]
         own = (await messenger.me()).person
         notes = await messenger.permit("notes", ClientRights.ALL, own)
         assert notes.token != made.token

@@ -20,6 +20,7 @@ from chat.interface import (
     BadData,
     BotCommand,
     CannotCreate,
+    ClientRights,
     Closed,
     ContactChanged,
     ContactRemoved,
@@ -429,6 +430,10 @@ class FakeMessenger(Files):
             raise UsageError(phrase("There is nothing to send: write some text."))
         if not held.own or held.kind != "text":
             raise UsageError(phrase("Only your own messages whose text is on this device can be edited."))
+        program = self.programs.get(client)
+        sent = [entry.id for (_, _, by), entry in self._sent_with.items() if by == client]
+        if program is not None and program.rights is ClientRights.SEND and id not in sent:
+            raise NotPermitted(phrase("This program only edits what it has sent itself."))
         first = VersionView(id, held.time, held.text)
         change = self._change(contact, "edit")
         versions = conversation.versions.setdefault(id, [first])

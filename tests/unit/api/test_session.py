@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
@@ -156,11 +157,10 @@ async def test_of_two_programs_of_one_name_the_later_one_goes_on(fake: FakeMesse
         assert (await second.call("hello", client="echo"))["acknowledged"] == one - 1
         await first.call("ack", position=one)
         assert await second.call("subscribe") == {"position": one}
-        assert await first.refused("ack", position=one) == "NotPermitted"
+        with pytest.raises(NotPermitted):  # at once, though nothing happens
+            await asyncio.wait_for(serving, 20)
         fake.receive(ben.person, "two")
         assert (await second.told("EntryAdded"))["value"]["entry"]["text"] == "two"
-        with pytest.raises(NotPermitted):
-            await asyncio.wait_for(serving, 20)
         assert all("two" not in json.dumps(event) for event in await _rest(first))
         await second.call("ack", position=one + 1)
     assert (await fake.follow("echo")).acknowledged == one + 1
@@ -199,6 +199,22 @@ async def test_two_programs_can_use_one_id(fake: FakeMessenger) -> None:
             sent.append(said["id"])
     assert sent[0] == sent[2]
     assert len(set(sent)) == 3
+
+
+async def test_a_program_cancels_no_file_of_another_one(fake: FakeMessenger, tmp_path: Path) -> None:
+    ben = fake.add_contact("Ben")
+    (tmp_path / "a").write_bytes(b"a")
+    fake.sealing = asyncio.Event()
+    async with talking(fake) as one, talking(fake) as other:
+        await one.call("hello", client="one")
+        await other.call("hello", client="other")
+        file = {"contact": ben.person, "path": str(tmp_path / "a"), "send_id": "1"}
+        sending = asyncio.create_task(one.refused("send_file", **file))
+        await fake.sealing.wait()
+        named = {"contact": ben.person, "send_id": "1"}
+        assert await other.refused("cancel_file", client="one", **named) == "UsageError"
+        await one.call("cancel_file", **named)
+        assert await sending == "ParlourError"
 
 
 async def test_an_entry_that_changed_meanwhile_comes_as_it_is_now(fake: FakeMessenger) -> None:
@@ -462,11 +478,13 @@ async def test_a_revoked_token_ends_what_it_allowed_at_once(fake: FakeMessenger)
     )
     await talker.call("hello", token=made.token)
     await talker.call("subscribe")
-    await fake.forget_client("program")
-    assert await talker.refused("history", contact=ben.person) == "NotPermitted"
-    fake.receive(ben.person, "later")
-    with pytest.raises(NotPermitted):
+    async with talking(fake, token_required=True) as other:
+        await other.call("hello", token=made.token)
+        await fake.forget_client("program")
+        assert await other.refused("history", contact=ben.person) == "NotPermitted"
+    with pytest.raises(NotPermitted):  # at once, though nothing happens
         await asyncio.wait_for(serving, 20)
+    fake.receive(ben.person, "later")
     assert all("later" not in json.dumps(event) for event in await _rest(talker))
 
 
