@@ -22,6 +22,7 @@ from chat.interface import (
     ArrivalsView,
     BackupView,
     BotCommand,
+    BotView,
     ClientRights,
     ClientView,
     Closed,
@@ -435,6 +436,10 @@ class Engine:
         person = self._person(contact) if contact is not None else None
         self._refuse_if_stopped()
         await self._use_cases.bots.declare(None, person)
+
+    async def declared_bot(self, contact: str | None = None) -> BotView:
+        person = self._person(contact) if contact is not None else None
+        return await self._use_cases.bots.own(person)
 
     async def clear(self, contact: str) -> None:
         await self._open.clearing.clear(self._partner(contact))

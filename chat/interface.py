@@ -62,6 +62,7 @@ from chat.views import ArrivalView as ArrivalView
 from chat.views import AwaitedView as AwaitedView
 from chat.views import BackupView as BackupView
 from chat.views import BotCommand as BotCommand
+from chat.views import BotView as BotView
 from chat.views import ClientRights as ClientRights
 from chat.views import ClientView as ClientView
 from chat.views import ContactView as ContactView
@@ -757,6 +758,9 @@ class Messenger(Protocol):
 
     async def withdraw_bot(self, contact: str | None = None) -> None:
         """Let a contact, or all, know that this person is no bot any more. Raises as `declare_bot`."""
+
+    async def declared_bot(self, contact: str | None = None) -> BotView:
+        """What this person declares to a contact; of no contact: to all, and those to come."""
 
     async def clear(self, contact: str) -> None:
         """Delete the content of all entries of a conversation here, for oneself alone; returns at the end.

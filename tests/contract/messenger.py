@@ -14,6 +14,7 @@ from chat.interface import (
     BackupProgress,
     BadData,
     BotCommand,
+    BotView,
     CannotCreate,
     Cleaned,
     ClientChanged,
@@ -401,13 +402,17 @@ class MessengerContract:
     async def test_a_bot_is_declared_once_and_withdrawn(self, subject: Subject) -> None:
         messenger, friend = subject.messenger, subject.friend
         echo, time = BotCommand("echo", "says the same"), BotCommand("time", "says what time it is")
+        assert await messenger.declared_bot() == await messenger.declared_bot(friend) == BotView(False)
         await messenger.declare_bot((time, echo))
+        assert await messenger.declared_bot() == BotView(True, (echo, time))
         await messenger.declare_bot((echo, time))
         await messenger.declare_bot((echo, time), friend)
         with pytest.raises(UsageError):
             await messenger.declare_bot((echo, echo))
+        assert await messenger.declared_bot(friend) == BotView(True, (echo, time))
         await messenger.withdraw_bot()
         await messenger.withdraw_bot(friend)
+        assert await messenger.declared_bot() == await messenger.declared_bot(friend) == BotView(False)
         said = [one for one in await messenger.history(friend) if one.kind == "bot"]
         assert [(one.own, one.bot, one.commands) for one in said] == [
             (True, True, (echo, time)),
