@@ -10,6 +10,7 @@ import pytest
 
 from chat.api import calls, session
 from chat.api.scopes import MAY
+from chat.api.serve import serve_socket
 from chat.api.session import WINDOW
 from chat.interface import (
     ClientRights,
@@ -490,3 +491,28 @@ async def test_a_revoked_token_ends_what_it_allowed_at_once(fake: FakeMessenger)
 
 async def _rest(talker: Talker) -> list[Line]:
     return [talker.events.get_nowait() for _ in range(talker.events.qsize())]
+
+
+async def test_the_end_of_the_socket_ends_its_sessions_without_a_fault(
+    fake: FakeMessenger, tmp_path: Path
+) -> None:
+    """Python 3.11 reports the end of a connection's task as a fault of the program."""
+    faults: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    made, listens = await fake.permit("program", ClientRights.ALL), asyncio.Event()
+    path = tmp_path / "api.sock"
+    serving = asyncio.create_task(serve_socket(fake, path, listens.set, lambda _: None))
+    await listens.wait()
+    reader, writer = await asyncio.open_unix_connection(path)
+    hello = {"jsonrpc": "2.0", "id": 1, "method": "hello", "params": {"token": made.token}}
+    writer.write(json.dumps(hello).encode() + b"\n")
+    await reader.readline()
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    sessions = [one for one in asyncio.all_tasks() if one is not asyncio.current_task()]
+    for one in sessions:
+        one.cancel()
+    await asyncio.gather(*sessions, return_exceptions=True)
+    assert await reader.read() == b""
+    writer.close()
+    assert faults == []
