@@ -137,8 +137,9 @@ _MEANS: Final = (
     _xterm_parser._re_mouse_event,
     _xterm_parser._re_terminal_mode_response,
     _xterm_parser._re_cursor_position,
-    _xterm_parser._re_in_band_window_resize,
+    re.compile(f"{_ESCAPE}\\[48(?:;[1-9]\\d{{0,3}}(?::[\\d:]*)?){{2}}(?:;\\d+(?::[\\d:]*)?){{2}}t"),
 )
+"""The last is the size of the window: no larger than one of 9,999 rows and columns, and not empty."""
 _NO_KEY: Final = events.Key(Keys.Ignore, None)
 
 
@@ -226,6 +227,13 @@ class PasteParser(XTermParser):
             return super()._parse_extended_key(sequence)
         except (ValueError, OverflowError):
             return [_NO_KEY]
+
+    def parse_mouse_code(self, code: str) -> Message | None:
+        """A report of the mouse. One in pixels means nothing where the terminal says that it has none."""
+        size = self.terminal_pixel_size
+        if self.mouse_pixels and size is not None and not all(size):
+            return None
+        return super().parse_mouse_code(code)
 
     def _cleaned(self, data: str) -> str:
         """What of the input the parser may see now; pieces of input end anywhere."""
