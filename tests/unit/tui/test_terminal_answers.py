@@ -145,7 +145,7 @@ def test_a_paste_has_an_end_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     "size", ["48;9;9;0;0", "48;0;0;0;0", "48;0;80;100;100", "48;99999;99999;1;1", "48;50;100;500;1000"]
 )
 def test_no_size_of_a_window_ends_the_reading(size: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Textual divides by the pixels that a terminal reports, and terminals report none where they know none."""
+    """Textual divides by the pixels that a terminal reports, and some report none."""
     seen = Keyboard(monkeypatch).type(f"\x1b[{size}t", "\x1b[<35;5;5M", "a").seen
     assert seen[-1] == "a"
     assert ("Resize" in seen) == (size in ("48;9;9;0;0", "48;50;100;500;1000"))
