@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from enum import Enum
+from string import digits
 from typing import Final
 
 ESCAPE: Final = "\x1b"
@@ -22,7 +23,7 @@ QUIET: Final = 1.0
 SEQUENCE_MAX: Final = 256
 """Characters of a control sequence. The terminal fills it."""
 
-_STARTS: Final = {"]": "0123456789lL", "P": "0123456789>!$+", "_": "G"}
+_STARTS: Final = {"]": {*digits, "l", "L"}, "P": {*digits, *">!$+"}, "_": {"G"}}
 """With which character each kind of string begins: OSC of xterm, DCS, APC of kitty."""
 
 _BELL: Final = "\a"
@@ -36,7 +37,7 @@ class _State(Enum):
     ESCAPE = "escape"
     INTRODUCED = "introduced"  # a string, if it goes on as one
     STRING = "string"
-    STRING_ESCAPE = "string escape"
+    STRING_ESCAPE = "string-escape"
     BEGUN = "begun"  # a sequence of which everything was passed on
     SEQUENCE = "sequence"
     RAW = "raw"  # characters that belong to what was passed on
