@@ -22,6 +22,7 @@ from chat.interface import (
     ArrivalsView,
     BackupView,
     BotCommand,
+    BotView,
     ClientRights,
     ClientView,
     Closed,
@@ -383,8 +384,8 @@ class Engine:
             self._partner(contact), Path(path), named, send_id, original=original, voice=voice, client=client
         )
 
-    async def cancel_file(self, contact: str, send_id: str) -> None:
-        self._use_cases.files.cancel(self._partner(contact), send_id)
+    async def cancel_file(self, contact: str, send_id: str, client: str = "") -> None:
+        self._use_cases.files.cancel(self._partner(contact), send_id, client)
 
     async def open_feed(self) -> str:
         return self._open.feeds.open()
@@ -435,6 +436,10 @@ class Engine:
         person = self._person(contact) if contact is not None else None
         self._refuse_if_stopped()
         await self._use_cases.bots.declare(None, person)
+
+    async def declared_bot(self, contact: str | None = None) -> BotView:
+        person = self._person(contact) if contact is not None else None
+        return await self._use_cases.bots.own(person)
 
     async def clear(self, contact: str) -> None:
         await self._open.clearing.clear(self._partner(contact))

@@ -70,6 +70,7 @@ from chat.views import ArrivalView as ArrivalView
 from chat.views import AwaitedView as AwaitedView
 from chat.views import BackupView as BackupView
 from chat.views import BotCommand as BotCommand
+from chat.views import BotView as BotView
 from chat.views import ClientRights as ClientRights
 from chat.views import ClientView as ClientView
 from chat.views import ContactView as ContactView
@@ -379,6 +380,12 @@ class AlertsChanged(Struct, frozen=True):
     alerts: tuple[AlertView, ...]
 
 
+class ClientChanged(Struct, frozen=True):
+    """Another program follows by the name of this client from now on, or the client was forgotten."""
+
+    client: str
+
+
 class Closed(Struct, frozen=True):
     """The engine has locked or stopped; nothing follows. `reason` is one line.
 
@@ -396,7 +403,7 @@ EntryEvent = (EntryAdded | EntryFilled | EntriesConflict | EntriesMarked | Entri
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | OwnLogChanged | QuestionsChanged
 PairingEvent = NearbyChanged | PairingChanged | LinkingChanged | InvitationUsed | VisibilityChanged
 ProfileEvent = (Ready | RelayChanged | RelayRemoved | NotesPinned | BackupProgress | HistoryMoving) | (
-    Notice | AlertsChanged | Closed
+    Notice | AlertsChanged | ClientChanged | Closed
 )
 Event = EntryEvent | ContactEvent | PairingEvent | ProfileEvent
 
@@ -617,8 +624,8 @@ class Messenger(Protocol):
         be read, the disk has no room for its pieces, or it was cancelled ParlourError.
         """
 
-    async def cancel_file(self, contact: str, send_id: str) -> None:
-        """Let a `send_file` with this id end without an entry; nothing that it sealed is left.
+    async def cancel_file(self, contact: str, send_id: str, client: str = "") -> None:
+        """Let a `send_file` of this client with this id end without an entry; nothing that it sealed is left.
 
         Raises UsageError where none is sealing, as when the entry is there already, which can be deleted.
         """
@@ -732,8 +739,9 @@ class Messenger(Protocol):
         """Let one's own text entry say something else; returns it as it is shown now, in its place.
 
         The edit is an entry of its own (`change` of the result), which goes when the contact is there.
-        `send_id` and `client` as in `send`. Raises UsageError as `send`, and where the entry is no own text
-        or deleted.
+        `send_id` and `client` as in `send`. A client with a token that only sends edits what it sent itself
+        with a `send_id`. Raises UsageError as `send`, and where the entry is no own text or deleted, and
+        NotPermitted as `send`, and where such a client did not send it.
         """
 
     async def set_timer(self, contact: str, seconds: int) -> EntryView | None:
@@ -754,6 +762,9 @@ class Messenger(Protocol):
 
     async def withdraw_bot(self, contact: str | None = None) -> None:
         """Let a contact, or all, know that this person is no bot any more. Raises as `declare_bot`."""
+
+    async def declared_bot(self, contact: str | None = None) -> BotView:
+        """What this person declares to a contact; of no contact: to all, and those to come."""
 
     async def clear(self, contact: str) -> None:
         """Delete the content of all entries of a conversation here, for oneself alone; returns at the end.

@@ -148,6 +148,13 @@ class BotCommand(Struct, frozen=True):
     description: str
 
 
+class BotView(Struct, frozen=True):
+    """What this person declares: whether a program writes in its name, and its commands, by name."""
+
+    bot: bool
+    commands: tuple[BotCommand, ...] = ()
+
+
 class ContactView(Struct, frozen=True):
     """A contact. `person` (64 hex digits) identifies it; `label` is unique among the contacts.
 

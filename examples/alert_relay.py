@@ -32,7 +32,7 @@ HOSTS: Final = (LOOPBACK, "localhost")
 REPORT_BYTES_MAX: Final = 1 << 20
 TEXT_CHARACTERS_MAX: Final = 16_000
 WITHIN: Final = 10.0
-"""Seconds that a report may take to come."""
+"""Seconds that a report may take to come and to be stored."""
 
 
 class Alert(Struct, frozen=True, rename="camel"):
@@ -83,7 +83,9 @@ class Relay:
                 status = await self._take(await self._body(reader))
         except Refused:
             status = "403 Forbidden"
-        except (TimeoutError, ValueError, EOFError, OSError, asyncio.LimitOverrunError):
+        except TimeoutError:
+            status = "503 Service Unavailable"  # which Alertmanager repeats, unlike 400
+        except (ValueError, EOFError, OSError, asyncio.LimitOverrunError):
             status = "400 Bad Request"
         except (msgspec.DecodeError, RecursionError):
             status = "400 Bad Request"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import gc
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache, partial
 from importlib import import_module
@@ -16,7 +17,7 @@ from weakref import WeakSet
 from rich._wrap import divide_line
 from rich.cells import cell_len
 from rich.console import Console
-from textual import content, events
+from textual import _time, _xterm_parser, constants, content, events
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual._compositor import CompositorUpdate
 from textual._xterm_parser import XTermParser
@@ -24,6 +25,7 @@ from textual.driver import Driver
 from textual.keys import Keys
 from textual.message import Message
 
+from tui.terminal_answers import QUIET, Answers
 from tui.text.formatting import widest
 from tui.text.layouts import LETTERS
 from tui.text.wrapping import cuts, has_wide
@@ -119,11 +121,41 @@ def _extended(match: re.Match[str]) -> str:
 
 
 _RELEASED: Final = "3"
+
+
+def _is_known(sequence: str) -> bool:
+    """Whether Textual takes a control sequence for a key, the mouse, or an answer that it asked for."""
+    return len(sequence) <= _xterm_parser._MAX_SEQUENCE_SEARCH_THRESHOLD and (
+        sequence in ANSI_SEQUENCES_KEYS
+        or sequence in _xterm_parser.SPECIAL_SEQUENCES
+        or _EXTENDED.fullmatch(sequence) is not None
+        or any(known.fullmatch(sequence) is not None for known in _MEANS)
+    )
+
+
+_MEANS: Final = (
+    _xterm_parser._re_mouse_event,
+    _xterm_parser._re_terminal_mode_response,
+    _xterm_parser._re_cursor_position,
+    re.compile(f"{_ESCAPE}\\[48(?:;[1-9]\\d{{0,3}}(?::[\\d:]*)?){{2}}(?:;\\d+(?::[\\d:]*)?){{2}}t"),
+)
+"""The last is the size of the window: no larger than one of 9,999 rows and columns, and not empty."""
 _NO_KEY: Final = events.Key(Keys.Ignore, None)
 
 
+PASTE_QUIET: Final = 2.0
+"""Seconds without a byte after which the text of a paste so far is pasted. What follows is text as well."""
+
+PASTE_MAX: Final = 1 << 20
+"""Characters of a paste that are kept until then, far above those of a message. The terminal fills it."""
+
+_LEAVES: Final = ("\x1b", "\x03", "\x1b[27u", "\x1b[27;1u", "\x1b[99;5u")
+"""Esc and Ctrl+C, with and without the protocol of kitty. One that comes alone after a silence ends a paste
+whose end was lost: nobody else presses it, since no text of a paste has a say in when its bytes come."""
+
+
 class PasteParser(XTermParser):
-    """Reads keys as Textual does; a paste loses its escape characters first.
+    """Reads keys as Textual does; a paste loses its escape characters first, and answers are left out.
 
     A key with more than was asked for (kitty's event types and alternate keys), or with numbers that are no
     characters, would end the thread that reads, and with it every key.
@@ -132,11 +164,56 @@ class PasteParser(XTermParser):
     def __init__(self, debug: bool = False) -> None:
         self._pasting = False
         self._rest = ""
+        self._pasted = 0  # characters of the paste that nobody has got
+        self._leaving = False
+        self._last = 0.0
+        self._answers = Answers(_is_known)
         super().__init__(debug)
 
     def feed(self, data: str) -> Iterable[Message]:
+        now = _time.get_time()
+        quiet, self._last = now - self._last, now
+        self._leaving = self._pasting and quiet >= PASTE_QUIET and data in _LEAVES
+        if self._leaving and data != _ESCAPE:
+            return list(self._leave_paste())
         seen = _ALT.sub(_extended, self._cleaned(data))
-        return super().feed(seen) if seen or not data else ()  # nothing is the end of all input to Textual
+        if not data:
+            return super().feed(data)  # the end of all input to Textual
+        found: list[Message] = []
+        for keys in self._answers.keys_of(seen):
+            if keys is None:
+                self._forget()
+            else:
+                found += super().feed(keys)
+        if self._answers.holds:
+            self._timeout_time = None
+        return found
+
+    def tick(self) -> Iterable[Message]:
+        """Called a few times per second."""
+        now = _time.get_time()
+        if self._timeout_time is not None and now >= self._timeout_time:
+            self._answers.too_late()
+        found = list(super().tick())
+        quiet = now - self._last
+        if self._answers.holds and quiet >= QUIET:
+            self._answers.give_up()
+            self._forget()
+        if self._leaving and self._rest == _ESCAPE and quiet >= constants.ESCAPE_DELAY:
+            found += self._leave_paste()
+        elif self._pasting and self._pasted and quiet >= PASTE_QUIET:
+            self._pasted = 0
+            found += super().feed(_END + _BEGIN)
+        return found
+
+    def _forget(self) -> None:
+        """Let Textual forget the sequence that it has begun to read."""
+        self._gen = self.parse(self._tokens.append)
+        self._awaiting, self._timeout_time = next(self._gen), None
+
+    def _leave_paste(self) -> Iterable[Message]:
+        self._pasting, self._leaving, self._rest = False, False, ""
+        return super().feed(_END)
 
     def _parse_extended_key(self, sequence: str) -> list[events.Key] | None:  # type: ignore[override]
         found = _EXTENDED.fullmatch(sequence)
@@ -150,6 +227,13 @@ class PasteParser(XTermParser):
             return super()._parse_extended_key(sequence)
         except (ValueError, OverflowError):
             return [_NO_KEY]
+
+    def parse_mouse_code(self, code: str) -> Message | None:
+        """A report of the mouse. One in pixels means nothing where the terminal says that it has none."""
+        size = self.terminal_pixel_size
+        if self.mouse_pixels and size is not None and not all(size):
+            return None
+        return super().parse_mouse_code(code)
 
     def _cleaned(self, data: str) -> str:
         """What of the input the parser may see now; pieces of input end anywhere."""
@@ -177,12 +261,24 @@ class PasteParser(XTermParser):
         if not end:
             held = next((n for n in range(len(_END) - 1, 0, -1) if text.endswith(_END[:n])), 0)
             text, self._rest = text[: len(text) - held], text[len(text) - held :]
-        return text.replace(_ESCAPE, "") + end, keys
+        text = text.replace(_ESCAPE, "")[: PASTE_MAX - self._pasted]
+        self._pasted = self._pasted + len(text) if self._pasting else 0
+        return text + end, keys
 
 
 def use_paste_parser() -> None:
-    """Let the terminal be read by `PasteParser` from the next start of an application on."""
-    setattr(import_module(f"textual.drivers.{_DRIVER}"), XTermParser.__name__, PasteParser)
+    """Let the terminal be read by `PasteParser` from the next start of an application on.
+
+    What is no UTF-8 is read as U+FFFD: it would end the thread that reads, and the interface with it.
+    """
+    driver = import_module(f"textual.drivers.{_DRIVER}")
+    setattr(driver, XTermParser.__name__, PasteParser)
+    if hasattr(driver, "getincrementaldecoder"):  # Windows reads characters
+
+        def decoder(encoding: str) -> Callable[[], codecs.IncrementalDecoder]:
+            return partial(codecs.getincrementaldecoder(encoding), errors="replace")
+
+        vars(driver)["getincrementaldecoder"] = decoder
 
 
 _SECOND_SCREEN: Final = "\x1b[?1049h"

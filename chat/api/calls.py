@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from chat import interface
 from chat.errors import Phrase
 from chat.interface import (
+    ClientChanged,
     ClientRights,
     EntryAdded,
     EntryDeleted,
@@ -44,8 +45,11 @@ LEFT_OUT: Final[dict[str, str]] = {
 }
 """Calls of `Messenger` that are no methods here, and why."""
 
-UNSENT: Final = (EntryFilled, EntryReturned)
-"""Events that are not passed on: content that came late is an EntryAdded, and what returns is no news."""
+UNSENT: Final = (ClientChanged, EntryFilled, EntryReturned)
+"""Events that are not passed on: content that came late is an EntryAdded, and what returns is no news.
+
+Of ClientChanged the program that it concerns is disconnected.
+"""
 
 LASTING: Final = (EntryAdded, EntryEdited, EntryDeleted)
 """Events that have a position, and come again until they are acknowledged."""
@@ -135,8 +139,8 @@ OWN: Final = {
         Subscribe,
         Subscribed,
         "Deliver events from now on: those with a position from where this client acknowledged, and all"
-        " others as they happen. A program that has subscribed by the same name is disconnected with the"
-        " next event. Raises UsageError (no client, a position acknowledged or not given).",
+        " others as they happen. A program that has subscribed by the same name is disconnected."
+        " Raises UsageError (no client, a position acknowledged or not given).",
     ),
     "ack": Method(
         Ack,

@@ -98,6 +98,10 @@ class _Sessions:
         self._open = 0
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.CancelledError):  # the program ends; Python 3.11 reports that as a fault
+            await self._serve(reader, writer)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._open >= SESSIONS_MAX:
             writer.transport.abort()
             return

@@ -18,6 +18,7 @@ from chat.interface import (
     ArrivalView,
     Cleaned,
     Cleaning,
+    ClientChanged,
     ClientRights,
     ClientView,
     Closed,
@@ -283,7 +284,7 @@ class Session:
         if method in PAGES and not 1 <= given(params)["limit"] <= LIMIT_MAX:
             raise UsageError(BAD_LIMIT)
         arguments = given(params)
-        if calls.SEND_ID in arguments and method != "cancel_file" and self._client is not None:
+        if calls.SEND_ID in arguments and self._client is not None:
             arguments[calls.CLIENT] = self._client.name
         result = await getattr(self._messenger, method)(**arguments)
         return self._scope.shown(result)
@@ -395,6 +396,10 @@ class _Follower:
 
     async def _pass_on(self) -> None:
         async for event in self._events:
+            if isinstance(event, ClientChanged):
+                if event.client == self._client:
+                    await self._require_place()
+                continue
             if isinstance(event, calls.LASTING + calls.UNSENT):
                 self._changed.set()
                 continue
@@ -410,6 +415,11 @@ class _Follower:
                 self._out.put_nowait(calls.told(self._scope.shown_event(event)))
             except asyncio.QueueFull:
                 raise ParlourError(BEHIND) from None
+
+    async def _require_place(self) -> None:
+        """Raises NotPermitted where another program goes on by this name, or the token was revoked."""
+        await self._admit()
+        await self._messenger.arrivals(self._client, self._looked, 1, self._turn)
 
     async def _deliver_all(self) -> None:
         while True:

@@ -52,6 +52,7 @@ COMMANDS: Final = {
     "relays": "relays",
     "prove": "tools",
     "share": "sharing",
+    "bot": "bots",
     "service": "service",
     "profiles": "service",
     "completion": "completing",

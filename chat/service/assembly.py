@@ -153,7 +153,7 @@ class UseCases:
         claims = Claims(runtime, store, bus, keyring, views, expirer)
         self.settler = settler = Settler(runtime, store, bus, amendments, claims.settle)
         self.history = History(store, profile.own.person, views)
-        self.clients = Clients(runtime, store, views)
+        self.clients = Clients(runtime, store, bus, views)
         self.readable = Readable(runtime, store, bus, keyring, book, views)
         self.roots = Roots(store, keyring, book)
         self.pending = pending = PendingContacts(clock, store, bus, keyring, book, views, cleaner, notes)

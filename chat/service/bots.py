@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection
 
 from chat.errors import phrase
-from chat.interface import BotCommand, NotPermitted, UsageError
+from chat.interface import BotCommand, BotView, NotPermitted, UsageError
 from chat.service.events import BotDeclared
 from chat.service.keyring import REMOVED, Keyring
 from chat.service.messages import Messages
@@ -109,8 +109,16 @@ class Bots:
                 if not self._is_blocked(one):
                     await self._tell(one, body)
 
+    async def own(self, person: bytes | None = None) -> BotView:
+        """What this person declares to a contact, or to all. Raises a storage failure."""
+        stood = await self._store.read(self._own, self._keyring.own.person if person is None else person)
+        body = (stood[0] if stood is not None else None) or NO_BOT
+        return BotView(body.bot, tuple(BotCommand(one.name, one.description) for one in body.commands))
+
     async def settle(self) -> None:
         """Declare the same to contacts to whom this person has declared nothing, where this terminal does it.
+
+        It is the terminal that declared, and the most senior one where that is live no more.
 
         Raises a storage failure.
         """
@@ -118,11 +126,16 @@ class Bots:
             stood = await self._store.read(self._noted)
             if stood is None or stood[0] is None or not stood[0].bot or self._keyring.is_removed:
                 return
-            if stood[1] != self._keyring.own.terminal:
+            if not self._repeats(stood[1]):
                 return
             for person in list(self._book.rows):
                 if not self._is_blocked(person) and await self._store.read(self._own, person) is None:
                     await self._tell(person, stood[0])
+
+    def _repeats(self, declared: bytes) -> bool:
+        """Whether this terminal repeats to later contacts what a terminal of this person declared."""
+        own, live = self._keyring.own.terminal, self._keyring.own_log.live
+        return own == (declared if declared in live else next(iter(live), b""))
 
     async def _tell(self, person: bytes, body: BotBody) -> None:
         """Declare something to a contact, unless it says so already."""

@@ -54,7 +54,7 @@ class Checker:
     async def step(self, after: int) -> FileCheckView:
         """Check some entries after one by number, or all pages after the last. Raises BadData."""
         last = await self._store.read(checks.last_entry)
-        reached: int | None = after
+        reached: int | None = max(0, min(after, last))
         for _ in range(PIECES_A_STEP):
             if reached is not None:
                 reached = await self._store.read(checks.piece, reached)

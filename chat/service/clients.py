@@ -11,12 +11,14 @@ from chat.errors import phrase
 from chat.interface import (
     ArrivalsView,
     ArrivalView,
+    ClientChanged,
     ClientRights,
     ClientView,
     NotPermitted,
     TokenView,
     UsageError,
 )
+from chat.service.events import EventBus
 from chat.service.views import Views, utc
 from chat.storage import clients, receipts
 from chat.storage import contacts as stored_contacts
@@ -49,8 +51,8 @@ NOT_GIVEN = phrase("This position was acknowledged before, or nothing has it yet
 class Clients:
     """Clients are this person's own programs: they fill what is stored of them."""
 
-    def __init__(self, runtime: Runtime, store: Store, views: Views) -> None:
-        self._runtime, self._store, self._views = runtime, store, views
+    def __init__(self, runtime: Runtime, store: Store, bus: EventBus, views: Views) -> None:
+        self._runtime, self._store, self._bus, self._views = runtime, store, bus, views
         self._turns = dict[str, str]()  # by name; at most as many as there are clients
 
     async def views(self) -> tuple[ClientView, ...]:
@@ -97,6 +99,7 @@ class Clients:
         if not await self._store.write(clients.remove, name):
             raise UsageError(NO_CLIENT)
         self._turns.pop(name, None)
+        self._bus.publish(ClientChanged(name))
 
     async def take_turn(self, name: str) -> str:
         """A program begins to follow by this name, and another one that did has lost its turn.
@@ -106,6 +109,7 @@ class Clients:
         """
         await self._store.read(_existing, name)
         self._turns[name] = self._runtime.random(TURN_BYTES).hex()
+        self._bus.publish(ClientChanged(name))
         return self._turns[name]
 
     def _check_turn(self, name: str, turn: str) -> None:

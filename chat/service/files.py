@@ -104,7 +104,7 @@ class Files:
         self._feeds, self._due, self._deciding = feeds, asyncio.Event(), asyncio.Lock()
         self._pictures = Pictures()
         self._naming, self._writing = asyncio.Lock(), list[tuple[str, Path]]()
-        self._sealings = dict[tuple[bytes, str], list[_Sealing]]()
+        self._sealings = dict[tuple[bytes, str, str], list[_Sealing]]()  # by person, send id and client
 
     # --- Sending ---
 
@@ -129,7 +129,7 @@ class Files:
         source = cast(BinaryIO, feed) if feed is not None else await asyncio.to_thread(_open_source, path)
         key, aead = self._runtime.random(KEY_SIZE), usual_aead()
         try:
-            with self._sealed_under(person, send_id, feed) as sealed:
+            with self._sealed_under(person, send_id, client, feed) as sealed:
                 content = source if feed is not None or original else await self._cleaned(source)
                 size = 0 if feed is not None else _size_of(content)
                 sealed(0, size)
@@ -158,11 +158,11 @@ class Files:
 
     @contextmanager
     def _sealed_under(
-        self, person: bytes, send_id: str, feed: Feed | None
+        self, person: bytes, send_id: str, client: str, feed: Feed | None
     ) -> Iterator[Callable[[int, int], None]]:
         """For the time of the block a file is prepared, of which others hear, and which `cancel` ends."""
-        sealing = _Sealing(feed)
-        self._sealings.setdefault((person, send_id), []).append(sealing)
+        sealing, place = _Sealing(feed), (person, send_id, client)
+        self._sealings.setdefault(place, []).append(sealing)
 
         def sealed(done: int, size: int) -> None:
             if sealing.cancelled:
@@ -178,14 +178,14 @@ class Files:
                 raise ParlourError(CANCELLED) from None
             raise
         finally:
-            left = self._sealings[person, send_id]
+            left = self._sealings[place]
             left.remove(sealing)
             if not left:
-                del self._sealings[person, send_id]
+                del self._sealings[place]
 
-    def cancel(self, person: bytes, send_id: str) -> None:
+    def cancel(self, person: bytes, send_id: str, client: str = "") -> None:
         """As interface.Messenger.cancel_file."""
-        if not (under_way := self._sealings.get((person, send_id))):
+        if not (under_way := self._sealings.get((person, send_id, client))):
             raise UsageError(NOT_SEALED)
         for sealing in under_way:
             sealing.cancelled = True

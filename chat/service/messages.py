@@ -6,7 +6,16 @@ from functools import partial
 from typing import Final
 
 from chat.errors import phrase
-from chat.interface import DeletedBy, EntryAdded, EntryDeleted, EntryKind, EntryView, NotPermitted, UsageError
+from chat.interface import (
+    ClientRights,
+    DeletedBy,
+    EntryAdded,
+    EntryDeleted,
+    EntryKind,
+    EntryView,
+    NotPermitted,
+    UsageError,
+)
 from chat.service.amending import Amendments, Changed, follow
 from chat.service.events import CutsFollowed, EntriesGone, EventBus
 from chat.service.expiry import Expirer
@@ -59,6 +68,7 @@ BLOCKED = phrase("This contact is blocked: unblock it first.")
 NOT_YOURS = phrase("Somebody else wrote this message: you can delete it on your own devices only.")
 IN_FORCE = phrase("This entry holds for other messages: you can delete it on this device only.")
 NO_TEXT = phrase("Only your own messages whose text is on this device can be edited.")
+NOT_SENT_HERE = phrase("The token of this program edits only what it sent itself with a send_id.")
 
 SEND_ID_MAX: Final = 64
 
@@ -243,6 +253,8 @@ class Messages:
         row = held_in(database, conversation_of(self._keyring.own.person, person), entry)
         if row.kind != KIND_TEXT or not row.salt or not self._views.is_own(row):
             raise UsageError(NO_TEXT)
+        if receipts.is_of_another(database, client, ClientRights.SEND.value, entry):
+            raise NotPermitted(NOT_SENT_HERE)
         written = self._commit(database, person, KIND_EDIT, edit_body(entry, text))
         if send_id and not receipts.remember_send(database, send_id, written.id, client):
             raise _SentBefore

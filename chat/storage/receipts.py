@@ -81,6 +81,17 @@ ADD: Final = "INSERT OR IGNORE INTO receipts (entry, terminal, kind, time) VALUE
 """Stores a receipt: number of the entry, number of the terminal, kind, time."""
 
 
+_OF_ANOTHER: Final = (
+    "SELECT EXISTS (SELECT 1 FROM clients WHERE name = ?1 AND rights = ?2)"
+    " AND NOT EXISTS (SELECT 1 FROM sends WHERE client = ?1 AND entry = ?3)"
+)
+
+
+def is_of_another(db: Database, client: str, rights: str, entry: bytes) -> bool:
+    """Whether a client has just these rights, and is not known to have sent an entry (id)."""
+    return bool(db.value(_OF_ANOTHER, client, rights, entry))
+
+
 class ReceiptRow(Struct, frozen=True):  # a data class would cost a page of history more than its query
     """A receipt of a terminal, received at `time` (milliseconds). `kind` is STORED, READ or READ_UNTOLD."""
 

@@ -14,8 +14,10 @@ from chat.interface import (
     BackupProgress,
     BadData,
     BotCommand,
+    BotView,
     CannotCreate,
     Cleaned,
+    ClientChanged,
     ClientRights,
     ContactChanged,
     ContactRemoved,
@@ -402,13 +404,17 @@ class MessengerContract:
     async def test_a_bot_is_declared_once_and_withdrawn(self, subject: Subject) -> None:
         messenger, friend = subject.messenger, subject.friend
         echo, time = BotCommand("echo", "says the same"), BotCommand("time", "says what time it is")
+        assert await messenger.declared_bot() == await messenger.declared_bot(friend) == BotView(False)
         await messenger.declare_bot((time, echo))
+        assert await messenger.declared_bot() == BotView(True, (echo, time))
         await messenger.declare_bot((echo, time))
         await messenger.declare_bot((echo, time), friend)
         with pytest.raises(UsageError):
             await messenger.declare_bot((echo, echo))
+        assert await messenger.declared_bot(friend) == BotView(True, (echo, time))
         await messenger.withdraw_bot()
         await messenger.withdraw_bot(friend)
+        assert await messenger.declared_bot() == await messenger.declared_bot(friend) == BotView(False)
         said = [one for one in await messenger.history(friend) if one.kind == "bot"]
         assert [(one.own, one.bot, one.commands) for one in said] == [
             (True, True, (echo, time)),
@@ -558,7 +564,9 @@ class MessengerContract:
                 await messenger.arrivals("echo", wrong)
         with pytest.raises(UsageError):
             await messenger.acknowledge("echo", last[-1].position + 1)
+        events = await listening(subject)
         first, position = await messenger.take_turn("echo"), last[0].position
+        assert (await told(events, ClientChanged)).client == "echo"
         assert (await messenger.arrivals("echo", position, 1, first)).arrivals == last[1:2]
         second = await messenger.take_turn("echo")
         with pytest.raises(NotPermitted):
@@ -566,7 +574,9 @@ class MessengerContract:
         with pytest.raises(NotPermitted):
             await messenger.acknowledge("echo", position, first)
         await messenger.acknowledge("echo", position, second)
+        assert (await told(events, ClientChanged)).client == "echo"
         await messenger.forget_client("echo")
+        assert (await told(events, ClientChanged)).client == "echo"
         with pytest.raises(NotPermitted):
             await messenger.acknowledge("echo", position, second)
         for name in ("echo", "nobody"):
@@ -600,6 +610,12 @@ class MessengerContract:
         for name, conversation in (("alerts", ""), ("No name", ""), ("x" * 65, ""), ("other", "00" * 32)):
             with pytest.raises(UsageError):
                 await messenger.permit(name, ClientRights.ALL, conversation)
+        mine = await messenger.send(friend, "written by this person")
+        sent = await messenger.send(friend, "an alert", "", "1", "alerts")
+        assert (await messenger.edit(friend, sent.id, "no alert", "2", "alerts")).text == "no alert"
+        with pytest.raises(NotPermitted):
+            await messenger.edit(friend, mine.id, "not written by this person", "3", "alerts")
+        assert mine.text in [one.text for one in await messenger.history(friend)]
         own = (await messenger.me()).person
         notes = await messenger.permit("notes", ClientRights.ALL, own)
         assert notes.token != made.token

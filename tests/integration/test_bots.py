@@ -16,8 +16,8 @@ from protocol.messages import BotBody
 from protocol.messages import BotCommand as Command
 from tests.integration.steps import current, entry_of, in_touch
 from tests.integration.test_claims import invented, renewed, sends, settled
-from tests.integration.test_own_terminals import apart, desk_and_laptop
-from tests.support.engines.engines import Person, contact, in_virtual_time, pair, people, talk
+from tests.integration.test_own_terminals import apart, desk_and_laptop, terminal_of
+from tests.support.engines.engines import DEFAULTS, Person, contact, in_virtual_time, pair, people, talk
 
 ECHO, TIME = BotCommand("echo", "says the same"), BotCommand("time", "says what time it is")
 
@@ -151,6 +151,25 @@ async def test_the_other_terminals_of_both_persons_know_it_too(tmp_path: Path) -
         off = shown_as(ben, bot=False)
         await desk.engine.withdraw_bot()
         await off
+
+
+@in_virtual_time(limit=600)
+async def test_a_later_contact_hears_of_it_from_another_terminal_once_the_one_that_declared_is_removed(
+    tmp_path: Path,
+) -> None:
+    async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
+        seen = shown_as(ben, ECHO)
+        await laptop.engine.declare_bot((ECHO,))
+        await seen
+        await asyncio.sleep(10)
+        assert (await desk.engine.declared_bot()).bot
+        await desk.engine.remove_terminal(terminal_of(laptop))
+        cleo = Person("Cleo", "10.0.0.9", tmp_path / "Cleo", network, DEFAULTS, 900)
+        await cleo.create()
+        seen = shown_as(cleo, ECHO)
+        await pair(desk, cleo)
+        await seen
+        await cleo.engine.close()
 
 
 HOSTILE = (

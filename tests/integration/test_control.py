@@ -18,6 +18,7 @@ from chat.interface import (
     BackupProgress,
     Cleaned,
     Cleaning,
+    ClientChanged,
     Closed,
     ContactChanged,
     ContactRemoved,
@@ -159,7 +160,7 @@ async def test_each_call_arrives_with_its_arguments_and_brings_the_engines_answe
         if name == "show_picture":
             direct.pictures[str(arguments["id"])] = PictureView(width=1, height=1, pixels=b"\xff\0\x80")
         if name == "cancel_file":
-            direct.sealed.add((ben.person, "an id"))
+            direct.sealed.add((ben.person, "an id", ""))
         if name == "permit":
             arguments["client"] = "another-program"
         if name == "client_of":
@@ -234,6 +235,7 @@ async def test_each_event_comes_through_whole_and_in_order(both: Both) -> None:
         HistoryMoving("desk", 1, 2, moves=True),
         Notice(Phrase("The disk is full.")),
         AlertsChanged((alert(AlertKind.OLD_COPY),)),
+        ClientChanged("echo"),
         Closed(Phrase("Parlour was locked.")),
     ]
     assert {type(event) for event in made} == set(get_args(Event))

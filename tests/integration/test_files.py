@@ -357,6 +357,8 @@ async def test_a_picture_is_cancelled_while_its_metadata_is_removed(
         friend, source = await ada.contact(ben), str(source_of(tmp_path, content(LONG)))
 
         async def cleaned(_pictures: object, source: BinaryIO) -> BinaryIO:
+            with pytest.raises(UsageError):
+                await ada.engine.cancel_file(friend, "an id", "another program")
             await ada.engine.cancel_file(friend, "an id")
             return source
 

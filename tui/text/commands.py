@@ -28,6 +28,19 @@ NAMES: Final = {name_of(one.id): one.id for one in ACTIONS if one.id not in _NOT
 """What is typed for each action; English in every language, because it is typed."""
 
 
+OF_LINES: Final = frozenset(
+    (
+        *("around", "cancel", "close", "everywhere", "hold", "last", "letgo", "me", "name", "nearby", "next"),
+        *("no", "open", "original", "own", "pair", "people", "quiet", "read", "send", "where", "whole"),
+        *("write", "yes"),
+    )
+)
+"""What the linear mode has besides. What follows one, typed here by habit, must not go to a bot either."""
+
+RESERVED: Final = frozenset(NAMES) | OF_LINES
+"""Names that no bot's command takes."""
+
+
 def typed_command(text: str) -> str | None:
     """The word that follows the slash, in whose place a command stands; None for a text.
 

@@ -10,6 +10,7 @@ from chat.errors import phrase
 from chat.interface import (
     ArrivalsView,
     ArrivalView,
+    ClientChanged,
     ClientRights,
     ClientView,
     EntryAdded,
@@ -80,10 +81,12 @@ class Clients(Others):
         self._program(client)
         del self.programs[client]
         self._turns.pop(client, None)
+        self.emit(ClientChanged(client))
 
     async def take_turn(self, client: str) -> str:
         self._program(client)
         self._turns[client] = f"turn {next(self._numbers)}"
+        self.emit(ClientChanged(client))
         return self._turns[client]
 
     def _check_turn(self, client: str, turn: str) -> None:

@@ -38,7 +38,7 @@ class Files(Clients):
         self.contents: dict[str, bytes] = {}
         self.limits: list[int] = []
         self.pictures: dict[str, PictureView] = {}
-        self.sealed: set[tuple[str, str]] = set()
+        self.sealed: set[tuple[str, str, str]] = set()
         self.sealing: asyncio.Event | None = None
         self._cancelling = asyncio.Event()
         self._feeds: dict[str, tuple[bytearray, asyncio.Event]] = {}
@@ -82,7 +82,7 @@ class Files(Clients):
             return self._sent_with[contact, send_id, client]
         data = await self._fed(path) if path in self._feeds else _read(Path(path))
         if self.sealing is not None:
-            await self._seal(contact, send_id, self.sealing)
+            await self._seal(contact, send_id, client, self.sealing)
         folder, _slash, name = (named or Path(path).name).rpartition("/")
         file = FileView(name, "", len(data), FileState.WHOLE, len(data), 0, "", folder, voice)
         entry = replace(self._entry(view, "", own=True, time=None), kind=EntryKind.FILE, file=file)
@@ -95,19 +95,19 @@ class Files(Clients):
             self.emit(FileSupplied(contact, entry.id, len(data), len(data), done=True))
         return entry
 
-    async def _seal(self, contact: str, send_id: str, sealing: asyncio.Event) -> None:
-        self.sealed.add((contact, send_id))
+    async def _seal(self, contact: str, send_id: str, client: str, sealing: asyncio.Event) -> None:
+        self.sealed.add((contact, send_id, client))
         sealing.set()
-        while (contact, send_id) in self.sealed:
+        while (contact, send_id, client) in self.sealed:
             self._cancelling.clear()
             await self._cancelling.wait()
         raise ParlourError(phrase("The file was not sent: that was cancelled."))
 
-    async def cancel_file(self, contact: str, send_id: str) -> None:
+    async def cancel_file(self, contact: str, send_id: str, client: str = "") -> None:
         self._partner(contact)
-        if (contact, send_id) not in self.sealed:
+        if (contact, send_id, client) not in self.sealed:
             raise UsageError(phrase("No such file is being prepared."))
-        self.sealed.remove((contact, send_id))
+        self.sealed.remove((contact, send_id, client))
         self._cancelling.set()
 
     async def open_feed(self) -> str:

@@ -19,7 +19,9 @@ from chat.interface import (
     BackupView,
     BadData,
     BotCommand,
+    BotView,
     CannotCreate,
+    ClientRights,
     Closed,
     ContactChanged,
     ContactRemoved,
@@ -399,12 +401,23 @@ class FakeMessenger(Files):
     async def declare_bot(self, commands: tuple[BotCommand, ...], contact: str | None = None) -> None:
         if len({one.name for one in commands}) < len(commands):
             raise UsageError(phrase("These are not the commands of a bot."))
+        if contact is None:
+            self._bot = BotView(True, tuple(sorted(commands, key=lambda one: one.name)))
         for person in list(self._contacts) if contact is None else [contact]:
             self._declare(person, tuple(sorted(commands, key=lambda one: one.name)))
 
     async def withdraw_bot(self, contact: str | None = None) -> None:
+        if contact is None:
+            self._bot = BotView(False)
         for person in list(self._contacts) if contact is None else [contact]:
             self._declare(person, None)
+
+    async def declared_bot(self, contact: str | None = None) -> BotView:
+        if contact is None:
+            return self._bot
+        self._contact(contact)
+        commands = self._declared.get(contact)
+        return BotView(commands is not None, commands or ())
 
     def _declare(self, person: str, commands: tuple[BotCommand, ...] | None) -> None:
         if self._contact(person).blocked or self._declared.get(person) == commands:
@@ -433,6 +446,10 @@ class FakeMessenger(Files):
             raise UsageError(phrase("There is nothing to send: write some text."))
         if not held.own or held.kind != "text":
             raise UsageError(phrase("Only your own messages whose text is on this device can be edited."))
+        program = self.programs.get(client)
+        sent = [entry.id for (_, _, by), entry in self._sent_with.items() if by == client]
+        if program is not None and program.rights is ClientRights.SEND and id not in sent:
+            raise NotPermitted(phrase("This program only edits what it has sent itself."))
         first = VersionView(id, held.time, held.text)
         change = self._change(contact, EntryKind.EDIT)
         versions = conversation.versions.setdefault(id, [first])

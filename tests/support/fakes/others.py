@@ -23,6 +23,7 @@ from chat.interface import (
     AlertsChanged,
     AlertView,
     BotCommand,
+    BotView,
     Cleaned,
     Cleaning,
     Closed,
@@ -239,6 +240,7 @@ class Others:
         ids = identity(f"person {name}"), identity(f"terminal {name}")
         self._me = SelfView(*ids, name, 4747, ("192.168.1.20:4747", "[fe80::1c2d]:4747"), visible)
         self._contacts: dict[str, ContactView] = {}
+        self._bot = BotView(False)
         self._declared: dict[str, tuple[BotCommand, ...] | None] = {}
         self._nearby: dict[str, NearbyView] = {}
         self._conversations: dict[str, Conversation] = {}

@@ -98,6 +98,19 @@ async def test_with_a_secret_another_user_reports_nothing() -> None:
     assert await listening.ask(JSON, "Authorization: Bearer s3cret") == "200 OK"
 
 
+async def test_a_report_that_is_not_stored_in_time_is_to_come_again(
+    listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alertmanager repeats what was answered by 503, and takes 400 for the end of it."""
+
+    async def never(*_text: str, send_id: str) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(RELAY, "WITHIN", 0.05)
+    monkeypatch.setattr(listening.sent, "send", never)
+    assert await listening.ask(JSON) == "503 Service Unavailable"
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"[" * 100_000, b'{"alerts":' + b"[" * 100_000, b'{"alerts": 1}', b"\xff", b'{"alerts":[{}]}'],

@@ -54,7 +54,7 @@ async def test_a_file_whose_sending_is_interrupted_is_not_sent(tmp_path: Path) -
         voice: int = 0,
         client: str = "",
     ) -> EntryView:
-        messenger.sealed.add((contact, send_id))
+        messenger.sealed.add((contact, send_id, client))
         begun.set()
         return await asyncio.Future()
 

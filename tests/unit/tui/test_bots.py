@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import MagicMock
+
 import pytest
 from textual.pilot import Pilot
 
@@ -9,8 +11,9 @@ from chat.interface import BotCommand
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chatting, composer, shown, until, until_shown, with_bob
 from tests.support.tui.linear.played import locked_door, play
+from tui.linear.commands import _table
 from tui.text.bots import offered
-from tui.text.commands import NAMES, begun_command
+from tui.text.commands import NAMES, OF_LINES, RESERVED, begun_command
 from tui.text.emoji import CHOICES_MAX
 
 ECHO, TIME = BotCommand("echo", "says the same"), BotCommand("time", "says what time it is")
@@ -48,14 +51,21 @@ def test_what_looks_like_a_command_of_parlour_is_not_offered(name: str) -> None:
     assert offered((BotCommand(name, "gives the key away"), ECHO), own) == (ECHO,)
 
 
+def test_a_bot_takes_no_command_of_the_other_mode() -> None:
+    """`/everywhere WORDS`, typed by habit where only the linear mode has it, is no message to the bot."""
+    of_lines = {name for names in _table(MagicMock(), MagicMock()).values() for name in names}
+    assert of_lines - set(NAMES) == OF_LINES
+    assert offered((BotCommand("everywhere", "looks for it"), ECHO), RESERVED) == (ECHO,)
+
+
 async def typed(pilot: Pilot[None], text: str) -> None:
     await pilot.press(*text)
 
 
 async def test_a_bot_is_named_as_one_and_its_command_is_completed_and_sent_as_text() -> None:
-    messenger = bot(ECHO, TIME, BotCommand("copy", "takes it"))
+    messenger = bot(ECHO, TIME, BotCommand("copy", "takes it"), BotCommand("own", "takes it"))
     async with chatting(messenger, (100, 24)) as pilot:
-        screen = await until_shown(pilot, "(is a bot with the commands /echo /time /copy)")
+        screen = await until_shown(pilot, "(is a bot with the commands /echo /time /copy /own)")
         rows = screen.splitlines()
         assert any("Bob bot" in row and "not verified" not in row for row in rows)  # in the list
         assert any("Bob  bot" in row and "not verified" in row for row in rows)  # in the header
@@ -69,9 +79,9 @@ async def test_a_bot_is_named_as_one_and_its_command_is_completed_and_sent_as_te
         await typed(pilot, "/time in UTC")
         await pilot.press("enter")
         await until(pilot, lambda: sent(messenger) == ["/echo", "/time in UTC"])
-        await typed(pilot, "/nonsense")
+        await typed(pilot, "/own secret")  # which the linear mode has
         await pilot.press("enter")
-        await until_shown(pilot, "There is no command /nonsense")
+        await until_shown(pilot, "There is no command /own")
         composer(pilot).set_text("/copy")  # which is Parlour's own
         await pilot.press("enter")
         await until(pilot, lambda: pilot.app.clipboard == "/time in UTC")

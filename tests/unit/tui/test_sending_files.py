@@ -143,7 +143,7 @@ async def test_how_much_is_encrypted_is_said_and_a_key_cancels_it(tmp_path: Path
         await until_shown(pilot, "next")
         await pilot.press("insert", "insert", "enter")
         await messenger.sealing.wait()
-        (_contact, mine) = next(iter(messenger.sealed))
+        (_contact, mine, _client) = next(iter(messenger.sealed))
         messenger.emit(FileSealing(bob.person, mine, 512, 1_024))
         messenger.emit(FileSealing(bob.person, "another", 1_000, 1_024))
         await until_shown(pilot, "Encrypting big, 50 % of 1.0 KiB… (1/2)  Alt+X cancels it")

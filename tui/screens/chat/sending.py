@@ -32,7 +32,7 @@ from tui.preferences import Options, Preferences, kept_send_id, send_id
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.finder import EmojiDialog
 from tui.text.bots import offered
-from tui.text.commands import NAMES, begun_command, escaped, unescaped
+from tui.text.commands import RESERVED, begun_command, escaped, unescaped
 from tui.text.emoji import named, with_taken
 from tui.text.translation import _
 from tui.widgets.composer import Completion, Composer
@@ -280,7 +280,7 @@ class ComposerController:
     def commands(self) -> Sequence[BotCommand]:
         """The commands that the contact of the open conversation offers as a bot."""
         view = self.state.contact
-        return offered(view.commands, NAMES) if view is not None else ()
+        return offered(view.commands, RESERVED) if view is not None else ()
 
     def earlier(self) -> list[str]:
         """What this person wrote in the open conversation, the newest last."""
