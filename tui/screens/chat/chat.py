@@ -26,6 +26,7 @@ from chat.interface import (
     EntriesConflict,
     EntriesKept,
     EntriesMarked,
+    EntriesMoved,
     EntriesTimed,
     EntryAdded,
     EntryChanged,
@@ -372,7 +373,9 @@ class ChatScreen(Screen[None]):
                 self.history.history_cleared(message.event)
             case EntryReturned(entry):
                 self.history.entry_filled(entry)
-            case EntriesMarked(contact) | EntriesTimed(contact) | EntriesKept(contact):
+            case (
+                EntriesMarked(contact) | EntriesTimed(contact) | EntriesKept(contact) | EntriesMoved(contact)
+            ):
                 self.history.entries_marked(contact)
             case EntryChanged(contact, entry_id, state):
                 self.history.entry_changed(contact, entry_id, state)

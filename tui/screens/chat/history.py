@@ -463,7 +463,7 @@ class HistoryController:
             self.surface.say(news.format(name=self.state.named(view)))
 
     def entries_marked(self, contact: str) -> None:
-        """Read again which entries of the open conversation are quarantined, gone, or end sooner."""
+        """Read again which entries of the open conversation are quarantined, gone or moved, or end sooner."""
         opened = self.state.conversation
         if opened is not None and contact == opened.person:
             self._run("marks", self.read_again)
