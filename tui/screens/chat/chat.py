@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
 
 from chat.interface import (
     AlertsChanged,
@@ -73,6 +72,7 @@ from tui.screens.chat.surface import ChatState, Surface
 from tui.text.commands import NAMES, SLASH
 from tui.text.formatting import RECOVERY_DUE, safe_line, safe_name, shorten
 from tui.text.translation import _, _n, told
+from tui.widgets.frames import HeldScreen
 from tui.widgets.history import History
 from tui.widgets.lines import KeyLine, Said
 
@@ -81,7 +81,7 @@ _LIST_FITS = 50  # columns under which the list and a conversation have no room 
 _BREAKPOINTS = [(0, "-narrow"), (70, "-normal"), (110, "-wide")]
 
 
-class ChatScreen(Screen[None]):
+class ChatScreen(HeldScreen):
     """Composes the panes, and passes actions, messages and events of the engine to their controllers.
 
     `last`: the person id of the conversation to open; `key_problems`: what is wrong with the files of keys.

@@ -477,6 +477,7 @@ class HistoryController:
                 self._show_allowed()
                 if any(new.own for new in came):
                     self.view.action_newest()
+                    self.surface.release_frame()
         finally:
             self.catching_up -= 1
         self.show_people()
