@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import mmap
+import os
 import re
 import sys
 import time
@@ -60,8 +60,10 @@ class CodePages:
 
 def held_of_files() -> int:
     """Bytes of files that are mapped and in memory; 0 where the system does not say it (proc(5))."""
+    if sys.platform != "linux":
+        return 0
     with suppress(OSError, ValueError, IndexError):
-        return int(Path("/proc/self/statm").read_text().split()[2]) * mmap.PAGESIZE
+        return int(Path("/proc/self/statm").read_text().split()[2]) * os.sysconf("SC_PAGE_SIZE")
     return 0
 
 
