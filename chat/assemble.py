@@ -39,7 +39,7 @@ from chat.interface import (
     Unreachable,
     UsageError,
 )
-from chat.platforms.memory import let_go_of_code
+from chat.platforms.memory import CodePages
 from chat.storage import folder as stored_folder
 from chat.storage.system_keyring import SystemKeyring
 
@@ -60,9 +60,6 @@ WAITS_AFTER: Final = 3.0
 THERE_IS_ONE: Final = phrase("There is a profile here already: choose another folder with --profile.")
 
 RUNS: Final = phrase("Another Parlour has this profile open: lock it with 'parlour lock', then try again.")
-
-STARTED: Final = 10.0
-"""Seconds after which an engine has started: its links are open, and what only a start needs is let go of."""
 
 PAUSE_MIN: Final = 0.01
 PAUSE_MAX: Final = 0.2
@@ -307,7 +304,6 @@ class ProfileDoor:
         except BaseException:
             await engine.close()
             raise
-        asyncio.get_running_loop().call_later(STARTED, let_go_of_code)
         return engine
 
     async def _load(self, opened: Vault) -> Engine:
@@ -328,7 +324,7 @@ def _ports() -> Ports:
     from chat.network.transport import TcpTransport
     from chat.ports import Ports, SystemClock
 
-    return Ports(SystemClock(), os.urandom, TcpTransport(), ZeroconfDiscovery())
+    return Ports(SystemClock(), os.urandom, TcpTransport(), ZeroconfDiscovery(), CodePages().look)
 
 
 class _Pauses:

@@ -165,6 +165,7 @@ class Engine:
             use_cases.inbound.forget_typing()
             use_cases.transfers.tick()
             use_cases.links.replace_old()
+            self._ports.tidy()
             await beat.wait(HOUSE_EVERY)
 
     async def serve(self, server: Server) -> None:

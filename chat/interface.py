@@ -156,6 +156,12 @@ class EntriesMarked(Struct, frozen=True):
     contact: str
 
 
+class EntriesMoved(Struct, frozen=True):
+    """Entries that name one that came late may stand elsewhere than before: read again what is shown."""
+
+    contact: str
+
+
 class EntriesKept(Struct, frozen=True):
     """This terminal keeps other entries of a conversation than before: read again what is shown."""
 
@@ -397,8 +403,8 @@ class Closed(Struct, frozen=True):
 
 
 EntryEvent = (EntryAdded | EntryFilled | EntriesConflict | EntriesMarked | EntriesTimed | EntryChanged) | (
-    (EntryDeleted | EntryEdited | EntriesKept | EntryReturned | HistoryCleared | Cleaning | Cleaned)
-    | (FileProgress | FileSealing | FileSupplied)
+    (EntryDeleted | EntryEdited | EntriesKept | EntriesMoved | EntryReturned | HistoryCleared)
+    | (Cleaning | Cleaned | FileProgress | FileSealing | FileSupplied)
 )
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | OwnLogChanged | QuestionsChanged
 PairingEvent = NearbyChanged | PairingChanged | LinkingChanged | InvitationUsed | VisibilityChanged

@@ -152,10 +152,18 @@ class Discovery(Protocol):
     async def close(self) -> None: ...
 
 
+def _nothing() -> None:
+    """What an engine of tests does."""
+
+
 class Ports(Struct, frozen=True):
-    """All that an engine takes from outside."""
+    """All that an engine takes from outside.
+
+    `tidy` is called every few seconds, when the engine is awake anyway.
+    """
 
     clock: Clock
     random: Random
     transport: Transport
     discovery: Discovery
+    tidy: Callable[[], None] = _nothing

@@ -86,15 +86,18 @@ class Window:
     def take_newest(self, page: Sequence[EntryView], asked: int, awaited: Iterable[str]) -> bool:
         """Put a page of the newest entries in the place of what it covers.
 
-        False when the page is too short to say where the `awaited` entries stand: ask for more. An
-        awaited entry older than everything held stays out; scrolling back will bring it.
+        False when the page is too short: it does not say where the `awaited` entries stand, or lacks one that
+        is held after its first, which may have moved. Ask for more. An awaited entry older than everything
+        held stays out where the window does not begin with the first of all; scrolling back will bring it.
         """
         everything = len(page) < asked
         first = self._index.get(page[0].id, -1) if page else -1
         given = {entry.id for entry in page}
         placed = all(entry in given or entry in self._index for entry in awaited)
         covered = asked >= len(self.entries) + sum(entry not in self._index for entry in awaited)
-        if not everything and not covered and (first < 0 or not placed):
+        covered = covered and not self.complete  # what is first of all stays held
+        joins = first >= 0 and placed and all(entry.id in given for entry in self.entries[first:])
+        if not (everything or covered or joins):
             return False
         kept = [] if everything or first < 0 else self.entries[:first]
         self.entries = [*(entry for entry in kept if entry.id not in given), *page]
@@ -312,9 +315,10 @@ class Conversation:
             for entry in reversed(awaited):  # so that a later one is known to stand after the end
                 await self._take_in_between(entry)
             return
-        asked = max(_TAIL, min(len(self.window) + len(awaited), _TAIL_MAX))
+        # Most are the newest of all, which follow the last that is held.
+        asked = len(awaited) + 1
         while not self.window.take_newest(await self._messenger.history(self.person, asked), asked, awaited):
-            asked *= 4
+            asked = max(asked * 4, _TAIL, min(len(self.window) + len(awaited), _TAIL_MAX))
 
     async def _take_in_between(self, entry: str) -> None:
         """Where the window ends before the newest entry, a new one most likely stands after its end."""

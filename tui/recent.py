@@ -13,6 +13,7 @@ from chat.interface import (
     DeletedBy,
     EntriesKept,
     EntriesMarked,
+    EntriesMoved,
     EntryAdded,
     EntryDeleted,
     EntryEdited,
@@ -109,7 +110,7 @@ class Recent:
             case ContactRemoved(person):
                 self._last.pop(person, None)
                 self._lines.pop(person, None)
-            case EntriesMarked() | EntriesKept():
+            case EntriesMarked() | EntriesKept() | EntriesMoved():
                 return True
             case HistoryCleared(_, done, total):
                 return done == total

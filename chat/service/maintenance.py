@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from chat.errors import phrase
-from chat.interface import Cleaned, Cleaning, EntriesMarked, Notice, NotPermitted, ParlourError
+from chat.interface import Cleaned, Cleaning, EntriesMarked, EntriesMoved, Notice, NotPermitted, ParlourError
 from chat.service.amending import Amendments
 from chat.service.events import EventBus, RanksSettled
 from chat.service.shelf import Shelf
-from chat.storage import entries, ordering, quarantine, secure_deletion
+from chat.storage import contacts, entries, ordering, quarantine, secure_deletion
 from chat.storage.database import Store
 from chat.storage.errors import (
     StorageBroken,
@@ -137,7 +137,7 @@ class Settler:
 
     It raises the ranks of entries that arrived before one that they name (SPEC §11.3), decides which claims
     are own entries and which entries of removed terminals count, and follows deletes and edits (SPEC §11.2).
-    It publishes whose entries have other marks, and what deletes and edits have changed.
+    It publishes whose entries have other marks or may stand elsewhere, and what deletes and edits changed.
     """
 
     def __init__(
@@ -151,6 +151,7 @@ class Settler:
         self._config, self._store, self._bus = runtime.config, store, bus
         self._amendments, self._settle_claims = amendments, settle_claims
         self._due = asyncio.Event()
+        self._moved: set[int] = set()  # conversations in which ranks were raised, and nobody knows yet
 
     def begin(self) -> None:
         """Something may be due."""
@@ -180,8 +181,15 @@ class Settler:
         while claimed or conversation is not None or rule is not None or amends is not None:
             claimed = await self._settle_claims()
             conversation = await self._store.write(ordering.settle_next, conversation or 0)
+            if conversation is not None:
+                self._moved.add(conversation)
             rule, changed = await self._store.write(quarantine.settle_next, rule or 0)
             for contact in changed:
                 self._bus.publish(EntriesMarked(contact.hex()))
             amends = await self._amendments.follow(amends or 0)
             await asyncio.sleep(self._config.ranks_every)
+        for number in list(self._moved):
+            person = await self._store.read(contacts.partner_in, number)
+            self._moved.discard(number)
+            if person is not None:
+                self._bus.publish(EntriesMoved(person.hex()))

@@ -57,6 +57,12 @@ def partner(db: Database, row: ConversationRow) -> bytes | None:
     return own
 
 
+def partner_in(db: Database, number: int) -> bytes | None:
+    """The same by the local number of the conversation."""
+    found = db.row(f"{_SELECT_CONVERSATIONS} WHERE number = ?", number)
+    return None if found is None else partner(db, ConversationRow(*found))
+
+
 def conversations(db: Database) -> list[ConversationRow]:
     """All conversations, oldest first, without those that are being removed."""
     rows = db.rows(f"{_SELECT_CONVERSATIONS} WHERE number NOT IN {removal.REMOVED} ORDER BY number")

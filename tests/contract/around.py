@@ -16,6 +16,7 @@ from chat.interface import (
     EntriesConflict,
     EntriesKept,
     EntriesMarked,
+    EntriesMoved,
     EntryAdded,
     EntryFilled,
     EntryReturned,
@@ -40,7 +41,7 @@ from chat.interface import (
     UsageError,
     VisibilityChanged,
 )
-from tests.contract.subject import CLEO, Subject, contact, is_delivered, listening, told, until
+from tests.contract.subject import CLEO, FOLLOWING, Subject, contact, is_delivered, listening, told, until
 
 
 class AroundContract:
@@ -112,6 +113,16 @@ class AroundContract:
         for one, other in (conflict.ids, conflict.ids[::-1]):
             details = await subject.messenger.details(subject.friend, one)
             assert (details.terminal, details.conflicts) == (conflict.terminal, (other,))
+
+    async def test_it_is_told_when_many_entries_move_behind_one_that_came_late(
+        self, subject: Subject
+    ) -> None:
+        events = await listening(subject)
+        await subject.around.late("the first of all")
+        assert (await told(events, EntriesMoved)).contact == subject.friend
+        first, *others = await subject.messenger.history(subject.friend)
+        assert first.text == "the first of all"
+        assert {view.text for view in others} == {FOLLOWING}
 
     async def test_case_88_it_is_told_when_what_was_shown_is_left_out(self, subject: Subject) -> None:
         events = await listening(subject)

@@ -13,6 +13,7 @@ from protocol.relay.rendezvous import RelayAddress
 E = TypeVar("E", bound=Event)
 PATIENCE = 30.0
 CLEO = "Cleo"
+FOLLOWING = "one that follows"
 RELAY = str(RelayAddress("127.0.0.1", 9, b"\x09" * 32))
 """A relay that nobody runs: nothing listens there."""
 
@@ -44,6 +45,9 @@ class Around(Protocol):
 
     async def twice(self) -> None:
         """Two entries of the contact arrive that claim one place."""
+
+    async def late(self, text: str) -> None:
+        """An entry of the contact arrives after so many that follow it that they do not move at once."""
 
     async def cut_off(self, text: str) -> None:
         """Another device of the contact writes, is removed, and a cut leaves out what it wrote."""

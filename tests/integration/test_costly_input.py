@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chat.config import Config
-from chat.interface import ContactChanged, EntryAdded, IdentityChanged
+from chat.interface import ContactChanged, EntriesMoved, EntryAdded, IdentityChanged
 from chat.network.driver import Driver, Opening
 from chat.network.links import DIRECT_MOST, LiveLink, Peer
 from chat.service.comparison import PAGES_WAITING, Comparison
@@ -586,6 +586,10 @@ async def test_case_94_a_late_parent_of_a_long_chain_is_ranked_in_pieces_also_af
         place = {view.id: number for number, view in enumerate(await ada.history(ben))}
         shown = [place[entry.id.hex()] for entry in (late, *chain)]
         assert shown == sorted(shown)
+        moved = [event for event in ada.seen if isinstance(event, EntriesMoved)]
+        assert moved == [EntriesMoved(await ada.contact(ben))], (
+            "told once, when all of them stand where they belong"
+        )
 
 
 def _conversation(ada: Person, ben: Person) -> bytes:

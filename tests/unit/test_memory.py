@@ -7,8 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from chat.platforms.memory import unchanged
+import pytest
+
+from chat.platforms.memory import PAYS_FROM, CodePages, held_of_files, unchanged
 from tests.support.machine import needs_process_memory
+
+MIB = 2**20
 
 SMAPS = """\
 1000-3000 r-xp 00000000 08:01 42 /lib/libc.so.6
@@ -31,6 +35,53 @@ Anonymous:             0 kB
 
 def test_only_read_only_pages_that_are_as_in_their_file_are_let_go_of() -> None:
     assert list(unchanged(SMAPS.splitlines())) == [(0x1000, 0x3000), (0x8000, 0x9000)]
+
+
+class Process:
+    """What a process has in its memory, and how often it let go of it."""
+
+    def __init__(self) -> None:
+        self.now, self.used, self.held, self.done = 0.0, 0.0, 15 * MIB, 0
+        self.pages = CodePages(lambda: self.now, lambda: self.used, lambda: self.held, self._let_go)
+
+    def _let_go(self) -> None:
+        self.held, self.done = 2 * MIB, self.done + 1
+
+    def after(self, seconds: float, used: float = 0.0, came: int = 0) -> int:
+        self.now, self.used, self.held = self.now + seconds, self.used + used, self.held + came
+        self.pages.look()
+        return self.done
+
+
+def test_code_is_let_go_of_after_the_start_and_when_enough_came_back() -> None:
+    process = Process()
+    assert process.after(9.9) == 0
+    assert process.after(0.2) == 1
+    assert process.after(3_600.0, came=PAYS_FROM - 1) == 1
+    assert process.after(6.0, came=1) == 2
+
+
+def test_a_busy_process_keeps_its_code_until_it_is_quiet() -> None:
+    process = Process()
+    assert process.after(20.0, used=1.1) == 0
+    assert process.after(6.0, used=0.2) == 1
+
+
+def test_it_is_not_let_go_of_all_the_time() -> None:
+    process = Process()
+    assert process.after(20.0) == 1
+    assert sum(process.after(6.0, came=5 * MIB) >= 2 for _ in range(9)) == 0
+    assert process.after(6.0) == 2
+
+
+def test_a_system_that_does_not_say_what_is_held_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert held_of_files() > 0 or sys.platform != "linux"
+
+    def nothing(_path: Path) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", nothing)
+    assert held_of_files() == 0
 
 
 def test_a_program_goes_on_without_the_pages_of_its_start(tmp_path: Path) -> None:

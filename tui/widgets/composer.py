@@ -182,6 +182,7 @@ class Composer(Editor):
     """A text of many lines for the open conversation.
 
     `earlier` gives what was sent, the newest last, and `commands` those that its contact offers as a bot.
+    `sends` is called before a text is sent and the field is empty.
     """
 
     _begun: Begun | None = None
@@ -190,6 +191,7 @@ class Composer(Editor):
         self,
         earlier: Callable[[], Sequence[str]] = tuple,
         commands: Callable[[], Sequence[BotCommand]] = tuple,
+        sends: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(
             id="composer",
@@ -202,7 +204,7 @@ class Composer(Editor):
         self.cursor_blink = False  # a frame twice a second, on whatever link the terminal is
         self.person = ""
         self.answering = False
-        self._earlier, self._commands = earlier, commands
+        self._earlier, self._commands, self._sends = earlier, commands, sends
         self._recalled, self._recalled_text = 0, ""
         self._begun_at: Location = (0, 0)
         self._refused: Location | None = None
@@ -262,8 +264,9 @@ class Composer(Editor):
             problem = _("Too long to send: shorten it, or send it in parts.")
             self.post_message(TextRefused(problem))
         elif text.strip():
+            self._sends()
+            self.screen.post_message(SendText(text, self.person))  # ahead of all that follows from the next
             self.set_text("")
-            self.post_message(SendText(text, self.person))
 
     def put(self, text: str, start: Location | None = None) -> None:
         """Type a text at the cursor, in place of what follows `start`; one step back takes it away."""

@@ -139,10 +139,17 @@ class People(ScrollView, can_focus=True):
         return self.scrollable_content_region.width
 
     def _lay_out(self) -> None:
+        before, width = self._lines, self._width
         self._width = self._columns
         self._lines = self._build()
         self.virtual_size = Size(self._width, len(self._lines))
-        self.refresh()
+        if (width, len(before)) != (self._width, len(self._lines)):
+            self.refresh()
+            return
+        top = self.scroll_offset.y
+        for at in range(top, min(top + self.size.height, len(before))):
+            if before[at] != self._lines[at]:
+                self.refresh_line(at)
 
     def _build(self) -> list[Line]:
         heading = ("people--heading", _("Contacts"))
@@ -203,6 +210,7 @@ class People(ScrollView, can_focus=True):
             notes = {view.person for view in self._contacts.values() if view.notes}
             others = (key for key in keys if key not in notes)  # somebody new looks for people
             self.cursor = self._current if self._current in keys else next(others, None)
+            self.refresh()
 
     def _show_cursor(self) -> None:
         rows = [at for at, line in enumerate(self._lines) if line.key == self.cursor]

@@ -30,6 +30,11 @@ SETTLES: Final = 40.0
 WINDOW: Final = 180.0
 """Seconds that are measured; the figures are for an hour at this rate."""
 HOUR: Final = 3_600.0
+LOOKS_EVERY: Final = 0.5
+"""Seconds between two looks at what a card has carried: longer than a burst, much shorter than a pause."""
+STOPPED_FROM: Final = 5.0
+"""Seconds between two looks from which on this process was stopped, and the others most likely with it."""
+WINDOWS_MAX: Final = 3
 
 _MEASURED: Final = (
     f"of one process 'parlour listen' at rest, all links direct; {WINDOW:.0f} s were measured, all cases at"
@@ -170,12 +175,7 @@ def at_rest(cases: Sequence[Case], *, settles: float = SETTLES, window: float = 
         for place in places:
             place.begin_again()
         terminals.rest_for(settles)
-        before = [(_Counts.of(place.hub.id), time.monotonic()) for place in places]
-        terminals.rest_for(window)
-        costs = [
-            _cost(place.hub.id, counts, time.monotonic() - began)
-            for place, (counts, began) in zip(places, before, strict=True)
-        ]
+        costs = _counted([place.hub.id for place in places], terminals, window)
         for place in places:
             place.check()
         shown = {at: place.open() for at, place in enumerate(places) if cases[at].interface}
@@ -187,20 +187,82 @@ def at_rest(cases: Sequence[Case], *, settles: float = SETTLES, window: float = 
     return costs
 
 
-def _cost(process: int, before: _Counts, taken: float) -> Cost:
-    after, part = _Counts.of(process), HOUR / taken
-    carried, wakes = (after.carried - before.carried) * part, (after.wakes - before.wakes) * part
-    memory = Memory.of(process)
-    return Cost(_links(process), carried, wakes, memory.own, memory.resident)
+def _counted(processes: Sequence[int], terminals: Terminals, window: float) -> list[Cost]:
+    """What each process costs in a window in which all of its links stood, and nothing stopped this one.
+
+    Raises NotTaken where none of WINDOWS_MAX was so: a link that is opened again is no rest, and of a window
+    in which everything was stopped most of the time a few bursts are left, one more or less by chance.
+    """
+    for _ in range(WINDOWS_MAX):
+        watches = [_Watch(process) for process in processes]
+        looked, longest = time.monotonic(), 0.0
+        until = looked + window
+        while looked < until:
+            terminals.rest_for(min(LOOKS_EVERY, until - looked))
+            for watch in watches:
+                watch.look()
+            longest, looked = max(longest, time.monotonic() - looked), time.monotonic()
+        if longest < STOPPED_FROM and all(watch.stood for watch in watches):
+            return [watch.cost() for watch in watches]
+    raise NotTaken("links were lost, or processes stopped, while nobody wrote: the machine is too busy")
+
+
+class Bursts:
+    """What a card carried from the end of one burst to that of another: so many bursts in so many pauses.
+
+    A window holds one burst more or less by chance, which is a thirtieth of all.
+    """
+
+    def __init__(self, carried: int) -> None:
+        self._seen, self._moves = carried, False
+        self._first: tuple[float, int] | None = None
+        self._last = (0.0, 0)
+
+    def look(self, now: float, carried: int) -> None:
+        """Take in how much it has carried by now."""
+        moved, self._seen = carried != self._seen, carried
+        if self._moves and not moved:
+            self._last = now, carried
+            self._first = self._first or self._last
+        self._moves = moved
+
+    def rate(self) -> float | None:
+        """Bytes a second; None where there were no two bursts."""
+        if self._first is None or self._last == self._first:
+            return None
+        return (self._last[1] - self._first[1]) / (self._last[0] - self._first[0])
+
+
+class _Watch:
+    """Looks at a process from now on."""
+
+    def __init__(self, process: int) -> None:
+        self._process = process
+        self._before, self._began = _Counts.of(process), time.monotonic()
+        self._connections, self._bursts = _connections(process), Bursts(self._before.carried)
+        self.stood = True
+        """Whether it has the links that it had."""
+
+    def look(self) -> None:
+        self._bursts.look(time.monotonic(), _carried(self._process))
+        self.stood = self.stood and _connections(self._process) == self._connections
+
+    def cost(self) -> Cost:
+        after, taken = _Counts.of(self._process), time.monotonic() - self._began
+        carried = self._bursts.rate() or (after.carried - self._before.carried) / taken
+        wakes = (after.wakes - self._before.wakes) / taken
+        memory = Memory.of(self._process)
+        return Cost(len(self._connections), carried * HOUR, wakes * HOUR, memory.own, memory.resident)
 
 
 _ESTABLISHED: Final = "01"
 
 
-def _links(process: int) -> int:
-    """The connections of its network, of which it has all."""
+def _connections(process: int) -> frozenset[tuple[str, ...]]:
+    """The open connections of its network, of which it has all: the addresses of both ends."""
     tables = [Path(f"/proc/{process}/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
-    return sum(line.split()[3] == _ESTABLISHED for table in tables for line in table)
+    lines = [line.split() for table in tables for line in table]
+    return frozenset(tuple(line[1:3]) for line in lines if line[3] == _ESTABLISHED)
 
 
 class _Counts(Struct, frozen=True):
@@ -213,14 +275,18 @@ class _Counts(Struct, frozen=True):
     def of(cls, process: int) -> _Counts:
         threads = Path(f"/proc/{process}/task").glob("*/status")
         switches = [re.search(r"^voluntary_ctxt_switches:\s*(\d+)", one.read_text(), re.M) for one in threads]
-        carried = re.search(r"^ *eth0: *(\d+)(?: +\d+){7} +(\d+)", _devices(process), re.M)
-        if not all(switches) or carried is None:
+        if not all(switches):
             raise NotTaken("the system does not say how often a process waits")
-        return cls(sum(int(one[1]) for one in switches if one), int(carried[1]) + int(carried[2]))
+        return cls(sum(int(one[1]) for one in switches if one), _carried(process))
 
 
-def _devices(process: int) -> str:
-    return Path(f"/proc/{process}/net/dev").read_text()
+def _carried(process: int) -> int:
+    """Bytes that the card of its network has carried, both ways."""
+    devices = Path(f"/proc/{process}/net/dev").read_text()
+    carried = re.search(r"^ *eth0: *(\d+)(?: +\d+){7} +(\d+)", devices, re.M)
+    if carried is None:
+        raise NotTaken("the system does not say what a network card carries")
+    return int(carried[1]) + int(carried[2])
 
 
 class _Ground(NamedTuple):

@@ -21,7 +21,8 @@ from chat.ipc.client import RemoteMessenger
 from chat.ipc.server import ControlServer
 from chat.storage import keys, persons
 from chat.storage.alerts import AlertRow
-from protocol.entries_and_receipts import cut_body
+from chat.storage.ordering import PIECE
+from protocol.entries_and_receipts import cut_body, parse_entry
 from protocol.identity.author import (
     add_operation,
     recover_operation,
@@ -34,7 +35,7 @@ from protocol.identity.reduction import reduce
 from protocol.keys import X25519Pair
 from protocol.messages import CutHead, Entry, LogOperations
 from protocol.primitives import ed25519_from_seed
-from tests.contract.subject import CLEO, Subject
+from tests.contract.subject import CLEO, FOLLOWING, Subject
 from tests.support.engines import devices
 from tests.support.engines.engines import PASSPHRASE, Person, own_log, take_in
 from tests.support.engines.written import entry_of
@@ -138,6 +139,18 @@ class EnginesAround:
         assert link is not None
         for text in ("one", "other"):
             await link.driver.send(entry_of(self.ben, self.ada, text=text))
+
+    async def late(self, text: str) -> None:
+        link = self.ben.engine._use_cases.links.current(self.ada.peer)
+        assert link is not None
+        sent = [entry_of(self.ben, self.ada, text=text, later=60_000)]
+        for _ in range(PIECE + 2):
+            last = parse_entry(sent[-1])
+            sent.append(
+                entry_of(self.ben, self.ada, text=FOLLOWING, previous=(last.header.sequence, last.id))
+            )
+        for entry in (*sent[1:], sent[0]):
+            await link.driver.send(entry)
 
     async def cut_off(self, text: str) -> None:
         parts, second = self.ben.engine._use_cases, Terminal.named("a second terminal of Ben")

@@ -23,11 +23,13 @@ def entry_of(
     previous: tuple[int, bytes] | None = None,
     cut: bytes = b"",
     amends: tuple[int, bytes] | None = None,
+    later: int = 0,
 ) -> Entry:
     """An entry of their conversation that nobody has stored, by default one of `one`'s own.
 
     All of them claim the first place of one incarnation, or the one after sequence and id of `previous`.
     `cut` is the body of a cut, `amends` kind and body of a delete or an edit, in the place of the text.
+    `later`: milliseconds by which its time is later than now.
     """
     parts = one.engine._use_cases
     own = parts.keyring.own
@@ -38,4 +40,4 @@ def entry_of(
     kind, body = (KIND_CUT, cut) if cut else (KIND_TEXT, text_body(text))
     kind, body = amends or (kind, body)
     key, random = self_key or own.self_key, parts.runtime.random
-    return write_entry(place, one.clock.wall(), kind, body, key, random).message()
+    return write_entry(place, one.clock.wall() + later, kind, body, key, random).message()

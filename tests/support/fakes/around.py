@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chat.interface import AlertKind, LinkingStage, Messenger, OwnChange, QuestionView
-from tests.contract.subject import CLEO, Subject
+from tests.contract.subject import CLEO, FOLLOWING, Subject
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.fakes.others import INVITATION, alert
 
@@ -53,6 +53,12 @@ class FakeAround:
 
     async def twice(self) -> None:
         self.fake.conflict(self.friend)
+
+    async def late(self, text: str) -> None:
+        following = [self.fake.receive(self.friend, FOLLOWING) for _ in range(3)]
+        self.fake.receive(self.friend, text)
+        for entry in filter(None, following):
+            self.fake.move(self.friend, entry.id)
 
     async def cut_off(self, text: str) -> None:
         self.fake.receive(self.friend, text)

@@ -36,6 +36,7 @@ from chat.interface import (
     EntriesConflict,
     EntriesKept,
     EntriesMarked,
+    EntriesMoved,
     EntryAdded,
     EntryChanged,
     EntryDeleted,
@@ -344,6 +345,12 @@ class Others:
         self.uncleaned = True
         return conversation.entries[at]
 
+    def move(self, person: str, entry: str) -> None:
+        """What an entry follows came late, after the others: it moves there, to the end."""
+        conversation = self._conversations[person]
+        conversation.entries.append(conversation.entries.pop(conversation.index(entry)))
+        self.emit(EntriesMoved(person))
+
     def cut(self, person: str) -> EntryView:
         """A contact removed a device, and says so in the conversation."""
         entry = replace(self._entry(self._contacts[person], "", own=False, time=None), kind=EntryKind.CUT)
@@ -377,7 +384,7 @@ class Others:
     def end(self, entry: EntryView) -> EntryView:
         """The timer of an entry ends."""
         conversation = self._conversations[entry.contact]
-        over = replace(entry, kind=EntryKind.EXPIRED, text="", reply="", expires=None)
+        over = replace(entry, kind=EntryKind.EXPIRED, text="", reply="", expires=None, edited=False)
         conversation.entries[conversation.index(entry.id)] = over
         conversation.unread.discard(entry.id)
         self.emit(EntryDeleted(entry.contact, entry.id, expired=True))

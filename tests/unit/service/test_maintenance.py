@@ -12,9 +12,9 @@ import pytest
 
 from chat.config import Config
 from chat.errors import LOCKED
-from chat.interface import Cleaned, EntriesMarked, Notice, NotPermitted
+from chat.interface import Cleaned, EntriesMarked, EntriesMoved, Notice, NotPermitted
 from chat.service.maintenance import FULL, Cleaner, NotCleaned, Settler
-from chat.storage import entries, ordering, quarantine, secure_deletion
+from chat.storage import contacts, entries, ordering, quarantine, secure_deletion
 from chat.storage.errors import (
     StorageBroken,
     StorageFailure,
@@ -26,6 +26,8 @@ from tests.support.engines.engines import play
 
 CONFIG = Config()
 STEP = 0.25
+GONE = 99
+"""The number of a conversation whose contact was removed meanwhile."""
 AFTER, AGAIN, PATIENCE = CONFIG.clean_after, CONFIG.clean_again, CONFIG.clean_patience
 
 
@@ -40,6 +42,7 @@ class Parts:
         self.ranks: list[Any] = []
         self.rules: list[tuple[int | None, list[bytes]]] = []
         self.ranked: list[tuple[float, Any]] = []
+        self.lost: Exception | None = None  # what the next look at who a conversation is with raises
         store: Any = SimpleNamespace(asked=0, read=self._read, write=self._write, run=self._run)
         self.store, self.bus, self.failed = store, mock.Mock(), mock.Mock()
         runtime: Any = SimpleNamespace(config=CONFIG, tasks=Tasks(self.failed))
@@ -54,6 +57,11 @@ class Parts:
             return self.due
         if work is entries.is_unsettled:
             return bool(self.ranks or self.rules)
+        if work is contacts.partner_in:
+            if isinstance(self.lost, Exception):
+                lost, self.lost = self.lost, None
+                raise lost
+            return None if args == (GONE,) else bytes(args)
         assert work is secure_deletion.clean_in_steps
         self.times.append(round(asyncio.get_running_loop().time(), 6))
         return self._steps()
@@ -200,16 +208,24 @@ def test_two_who_wait_for_a_cleaning_share_it_and_its_failure() -> None:
 
 def test_ranks_are_raised_in_pieces_in_turn_and_again_after_a_failure() -> None:
     async def scenario(it: Parts) -> None:
-        it.ranks = [7, 9, None]
+        it.ranks = [7, GONE, 9, None]
         asyncio.create_task(it.settler.run()).add_done_callback(lambda _: None)
         await asyncio.sleep(100)
         every = CONFIG.ranks_every
-        assert it.ranked == [(0.0, 0), (every, 7), (2 * every, 9)]
-        it.ranks = [StorageBroken(), None]
+        assert it.ranked == [(0.0, 0), (every, 7), (2 * every, GONE), (3 * every, 9)]
+        assert sorted(it.published, key=str) == [EntriesMoved(bytes([one]).hex()) for one in (7, 9)]
+        it.bus.reset_mock()
+        it.ranks, it.lost = [StorageBroken(), 7, None], StorageBroken()
         it.settler.begin()
         await asyncio.sleep(100)
-        assert it.ranked[3:] == [(100.0, 0), (100.0 + CONFIG.clean_again, 0)]
-        assert [type(event) for event in it.published] == [Notice]
+        assert it.ranked[4:6] == [(100.0, 0), (100.0 + CONFIG.clean_again, 0)]
+        assert [type(event) for event in it.published] == [Notice, Notice]
+        it.ranks = [9, None]
+        it.settler.begin()
+        await asyncio.sleep(100)
+        assert {event.contact for event in it.published[2:]} == {"07", "09"}, (
+            "what was not said is said later"
+        )
 
     run(scenario)
 
@@ -222,7 +238,8 @@ def test_the_marks_of_entries_are_settled_in_pieces_and_said() -> None:
         asyncio.create_task(it.settler.run()).add_done_callback(lambda _: None)
         await asyncio.sleep(100)
         assert it.rules == []
-        assert it.published == [EntriesMarked(name.hex()) for name in (b"one", b"one", b"two")]
+        marked = [EntriesMarked(name.hex()) for name in (b"one", b"one", b"two")]
+        assert it.published == [*marked, EntriesMoved("07")]
 
     run(scenario)
 

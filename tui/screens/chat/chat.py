@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
 
 from chat.interface import (
     AlertsChanged,
@@ -26,6 +25,7 @@ from chat.interface import (
     EntriesConflict,
     EntriesKept,
     EntriesMarked,
+    EntriesMoved,
     EntriesTimed,
     EntryAdded,
     EntryChanged,
@@ -72,6 +72,7 @@ from tui.screens.chat.surface import ChatState, Surface
 from tui.text.commands import NAMES, SLASH
 from tui.text.formatting import RECOVERY_DUE, safe_line, safe_name, shorten
 from tui.text.translation import _, _n, told
+from tui.widgets.frames import HeldScreen
 from tui.widgets.history import History
 from tui.widgets.lines import KeyLine, Said
 
@@ -80,7 +81,7 @@ _LIST_FITS = 50  # columns under which the list and a conversation have no room 
 _BREAKPOINTS = [(0, "-narrow"), (70, "-normal"), (110, "-wide")]
 
 
-class ChatScreen(Screen[None]):
+class ChatScreen(HeldScreen):
     """Composes the panes, and passes actions, messages and events of the engine to their controllers.
 
     `last`: the person id of the conversation to open; `key_problems`: what is wrong with the files of keys.
@@ -372,7 +373,9 @@ class ChatScreen(Screen[None]):
                 self.history.history_cleared(message.event)
             case EntryReturned(entry):
                 self.history.entry_filled(entry)
-            case EntriesMarked(contact) | EntriesTimed(contact) | EntriesKept(contact):
+            case (
+                EntriesMarked(contact) | EntriesTimed(contact) | EntriesKept(contact) | EntriesMoved(contact)
+            ):
                 self.history.entries_marked(contact)
             case EntryChanged(contact, entry_id, state):
                 self.history.entry_changed(contact, entry_id, state)

@@ -466,7 +466,7 @@ class HistoryController:
             self.surface.say(news.format(name=self.state.named(view)))
 
     def entries_marked(self, contact: str) -> None:
-        """Read again which entries of the open conversation are quarantined, gone, or end sooner."""
+        """Read again which entries of the open conversation are quarantined, gone or moved, or end sooner."""
         opened = self.state.conversation
         if opened is not None and contact == opened.person:
             self._run("marks", self.read_again)
@@ -480,6 +480,7 @@ class HistoryController:
                 self._show_allowed()
                 if any(new.own for new in came):
                     self.view.action_newest()
+                    self.surface.release_frame()
         finally:
             self.catching_up -= 1
         self.show_people()

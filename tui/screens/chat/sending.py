@@ -130,7 +130,7 @@ class ComposerController:
     _keeping_soon: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        self.view = Composer(self.earlier, self.commands)
+        self.view = Composer(self.earlier, self.commands, self.surface.hold_frame)
         self.completion = Completion(self.view.take)
         self.drafts = Drafts(self.preferences)
 

@@ -18,6 +18,7 @@ from tui.recent import Recent
 from tui.screens.dialog import ConfirmDialog, Dialog, MenuDialog, Texts
 from tui.text.formatting import NAME_CELLS, contact_name, look_alikes, notes_of
 from tui.text.translation import _
+from tui.widgets.frames import HeldScreen
 from tui.widgets.lines import Said
 
 T = TypeVar("T")
@@ -66,7 +67,7 @@ class ChatState:
 class Surface:
     """Lets controllers speak, open dialogs and run workers on a screen."""
 
-    screen: Screen[None]
+    screen: HeldScreen
     state: ChatState
     said: Said
     _left: dict[str, Texts] = field(init=False, default_factory=dict)  # in dialogs, until Parlour locks
@@ -178,6 +179,12 @@ class Surface:
 
     def copy(self, text: str) -> None:
         self.screen.app.copy_to_clipboard(text)
+
+    def hold_frame(self) -> None:
+        self.screen.hold_frame()
+
+    def release_frame(self) -> None:
+        self.screen.release_frame()
 
     def after_refresh(self, callback: Callable[[], object]) -> None:
         self.screen.call_after_refresh(callback)

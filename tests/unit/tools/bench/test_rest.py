@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from math import inf
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -77,6 +80,62 @@ def test_each_bound_of_a_process_can_be_missed() -> None:
     assert [aim for aim in AIMS if not taken[aim].good] == [MANY, MEMORY]
     taken = figures({**COSTS, MANY: replace(COSTS[MANY], interface=Memory(50.0, 80.0))})
     assert [aim for aim in AIMS if not taken[aim].good] == [INTERFACE]
+
+
+BURST = 1_716
+
+
+def pinged(period: float, begins: float, window: float = rest.WINDOW) -> rest.Bursts:
+    """A card that carries so much each period, half of it a moment later, looked at throughout a window."""
+    bursts, now = rest.Bursts(0), 0.0
+    while (now := now + rest.LOOKS_EVERY) < window:
+        halves = sum(int((now - begins - late) // period) + 1 for late in (0.0, 0.05))
+        bursts.look(now, halves * BURST // 2)
+    return bursts
+
+
+def test_where_a_window_begins_and_ends_among_the_bursts_does_not_matter() -> None:
+    for number in range(56):
+        rate = pinged(5.6, begins=number / 10).rate()
+        assert rate == pytest.approx(BURST / 5.6, rel=0.005)
+
+
+def test_what_was_carried_once_has_no_rate() -> None:
+    assert pinged(300.0, begins=5.0).rate() is None
+    assert pinged(300.0, begins=290.0).rate() is None
+
+
+class Clock:
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.now, self.stops_at = 0.0, inf
+        patch.setattr("chat.tools.bench.rest.time.monotonic", lambda: self.now)
+
+    def rest_for(self, seconds: float) -> None:
+        self.now += seconds
+        if self.now > self.stops_at:
+            self.now, self.stops_at = self.now + 60.0, inf
+
+
+def test_a_window_in_which_links_were_lost_or_all_was_stopped_is_taken_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock: Any = Clock(monkeypatch)
+    lost: list[float] = [30.0]
+    clock.stops_at = 240.0
+    taken: Callable[[int], int] = lambda _: int(clock.now // 6) * BURST  # noqa: E731
+    opened: Callable[[int], frozenset[int]] = lambda _: frozenset({sum(one < clock.now for one in lost)})  # noqa: E731
+    counts: Callable[[int], rest._Counts] = lambda process: rest._Counts(0, taken(process))  # noqa: E731
+    monkeypatch.setattr(rest, "_carried", taken)
+    monkeypatch.setattr(rest, "_connections", opened)
+    monkeypatch.setattr(rest._Counts, "of", counts)
+    monkeypatch.setattr(rest.Memory, "of", lambda _: Memory(30.0, 40.0))
+    (cost,) = rest._counted([1], clock, 180.0)
+    assert clock.now == pytest.approx(3 * 180.0)
+    assert cost.links == 1
+    assert cost.carried == pytest.approx(BURST * 600, rel=0.005)
+    lost += [600.0, 800.0, 1_000.0]
+    with pytest.raises(NotTaken, match="too busy"):
+        rest._counted([1], clock, 180.0)
 
 
 @pytest.mark.network
