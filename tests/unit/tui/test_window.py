@@ -18,6 +18,7 @@ from chat.interface import (
     EntryDeleted,
     EntryEdited,
     EntryFilled,
+    EntryKind,
     EntryState,
     EntryView,
     Event,
@@ -27,7 +28,7 @@ from chat.interface import (
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import with_bob
 from tests.support.tui.opened import entries, received
-from tui.conversation import EXPIRED, Conversation, Window
+from tui.conversation import Conversation, Window
 
 
 async def holding(texts: list[str]) -> tuple[FakeMessenger, ContactView, Conversation]:
@@ -230,7 +231,7 @@ def took(opened: Conversation, event: Event) -> Iterable[Coroutine[Any, Any, obj
         case EntryChanged(_, entry_id, state):
             opened.moved(entry_id, state)
         case EntryDeleted(_, entry_id, expired=True):
-            opened.erased(entry_id, EXPIRED)
+            opened.erased(entry_id, EntryKind.EXPIRED)
         case EntryDeleted(_, entry_id, deleted_by):
             opened.erased(entry_id, by=deleted_by)
         case EntriesMoved():
