@@ -28,6 +28,11 @@ NAMES: Final = {name_of(one.id): one.id for one in ACTIONS if one.id not in _NOT
 """What is typed for each action; English in every language, because it is typed."""
 
 
+def typed_for(action: str) -> str:
+    """What is typed for an action; empty where that cannot be."""
+    return SLASH + name_of(action) if name_of(action) in NAMES else ""
+
+
 def typed_command(text: str) -> str | None:
     """The word that follows the slash, in whose place a command stands; None for a text.
 
