@@ -294,7 +294,7 @@ _PARLOUR: Final = (
         "suspend",
         "ctrl+z",
         N_("Suspend"),
-        N_("Go to the shell. `fg` comes back. Nothing is received meanwhile."),
+        N_("Go to the shell. 'fg' comes back. Nothing is received meanwhile."),
     ),
     Action(
         "alt_key",

@@ -1,7 +1,7 @@
 """The themes, as data: calm colours named by what they mean.
 
 Text keeps a contrast of at least 4.5 on its background, and of 7 in the high-contrast theme
-(WCAG 2.1, 1.4.3, 1.4.6).
+(WCAG 2.1, 1.4.3, 1.4.6). Borders, scroll bars and the edges of fields keep 3 (1.4.11); `rule` only decorates.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TABLE: Final[Mapping[str, tuple[str, str, str]]] = {
     "quiet": ("#98a2b4", "#5d6470", "#d0d0d0"),
     "rule": ("#2f3949", "#d5d0c5", "#8a8a8a"),
     "cursor": ("#25344d", "#d6e2f5", "#002b57"),
-    "border": ("#3a475c", "#b9b3a6", "#ffffff"),
+    "border": ("#66748c", "#8a8478", "#ffffff"),
     "block-cursor-text-style": ("none", "none", "bold"),
 }
 """What each theme uses, in the order of `Theme`."""

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Button, Input, OptionList, Static
+from textual.widgets import Button, Input, Static
 from textual.widgets.option_list import Option
 
 from chat.interface import (
@@ -25,11 +25,12 @@ from chat.interface import (
 )
 from tui.actions import action, with_keys
 from tui.messages import Problem, attempt, start_worker
-from tui.screens.dialog import CSSPath, Dialog, plain
+from tui.screens.dialog import WHOLE_FROM, CSSPath, Dialog, plain
 from tui.screens.pairing import compared, digits_hint
 from tui.text.formatting import DEVICE_DIGITS, parse_address, safe_line, safe_name, seen_line
 from tui.text.translation import N_, _, filled, told
 from tui.widgets.controls import Field
+from tui.widgets.listed import Listed
 
 T = TypeVar("T")
 ADD: Final = "add"
@@ -46,7 +47,7 @@ _STOP: Final = (("escape", N_("Stop")),)
 _CLOSE: Final = (("escape", N_("Close")),)
 
 
-class Devices(OptionList):
+class Devices(Listed):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("j", "cursor_down"), Binding("k", "cursor_up")]
 
 
@@ -120,6 +121,7 @@ class LinkingDialog(Dialog[T]):
     """
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "pairing.tcss"]
+    VERTICAL_BREAKPOINTS = WHOLE_FROM
     AUTO_FOCUS = ""
     KEYS_WAIT_FOR = frozenset(("begin", "answer"))
     BINDINGS: ClassVar[list[BindingType]] = [

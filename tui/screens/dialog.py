@@ -24,9 +24,14 @@ from tui.text.formatting import safe_line, scope_name
 from tui.text.translation import N_, _, told
 from tui.text.wrapping import wrap
 from tui.widgets.controls import Field, Hints
+from tui.widgets.listed import Listed
 
 T = TypeVar("T")
 CSSPath = str | PurePath | list[str | PurePath] | None
+
+
+WHOLE_FROM: list[tuple[int, str]] = [(0, "-short"), (24, "-tall")]
+"""Breakpoints of screens whose keys and fields are seen together: with their frames they need 24 rows."""
 
 
 class Closer(Generic[T]):
@@ -266,7 +271,7 @@ class MenuDialog(Dialog[str]):
         self._actions = actions
 
     def body(self) -> list[Widget]:
-        return [OptionList(*map(_option, self._actions), markup=False, compact=True)]
+        return [Listed(*map(_option, self._actions), markup=False, compact=True)]
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.end(event.option_id)
@@ -281,8 +286,9 @@ class RenameDialog(Dialog[str]):
     heading = N_("Rename")
     hints = (("enter", N_("Save")), ("escape", N_("Cancel")))
 
-    def __init__(self, name: str, about: str) -> None:
+    def __init__(self, name: str, about: str, heading: str = "") -> None:
         super().__init__()
+        self.heading = heading or self.heading
         self._called, self._about = safe_line(name), about
 
     def body(self) -> list[Widget]:

@@ -20,6 +20,7 @@ from tui.text.matching import Match, Spans, best, match
 from tui.text.translation import N_, _, _n
 from tui.widgets.composer import pictured
 from tui.widgets.controls import Field
+from tui.widgets.listed import Listed
 
 T = TypeVar("T")
 LINES_MAX = 200
@@ -27,7 +28,7 @@ HIT = "bold $accent"
 _COLUMNS, _BESIDE = 90, 9  # of the box; border, padding, scroll bar and a column before it
 
 
-class Lines(OptionList, can_focus=False):
+class Lines(Listed, can_focus=False):
     """The lines that fit; the finder moves its cursor."""
 
 

@@ -14,6 +14,7 @@ from chat.interface import DiagnosisView
 from tui.actions import Group, of_group, shown_key, with_keys
 from tui.messages import Problem, attempt, start_worker
 from tui.screens.dialog import CSSPath, Dialog, hanging, plain
+from tui.text.commands import typed_for
 from tui.text.formatting import safe_line
 from tui.text.translation import N_, _, told
 from tui.text.wrapping import wrap
@@ -24,7 +25,7 @@ _INTRODUCTION = N_(
     "devices of the two people who write them. You pair once with each person. Messages for a contact who is "
     "offline wait on this device and are sent automatically."
 )
-_CLOSED = N_("Parlour receives nothing while it is closed or locked. `parlour listen` keeps receiving.")
+_CLOSED = N_("Parlour receives nothing while it is closed or locked. 'parlour listen' keeps receiving.")
 _MARKS = (
     (N_("…  queued"), N_("on this device, waiting for the contact")),
     (N_("✓  sent"), N_("on its way")),
@@ -85,7 +86,7 @@ def page(width: int) -> Content:
         writing = _WRITING if group is Group.READING else ()
         rows = [(shown_key(key), _(words)) for key, words in writing]
         rows += [(_(key), _(words)) for key, words in (_MOUSE if group is Group.ENTRY else ())]
-        rows += [(one.key, one.about) for one in of_group(group)]
+        rows += [(how, one.about) for one in of_group(group) if (how := one.key or typed_for(one.id))]
         parts += [Content(""), _heading(group.heading), *(_row(*row, width) for row in rows)]
     marks = [(_(mark), _(words)) for mark, words in _MARKS]
     parts += [Content(""), _heading(_("Symbols")), *(_row(*row, width) for row in marks)]

@@ -98,7 +98,7 @@ class InviteDialog(Dialog[None]):
         self.query_one("#code", Static).update(Content("\n".join(shown)))
         self.query_one("#code").display = bool(shown)
         self.query_one("#words").display = not self._alone
-        self.query_one("#words").styles.width = _TEXT_COLUMNS if beside else min(60, size.width - 4)
+        self.query_one("#words").styles.width = _TEXT_COLUMNS if beside else min(60, self._room)
         swap = bool(shown) and self.app.no_color
         self.set_hints(_keys(choice=bool(alone) and not beside, picture=self._alone, swap=swap))
         self.query_one(Hints).display = not self._alone or len(shown) < size.height
@@ -106,6 +106,12 @@ class InviteDialog(Dialog[None]):
             code = picture(self.invitation.text, _QUIET_ZONES[-1])
             need = f"{len(code[0])}×{len(code)}"
             self._say(_("Enlarge the window to {size} to show a QR code.").format(size=need))
+
+    @property
+    def _room(self) -> int:
+        """Columns for the text alone: in few rows the box has all of the screen, and a scroll bar."""
+        width = self.app.size.width
+        return width - 6 if self.has_class("-short") else width * _BOX[0] // 100 - 6
 
     def _say(self, text: str) -> None:
         room = self.query_one("#room", Static)
@@ -163,7 +169,7 @@ class JoinDialog(Dialog[str]):
             plain(_("Paste the invitation that you received.")),
             Field(
                 id="invitation",
-                placeholder=_("the complete text; line breaks do not matter"),
+                placeholder=_("The complete text; line breaks do not matter"),
                 value=self._text,
                 squeeze=True,
                 select_on_focus=not self._reason,

@@ -16,7 +16,7 @@ from textual.widgets import Button, Static
 
 from chat.interface import LinkingView, Messenger, PairingStage, PairingView, Phrase
 from tui.messages import Problem, attempt, start_worker
-from tui.screens.dialog import CSSPath, Dialog, plain
+from tui.screens.dialog import WHOLE_FROM, CSSPath, Dialog, plain
 from tui.text.formatting import safe_line, safe_name
 from tui.text.translation import N_, _, filled, told
 
@@ -31,6 +31,7 @@ class PairingDialog(Dialog[PairingView]):
     """
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "pairing.tcss"]
+    VERTICAL_BREAKPOINTS = WHOLE_FROM
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)"),

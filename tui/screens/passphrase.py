@@ -49,7 +49,9 @@ class PassphraseDialog(Dialog[bool]):
             plain(_("Repeat the new passphrase"), classes="label"),
             Field(id="again", password=True),
             plain(
-                _("The passphrase cannot be recovered. Without it, your history is lost."), classes="quiet"
+                _("The passphrase cannot be recovered. Without it, your history is lost."),
+                id="about",
+                classes="quiet",
             ),
         ]
 

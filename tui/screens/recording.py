@@ -42,7 +42,7 @@ class RecordingDialog(Dialog[bool]):
         return [
             plain(_("To {name}").format(name=self._called)),
             plain("", id="recorded", classes="strong"),
-            plain(_("Nothing of it is on the disk before it is encrypted."), classes="quiet"),
+            plain(_("Nothing of it is on the disk before it is encrypted."), id="kept", classes="quiet"),
         ]
 
     def on_mount(self) -> None:
@@ -69,6 +69,7 @@ class RecordingDialog(Dialog[bool]):
         except NoMatches:
             return  # closed meanwhile
         line.update(Content(self._line()))
+        line.display = self.query_one("#kept").display = not self._failed
 
     def _line(self) -> str:
         if self._recording is None:
@@ -85,6 +86,7 @@ class RecordingDialog(Dialog[bool]):
         if isinstance(begun, Problem):
             self._failed = True
             self.fail(begun.text)
+            self.set_hints((("escape", _("Close")),))
             self.draw()
             return
         self._recording = begun

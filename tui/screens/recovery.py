@@ -147,7 +147,7 @@ class UseRecoveryDialog(Dialog[Recovering]):
         )
         if self._checked:
             asked = _("Type the numbers of the devices to remove, or 0 for none.")
-            said = "\n".join((*device_lines(self._devices), asked))
+            said = "\n".join((*device_lines(self._devices), "", asked))
         self.query_one("#about").display = not self._checked
         self.query_one("#asked", Static).update(Content(said))
         self.call_after_refresh(self.query_one("#word", Field).scroll_visible, animate=False)

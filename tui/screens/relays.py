@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input, Static
 from textual.widgets.option_list import Option
 
 from chat.interface import Messenger, RelayView
@@ -16,9 +16,10 @@ from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.text.formatting import SEES, place, shorten, sign, widest, words
 from tui.text.translation import N_, _
 from tui.widgets.controls import Field
+from tui.widgets.listed import Listed
 
-_COLUMNS, _FRAME = 84, 8  # of the box; border, padding, scroll bar
-_NARROW, _NARROW_FRAME = 60, 4
+_COLUMNS, _FRAME = 84, 9  # of the box; border, padding, the bar of the cursor, scroll bar
+_NARROW, _NARROW_FRAME = 60, 5
 _PLACE_CELLS = 10  # at the least, however long the words next to it are
 
 _ADD = (("enter", N_("Add")), ("escape", N_("Close")))
@@ -32,7 +33,7 @@ _LIST = (
 )
 
 
-class Relays(OptionList):
+class Relays(Listed):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "cursor_down"),
         Binding("k", "cursor_up"),
@@ -60,7 +61,7 @@ class RelaysDialog(Dialog[RelayView]):
             plain(_(SEES), classes="quiet"),
             Relays(id="relays", markup=False, compact=True),
             plain(_("No relays yet."), id="none"),
-            plain(_("Complete address of a relay, as `parlour relay` prints it:")),
+            plain(_("Complete address of a relay, as 'parlour relay' prints it:")),
             Field(id="address", placeholder=_("parlour-relay:HOST:PORT#KEY"), squeeze=True),
             plain("", id="said", classes="quiet"),
         ]

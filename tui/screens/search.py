@@ -177,7 +177,7 @@ class SearchDialog(Finder[Found]):
             box.border_title = _("Search in the conversation with {name}").format(name=name)
             other = _("All conversations")
         again = [(key, other) for key in keys_of(self.opener)[:1]] if self._person is not None else []
-        self.set_hints((("enter", _("Go there")), *again, ("escape", _("Close"))))
+        self.set_hints((("↑ ↓", _("Select")), ("enter", _("Go there")), *again, ("escape", _("Close"))))
 
 
 def _said(entry: EntryView) -> str:

@@ -129,7 +129,7 @@ class SettingsDialog(Dialog[str]):
 
     def _being_told(self) -> list[Widget]:
         chosen = self._preferences
-        note = _("Parlour receives nothing while it is closed or locked. `parlour listen` keeps receiving.")
+        note = _("Parlour receives nothing while it is closed or locked. 'parlour listen' keeps receiving.")
         says = (("", _("nothing more")), ("who", _("who")), ("on", _("who and what")))
         return [
             _section(_("Notifications")),
@@ -144,7 +144,7 @@ class SettingsDialog(Dialog[str]):
         chosen = self._preferences.autolock
         minutes = sorted({*_MINUTES, chosen})
         values = [(_kept(one), str(one) if one else _("never")) for one in minutes]
-        note = _("Locking also ends every other use of the profile, including `parlour listen`.")
+        note = _("Locking also ends every other use of the profile, including 'parlour listen'.")
         change = _("{key} changes the passphrase.").format(key=action("passphrase").key)
         return [
             _section(_("Lock")),

@@ -15,7 +15,7 @@ from textual.widgets import Input, Static
 from chat.interface import SHORT_PASSPHRASE, Door, DoorState, Kept, Messenger, passphrase_problem
 from tui.actions import action, keys_of
 from tui.messages import Opened, Problem, attempt, start_worker
-from tui.screens.dialog import plain
+from tui.screens.dialog import WHOLE_FROM, plain
 from tui.text import translation
 from tui.text.formatting import safe_line, strength
 from tui.text.translation import N_, _, told
@@ -50,6 +50,7 @@ class UnlockScreen(Screen[None]):
     """
 
     CSS_PATH = "unlock.tcss"
+    VERTICAL_BREAKPOINTS = WHOLE_FROM
     AUTO_FOCUS = ""
     KEYS_WAIT_FOR = frozenset(("door",))
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -264,7 +265,9 @@ class UnlockScreen(Screen[None]):
         self._stage = stage
         self.set_class(stage in _FORMS, "-new")
         form = self._form if stage == "opening" else stage
-        self.query_one("#welcome", Static).update(self._welcome(stage))
+        welcome = self.query_one("#welcome", Static)
+        welcome.update(said := self._welcome(stage))
+        welcome.set_class(not said, "-empty")
         for name in ("#name", "#name-label", "#strength", "#again-label", "#again", "#warning"):
             self.query_one(name).display = form in _FORMS
         for name in ("#passphrase", "#passphrase-label"):

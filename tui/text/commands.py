@@ -41,6 +41,11 @@ RESERVED: Final = frozenset(NAMES) | OF_LINES
 """Names that no bot's command takes."""
 
 
+def typed_for(action: str) -> str:
+    """What is typed for an action; empty where that cannot be."""
+    return SLASH + name_of(action) if name_of(action) in NAMES else ""
+
+
 def typed_command(text: str) -> str | None:
     """The word that follows the slash, in whose place a command stands; None for a text.
 

@@ -35,7 +35,7 @@ from tui.text.markdown import Line, Span, addresses, lines
 from tui.text.matching import between, with_hits
 from tui.text.pictures import cells, spans
 from tui.text.translation import _, _n
-from tui.text.wrapping import Cut, cuts, pieces
+from tui.text.wrapping import Cut, cuts, pieces, wrap
 
 Row = tuple[Span, ...]
 
@@ -117,7 +117,7 @@ def rows_of(entry: EntryView, standing: Place, setting: Setting, answers: str = 
         rows.append(_head(entry, setting))
     if answers:
         rows.append(_answers(entry, answers, setting.width))
-    rows += [_warning(entry, mark, setting.width) for mark in warnings(entry)]
+    rows += _warnings(entry, setting)
     return (*rows, *_picture(entry, setting), *_body(entry, setting))
 
 
@@ -148,7 +148,7 @@ def rows_above(entry: EntryView, standing: Place, setting: Setting, answers: str
     """How many rows of an entry stand before the first one of its text."""
     new = bool(setting.unread) and entry.id == setting.unread
     lead = lead_rows(standing, new=new, roomy=setting.roomy)
-    above = bool(standing.head or new) + bool(answers) + len(warnings(entry))
+    above = bool(standing.head or new) + bool(answers) + len(_warnings(entry, setting))
     return lead + above + len(_picture(entry, setting))
 
 
@@ -182,9 +182,11 @@ def _answers(entry: EntryView, answers: str, width: int) -> Row:
     return ((f"bar-{_side(entry)}", _BAR), ("reply", _fill(text, width - len(_BAR))))
 
 
-def _warning(entry: EntryView, mark: str, width: int) -> Row:
-    text = shorten(f"⚠ {mark}", width - len(_BAR) - _MARGIN)
-    return ((f"bar-{_side(entry)}", _BAR), ("warning", _fill(text, width - len(_BAR))))
+def _warnings(entry: EntryView, setting: Setting) -> list[Row]:
+    """Every warning as a whole: its end may be what it warns of."""
+    bar, cells = (f"bar-{_side(entry)}", _BAR), setting.width - len(_BAR)
+    said = [row for mark in warnings(entry) for row in wrap(f"⚠ {mark}", _inner(setting))]
+    return [(bar, ("warning", _fill(row, cells))) for row in said]
 
 
 def _body(entry: EntryView, setting: Setting) -> list[Row]:

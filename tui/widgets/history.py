@@ -149,9 +149,13 @@ class History(Selecting, can_focus=True):
         self._redraw()
         self._look()
 
+    def can_fold(self, entry: EntryView) -> bool:
+        """Whether an entry has more rows than are shown at first."""
+        return is_long(entry, self._setting)
+
     def fold(self, entry: EntryView) -> bool:
         """Fold a long entry, or unfold it; False for one that is short."""
-        if not is_long(entry, self._setting):
+        if not self.can_fold(entry):
             return False
         self._setting = replace(self._setting, unfolded=self._setting.unfolded ^ {entry.id})
         self._arrange(self.spot)

@@ -9,7 +9,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from chat.interface import AlertView, ContactView, EntryView, HistoryMoving, QuestionView, SelfView
-from tui.actions import HINTED, action, command, with_keys
+from tui.actions import HINTED, Action, action, command, with_keys
 from tui.text.formatting import moving_line, safe, safe_line, safe_name, shorten, widest
 from tui.text.translation import DEMO_BADGE, _, told
 
@@ -194,6 +194,11 @@ class Status(Static):
 
 
 _KEYS_APART = "   "
+_KEYS_FIRST = ("help", "quit")
+
+
+def _key_cells(one: Action) -> int:
+    return widest(one.key) + 1 + widest(one.title)
 
 
 class KeyLine(Static):
@@ -210,14 +215,23 @@ class KeyLine(Static):
     def show(self) -> None:
         parts: list[tuple[str, str]] = []
         self._places, at = [], 0
-        for one in [one for one in map(action, HINTED) if one.key]:
-            end = at + widest(one.key) + 1 + widest(one.title)
-            if end > self.size.width:
-                break
+        for one in self._fitting():
+            end = at + _key_cells(one)
             parts += [(one.key, "bold $primary"), (f" {one.title}{_KEYS_APART}", "$quiet")]
             self._places.append((at, end, one.id))
             at = end + len(_KEYS_APART)
         self.update(Content.assemble(*parts).rstrip())
+
+    def _fitting(self) -> list[Action]:
+        """What fits, in the order of `HINTED`; the way to the help and the way out come before all others."""
+        known = [one for one in map(action, HINTED) if one.key]
+        left, fitting = self.size.width, set[str]()
+        for one in sorted(known, key=lambda one: one.id not in _KEYS_FIRST):
+            if _key_cells(one) > left:
+                break
+            left -= _key_cells(one) + len(_KEYS_APART)
+            fitting.add(one.id)
+        return [one for one in known if one.id in fitting]
 
     async def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)

@@ -223,7 +223,7 @@ async def test_an_entry_of_a_removed_terminal_is_marked_and_explained() -> None:
     ("by", "mark", "cause"),
     [
         ("contact", "⚠ says that you wrote this", "The contact says that you wrote this"),
-        ("device", "⚠ another device of yours says that you", "Another device of yours passed this on"),
+        ("device", "▎ this", "Another device of yours passed this on"),
     ],
 )
 async def test_a_claim_is_marked_and_explained_and_is_no_own_message(by: str, mark: str, cause: str) -> None:

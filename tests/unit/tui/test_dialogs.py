@@ -28,11 +28,13 @@ from chat.interface import (
 from tests.architecture.imports import ROOT
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.fakes.others import alert
+from tests.support.screens.scenes import EVERY, View, take
 from tests.support.tui.driving import (
     burst,
     chat,
     chatting,
     composer,
+    history,
     rows,
     shown,
     until,
@@ -50,6 +52,7 @@ from tui.screens.dialog import ConfirmDialog, Dialog
 from tui.screens.help import HelpDialog, page
 from tui.text.translation import use
 from tui.widgets.lines import AlertLine
+from tui.widgets.listed import Listed
 
 
 async def test_verifying_shows_sixty_digits_in_groups_of_five_and_is_taken_back() -> None:
@@ -374,3 +377,56 @@ def test_every_modal_screen_closes_in_the_one_way() -> None:
         for _ in re.findall(r"\.(?:dismiss|action_dismiss)\(", path.read_text(encoding="utf-8"))
     ]
     assert calls == ["dialog.py"]
+
+
+@pytest.mark.parametrize("key", ["ctrl+p", "ctrl+o", "alt+d"])
+async def test_a_bar_shows_the_row_with_the_cursor_where_no_colour_does(
+    monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """Of the palette, the menus, and the lists of devices and relays."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with with_bob_open() as (pilot, messenger, _bob):
+        messenger.other_terminals = (TerminalView("b4" * 32, False, TerminalState.LIVE, "desk"),)
+        await pilot.press(key)
+        await until(pilot, lambda: isinstance(pilot.app.screen, Dialog))
+        await until(pilot, lambda: "▌" in shown(pilot))
+
+        def at_cursor() -> list[str]:
+            listed = pilot.app.screen.query_one(Listed).region
+            return [row[listed.x :] for row in rows(pilot)[listed.y : listed.bottom] if row[listed.x] == "▌"]
+
+        before = at_cursor()
+        await pilot.press("down")
+        await until(pilot, lambda: at_cursor() != before)
+        assert at_cursor()
+
+
+async def test_the_help_names_a_way_to_everything_it_explains() -> None:
+    explained = page(200).plain.splitlines()
+    for one in ACTIONS:
+        row = next((row for row in explained if row.endswith(one.about)), None)
+        assert row is None or not row.startswith(" "), row
+
+
+async def test_the_way_to_the_help_and_the_way_out_stand_in_every_key_line() -> None:
+    for width in (40, 80, 120):
+        async with with_bob_open(size=(width, 24)) as (pilot, _messenger, _bob):
+            assert {"F1 Help", "Ctrl+Q Quit"} <= set(re.split(" {2,}", rows(pilot)[-1].strip()))
+
+
+async def test_only_a_long_message_is_offered_to_be_folded() -> None:
+    async with with_bob_open() as (pilot, messenger, bob):
+        for text in ("short", "\n".join(map(str, range(60)))):
+            messenger.receive(bob.person, text)
+        await until(pilot, lambda: len(history(pilot).window.entries) == 2)
+        held = history(pilot).window.entries
+        assert [history(pilot).can_fold(one) for one in held] == [False, True]
+
+
+@pytest.mark.parametrize("rows_of_it", [18, 20, 23])
+async def test_a_screen_of_few_rows_shows_the_keys_and_answers_of_the_first_steps(rows_of_it: int) -> None:
+    size = (60, rows_of_it)
+    for scene in (one for one in EVERY if one.name in ("first-run", "words")):
+        shown_rows = "\n".join((await take(scene, View(size))).text)
+        wanted = ("Start", "Ctrl+Q") if scene.name == "first-run" else ("orchard", "They match", "No, stop")
+        assert all(one in shown_rows for one in wanted), shown_rows

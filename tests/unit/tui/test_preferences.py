@@ -13,6 +13,7 @@ from tui.themes import COLOURS, CONTRAST, THEMES, following
 
 TEXT = ("foreground", "primary", "accent", "success", "warning", "error", "quiet", "own", "theirs")
 GROUNDS = ("background", "surface", "panel", "cursor")
+MARKS = ("border", "primary", "own", "theirs")
 
 
 def test_where_nothing_was_chosen_the_defaults_hold() -> None:
@@ -83,16 +84,24 @@ def luminance(colour: Color) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
+def poor(theme: Colours, inks: tuple[str, ...], grounds: tuple[str, ...], least: float) -> list[object]:
+    """The pairs with less contrast than the least, and how much they have."""
+    found = [
+        (ink, ground, round(contrast(colour(theme, ink), colour(theme, ground)), 2))
+        for ink in inks
+        for ground in grounds
+    ]
+    return [one for one in found if one[-1] < least]
+
+
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
 def test_all_text_can_be_read(theme: Colours) -> None:
-    least = 7.0 if theme is CONTRAST else 4.5
-    poor = [
-        (text, ground, round(contrast(colour(theme, text), colour(theme, ground)), 2))
-        for text in TEXT
-        for ground in GROUNDS
-        if contrast(colour(theme, text), colour(theme, ground)) < least
-    ]
-    assert poor == []
+    assert poor(theme, TEXT, GROUNDS, 7.0 if theme is CONTRAST else 4.5) == []
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+def test_borders_bars_and_the_edges_of_fields_can_be_seen(theme: Colours) -> None:
+    assert poor(theme, MARKS, GROUNDS[:-1], 3.0) == []
 
 
 def test_every_theme_has_its_turn() -> None:

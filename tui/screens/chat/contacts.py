@@ -16,7 +16,7 @@ from chat.interface import (
     RelayView,
     SelfView,
 )
-from tui.actions import Group
+from tui.actions import Group, action
 from tui.preferences import AMOUNTS, Options, Preferences, amount
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.dialog import ConfirmDialog, RenameDialog, TimerDialog
@@ -288,7 +288,8 @@ class ProfileDialogs:
             said = _("Your contacts see {name} now.").format(name=safe_name(name))
             self._sign(partial(self.messenger.rename_self, name), said)
 
-        self.surface.choose(RenameDialog(self.surface.state.me.name, _(OWN_NAME)), renamed)
+        heading = action("rename_self").label
+        self.surface.choose(RenameDialog(self.surface.state.me.name, _(OWN_NAME), heading), renamed)
 
     def use_recovery(self) -> None:
         self.surface.run("dialogs", self._use_recovery, exclusive=True)

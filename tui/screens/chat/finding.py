@@ -164,6 +164,7 @@ class JumpScreen(ModalScreen[int | None]):
     def compose(self) -> ComposeResult:
         for number, at in enumerate(self._places):
             yield Letter(number, at, self._closer.end)
+        yield Static(_("Type a letter to go there, Esc to stay"), id="how", markup=False)
 
     def on_key(self, event: events.Key) -> None:
         event.stop()

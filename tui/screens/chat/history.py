@@ -138,6 +138,7 @@ class HistoryController:
         useless |= set() if entry.file is not None else {"save"}
         useless |= set() if _is_here(entry) else {"let_go"}
         useless |= set() if self.opening.is_saved(entry) else {"open_file", "show_folder"}
+        useless |= set() if self.view.can_fold(entry) else {"fold"}
         useless |= set() if entry.file is not None and may_be_picture(entry.file) else {"show"}
         self.surface.offer("entry", Group.ENTRY, useless)
 
