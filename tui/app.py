@@ -197,6 +197,9 @@ class ParlourApp(App[None]):
         """Handle an event of the keyboard or the mouse, a key as what it means here."""
         if isinstance(event, events.Key):
             with_alt, self._with_alt = self._with_alt, False
+            if with_alt and event.key == "escape":
+                self._say("")
+                return  # it takes that back, and leaves nothing
             takes_text = getattr(self.focused, "TAKES_TEXT", False)
             event = layouts.meant(event, takes_text=takes_text, with_alt=with_alt)
         await super().on_event(event)
@@ -327,8 +330,11 @@ class ParlourApp(App[None]):
 
     def action_alt_key(self) -> None:
         self._with_alt = True
+        self._say(_("Alt for the next key. Esc: for none."))
+
+    def _say(self, text: str) -> None:
         if self._chat is not None:
-            self._chat.surface.say(_("Alt for the next key. Esc: for none."))
+            self._chat.surface.say(text)
 
     def action_theme(self) -> None:
         self.prefer("theme", following(self.preferences.theme))

@@ -197,7 +197,8 @@ class InputQueue:
 
     def _types(self, event: events.Event) -> bool:
         """Whether an event only puts text into a field, which needs nothing but the focus."""
-        if not getattr(self._app.focused, "TAKES_TEXT", False):
+        top = self._app.screen_stack[-1:]  # none while the program ends
+        if not any(getattr(screen.focused, "TAKES_TEXT", False) for screen in top):
             return False
         typed = isinstance(event, events.Key) and event.is_printable and "+" not in event.key
         return typed or isinstance(event, events.Paste)

@@ -194,7 +194,7 @@ _MARKS: Final = ("mark.network", "mark.terminal", "mark.crash")
 _LONG: Final = (
     MACHINE,
     CRASH,
-    "tests/unit/tui/test_input_order.py",
+    "tests/tui/test_table.py",
     "tests/unit/protocol/test_planted_changes.py",
     "tests/sim/test_planted.py",
     "tests/sim/test_simulation.py",

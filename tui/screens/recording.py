@@ -24,6 +24,7 @@ _EVERY = 0.25
 class RecordingDialog(Dialog[bool]):
     """True where a voice message was sent. What could not be sent stays here until it is, or is discarded."""
 
+    KEYS_WAIT_FOR = frozenset(("sending",))  # Escape after Enter would discard what is being sent
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "finish", show=False)]
     heading = N_("Voice message")
     hints = (("enter", N_("Send")), ("escape", N_("Discard")))

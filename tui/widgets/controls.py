@@ -139,6 +139,10 @@ class Field(Input):
     """An `Input` that joins pasted lines; with `squeeze` all blanks in them go too."""
 
     TAKES_TEXT = True  # tui.input_queue
+    # Textual's delete the word behind the cursor, unlike those of its text area and of shells.
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+backspace,alt+backspace", "delete_left_word", show=False)
+    ]
 
     def __init__(
         self,

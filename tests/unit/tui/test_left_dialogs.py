@@ -7,12 +7,10 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from chat.interface import FileState, FileView
 from tests.support.fakes.around import PASSPHRASE
 from tests.support.fakes.messenger import FakeDoor
 from tests.support.tui.driving import (
     chat,
-    history,
     running,
     shown,
     until,
@@ -23,7 +21,7 @@ from tests.support.tui.driving import (
 from tests.support.tui.opened import on_top, own_kinds
 from tui.actions import key_name
 from tui.screens.chat.chat import ChatScreen
-from tui.screens.dialog import DayDialog, Dialog, RenameDialog, SaveDialog, TimerDialog
+from tui.screens.dialog import DayDialog, Dialog, RenameDialog, TimerDialog
 from tui.screens.filesizes import FilesDialog
 from tui.screens.invitations import AddressDialog, JoinDialog
 from tui.screens.relays import RelaysDialog
@@ -85,19 +83,6 @@ async def test_what_is_done_is_not_offered_again() -> None:
         await typed_in(pilot, "rename", RenameDialog)
         await pilot.press("up")
         assert "What you typed" not in shown(pilot)
-
-
-async def test_a_folder_to_save_in_is_kept() -> None:
-    async with with_bob_open() as (pilot, messenger, bob):
-        entry = messenger.receive_file(bob.person, FileView("a.txt", "", 3, FileState.WHOLE, 3), b"abc")
-        await until_shown(pilot, "a.txt")
-        history(pilot).choose(entry.id)
-        await typed_in(pilot, "save", SaveDialog)
-        await pilot.press(*"/tmp/x", "escape")
-        field = await typed_in(pilot, "save", SaveDialog)
-        assert field.value != "/tmp/x"
-        await pilot.press("up")
-        assert field.value == "/tmp/x"
 
 
 async def test_a_lock_forgets_what_was_typed() -> None:
