@@ -36,14 +36,12 @@ from chat.service.feeds import Feeds
 from chat.service.files import Files
 from chat.service.forwarding import Forwarding
 from chat.service.history import History
-from chat.service.inbound import Inbound
 from chat.service.keyring import Keyring, Visibility
 from chat.service.linking import Linker
 from chat.service.maintenance import Cleaner, Settler
 from chat.service.marks import Marks
 from chat.service.messages import Messages
 from chat.service.notes import Notes
-from chat.service.outbound import Outbound
 from chat.service.own_log import OwnLog
 from chat.service.pairing.accept import Accept
 from chat.service.pairing.initiate import Initiate
@@ -60,7 +58,7 @@ from chat.service.roots import Roots
 from chat.service.settings import Preferences, Privacy, Relays
 from chat.service.shelf import Shelf
 from chat.service.state import Profile, read_profile
-from chat.service.sync import Synchronizer
+from chat.service.sync import Inbound, Outbound, Synchronizer
 from chat.service.transfers import Transfers
 from chat.service.verification import Verification
 from chat.service.views import Views

@@ -153,7 +153,7 @@ VALUES: Final[Mapping[str, Mapping[str, Any]]] = {
     "chat.service.keyring": {"PAIRINGS_NAMED": 4, "TERMINALS_DIALLED": 16},
     "chat.service.pairing.session": {"REPLACED": 1},
     "chat.service.settings": {"VALUE_CHARACTERS_MAX": 65_536},
-    "chat.service.outbound": {"STRETCH": 4_096, "BATCH": 64, "READ_REPEATED": 64},
+    "chat.service.sync": {"STRETCH": 4_096, "BATCH": 64, "READ_REPEATED": 64},
 }
 
 

@@ -14,9 +14,8 @@ from chat.interface import ContactChanged, EntriesMoved, EntryAdded, IdentityCha
 from chat.network.driver import Driver, Opening
 from chat.network.links import DIRECT_MOST, LiveLink, Peer
 from chat.service.comparison import PAGES_WAITING, Comparison
-from chat.service.outbound import Outbound
 from chat.service.person_logs import PersonLogs
-from chat.service.sync import Synchronizer
+from chat.service.sync import Outbound, Synchronizer
 from chat.storage import entries, persons, receipts
 from chat.storage.ordering import PIECE
 from chat.tasks import Beat

@@ -14,7 +14,7 @@ from chat.interface import ContactChanged, EntryAdded, EntryChanged, EntryState,
 from chat.network.driver import Driver
 from chat.network.links import Links, LiveLink
 from chat.service import messages, sync
-from chat.service.inbound import Inbound
+from chat.service.sync import Inbound
 from chat.tasks import Beat
 from protocol.limits import PING_AFTER_SECONDS
 from protocol.link.handshake import Initiator, Responder

@@ -18,13 +18,12 @@ from chat.service.comparison import Comparison
 from chat.service.contacts import People
 from chat.service.events import EventBus
 from chat.service.forwarding import Forwarding
-from chat.service.inbound import Inbound
 from chat.service.keyring import ContactKeys, Keyring, contact_keys
 from chat.service.messages import Messages
 from chat.service.notes import Written
-from chat.service.outbound import Outbound
 from chat.service.own_log import OwnLog
 from chat.service.pairing import storage as pairing_storage
+from chat.service.sync import Inbound, Outbound
 from chat.service.verification import Verification
 from chat.storage import entries, expiry
 from chat.storage.contacts import ContactRow

@@ -16,7 +16,7 @@ from chat.interface import (
     TerminalView,
     VerificationView,
 )
-from chat.service.person_logs import NOT_SYNCED
+from chat.service.own_log import NOT_SYNCED
 from protocol.identity.author import recovery_words
 from protocol.relay.rendezvous import RelayAddress
 from tests.support.fakes.messenger import FakeMessenger

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from chat.service.inbound import Inbound
+from chat.service.sync import Inbound
 
 
 def receipt_before_commit(seconds: float = 0.0) -> None:

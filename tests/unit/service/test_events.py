@@ -14,11 +14,10 @@ from chat.network import driver
 from chat.network.links import Peer
 from chat.service import sync
 from chat.service.events import ContactsChanged, EventBus, InvitationsChanged
-from chat.service.inbound import Inbound
-from chat.service.outbound import Outbound
 from chat.service.pairing import storage as pending_module
 from chat.service.pairing.storage import PendingContacts
 from chat.service.state import ContactBook
+from chat.service.sync import Inbound, Outbound
 from chat.storage import contacts, persons, receipts, sharing
 from chat.storage import keys as stored_keys
 from chat.storage.contacts import PAIRED
