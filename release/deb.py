@@ -25,6 +25,13 @@ from release.sources import DATE, ROOT
 ARCHITECTURES: Final = {"amd64": "linux-x86_64", "arm64": "linux-aarch64"}
 HOME: Final = "usr/lib/parlour"
 
+COMPLETIONS: Final = {
+    "bash": "usr/share/bash-completion/completions/parlour",
+    "zsh": "usr/share/zsh/vendor-completions/_parlour",
+    "fish": "usr/share/fish/vendor_completions.d/parlour.fish",
+}
+_FIXED: Final = {**os.environ, "SOURCE_DATE_EPOCH": str(DATE), "LC_ALL": "C.UTF-8"}
+
 PROGRAM: Final = """\
 #!/usr/bin/python3 -I
 import sys
@@ -86,8 +93,8 @@ def deb(bundle: Path, folder: Path, architecture: str) -> Path:
             minors = _unpack(archive, contents, platform, tree)
         _file(tree, "usr/bin/parlour", PROGRAM, 0o755)
         _file(tree, "usr/share/doc/parlour/copyright", (ROOT / "LICENSE").read_text("utf-8"))
-        changes = gzip.compress((ROOT / "CHANGELOG.md").read_bytes(), mtime=0)
-        (tree / "usr/share/doc/parlour/changelog.gz").write_bytes(changes)
+        _packed(tree / "usr/share/doc/parlour/changelog.gz", (ROOT / "CHANGELOG.md").read_bytes())
+        _help(tree)
         size = sum(path.stat().st_size / path.stat().st_nlink for path in tree.rglob("*") if path.is_file())
         least = max(fit["least"] for name, fit in contents["fits"].items() if name.startswith(f"{platform} "))
         control = CONTROL.format(
@@ -107,10 +114,30 @@ def deb(bundle: Path, folder: Path, architecture: str) -> Path:
             path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
             os.utime(path, (DATE, DATE))
         made = folder / f"parlour_{contents['version']}_{architecture}.deb"
-        fixed = {**os.environ, "SOURCE_DATE_EPOCH": str(DATE)}
-        command = ["dpkg-deb", "--root-owner-group", "--build", str(tree), str(made)]
-        subprocess.run(command, check=True, env=fixed, stdout=subprocess.DEVNULL)
+        # Ubuntu's own choice is zstd, which gives other bytes.
+        command = ["dpkg-deb", "--root-owner-group", "-Zxz", "--build", str(tree), str(made)]
+        subprocess.run(command, check=True, env=_FIXED, stdout=subprocess.DEVNULL)
     return made
+
+
+def _help(tree: Path) -> None:
+    """Manual pages, and the completions that each shell finds by itself."""
+    with tempfile.TemporaryDirectory() as pages:
+        _run("chat.cli.manual", pages)
+        for page in Path(pages).iterdir():
+            _packed(tree / f"usr/share/man/man1/{page.name}.gz", page.read_bytes())
+    for shell, name in COMPLETIONS.items():
+        _file(tree, name, _run("chat.cli", "completion", shell))
+
+
+def _run(module: str, *arguments: str) -> str:
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, cwd=ROOT, env=_FIXED, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def _packed(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(content, mtime=0))
 
 
 def _unpack(archive: ZipFile, contents: dict[str, Any], platform: str, tree: Path) -> list[int]:
