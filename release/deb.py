@@ -20,6 +20,7 @@ from typing import Any, Final
 from zipfile import ZipFile
 
 from chat.tools.bundle.launch import read
+from release.bundle import OTHER, is_current
 from release.sources import DATE, ROOT
 
 ARCHITECTURES: Final = {"amd64": "linux-x86_64", "arm64": "linux-aarch64"}
@@ -120,6 +121,12 @@ def deb(bundle: Path, folder: Path, architecture: str) -> Path:
     return made
 
 
+def fitting(bundle: Path) -> list[str]:
+    """The architectures that a bundle has wheels for: it may have been made for some systems alone."""
+    systems = {place.split()[0] for place in read(bundle)["fits"]}
+    return [architecture for architecture, system in ARCHITECTURES.items() if system in systems]
+
+
 def _help(tree: Path) -> None:
     """Manual pages, and the completions that each shell finds by itself."""
     with tempfile.TemporaryDirectory() as pages:
@@ -178,6 +185,9 @@ def _sums(tree: Path) -> None:
 if __name__ == "__main__":
     if shutil.which("dpkg-deb") is None:
         sys.exit("dpkg-deb is not here: install dpkg.")
-    for each in sys.argv[3:] or ARCHITECTURES:
-        package = deb(Path(sys.argv[1]), Path(sys.argv[2]), each)
+    made_from = Path(sys.argv[1])
+    if not is_current(made_from):
+        sys.exit(OTHER)
+    for each in sys.argv[3:] or fitting(made_from):
+        package = deb(made_from, Path(sys.argv[2]), each)
         print(f"{package}: {package.stat().st_size / 1_000_000:.0f} MB")  # noqa: T201

@@ -12,8 +12,11 @@ from io import BytesIO
 from pathlib import Path
 from zipfile import ZIP_STORED, ZipFile
 
+import pytest
+
 from chat.tools.bundle import make
-from release import deb, sbom, sums, wheels
+from release import deb, sbom, sources, sums, wheels
+from release.bundle import is_current
 from tests.support.e2e.programs import PARLOUR
 from tests.support.machine import needs_dpkg
 
@@ -89,6 +92,25 @@ def test_the_deb_names_what_it_depends_on(tmp_path: Path) -> None:
         assert deb.deb(tmp_path / "parlour.pyz", tmp_path, "amd64").read_bytes() == first
     finally:
         os.umask(before)
+
+
+def test_a_bundle_of_other_sources_and_missing_systems_are_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = a_bundle(tmp_path / "parlour.pyz")
+    assert deb.fitting(bundle) == ["amd64"]
+
+    def built(root: Path, folder: Path) -> Path:
+        path = folder / "parlour-9.8.7-py3-none-any.whl"
+        with ZipFile(bundle) as archive:
+            path.write_bytes(archive.read(f"wheels/{path.name}") + root.read_bytes())
+        return path
+
+    monkeypatch.setattr(sources, "wheel", built)
+    change = tmp_path / "change"
+    for content in (b"", b"1"):
+        change.write_bytes(content)
+        assert is_current(bundle, change) == (content == b"")
 
 
 def test_the_list_of_the_lock_names_every_library_with_its_license_and_needs() -> None:
