@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import Final
 
+from chat.tools.bundle.launch import read
 from chat.tools.bundle.make import write
+from chat.tools.share.checksum import checksum
 from release import sources, wheels
 
 BUILD: Final = sources.ROOT / "build" / "wheels"
@@ -27,6 +30,20 @@ def bundle(folder: Path, platforms: list[str]) -> Path:
     path = folder / "parlour.pyz"
     write(path, own.name.split("-")[1], content, fits)
     return path
+
+
+def is_current(path: Path, root: Path = sources.ROOT) -> bool:
+    """Whether a bundle has the wheel of the sources as they are.
+
+    Raises Refused, CalledProcessError, OSError.
+    """
+    with tempfile.TemporaryDirectory() as work:
+        own = sources.wheel(root, Path(work))
+        return bool(read(path)["wheels"].get(own.name) == checksum(own))
+
+
+OTHER: Final = "This bundle is of other sources than these: make bundle"
+"""What those say that take a bundle which was made before."""
 
 
 if __name__ == "__main__":

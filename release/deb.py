@@ -20,10 +20,18 @@ from typing import Any, Final
 from zipfile import ZipFile
 
 from chat.tools.bundle.launch import read
+from release.bundle import OTHER, is_current
 from release.sources import DATE, ROOT
 
 ARCHITECTURES: Final = {"amd64": "linux-x86_64", "arm64": "linux-aarch64"}
 HOME: Final = "usr/lib/parlour"
+
+COMPLETIONS: Final = {
+    "bash": "usr/share/bash-completion/completions/parlour",
+    "zsh": "usr/share/zsh/vendor-completions/_parlour",
+    "fish": "usr/share/fish/vendor_completions.d/parlour.fish",
+}
+_FIXED: Final = {**os.environ, "SOURCE_DATE_EPOCH": str(DATE), "LC_ALL": "C.UTF-8"}
 
 PROGRAM: Final = """\
 #!/usr/bin/python3 -I
@@ -86,8 +94,8 @@ def deb(bundle: Path, folder: Path, architecture: str) -> Path:
             minors = _unpack(archive, contents, platform, tree)
         _file(tree, "usr/bin/parlour", PROGRAM, 0o755)
         _file(tree, "usr/share/doc/parlour/copyright", (ROOT / "LICENSE").read_text("utf-8"))
-        changes = gzip.compress((ROOT / "CHANGELOG.md").read_bytes(), mtime=0)
-        (tree / "usr/share/doc/parlour/changelog.gz").write_bytes(changes)
+        _packed(tree / "usr/share/doc/parlour/changelog.gz", (ROOT / "CHANGELOG.md").read_bytes())
+        _help(tree)
         size = sum(path.stat().st_size / path.stat().st_nlink for path in tree.rglob("*") if path.is_file())
         least = max(fit["least"] for name, fit in contents["fits"].items() if name.startswith(f"{platform} "))
         control = CONTROL.format(
@@ -107,10 +115,36 @@ def deb(bundle: Path, folder: Path, architecture: str) -> Path:
             path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
             os.utime(path, (DATE, DATE))
         made = folder / f"parlour_{contents['version']}_{architecture}.deb"
-        fixed = {**os.environ, "SOURCE_DATE_EPOCH": str(DATE)}
-        command = ["dpkg-deb", "--root-owner-group", "--build", str(tree), str(made)]
-        subprocess.run(command, check=True, env=fixed, stdout=subprocess.DEVNULL)
+        # Ubuntu's own choice is zstd, which gives other bytes.
+        command = ["dpkg-deb", "--root-owner-group", "-Zxz", "--build", str(tree), str(made)]
+        subprocess.run(command, check=True, env=_FIXED, stdout=subprocess.DEVNULL)
     return made
+
+
+def fitting(bundle: Path) -> list[str]:
+    """The architectures that a bundle has wheels for: it may have been made for some systems alone."""
+    systems = {place.split()[0] for place in read(bundle)["fits"]}
+    return [architecture for architecture, system in ARCHITECTURES.items() if system in systems]
+
+
+def _help(tree: Path) -> None:
+    """Manual pages, and the completions that each shell finds by itself."""
+    with tempfile.TemporaryDirectory() as pages:
+        _run("chat.cli.manual", pages)
+        for page in Path(pages).iterdir():
+            _packed(tree / f"usr/share/man/man1/{page.name}.gz", page.read_bytes())
+    for shell, name in COMPLETIONS.items():
+        _file(tree, name, _run("chat.cli", "completion", shell))
+
+
+def _run(module: str, *arguments: str) -> str:
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, cwd=ROOT, env=_FIXED, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def _packed(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(content, mtime=0))
 
 
 def _unpack(archive: ZipFile, contents: dict[str, Any], platform: str, tree: Path) -> list[int]:
@@ -151,6 +185,9 @@ def _sums(tree: Path) -> None:
 if __name__ == "__main__":
     if shutil.which("dpkg-deb") is None:
         sys.exit("dpkg-deb is not here: install dpkg.")
-    for each in sys.argv[3:] or ARCHITECTURES:
-        package = deb(Path(sys.argv[1]), Path(sys.argv[2]), each)
+    made_from = Path(sys.argv[1])
+    if not is_current(made_from):
+        sys.exit(OTHER)
+    for each in sys.argv[3:] or fitting(made_from):
+        package = deb(made_from, Path(sys.argv[2]), each)
         print(f"{package}: {package.stat().st_size / 1_000_000:.0f} MB")  # noqa: T201

@@ -1,8 +1,9 @@
-"""What is in the packages, as a CycloneDX 1.6 list: versions, licenses and hashes of everything.
+"""What is in the packages, as a CycloneDX 1.6 list: versions, licenses and hashes of every wheel.
 
 `python -m release.sbom FOLDER` writes the list of what the lock and the installed metadata say, and a list of
 what `parlour.pyz` contains, if that is in the folder. The same packages give the same bytes, so a list has no
-date.
+date. A native library inside a wheel (OpenSSL, SQLCipher, libsodium) has no entry of its own. Some wheels
+list theirs in the folder `sboms` of their metadata.
 """
 
 from __future__ import annotations

@@ -294,6 +294,10 @@ def name_of(folder: Path, standard: Path) -> str:
 
 def this_program() -> list[str]:
     """The line that starts this program again, from any folder."""
+    import zipfile
+
+    if zipfile.is_zipfile(sys.argv[0]):  # a bundle, which brings the module
+        return [sys.executable, str(Path(sys.argv[0]).absolute())]
     started = shutil.which(sys.argv[0])
     if started is not None and Path(started).name == "parlour":
         return [str(Path(started).absolute())]

@@ -125,6 +125,10 @@ class TcpConnection(asyncio.BufferedProtocol):
         if self._ended or self._transport is None:
             raise ConnectionResetError("the connection has ended")
         self._transport.write(data)
+        if (
+            self._transport.is_closing()
+        ):  # this write found the reset out, and the event loop learns of it next
+            raise ConnectionResetError("the connection was reset")
         while self._writing_paused:
             await self._change()
             if self._ended:

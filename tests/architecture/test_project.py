@@ -198,3 +198,24 @@ def _vectors_of(installed: Path) -> list[list[object]]:
     done = subprocess.run(command, cwd=installed, capture_output=True, text=True, check=True)
     found: list[list[object]] = json.loads(done.stdout)
     return found
+
+
+def test_the_workflow_says_that_it_was_not_run_and_names_what_is_there() -> None:
+    """Nothing here runs it, so a step may go stale unseen."""
+    workflow = (ROOT / ".github/workflows/check.yml").read_text("utf-8")
+    assert workflow.startswith("# Has not been run")
+    tools = set(re.findall(r"iproute2.*?(?=\n| \$)", workflow)[0].split())
+    assert tools < set((ROOT / ".ci/run").read_text("utf-8").split())
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    (phony,) = re.findall(r"^\.PHONY: (help .*)", makefile, re.MULTILINE)
+    said = [line.split("#")[0] for line in workflow.splitlines()]
+    for line in said:
+        for words in re.findall(r"\bmake ([a-z\- ]+?)(?= [A-Z]+=|$)", line):
+            assert set(words.split()) <= set(phony.split()), line
+        for name in re.findall(r" ([A-Z]+)=[\w\"]", line.partition("make ")[2]):
+            assert re.search(rf"^{name} ?[:?]?=", makefile, re.MULTILINE), line
+        for module in re.findall(r"python -m ((?:chat|tests)[\w.]*)", line):
+            path = ROOT / module.replace(".", "/")
+            assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), line
+        for path in re.findall(r"requirements[\w-]*\.lock|tests/[\w/]+\.py", line):
+            assert (ROOT / path).is_file(), line

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -31,12 +31,15 @@ from tests.support.e2e.programs import (
     whole_history,
 )
 from tests.support.lab.hosts import Lab
-from tests.support.lab.programs import Program, Silent
+from tests.support.lab.programs import Deadline, Program, Silent
 
 NAME: Final = "echo-bot"
 BOT: Final = (str(ROOT / "examples" / "echo_bot.py"),)
 PATIENCE: Final = 60.0
 """Seconds for the next answer. No soak passes because of it."""
+
+LOOKS_EVERY: Final = 0.5
+"""Seconds without an answer after which the soak looks whether the bot has ended."""
 
 AT_ONCE: Final = 500
 """Commands that wait for the bot at most, so that the random moments are spread over all of them."""
@@ -88,6 +91,10 @@ class Bot:
         if what in ("engine", "both"):
             self.engine.kill()
             self.engine = self._start_engine()
+        self.start_again()
+
+    def start_again(self) -> None:
+        """Start the bot if it has ended. It ends some time after its engine does, when it notices."""
         if self.bot.process.poll() is not None:
             self.bot = self._stack.enter_context(Program(self._line))
 
@@ -107,9 +114,7 @@ def soak(folder: Path, commands: int, kills: Killed, seed: int, program: Sequenc
         while answered < commands:
             if len(outcome.sent) < commands and len(outcome.sent) - answered < AT_ONCE // 2:
                 _send(ada, outcome, min(commands, answered + AT_ONCE))
-            try:
-                hearing.wait_for(_is_answer, PATIENCE)
-            except Silent:
+            if not _heard(hearing, bot):
                 break
             answered += 1
             if answered in moments:
@@ -132,6 +137,17 @@ def _send(ada: Station, outcome: Outcome, until: int) -> None:
             outcome.sent[entry.id] = str(number)
 
     ada.ask(send)
+
+
+def _heard(hearing: Program, bot: Bot) -> bool:
+    """Wait for the next answer, and start the bot as often as it ends, as a service manager does."""
+    deadline = Deadline(PATIENCE)
+    while left := deadline.left():
+        with suppress(Silent):
+            hearing.wait_for(_is_answer, min(LOOKS_EVERY, left))
+            return True
+        bot.start_again()
+    return False
 
 
 def _is_answer(line: str) -> bool:

@@ -20,6 +20,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import Final
 
+from release.bundle import OTHER, is_current
 from tests.support.e2e.people import Person, pair
 from tests.support.lab.hosts import Host, Lab
 from tests.support.lab.programs import Program
@@ -112,6 +113,9 @@ def shared(giver: NewUser, taker: NewUser) -> None:
 
 def main() -> int:
     bundle, write = Path(sys.argv[1]).absolute(), sys.stdout.write
+    if not is_current(bundle):
+        sys.stderr.write(f"{OTHER}\n")
+        return 1
     version = subprocess.run([PYTHON, "--version"], capture_output=True, text=True, check=True).stdout
     write(f"{bundle.name}, {bundle.stat().st_size / 1_000_000:.0f} MB, with the system's {version}")
     try:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from io import BytesIO
@@ -38,6 +39,13 @@ class Refused(Exception):
     """Parlour cannot run here. The text is one line for the user, with what to do."""
 
 
+class Damaged(Refused):
+    """The file is another one than was made."""
+
+    def __init__(self, archive: Path) -> None:
+        super().__init__(f"{archive} is damaged: copy it again.")
+
+
 def main() -> NoReturn:
     """Run the bundle that this module is in."""
     archive = Path(__file__).absolute().parent
@@ -46,6 +54,8 @@ def main() -> NoReturn:
         folder = unpacked(archive, contents, cache_folder(os.environ), note=_note)
     except Refused as refused:
         sys.exit(f"parlour: {refused}")
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
     sys.path[:] = alone(folder, archive, sys.path)
     sys.argv[0] = str(archive)
     import_module("chat.cli.__main__").main()
@@ -56,7 +66,7 @@ def read(archive: Path) -> dict[str, Any]:
     """The contents of a bundle. Raises Refused for a file that is none."""
     try:
         found: dict[str, Any] = json.loads(zipimporter(str(archive)).get_data(str(archive / CONTENTS)))
-    except (OSError, ImportError, ValueError):
+    except (OSError, ImportError, ValueError, EOFError):
         raise Refused(f"{archive} is no complete bundle of Parlour: copy it again.") from None
     return found
 
@@ -120,11 +130,16 @@ def unpacked(archive: Path, contents: Mapping[str, Any], cache: Path, note: Call
 
     The folder has its name only once it is whole and on disk, and its name has the hashes of what is in it.
     """
-    names = fitting(contents, place(), system_version())
-    sums = "".join(f"{contents['wheels'][name]}  {name}\n" for name in names)
-    folder = cache / f"{contents['version']}-{hashlib.sha256(sums.encode()).hexdigest()[:20]}"
+    cache = _real(cache)
+    try:
+        names = fitting(contents, place(), system_version())
+        sums = "".join(f"{contents['wheels'][name]}  {name}\n" for name in names)
+        folder = cache / f"{contents['version']}-{hashlib.sha256(sums.encode()).hexdigest()[:20]}"
+    except (KeyError, TypeError):
+        raise Damaged(archive) from None
     try:
         _own(cache)
+        _runs(cache)
         _use(folder)
         if not folder.is_dir():
             with _alone(cache):
@@ -141,12 +156,37 @@ def unpacked(archive: Path, contents: Mapping[str, Any], cache: Path, note: Call
     return folder
 
 
+def _real(cache: Path) -> Path:
+    """The cache behind all symbolic links: somebody else could turn one elsewhere once it has been checked.
+
+    Raises Refused for a name that Python loads no library from.
+    """
+    real = Path(os.path.realpath(cache)) if os.name == "posix" else cache
+    try:
+        str(real).encode()
+    except UnicodeEncodeError:
+        raise Refused(
+            f"the name of the folder {str(real)!a} is not UTF-8: set XDG_CACHE_HOME to another one of yours."
+        ) from None
+    return real
+
+
 def _own(folder: Path) -> None:
     """Make a folder, and see that nobody else can write to it: its code is run. Raises Refused, OSError."""
-    folder.mkdir(mode=_MODE, parents=True, exist_ok=True)
+    for missing in (one for one in (*reversed(folder.parents), folder) if not one.exists()):
+        missing.mkdir(mode=_MODE, exist_ok=True)  # all of them, or others could exchange it with a umask of 0
     status = folder.stat()
     if hasattr(os, "geteuid") and (status.st_uid != os.geteuid() or status.st_mode & _OTHERS_WRITE):
         raise Refused(f"{folder} is not yours alone: remove it, or set XDG_CACHE_HOME to a folder of yours.")
+
+
+def _runs(folder: Path) -> None:
+    """See that libraries run from a folder. Raises Refused, OSError."""
+    if hasattr(os, "statvfs") and os.statvfs(folder).f_flag & getattr(os, "ST_NOEXEC", 0):
+        raise Refused(
+            f"nothing runs from {folder}, which is on a file system with noexec: "
+            "set XDG_CACHE_HOME to a folder of yours on another one."
+        )
 
 
 def _use(folder: Path) -> None:
@@ -199,30 +239,45 @@ def _forget(cache: Path) -> None:
 
 
 def _unpack(archive: Path, contents: Mapping[str, Any], names: list[str], folder: Path) -> None:
-    """Raises Refused for a damaged archive, OSError."""
+    """Raises Damaged, OSError."""
     import shutil
     import tempfile
-    from zipfile import BadZipFile, ZipFile
+    from zipfile import ZipFile
 
     new = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))  # with mode 0700
     try:
-        with ZipFile(archive) as bundle:
-            for name in names:
-                wheel = bundle.read(f"wheels/{name}")
-                if hashlib.sha256(wheel).hexdigest() != contents["wheels"][name]:
-                    raise BadZipFile(name)
-                with ZipFile(BytesIO(wheel)) as packed:
-                    packed.extractall(new)
+        for wheel in _wheels(archive, contents, names):
+            with ZipFile(BytesIO(wheel)) as packed:
+                packed.extractall(new)
         if hasattr(os, "sync"):
             os.sync()  # else a power cut soon after could leave a folder with empty files under its name
         new.rename(folder)
-    except (BadZipFile, KeyError):
-        raise Refused(f"{archive} is damaged: copy it again.") from None
     except OSError:
         if not folder.is_dir():  # another start was faster
             raise
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def check(archive: Path, contents: Mapping[str, Any]) -> None:
+    """See that a bundle has all its wheels, for every system. Raises Damaged, OSError."""
+    for _ in _wheels(archive, contents, contents["wheels"]):
+        pass
+
+
+def _wheels(archive: Path, contents: Mapping[str, Any], names: Iterable[str]) -> Iterator[bytes]:
+    """The content of wheels, each as its hash says. Raises Damaged, OSError."""
+    from zipfile import BadZipFile, ZipFile
+
+    try:
+        with ZipFile(archive) as bundle:
+            for name in names:
+                wheel = bundle.read(f"wheels/{name}")
+                if hashlib.sha256(wheel).hexdigest() != contents["wheels"][name]:
+                    raise Damaged(archive)
+                yield wheel
+    except (BadZipFile, KeyError, NotImplementedError, RuntimeError, EOFError):
+        raise Damaged(archive) from None  # zipfile raises each of these for some byte
 
 
 def alone(folder: Path, archive: Path, path: list[str]) -> list[str]:

@@ -17,7 +17,10 @@ from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from chat.tools.bundle.launch import CONTENTS
 
-START: Final = b"#!/usr/bin/env python3\n"
+START: Final = b"""#!/usr/bin/env python3
+"This copy of Parlour is not complete: copy the file again.
+"""
+"""Python reads the second line only where the end of the archive is missing, and shows it with the error."""
 DATE: Final = (1980, 1, 1, 0, 0, 0)
 """The date of every member, the first that an archive can have."""
 

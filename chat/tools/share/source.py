@@ -37,6 +37,7 @@ def read(path: Path) -> Bundle:
     """Read a file, which must be a bundle. Raises NoBundle."""
     try:
         contents = launch.read(path.absolute())
+        launch.check(path, contents)
         places = [place.split() for place in contents["fits"]]
         return Bundle(
             path,
@@ -46,6 +47,8 @@ def read(path: Path) -> Bundle:
             checksum(path),
             path.stat().st_size,
         )
+    except launch.Damaged:
+        raise NoBundle(f"{path} is damaged, and so would be what you give: get it again.") from None
     except (launch.Refused, OSError, KeyError, TypeError, ValueError):
         raise NoBundle(f"{path} is no bundle of Parlour: choose a parlour.pyz.") from None
 

@@ -21,6 +21,7 @@ from tests.support.cli.line import Line
 from tests.support.cli.running import running_engine
 from tests.support.e2e.programs import Station
 from tests.support.fakes.messenger import FakeDoor, FakeMessenger
+from tests.unit.tools.bundle.test_bundle import small
 
 HOSTILE = '/a b/"c"\\d/$HOME/%h/;e'
 
@@ -213,3 +214,12 @@ def test_profiles_says_which_run_and_what_is_unread(line: Line, tmp_path: Path) 
     assert by["cleo"]["state"] == "damaged"
     assert f"{ada.profile}  (running as Ada, 2 unread)" in said
     assert f"{ben.profile}  (locked)" in said
+
+
+def test_a_bundle_is_started_by_its_file_under_any_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = small(tmp_path / "parlour.pyz", m="1")
+    bundle.chmod(0o644)  # as `parlour share` leaves it
+    monkeypatch.setattr(sys, "argv", [str(bundle)])
+    assert service.this_program() == [sys.executable, str(bundle)]

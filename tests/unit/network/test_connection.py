@@ -26,6 +26,7 @@ def connected() -> tuple[TcpConnection, mock.Mock, list[TcpConnection]]:
     lost: list[TcpConnection] = []
     connection, wire = TcpConnection(lost.append), mock.Mock(asyncio.Transport)
     wire.get_extra_info.return_value = ("10.0.0.9", 1234)
+    wire.is_closing.return_value = False
     connection.connection_made(wire)
     return connection, wire, lost
 

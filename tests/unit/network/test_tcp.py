@@ -6,6 +6,7 @@ import asyncio
 import errno
 import hashlib
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 
@@ -16,7 +17,7 @@ from chat.network.connection import NotLocal, NotNamed, TcpConnection
 from chat.network.transport import TcpTransport
 from chat.ports import Connection
 from protocol.relay.rendezvous import RelayAddress
-from tests.support.network.sockets import SECONDS, gone, read_all, read_exactly, serving, until
+from tests.support.network.sockets import SECONDS, gone, knock, read_all, read_exactly, serving, until
 
 ANYONE = TcpTransport()
 
@@ -61,6 +62,17 @@ async def test_a_slow_reader_slows_the_writer_and_loses_nothing() -> None:
             seen.update(part)
         await writing
         assert seen.digest() == expected.digest()
+
+
+async def test_the_write_that_finds_a_reset_raises_before_the_event_loop_turns() -> None:
+    """Else a sender that is never paused goes on to the end, and takes a cut download for a whole one."""
+    async with serving(ANYONE) as server:
+        stranger = await knock(server.port)
+        theirs = await server.take()
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        stranger.close()
+        with pytest.raises(ConnectionResetError):
+            await theirs.write(b"x")
 
 
 async def test_a_port_that_is_taken_is_said_to_be_and_is_free_after_close() -> None:

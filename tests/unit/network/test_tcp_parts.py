@@ -104,6 +104,7 @@ def connected(lost: Callable[[TcpConnection], None] | None = None) -> tuple[TcpC
     """A connection and its transport, a mock."""
     made, below = TcpConnection(lost), mock.Mock()
     below.get_extra_info.return_value = ("10.0.0.1", 1)
+    below.is_closing.return_value = False
     made.connection_made(below)
     return made, below
 

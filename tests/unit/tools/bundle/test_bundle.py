@@ -6,9 +6,11 @@ import hashlib
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from zipfile import ZIP_STORED, ZipFile
 
 import pytest
@@ -99,6 +101,16 @@ def test_what_is_damaged_is_not_unpacked(tmp_path: Path) -> None:
     with pytest.raises(launch.Refused, match="is damaged: copy it again"):
         unpacked(bundle, tmp_path / "cache")
     assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
+
+
+def test_whichever_byte_is_damaged_one_line_says_so(tmp_path: Path) -> None:
+    whole = small(tmp_path / "bundle", m="1").read_bytes()
+    directory = whole.index(b"PK\x01\x02")
+    for place in (*range(whole.index(b'{\n "version"'), directory, 5), *range(directory, len(whole), 3)):
+        damaged = tmp_path / f"{place}"
+        damaged.write_bytes(whole[:place] + bytes([whole[place] ^ 0x11]) + whole[place + 1 :])
+        with suppress(launch.Refused):
+            launch.unpacked(damaged, launch.read(damaged), tmp_path / "cache", lambda text: None)
 
 
 def test_a_wheel_that_was_exchanged_is_not_unpacked(tmp_path: Path) -> None:
@@ -228,3 +240,41 @@ def test_the_hash_in_the_name_is_that_of_what_is_unpacked(tmp_path: Path) -> Non
         unpacked(bundle, tmp_path / "cache").name
         == f"{VERSION}-{hashlib.sha256(sums.encode()).hexdigest()[:20]}"
     )
+
+
+def test_a_copy_that_was_cut_off_says_so(tmp_path: Path) -> None:
+    """Without the end of the archive Python takes it for a text, and shows the line that it cannot read."""
+    bundle = small(tmp_path / "bundle", m="1")
+    for size in (len(make.START), bundle.stat().st_size // 2, bundle.stat().st_size - 1):
+        (tmp_path / "cut").write_bytes(bundle.read_bytes()[:size])
+        done = subprocess.run(start(tmp_path / "cut", tmp_path), capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert '"This copy of Parlour is not complete: copy the file again.\n' in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_where_no_library_can_run_is_said_before_anything_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = small(tmp_path / "bundle", m="1")
+    with pytest.raises(launch.Refused, match="is not UTF-8: set XDG_CACHE_HOME"):
+        unpacked(bundle, tmp_path / "\udcff")
+    monkeypatch.setattr(os, "ST_NOEXEC", 8, raising=False)
+    monkeypatch.setattr(os, "statvfs", lambda path: mock.Mock(f_flag=8 | 1), raising=False)
+    with pytest.raises(launch.Refused, match="with noexec: set XDG_CACHE_HOME"):
+        unpacked(bundle, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_nobody_else_can_exchange_the_cache_whatever_the_umask(tmp_path: Path) -> None:
+    bundle, linked = small(tmp_path / "bundle", m="1"), tmp_path / "linked"
+    before = os.umask(0)
+    try:
+        unpacked(bundle, tmp_path / "home" / ".cache" / "parlour")
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in (tmp_path / "home").rglob("*.cache")] == [0o700]
+    linked.symlink_to(tmp_path / "home" / ".cache")
+    found = unpacked(bundle, linked / "parlour")
+    linked.unlink()
+    assert (found / "m.py").exists(), "no link that somebody turns elsewhere leads to what runs"

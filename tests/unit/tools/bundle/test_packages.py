@@ -12,8 +12,12 @@ from io import BytesIO
 from pathlib import Path
 from zipfile import ZIP_STORED, ZipFile
 
+import pytest
+
 from chat.tools.bundle import make
-from release import deb, sbom, sums, wheels
+from release import deb, sbom, sources, sums, wheels
+from release.bundle import is_current
+from tests.support.e2e.programs import PARLOUR
 from tests.support.machine import needs_dpkg
 
 METADATA = "Metadata-Version: 2.4\nName: parlour\nVersion: 9.8.7\nLicense-Expression: Apache-2.0\n"
@@ -59,11 +63,20 @@ def test_the_deb_installs_runs_and_leaves_nothing(tmp_path: Path) -> None:
         [str(tools / "python3"), "-I", str(program), "x"], check=True, capture_output=True, text=True
     )
     assert said.stdout == f"hello from {home}/chat/__init__.py x\n"
+    pages = {path.name for path in (root / "usr/share/man/man1").iterdir()}
+    assert {"parlour.1.gz", "parlour-send.1.gz", "parlour-contacts-list.1.gz"} <= pages
+    for shell, completion in deb.COMPLETIONS.items():
+        printed = subprocess.run(
+            [*PARLOUR, "completion", shell], check=True, capture_output=True, text=True
+        ).stdout
+        assert (root / completion).read_text("utf-8") == printed
     assert list((home / "chat/cli/__pycache__").iterdir()), "nobody else may write there"
     assert (home / "chat/__init__.py").samefile(root / "usr/lib/parlour/python3.99/chat/__init__.py")
     subprocess.run([*dpkg, "--purge", "parlour"], env=environment, check=True, capture_output=True)
     assert not (root / "usr/lib/parlour").exists()
     assert not program.exists()
+    left = {path.relative_to(root).parts[0] for path in root.rglob("*") if path.is_file()}
+    assert left == {"var"}, "dpkg's own notes"
 
 
 def test_the_deb_names_what_it_depends_on(tmp_path: Path) -> None:
@@ -74,7 +87,30 @@ def test_the_deb_names_what_it_depends_on(tmp_path: Path) -> None:
         ["dpkg-deb", "--field", str(package)], check=True, capture_output=True, text=True
     ).stdout
     assert f"Depends: python3 (>= 3.{sys.version_info.minor}), python3 (<< 3.100), libc6 (>= 0)" in fields
-    assert deb.deb(tmp_path / "parlour.pyz", tmp_path, "amd64").read_bytes() == first
+    before = os.umask(0o077)
+    try:
+        assert deb.deb(tmp_path / "parlour.pyz", tmp_path, "amd64").read_bytes() == first
+    finally:
+        os.umask(before)
+
+
+def test_a_bundle_of_other_sources_and_missing_systems_are_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = a_bundle(tmp_path / "parlour.pyz")
+    assert deb.fitting(bundle) == ["amd64"]
+
+    def built(root: Path, folder: Path) -> Path:
+        path = folder / "parlour-9.8.7-py3-none-any.whl"
+        with ZipFile(bundle) as archive:
+            path.write_bytes(archive.read(f"wheels/{path.name}") + root.read_bytes())
+        return path
+
+    monkeypatch.setattr(sources, "wheel", built)
+    change = tmp_path / "change"
+    for content in (b"", b"1"):
+        change.write_bytes(content)
+        assert is_current(bundle, change) == (content == b"")
 
 
 def test_the_list_of_the_lock_names_every_library_with_its_license_and_needs() -> None:

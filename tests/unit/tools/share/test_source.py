@@ -9,7 +9,7 @@ import pytest
 
 from chat.tools.bundle import installed, make
 from chat.tools.share import checksum, source
-from tests.unit.tools.bundle.test_bundle import small
+from tests.unit.tools.bundle.test_bundle import a_wheel, small
 
 
 def test_words_are_those_of_the_whole_beginning() -> None:
@@ -34,6 +34,15 @@ def test_a_bundle_is_read_and_another_file_is_refused(tmp_path: Path) -> None:
     for name in ("secret", "absent"):
         with pytest.raises(source.NoBundle, match=r"choose a parlour\.pyz"):
             source.read(tmp_path / name)
+
+
+def test_a_damaged_bundle_is_not_given(tmp_path: Path) -> None:
+    """Not even for a system that this machine is not: the words would be the same on both screens."""
+    path = tmp_path / "bundle"
+    make.write(path, "9.8.7", {"a.whl": a_wheel(m="harmless = True")}, {"win-amd64 cpython-3.11": ("a.whl",)})
+    path.write_bytes(path.read_bytes().replace(b"harmless", b"harmful!"))
+    with pytest.raises(source.NoBundle, match="is damaged"):
+        source.read(path)
 
 
 def test_the_running_bundle_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
