@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from tests.support.tui.driving import chat, chatting, shown, until, until_shown,
 from tui.app import ParlourApp
 from tui.messages import NotifyEntry
 from tui.preferences import Preferences
-from tui.terminal import BELL, Notifier, notification, title
+from tui.terminal import BELL, CURSOR_HIDDEN, Notifier, cursor_given_back, cursor_shown, notification, title
 
 NEEDLE = "needle-that-somebody-wrote"
 
@@ -204,11 +205,17 @@ async def test_a_way_outside_of_the_terminal_takes_the_place_of_its_sequence(wri
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the program writes to the terminal in addition to its picture."""
+    """What the program writes to the terminal in addition to its picture and the cursor in it."""
     for name, value in (("TERM", "xterm-kitty"), ("TERM_PROGRAM", ""), ("TMUX", "")):
         monkeypatch.setenv(name, value)
     collected: list[str] = []
-    monkeypatch.setattr(ParlourApp, "_write", lambda _app, sequence: collected.append(sequence))
+    cursor = {CURSOR_HIDDEN, cursor_shown(os.environ), cursor_given_back(os.environ)}
+
+    def write(_app: ParlourApp, sequence: str) -> None:
+        if sequence not in cursor:
+            collected.append(sequence)
+
+    monkeypatch.setattr(ParlourApp, "_write", write)
     return collected
 
 
