@@ -273,7 +273,8 @@ class Session:
             return Trouble(calls.INTERNAL_ERROR, f"internal error ({type(error).__name__})")
 
     async def _do(self, method: str, params: msgspec.Struct) -> Any:
-        self._scope.allow_in(given(params))
+        arguments = given(params)
+        self._scope.allow_in(arguments)
         match params:
             case Hello():
                 return await self._hello(params)
@@ -281,9 +282,8 @@ class Session:
                 return await self._subscribe(params)
             case Ack():
                 return await self._ack(params)
-        if method in PAGES and not 1 <= given(params)["limit"] <= LIMIT_MAX:
+        if method in PAGES and not 1 <= arguments["limit"] <= LIMIT_MAX:
             raise UsageError(BAD_LIMIT)
-        arguments = given(params)
         if calls.SEND_ID in arguments and self._client is not None:
             arguments[calls.CLIENT] = self._client.name
         result = await getattr(self._messenger, method)(**arguments)
@@ -327,8 +327,14 @@ class Session:
             if position is None:  # whose turn it was may have acknowledged more since `hello`
                 position = (await self._messenger.follow(name)).acknowledged
             self._follower = _Follower(
-                *(self._messenger, name, turn, position),
-                *(self._scope, self._admit, self._out, self._over),
+                self._messenger,
+                name,
+                turn,
+                position,
+                scope=self._scope,
+                admit=self._admit,
+                out=self._out,
+                over=self._over,
             )
         if not asked.live:
             self._follower.live = False
@@ -352,6 +358,7 @@ class _Follower:
         client: str,
         turn: str,
         position: int,
+        *,
         scope: Scope,
         admit: Callable[[], Awaitable[None]],
         out: _Outgoing,

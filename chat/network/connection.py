@@ -125,9 +125,8 @@ class TcpConnection(asyncio.BufferedProtocol):
         if self._ended or self._transport is None:
             raise ConnectionResetError("the connection has ended")
         self._transport.write(data)
-        if (
-            self._transport.is_closing()
-        ):  # this write found the reset out, and the event loop learns of it next
+        # This write may have met the reset, of which the event loop learns next.
+        if self._transport.is_closing():
             raise ConnectionResetError("the connection was reset")
         while self._writing_paused:
             await self._change()

@@ -102,8 +102,8 @@ class Bots:
                 await self._tell(person, body)
                 return
             stood = await self._store.read(self._noted)
-            others = body.bot and stood is not None and stood[1] != self._keyring.own.terminal
-            if others or (stood[0] if stood is not None else NO_BOT) != body:
+            others = body.bot and stood is not None and stood.terminal != self._keyring.own.terminal
+            if others or _said(stood) != body:
                 await self._notes.done(await self._notes.store(self._note, bot_body(body)))
             for one in list(self._book.rows):
                 if not self._is_blocked(one):
@@ -112,7 +112,7 @@ class Bots:
     async def own(self, person: bytes | None = None) -> BotView:
         """What this person declares to a contact, or to all. Raises a storage failure."""
         stood = await self._store.read(self._own, self._keyring.own.person if person is None else person)
-        body = (stood[0] if stood is not None else None) or NO_BOT
+        body = _said(stood) or NO_BOT
         return BotView(body.bot, tuple(BotCommand(one.name, one.description) for one in body.commands))
 
     async def settle(self) -> None:
@@ -124,13 +124,14 @@ class Bots:
         """
         async with self._declaring:
             stood = await self._store.read(self._noted)
-            if stood is None or stood[0] is None or not stood[0].bot or self._keyring.is_removed:
+            body = _said(stood)
+            if stood is None or body is None or not body.bot or self._keyring.is_removed:
                 return
-            if not self._repeats(stood[1]):
+            if not self._repeats(stood.terminal):
                 return
             for person in list(self._book.rows):
                 if not self._is_blocked(person) and await self._store.read(self._own, person) is None:
-                    await self._tell(person, stood[0])
+                    await self._tell(person, body)
 
     def _repeats(self, declared: bytes) -> bool:
         """Whether this terminal repeats to later contacts what a terminal of this person declared."""
@@ -140,7 +141,7 @@ class Bots:
     async def _tell(self, person: bytes, body: BotBody) -> None:
         """Declare something to a contact, unless it says so already."""
         stood = await self._store.read(self._own, person)
-        if person in self._book.rows and (stood[0] if stood is not None else NO_BOT) != body:
+        if person in self._book.rows and _said(stood) != body:
             await self._messages.declare(person, bot_body(body))
 
     def _is_blocked(self, person: bytes) -> bool:
@@ -148,15 +149,20 @@ class Bots:
         row = self._book.rows.get(person)
         return row is None or row.blocked
 
-    def _own(self, database: Database, person: bytes) -> tuple[BotBody | None, bytes] | None:
+    def _own(self, database: Database, person: bytes) -> bots.Declared | None:
         return bots.own(database, conversation_of(self._keyring.own.person, person))
 
-    def _noted(self, database: Database) -> tuple[BotBody | None, bytes] | None:
+    def _noted(self, database: Database) -> bots.Declared | None:
         return self._own(database, self._keyring.own.person)
 
     def _note(self, database: Database, body: bytes) -> Written:
         ensure(database, self._keyring.own.person)
         return Written((self._notes.commit(database, KIND_BOT, body),), Followed())
+
+
+def _said(stood: bots.Declared | None) -> BotBody | None:
+    """What contacts were told; None where that is in force no more."""
+    return NO_BOT if stood is None else stood.body
 
 
 def _body(commands: Collection[BotCommand]) -> BotBody:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import Struct
+
 from chat.storage import contacts, keys, quarantine
 from chat.storage.database import Database
 from protocol.bots import read_bot
@@ -46,15 +48,19 @@ def of_contacts(db: Database) -> dict[bytes, BotBody]:
     return {contact: body for contact, body in found.items() if body is not None}
 
 
-def own(db: Database, conversation: bytes) -> tuple[BotBody | None, bytes] | None:
-    """What this person declares in a conversation, or in its notes, and the terminal that wrote it (id).
+class Declared(Struct, frozen=True):
+    """What this person declared, None where that is in force no more, and the terminal that wrote it (id)."""
 
-    None where it has declared nothing; a body of None where that is in force no more.
-    """
+    body: BotBody | None
+    terminal: bytes
+
+
+def own(db: Database, conversation: bytes) -> Declared | None:
+    """What this person declared last in a conversation, or in its notes; None where it never did."""
     self_keys = keys.read_own(db).self_keys
     number = contacts.find_conversation_number(db, conversation)
     for header, body, shared in db.rows(_DECLARED.format(""), number, LOOKED_AT):
         fields = ENTRY_HEADER.decode(header)
         if not shared or is_own(fields, self_keys):
-            return read_bot(body) if body else None, fields.author
+            return Declared(read_bot(body) if body else None, fields.author)
     return None
