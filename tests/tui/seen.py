@@ -89,6 +89,8 @@ def changes(before: Seen, after: Seen) -> tuple[list[str], list[str]]:
         begins = was is None and screen not in ("", "ChatScreen")
         if now == was or label in _COUNTED or (begins and (now in ("", "|") or now.startswith("@"))):
             continue  # how a dialog is at first
+        if label == "body" and after.focus not in (label, "nothing"):
+            continue  # what has the focus scrolls into view a frame later, with the next key perhaps
         did.append(_moved(label, was or "", now))
     if after.title != before.title and after.title:
         said.append(shorten(after.title))

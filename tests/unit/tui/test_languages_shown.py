@@ -54,6 +54,7 @@ from tui.screens.recovery import SignDialog
 from tui.screens.sending import SendDialog
 from tui.screens.unlock import UnlockScreen
 from tui.text import translation
+from tui.text.commands import NAMES
 from tui.widgets.composer import Composer
 
 LETTERS = str.maketrans(
@@ -61,6 +62,7 @@ LETTERS = str.maketrans(
     | {letter: chr(0x531 + at) for at, letter in enumerate(ascii_uppercase)}
 )
 WORD = re.compile(r"[A-Za-z]{2,}")
+COMMAND = re.compile(r"/([a-z-]+)")
 TALL = (120, 100)  # nothing that a dialog shows has to be scrolled for
 
 KEYS = {part for one in ACTIONS for key in one.keys for part in WORD.findall(shown_key(key))}
@@ -125,8 +127,9 @@ def _foreign(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 
 
 def left(text: str, known: set[str]) -> list[str]:
-    """The words in Latin letters that are none of those that are known."""
-    return [word for word in WORD.findall(IDENTITY.sub("", text)) if word not in known]
+    """The words in Latin letters that are none of those that are known, nor a command that is typed."""
+    plain = COMMAND.sub(lambda found: "" if found[1] in NAMES else found[0], IDENTITY.sub("", text))
+    return [word for word in WORD.findall(plain) if word not in known]
 
 
 def look(pilot: Pilot[None]) -> None:
@@ -332,4 +335,5 @@ async def test_every_line_of_the_linear_mode(name: str) -> None:
 def test_a_word_that_was_left_out_is_seen() -> None:
     assert left(f"{foreign('Pair with {name}')} now", set()) == ["name", "now"]
     assert left(foreign("Settings") + " Ctrl+K", KEYS) == []
+    assert left("/mark-all-read /no-such", set()) == ["no", "such"]
     assert OPTIONS.zone is not None, "else times would have the name of a zone here"
