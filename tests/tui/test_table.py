@@ -39,7 +39,6 @@ _HAN: Final = re.compile(r"[\u4e00-\u9fff]")
 _IN_EVERY_LANGUAGE: Final = (
     *(
         "The recovery words were erased",
-        "This is no invitation",
         "Word 3 ",
         "You said that",
         "There is no such",
