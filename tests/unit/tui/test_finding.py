@@ -93,7 +93,7 @@ async def test_the_switcher_filters_as_one_types_and_takes_a_click() -> None:
         await pilot.press("x")
         await until_shown(pilot, "No matching contact.")
         await pilot.press("enter", "backspace")
-        await click(pilot, "│   ○ Dana", 6)
+        await click(pilot, "▌○ Dana", 4)
         await until(pilot, lambda: chat(pilot).state.current == people["Dana"].person)
 
 

@@ -73,7 +73,7 @@ SAME |= set(WORD.findall("iptables INPUT policy of drop tcp dport ACCEPT eth"))
 TYPED = set(WORD.findall("presence typing delivery receipts bell autolock keep files relayed most rate"))
 TYPED |= {"language", "on", "off", "en", "drop", "Ada", "Ben", "Inviter"}
 IDENTITY = re.compile(
-    r"\b[0-9a-f]{8}\b|\bUTC\b|~[0-9a-f]{4}|http://4\.5|\[fe80::1c2d\]|zh_CN|parlour:fake\S+|:[a-z0-9_+-]+:|/[a-z]+"
+    r"\b[0-9a-f]{8}\b|\bUTC\b|~[0-9a-f]{4}|http://4\.5|\[fe80::1c2d\]|zh_CN|parlour:fake\S+|:[a-z0-9_+-]+:|/[a-z-]+"
 )
 
 LOOKED_AT: set[str] = set()

@@ -172,7 +172,7 @@ async def test_how_long_this_device_keeps_messages_is_chosen_where_another_one_k
 @pytest.mark.parametrize(
     ("row", "shows"),
     [
-        ("Your name", "Rename"),
+        ("Your name", "Your name ─"),
         ("Change the passphrase", "passphrase"),
         ("Relays", "Relays ─"),
         ("Your devices", "Your devices ─"),
