@@ -99,6 +99,7 @@ async def _say(call: Call, opened: Messenger, label: str, contact: str | None) -
         "commands": [{"name": one.name, "description": one.description} for one in declared.commands],
         "person": contact,
     }
-    said = f"You are {'declared as a bot' if declared.bot else 'no bot'} to {label}."
+    where = "" if contact is None and not declared.bot else f" to {label}"
+    said = f"You are {'' if declared.bot else 'not '}declared as a bot{where}."
     lines = [f"  /{one.name}  {one_line(one.description)}" for one in declared.commands]
     call.result(fields, "\n".join([said, *lines]))

@@ -48,7 +48,7 @@ from tui.text.formatting import (
     strength,
     words,
 )
-from tui.text.translation import N_, _, _n, told
+from tui.text.translation import N_, _, _n, sentences, told
 
 _USE: Final = "use"
 
@@ -117,7 +117,7 @@ class Settings:
         for one in (name,) if name else _SETTINGS:
             help_ = _(_SETTINGS[one]).format(languages=listed(translation.LANGUAGES))
             line = _("{name} is {value}. {help}.").format(name=one, value=values[one], help=help_)
-            await self.output.say(f"{line} {_(STAYS)}" if one == "keep" and kept.stays else line)
+            await self.output.say(sentences(line, _(STAYS)) if one == "keep" and kept.stays else line)
 
     async def _change(self, name: str, value: str) -> None:
         if name == "autolock":

@@ -75,6 +75,12 @@ class RelaysDialog(Dialog[RelayView]):
         self._relays = tuple(view for view in self._relays if view.address != address)
         self.draw()
 
+    def fail(self, text: str) -> None:
+        """Show a refusal, which takes rows of the body: the field that it is about stays in sight."""
+        super().fail(text)
+        if self.focused is not None:
+            self.call_after_refresh(self.focused.scroll_visible, animate=False)
+
     def on_descendant_focus(self) -> None:
         self._show_hints()
 

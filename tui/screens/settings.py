@@ -18,7 +18,7 @@ from tui.messages import PreferenceChosen, Problem, attempt, start_worker
 from tui.preferences import AMOUNTS, Amount, Density, Drawing, Keys, Preferences, Theme, amount, switch
 from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.text.formatting import STAYS
-from tui.text.translation import LANGUAGES, N_, _, _n
+from tui.text.translation import LANGUAGES, N_, _, _n, sentences
 from tui.widgets.controls import Choice, Value
 from tui.widgets.opens import Opens
 
@@ -149,7 +149,7 @@ class SettingsDialog(Dialog[str]):
         return [
             _section(_("Lock")),
             _choice("autolock", _("Minutes of inactivity"), values, _kept(chosen)),
-            plain(f"{note} {change}", classes="quiet"),
+            plain(sentences(note, change), classes="quiet"),
         ]
 
     def _this_device(self) -> list[Widget]:
@@ -191,7 +191,7 @@ class SettingsDialog(Dialog[str]):
             note = _(STAYS)
         if gone := self._kept.elsewhere:
             number = _n("{number} is not on this device.", "{number} are not on this device.", gone)
-            note = f"{note} {number.format(number=gone)}"
+            note = sentences(note, number.format(number=gone))
         return note
 
     def _contacts_are_told(self) -> list[Widget]:

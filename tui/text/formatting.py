@@ -39,7 +39,7 @@ from chat.interface import (
     notes_view,
     size_text,
 )
-from tui.text.translation import N_, _, _n, told
+from tui.text.translation import N_, _, _n, sentences, told
 
 NAME_CELLS = 24
 MARKS_IN_A_ROW = 4
@@ -144,9 +144,9 @@ def comparison_lines(found: VerificationView, name: str, zone: tzinfo | None) ->
 def _change(change: IdentityChangeView, name: str) -> str:
     line = _("{name} {cause}").format(name=name, cause=safe_line(told(change.cause)))
     if change.terminal:
-        line += " " + _("(device {start}…)").format(start=change.terminal[:DEVICE_DIGITS])
+        line = sentences(line, _("(device {start}…)").format(start=change.terminal[:DEVICE_DIGITS]))
     if change.author:
-        line += " " + _("(signed by device {start}…)").format(start=change.author[:DEVICE_DIGITS])
+        line = sentences(line, _("(signed by device {start}…)").format(start=change.author[:DEVICE_DIGITS]))
     return line
 
 

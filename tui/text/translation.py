@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gettext
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from string import Formatter
@@ -21,7 +22,37 @@ WORDS: Final = {"zh_CN": "zh"}
 """The list of pairing words that a reader of a language reads, where it is not the English one."""
 _VARIABLES: Final = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 
+_HAN: Final = "[\u3400-\u4dbf\u4e00-\u9fff]"
+_BEGINS: Final = re.compile(_HAN)
+_ENDS: Final = re.compile(f"{_HAN}\\Z")
+
 _catalogue: gettext.NullTranslations = gettext.NullTranslations()
+
+
+class Translated(str):
+    """A text of the catalogue.
+
+    Chinese sets a blank between itself and a number or a foreign word, and none between itself and Chinese.
+    The catalogue writes that blank around every value; `format` takes it away where the value is a text of
+    the catalogue too. A name keeps it, so that it shows where the name begins and ends.
+    """
+
+    __slots__ = ()
+
+    def format(self, *args: object, **values: object) -> Translated:
+        return Translated(_closed(self, values).format(*args, **values))
+
+
+def _closed(sentence: str, values: Mapping[str, object]) -> str:
+    """The sentence without the blanks between it and those values that continue it."""
+    for name, value in values.items():
+        if not isinstance(value, Translated):
+            continue
+        if _BEGINS.match(value):
+            sentence = re.sub(rf"(?<={_HAN}) (?=\{{{name}\}})", "", sentence)
+        if _ENDS.search(value):
+            sentence = re.sub(rf"(?<=\{{{name}\}}) (?={_HAN})", "", sentence)
+    return str(sentence)
 
 
 def use(language: str) -> None:
@@ -38,11 +69,11 @@ def of_locale(environment: Mapping[str, str]) -> str:
 
 
 def _(text: str) -> str:
-    return _catalogue.gettext(text)
+    return Translated(_catalogue.gettext(text))
 
 
 def _n(one: str, many: str, number: int) -> str:
-    return _catalogue.ngettext(one, many, number)
+    return Translated(_catalogue.ngettext(one, many, number))
 
 
 def told(said: str) -> str:
@@ -56,6 +87,14 @@ def told(said: str) -> str:
     return template.format(**values)
 
 
+def sentences(*parts: str) -> str:
+    """Sentences after each other. Punctuation of Chinese needs no blank: it has its own."""
+    joined = ""
+    for part in filter(None, parts):
+        joined += part if not joined or joined[-1] in "。）" or part[0] == "（" else f" {part}"
+    return joined
+
+
 def N_(text: str) -> str:
     """Marks a text of a table for the catalogues; `_` turns it when it is shown."""
     return text
@@ -66,6 +105,7 @@ def filled(sentence: str, style: str = "", /, **values: tuple[str, str]) -> Cont
     from textual.content import Content  # here, because the linear mode does not load Textual
 
     parts: list[tuple[str, str]] = []
+    sentence = _closed(sentence, {name: text for name, (text, _style) in values.items()})
     for text, name, _format, _conversion in Formatter().parse(sentence):
         parts.append((text, style))
         if name is not None:

@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from chat.interface import (
+    WORDS_READ,
     ContactChanged,
     ContactRemoved,
     EntryAdded,
@@ -455,11 +456,11 @@ async def make(folder: Path, passphrase: str, language: str, machine: Clock, ran
         clock.set(min(times.values()) - BEFORE)
         await person.create(passphrase)
         for contact in contacts:
-            await contact.create(PASSPHRASE)
+            await _create(contact, sample)
         await Playing(sample, person, contacts, times, clock).play()
         clock.run()
         for stranger in strangers:  # only now, since an announcement is renewed on another day
-            await _appear(stranger, person)
+            await _appear(stranger, person, sample)
         demo = Demo(person, Neighbours(sample, person, terminals))
         await demo.serve()
     except BaseException:
@@ -468,7 +469,14 @@ async def make(folder: Path, passphrase: str, language: str, machine: Clock, ran
     return demo
 
 
-async def _appear(stranger: DemoTerminal, person: DemoTerminal) -> None:
+async def _create(terminal: DemoTerminal, sample: Sample) -> None:
+    """Somebody other than the person: they read the words of the language that they write."""
+    await terminal.create(PASSPHRASE)
+    if sample.language == CHINESE:
+        await terminal.engine.set_preference(WORDS_READ, CHINESE)
+
+
+async def _appear(stranger: DemoTerminal, person: DemoTerminal, sample: Sample) -> None:
     seen = person.wait(NearbyChanged, lambda event: stranger.name in {view.name for view in event.nearby})
-    await stranger.create(PASSPHRASE)
+    await _create(stranger, sample)
     await seen

@@ -123,8 +123,9 @@ class FakeMessenger(Files):
 
     async def pair_address(self, host: str, port: int) -> PairingView:
         if not host.startswith(_LOCAL):
-            told = "{host} is not a local address: Parlour connects within the network only."
-            raise UsageError(phrase(told, host=host))
+            raise UsageError(
+                phrase("Parlour connects only to addresses of the local network: check the address.")
+            )
         return self._begin_words(host)
 
     async def invite(self) -> InvitationView:
@@ -134,7 +135,7 @@ class FakeMessenger(Files):
 
     async def join(self, text: str) -> PairingView:
         if not text.startswith(INVITATION):
-            raise BadData(phrase("This is no invitation, or a part of it is missing: copy the whole line."))
+            raise BadData(phrase("Invitation incomplete: copy all of it, beginning with PARLOUR:."))
         view = self._begin("", incoming=False)
         if self.prompt:
             self.move_pairing(view.id, PairingStage.WAITING)

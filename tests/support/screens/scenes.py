@@ -350,7 +350,13 @@ TALKING = (
     dialog("contact-menu", "ctrl+o", "This contact"),
     dialog("safety-number", "ctrl+t", "Safety number"),
     dialog("rename", "f6", "Rename"),
-    talk("timer", "New messages with", keys("ctrl+o"), Seen("Rename"), keys("end", "up", "up", "enter")),
+    talk(
+        "timer",
+        "It holds for new messages only. “Clear” deletes those that are there.",
+        keys("ctrl+o"),
+        Seen("Rename"),
+        keys("end", "up", "up", "enter"),
+    ),
     talk("file-size", "Next field", keys("ctrl+o"), Seen("Rename"), keys("end", "up", "enter")),
     talk("clear", "Are you sure?", keys("ctrl+o"), Seen("Rename"), keys("end", "enter")),
     dialog("block", "f7", "Are you sure?"),
@@ -390,7 +396,7 @@ ON_THE_FAKE = (
     dialog(
         "join-refused",
         "f3",
-        "This is no invitation, or a part of it is missing: copy the whole line.",
+        "Invitation incomplete: copy all of it, beginning with PARLOUR:.",
         Seen("Use an invitation"),
         Typed("parlour:half"),
         keys("enter"),
@@ -406,7 +412,7 @@ ON_THE_FAKE = (
     acted("recovery", "Recovery words", lambda fake: fake.keep_seed(), keys("alt+w")),
     acted(
         "recovery-asked",
-        "Type word",
+        "Type word {number}.",
         lambda fake: fake.keep_seed(),
         keys("alt+w"),
         Seen("Recovery words"),

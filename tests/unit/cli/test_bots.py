@@ -11,7 +11,7 @@ ECHO = {"name": "echo", "description": "says = the same"}
 
 def test_a_bot_is_declared_shown_and_withdrawn(line: Line) -> None:
     ben, cleo = line.messenger.add_contact("Ben"), line.messenger.add_contact("Cleo")
-    assert line.run("bot").out == "You are no bot to all contacts.\n"
+    assert line.run("bot").out == "You are not declared as a bot.\n"
     declared = line.run("bot", "declare", "echo=says = the same", "--json")
     assert declared.objects == [{"bot": True, "commands": [ECHO], "person": None}]
     assert line.run("bot", "show", "--with", "Cleo", "--json").objects[0]["commands"] == [ECHO]
@@ -22,7 +22,7 @@ def test_a_bot_is_declared_shown_and_withdrawn(line: Line) -> None:
     assert withdrawn == [{"bot": False, "commands": [], "person": cleo.person}]
     assert line.run("bot", "show", "--with", ben.person, "--json").objects[0]["bot"]
     line.run("bot", "withdraw")
-    assert line.run("bot").out == "You are no bot to all contacts.\n"
+    assert line.run("bot").out == "You are not declared as a bot.\n"
 
 
 @pytest.mark.parametrize(

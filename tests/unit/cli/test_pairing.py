@@ -110,7 +110,7 @@ def test_join_reads_the_invitation_from_a_pipe_and_puts_pieces_together(line: Li
 
 
 def test_join_fails_in_one_line_that_says_why(line: Line) -> None:
-    assert "This is no invitation" in line.run("join", "nonsense").failed(65)
+    assert "Invitation incomplete" in line.run("join", "nonsense").failed(65)
     line.messenger.failures["join"] = Unreachable("Nobody answers: is Parlour open there?")
     assert "Nobody answers" in line.run("join", f"{INVITATION}7").failed(69)
     line.messenger.prompt = False

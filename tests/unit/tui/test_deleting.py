@@ -8,7 +8,17 @@ from textual.pilot import Pilot
 from chat.errors import phrase
 from chat.interface import ContactView, DeletedBy, DeletionScope, EntryKind, EntryState, EntryView, UsageError
 from tests.support.fakes.messenger import FakeMessenger
-from tests.support.tui.driving import chat, chatting, composer, history, shown, until, until_shown, with_bob
+from tests.support.tui.driving import (
+    chat,
+    chatting,
+    composer,
+    history,
+    rows,
+    shown,
+    until,
+    until_shown,
+    with_bob,
+)
 from tests.support.tui.opened import click, on_top, opened, received
 from tui.conversation import Conversation
 from tui.messages import NotifyEntry
@@ -219,18 +229,28 @@ async def test_an_entry_of_a_removed_terminal_is_marked_and_explained() -> None:
         await until_shown(pilot, "Its device was removed")
 
 
+def unwrapped(pilot: Pilot[None]) -> str:
+    """What the rows of the conversation say, without the column of contacts and the bars before them."""
+    said = " ".join(row.rpartition("▕")[2] for row in rows(pilot))
+    return " ".join(said.replace("▎", " ").split())
+
+
 @pytest.mark.parametrize(
     ("by", "mark", "cause"),
     [
         ("contact", "⚠ says that you wrote this", "The contact says that you wrote this"),
-        ("device", "▎ this", "Another device of yours passed this on"),
+        (
+            "device",
+            "⚠ another device of yours says that you wrote this",
+            "Another device of yours passed this on",
+        ),
     ],
 )
 async def test_a_claim_is_marked_and_explained_and_is_no_own_message(by: str, mark: str, cause: str) -> None:
     messenger, bob, _ = with_a_secret()
     async with chatting(messenger) as pilot:
         messenger.claim(bob.person, "I owe you", by)
-        await until_shown(pilot, mark)
+        await until(pilot, lambda: mark in unwrapped(pilot))
         await choose(pilot, "I owe you")
         await pilot.press("i")
         await until_shown(pilot, cause)

@@ -82,6 +82,23 @@ def test_a_translation_reads_as_chinese_is_written() -> None:
         assert found is None, f"{message.translation!r}: {found}"
 
 
+def test_no_blank_parts_chinese_from_chinese_of_the_catalogue() -> None:
+    """A name keeps its blanks, in whatever script: they show where it begins and ends."""
+    translation.use("zh_CN")
+    here, hour = translation._("this device"), translation._n("{number} hour", "{number} hours", 1)
+    added = translation._("added by {device}")
+    assert added.format(device=here) == "由这台设备添加"
+    assert translation.filled(added, device=(here, "")).plain == "由这台设备添加"
+    assert [added.format(device=name) for name in ("desk", "书房")] == ["由 desk 添加", "由 书房 添加"]
+    said = translation._("New messages with {name} disappear {time} after they were read.")
+    assert said.format(name="Ben", time=hour.format(number=1)) == "与 Ben 的新消息在阅读后 1 小时消失。"
+
+
+def test_sentences_follow_each_other_as_the_language_writes_them() -> None:
+    assert translation.sentences("One.", "", "Two.") == "One. Two."
+    assert translation.sentences("一。", "二", "（三）", "四") == "一。二（三）四"
+
+
 def test_gettext_reads_what_was_compiled() -> None:
     translation.use("zh_CN")
     for message in translated().values():

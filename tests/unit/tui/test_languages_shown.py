@@ -54,7 +54,6 @@ from tui.screens.recovery import SignDialog
 from tui.screens.sending import SendDialog
 from tui.screens.unlock import UnlockScreen
 from tui.text import translation
-from tui.text.commands import NAMES
 from tui.widgets.composer import Composer
 
 LETTERS = str.maketrans(
@@ -62,7 +61,6 @@ LETTERS = str.maketrans(
     | {letter: chr(0x531 + at) for at, letter in enumerate(ascii_uppercase)}
 )
 WORD = re.compile(r"[A-Za-z]{2,}")
-COMMAND = re.compile(r"/([a-z-]+)")
 TALL = (120, 100)  # nothing that a dialog shows has to be scrolled for
 
 KEYS = {part for one in ACTIONS for key in one.keys for part in WORD.findall(shown_key(key))}
@@ -75,7 +73,7 @@ SAME |= set(WORD.findall("iptables INPUT policy of drop tcp dport ACCEPT eth"))
 TYPED = set(WORD.findall("presence typing delivery receipts bell autolock keep files relayed most rate"))
 TYPED |= {"language", "on", "off", "en", "drop", "Ada", "Ben", "Inviter"}
 IDENTITY = re.compile(
-    r"\b[0-9a-f]{8}\b|\bUTC\b|~[0-9a-f]{4}|http://4\.5|\[fe80::1c2d\]|zh_CN|parlour:fake\S+|:[a-z0-9_+-]+:|/[a-z]+"
+    r"\b[0-9a-f]{8}\b|\bUTC\b|~[0-9a-f]{4}|http://4\.5|\[fe80::1c2d\]|zh_CN|parlour:fake\S+|:[a-z0-9_+-]+:|/[a-z-]+"
 )
 
 LOOKED_AT: set[str] = set()
@@ -127,9 +125,8 @@ def _foreign(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 
 
 def left(text: str, known: set[str]) -> list[str]:
-    """The words in Latin letters that are none of those that are known, nor a command that is typed."""
-    plain = COMMAND.sub(lambda found: "" if found[1] in NAMES else found[0], IDENTITY.sub("", text))
-    return [word for word in WORD.findall(plain) if word not in known]
+    """The words in Latin letters that are none of those that are known."""
+    return [word for word in WORD.findall(IDENTITY.sub("", text)) if word not in known]
 
 
 def look(pilot: Pilot[None]) -> None:
@@ -335,5 +332,4 @@ async def test_every_line_of_the_linear_mode(name: str) -> None:
 def test_a_word_that_was_left_out_is_seen() -> None:
     assert left(f"{foreign('Pair with {name}')} now", set()) == ["name", "now"]
     assert left(foreign("Settings") + " Ctrl+K", KEYS) == []
-    assert left("/mark-all-read /no-such", set()) == ["no", "such"]
     assert OPTIONS.zone is not None, "else times would have the name of a zone here"

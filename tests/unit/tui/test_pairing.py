@@ -143,7 +143,7 @@ async def test_an_invitation_is_pasted_whatever_its_line_breaks_and_can_be_mende
         field.post_message(events.Paste("parlour:fake-\n  invitation\r\n"))  # as it is copied from a terminal
         await until(pilot, lambda: field.value == INVITATION[:-1])
         await pilot.press("enter")
-        await until_shown(pilot, "This is no invitation")
+        await until_shown(pilot, "Invitation incomplete: copy all of it")
         assert field.value == INVITATION[:-1]
         await pilot.press("-", "7", "enter")
         await until_shown(pilot, "Paired with Inviter")
@@ -168,7 +168,7 @@ async def test_what_is_wrong_with_an_address_is_said_and_can_be_mended() -> None
         await opened(pilot, "f4", AddressDialog)
         assert "192.168.1.20:4747" in await until_shown(pilot, "Pair by address")
         await pilot.press(*"8.8.8.8", "enter")
-        await until_shown(pilot, "8.8.8.8 is not a local address")
+        await until_shown(pilot, "Parlour connects only to addresses of the local")
         await pilot.press("ctrl+u", *"10.0.0.7:x", "enter")
         await until_shown(pilot, "This is not an address")
         await pilot.press("backspace", *"4748", "enter")

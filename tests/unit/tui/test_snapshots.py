@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.screens.pictures import difference, dump, names_of
-from tests.support.screens.scenes import EVERY, Scene, View, take
+from tests.support.screens.scenes import EVERY, Scene, Seen, View, take, words_of
 from tui.preferences import Theme
+from tui.text import translation
 from tui.themes import COLOURS
 
 FOLDER = Path(__file__).parent / "snapshots"
@@ -63,6 +64,16 @@ def compare(path: Path, lines: list[str]) -> None:
 async def test_it_looks_as_it_did(scene: Scene, view: View) -> None:
     picture = await take(scene, view)
     compare(place(scene, view), dump(picture, names_of(COLOURS[view.theme])))
+
+
+def test_a_scene_waits_for_what_every_language_shows() -> None:
+    """Else nobody can draw the pictures of the README in the other language."""
+    translation.use(CHINESE)
+    said_by_nobody = {"more than", "Photos/quay.jpg, Photos/2026/tables.jpg"}  # typed, and names of files
+    waited = {scene.shows for scene in EVERY}
+    waited |= {step.text for scene in EVERY for step in scene.steps if isinstance(step, Seen)}
+    english = {text for text in waited if " " in text and text.startswith(words_of(text))}
+    assert english == said_by_nobody
 
 
 def test_nothing_else_is_stored() -> None:

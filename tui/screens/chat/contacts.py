@@ -33,7 +33,7 @@ from tui.text.formatting import (
     removable_devices,
     safe_name,
 )
-from tui.text.translation import _, _n
+from tui.text.translation import _, _n, sentences
 from tui.widgets.lines import AlertLine, QuestionLine
 
 if TYPE_CHECKING:
@@ -319,7 +319,7 @@ class ProfileDialogs:
         if me is not None:
             new_keys = me.terminal != self.surface.state.me.terminal
             self.show_me(me)
-            self.surface.say(f"{said} {_(NEW_KEYS)}" if new_keys else said)
+            self.surface.say(sentences(said, _(NEW_KEYS)) if new_keys else said)
 
     def passphrase(self) -> None:
         from tui.screens.passphrase import PassphraseDialog

@@ -15,7 +15,7 @@ from tui.preferences import Options
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.pairing import ASKING, BeginDialog, PairingDialog
 from tui.text.formatting import safe_line, safe_name
-from tui.text.translation import _, told
+from tui.text.translation import _, sentences, told
 
 _OVER = (PairingStage.DONE, PairingStage.FAILED)
 
@@ -126,7 +126,7 @@ class PairingController:
             self._invitation = self._address = ""
             said = _paired(view, compared=bool(view.words))
             self.open_conversation(view.contact)
-            self.surface.say(f"{said} {self._meanwhile}".rstrip())
+            self.surface.say(sentences(said, self._meanwhile))
         elif view.problem and form is not None:
             form(safe_line(told(view.problem)))
         self._meanwhile = ""

@@ -196,6 +196,17 @@ async def test_a_stranger_agrees_after_the_person_and_not_before(watched: Watche
     assert (await watched.named("Dov")).verified
 
 
+def test_who_nearby_writes_chinese_compares_chinese_words(tmp_path: Path) -> None:
+    async def pair(watched: Watched) -> None:
+        await watched.messenger.set_preference(interface.WORDS_READ, CHINESE)
+        (dov,) = await watched.messenger.nearby()
+        await watched.messenger.pair_nearby(dov.instance)
+        shown = (await watched.stage(PairingStage.WORDS)).pairing.words
+        assert all("\u4e00" <= sign <= "\u9fff" for word in shown for sign in word)
+
+    play(tmp_path, pair, CHINESE)
+
+
 def stages_of(watched: Watched, name: str) -> list[PairingStage]:
     stages: list[PairingStage] = []
     made = watched.door._demo
