@@ -58,7 +58,7 @@ from tui.terminal import (
     stop_job,
 )
 from tui.text import layouts
-from tui.text.formatting import without_controls
+from tui.text.safe import without_controls
 from tui.text.translation import WORDS, _, of_locale, told, use
 from tui.textual_fixes import Anchored, use_mouse
 from tui.themes import COLOURS, THEMES, following

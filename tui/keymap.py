@@ -12,7 +12,7 @@ from msgspec import Struct
 from textual.keys import Keys, _character_to_key
 
 from tui.actions import ACTIONS, BY_ID, Group, of_group, shown_key, types_a_letter
-from tui.text.formatting import safe_line, shorten
+from tui.text.safe import safe_line, shorten
 from tui.text.translation import _
 
 FILE_MAX: Final = 65_536

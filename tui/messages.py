@@ -29,7 +29,7 @@ from chat.interface import (
 )
 from tui.actions import with_keys
 from tui.text.emoji import Choice
-from tui.text.formatting import safe_line
+from tui.text.safe import safe_line
 from tui.text.translation import _, told
 
 

@@ -24,8 +24,9 @@ from chat.interface import (
     FileProgress,
     HistoryCleared,
 )
-from tui.text.formatting import claim, instead_of_text, safe
+from tui.text.formatting import claim, instead_of_text
 from tui.text.markdown import lines
+from tui.text.safe import safe
 from tui.text.translation import _
 
 _LAST_MOST: Final = 200

@@ -36,7 +36,7 @@ from chat.interface import (
     sequence,
 )
 from tui.preferences import Preferences
-from tui.text.formatting import safe_line, safe_name, shorten
+from tui.text.safe import safe_line, safe_name, shorten
 from tui.text.translation import N_, _
 
 if TYPE_CHECKING:  # it loads Textual, which the line-by-line interface does without

@@ -26,8 +26,8 @@ from textual.keys import Keys
 from textual.message import Message
 
 from tui.terminal_answers import QUIET, Answers
-from tui.text.formatting import widest
 from tui.text.layouts import LETTERS
+from tui.text.safe import widest
 from tui.text.wrapping import cuts, has_wide
 
 if TYPE_CHECKING:

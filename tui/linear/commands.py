@@ -20,7 +20,7 @@ from tui.linear.voice import VoiceMessages
 from tui.linear.wording import listed
 from tui.preferences import Options, Preferences
 from tui.text.bots import offered
-from tui.text.formatting import safe_line, shorten
+from tui.text.safe import safe_line, shorten
 from tui.text.translation import N_, _
 
 _SHOWN_CELLS: Final = 24

@@ -29,14 +29,8 @@ from tui.linear.output import Output
 from tui.linear.state import Questions, State
 from tui.linear.wording import DELIVERY, quoted, timer_line
 from tui.preferences import Preferences, kept_send_id, send_id
-from tui.text.formatting import (
-    SCOPE,
-    counter,
-    deletion,
-    gone_line,
-    safe_line,
-    scope_of,
-)
+from tui.text.formatting import SCOPE, counter, deletion, gone_line, scope_of
+from tui.text.safe import safe_line
 from tui.text.translation import _
 
 SLASH: Final = "/"

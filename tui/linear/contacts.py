@@ -13,14 +13,8 @@ from tui.linear.state import Questions, State, on_or_off
 from tui.linear.wording import number_lines, plain_name, presence_line, self_lines, standing
 from tui.preferences import Options, Preferences
 from tui.recent import last_line
-from tui.text.formatting import (
-    comparison_lines,
-    not_me,
-    question_lines,
-    safe_line,
-    same_key_line,
-    shorten,
-)
+from tui.text.formatting import comparison_lines, not_me, question_lines, same_key_line
+from tui.text.safe import safe_line, shorten
 from tui.text.translation import _, _n, told
 
 _LAST_CELLS: Final = 60

@@ -22,7 +22,8 @@ from chat.interface import (
 from tui.linear.output import Output
 from tui.linear.state import Question, Questions, State
 from tui.linear.wording import in_digits, listed
-from tui.text.formatting import DEVICE_DIGITS, moving_line, picked_devices, safe_line, safe_name, seen_line
+from tui.text.formatting import DEVICE_DIGITS, moving_line, picked_devices, seen_line
+from tui.text.safe import safe_line, safe_name
 from tui.text.translation import N_, _, told
 
 _STANDS: Final = {

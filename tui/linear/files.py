@@ -24,8 +24,8 @@ from tui.linear.history import History
 from tui.linear.output import Output
 from tui.linear.state import Questions, State
 from tui.linear.wording import listed
-from tui.text.formatting import safe_line, shorten
 from tui.text.paths import typed_paths
+from tui.text.safe import safe_line, shorten
 from tui.text.translation import _, _n, told
 
 _NAME_CELLS: Final = 60

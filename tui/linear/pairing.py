@@ -13,7 +13,8 @@ from tui.linear.output import Output
 from tui.linear.state import Question, Questions, State, on_or_off, pick
 from tui.linear.wording import in_digits, invitation_lines, listed, plain_name
 from tui.preferences import Options
-from tui.text.formatting import parse_address, safe_line
+from tui.text.formatting import parse_address
+from tui.text.safe import safe_line
 from tui.text.translation import _, told
 
 _ORDER: Final = tuple(PairingStage)

@@ -28,7 +28,7 @@ from tui.linear.state import End
 from tui.linear.wording import diagnosis_line, error_line, self_lines
 from tui.preferences import Options, Preferences
 from tui.terminal import EVERY
-from tui.text.formatting import safe_line
+from tui.text.safe import safe_line
 from tui.text.translation import _, told
 
 _EVENTS_MAX: Final = 1000

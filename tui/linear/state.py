@@ -14,7 +14,8 @@ from tui.linear.output import Output
 from tui.linear.wording import listed, names_of
 from tui.preferences import Options, Preferences
 from tui.recent import Recent
-from tui.text.formatting import notes_of, safe_line
+from tui.text.formatting import notes_of
+from tui.text.safe import safe_line
 from tui.text.translation import _
 
 ON_OFF: Final = {"on": True, "off": False}

@@ -39,15 +39,11 @@ from tui.text.formatting import (
     duration,
     instead_of_text,
     quarantine_cause,
-    safe,
-    safe_line,
-    safe_name,
-    shorten,
     uncovered_cause,
     warnings,
-    widest,
 )
 from tui.text.matching import excerpt
+from tui.text.safe import safe, safe_line, safe_name, shorten, widest
 from tui.text.translation import N_, _, _n, told
 from tui.text.wrapping import wrap
 

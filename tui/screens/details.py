@@ -31,12 +31,10 @@ from tui.text.formatting import (
     not_me,
     quarantine_cause,
     question_lines,
-    safe_line,
-    safe_name,
     same_key_line,
-    shorten,
     uncovered_cause,
 )
+from tui.text.safe import safe_line, safe_name, shorten
 from tui.text.translation import N_, _, _n, filled
 
 _GROUP = 8

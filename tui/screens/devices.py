@@ -27,7 +27,8 @@ from tui.actions import action, with_keys
 from tui.messages import Problem, attempt, start_worker
 from tui.screens.dialog import WHOLE_FROM, CSSPath, Dialog, plain
 from tui.screens.pairing import compared, digits_hint
-from tui.text.formatting import DEVICE_DIGITS, parse_address, safe_line, safe_name, seen_line
+from tui.text.formatting import DEVICE_DIGITS, parse_address, seen_line
+from tui.text.safe import safe_line, safe_name
 from tui.text.translation import N_, _, filled, told
 from tui.widgets.controls import Field
 from tui.widgets.listed import Listed

@@ -20,7 +20,8 @@ from textual.widgets.option_list import Option
 
 from chat.interface import DeletionScope, UsageError, parse_timer, timer_text
 from tui.actions import Action
-from tui.text.formatting import safe_line, scope_name
+from tui.text.formatting import scope_name
+from tui.text.safe import safe_line
 from tui.text.translation import N_, _, told
 from tui.text.wrapping import wrap
 from tui.widgets.controls import Field, Hints

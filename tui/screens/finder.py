@@ -15,8 +15,8 @@ from chat.interface import ContactView
 from tui.actions import ACTIONS, Action, add_keys, keys_of
 from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.text.emoji import familiar, matching
-from tui.text.formatting import shorten, widest
 from tui.text.matching import Match, Spans, best, match
+from tui.text.safe import shorten, widest
 from tui.text.translation import N_, _, _n
 from tui.widgets.composer import pictured
 from tui.widgets.controls import Field

@@ -15,7 +15,7 @@ from tui.actions import Group, of_group, shown_key, with_keys
 from tui.messages import Problem, attempt, start_worker
 from tui.screens.dialog import CSSPath, Dialog, hanging, plain
 from tui.text.commands import typed_for
-from tui.text.formatting import safe_line
+from tui.text.safe import safe_line
 from tui.text.translation import N_, _, told
 from tui.text.wrapping import wrap
 

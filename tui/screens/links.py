@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from tui.opening import host_of, scheme_of
 from tui.screens.dialog import Dialog, plain
-from tui.text.formatting import safe_line, shorten
+from tui.text.safe import safe_line, shorten
 from tui.text.translation import N_, _
 
 _CELLS: Final = 200

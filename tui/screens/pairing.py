@@ -17,7 +17,7 @@ from textual.widgets import Button, Static
 from chat.interface import LinkingView, Messenger, PairingStage, PairingView, Phrase
 from tui.messages import Problem, attempt, start_worker
 from tui.screens.dialog import WHOLE_FROM, CSSPath, Dialog, plain
-from tui.text.formatting import safe_line, safe_name
+from tui.text.safe import safe_line, safe_name
 from tui.text.translation import N_, _, filled, told
 
 _ROOMY, _SCARCE = 30, 18  # rows of a screen from which the words stand apart; below each other

@@ -13,7 +13,8 @@ from textual.widgets.option_list import Option
 from chat.interface import Messenger, RelayView
 from tui.messages import Problem, attempt, start_worker
 from tui.screens.dialog import CSSPath, Dialog, plain
-from tui.text.formatting import SEES, place, shorten, sign, widest, words
+from tui.text.formatting import SEES, place, sign, words
+from tui.text.safe import shorten, widest
 from tui.text.translation import N_, _
 from tui.widgets.controls import Field
 from tui.widgets.listed import Listed

@@ -19,8 +19,8 @@ from tui.messages import start_worker
 from tui.screens.dialog import ConfirmDialog, plain
 from tui.screens.finder import LINES_MAX, Finder, Lines, fitted
 from tui.text.folders import Folders
-from tui.text.formatting import safe_line, shorten, widest
 from tui.text.paths import Completion, Listed, folder_of, whole_folder
+from tui.text.safe import safe_line, shorten, widest
 from tui.text.translation import N_, _, _n
 from tui.widgets.controls import Field
 

@@ -17,7 +17,8 @@ from tui.actions import action, keys_of
 from tui.messages import Opened, Problem, attempt, start_worker
 from tui.screens.dialog import WHOLE_FROM, plain
 from tui.text import translation
-from tui.text.formatting import safe_line, strength
+from tui.text.formatting import strength
+from tui.text.safe import safe_line
 from tui.text.translation import N_, _, told
 from tui.widgets.controls import Field, Hint, Hints
 

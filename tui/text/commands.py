@@ -10,7 +10,7 @@ from chat.interface import BotCommand
 from tui.actions import ACTIONS, BY_ID
 from tui.text.bots import sent_command
 from tui.text.emoji import CHOICES_MAX, Begun, Choice
-from tui.text.formatting import safe_line
+from tui.text.safe import safe_line
 from tui.text.translation import _
 
 SLASH: Final = "/"

@@ -6,7 +6,7 @@ import re
 
 from msgspec import Struct
 
-from tui.text.formatting import attaches
+from tui.text.safe import attaches
 
 Span = tuple[str, str]
 """A style's name and the text that has it."""

@@ -9,8 +9,8 @@ from typing import Final, TypeVar
 from msgspec import Struct
 
 from chat.interface import fold, hits
-from tui.text.formatting import safe, safe_line, shorten, widest
 from tui.text.markdown import Span, lines
+from tui.text.safe import safe, safe_line, shorten, widest
 
 T = TypeVar("T")
 Spans = tuple[tuple[int, int], ...]

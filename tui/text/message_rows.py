@@ -21,19 +21,14 @@ from tui.text.formatting import (
     day_title,
     ends_mark,
     instead_of_text,
-    safe,
-    safe_line,
-    safe_name,
-    shorten,
     state_mark,
     warnings,
-    widest,
-    with_room,
 )
 from tui.text.kitty import Placed
 from tui.text.markdown import Line, Span, addresses, lines
 from tui.text.matching import between, with_hits
 from tui.text.pictures import cells, spans
+from tui.text.safe import safe, safe_line, safe_name, shorten, widest, with_room
 from tui.text.translation import _, _n
 from tui.text.wrapping import Cut, cuts, pieces, wrap
 

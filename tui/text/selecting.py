@@ -12,8 +12,9 @@ from rich.cells import cell_len
 
 from chat.interface import EntryView
 from tui.conversation import Window
-from tui.text.formatting import clock_time, day_of, safe_name, whole_text, widest
+from tui.text.formatting import clock_time, day_of, whole_text
 from tui.text.message_rows import Part, Setting, shown_text
+from tui.text.safe import safe_name, widest
 from tui.text.translation import _
 from tui.text.wrapping import places
 

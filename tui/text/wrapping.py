@@ -13,7 +13,7 @@ from typing import Final
 from rich.cells import cell_len
 from rich.segment import Segment
 
-from tui.text.formatting import ZWJ, attaches, is_hidden, is_pictograph, is_plain, is_selector, safe, widest
+from tui.text.safe import ZWJ, attaches, is_hidden, is_pictograph, is_plain, is_selector, safe, widest
 
 # A word, a run of blanks, or one wide character with the punctuation that may not begin or end a row.
 _WIDE = (

@@ -38,7 +38,8 @@ from tui.messages import (
 from tui.text.bots import sent_command
 from tui.text.commands import SLASH, begun_command, escaped, stands_alone, typed_command, unescaped
 from tui.text.emoji import Begun, Choice, begun, ended
-from tui.text.formatting import TEXT_LIMIT, counter, shorten, with_room, without_controls
+from tui.text.formatting import TEXT_LIMIT, counter
+from tui.text.safe import shorten, with_room, without_controls
 from tui.text.translation import _
 from tui.text.wrapping import Shape, settled
 

@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 
 from tui.actions import shown_key
 from tui.messages import PreferenceChosen
-from tui.text.formatting import widest, without_controls
+from tui.text.safe import widest, without_controls
 from tui.text.wrapping import wrap
 
 _LABEL = 30  # columns of the names, where values stand next to them

@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from chat.interface import DiagnosisView, SelfView
 from tui.actions import action, command
-from tui.text.formatting import safe_line, safe_name
+from tui.text.safe import safe_line, safe_name
 from tui.text.translation import DEMO_ABOUT, DEMO_TITLE, DEMO_TRIES, N_, _, _n, filled, told
 from tui.text.wrapping import cuts
 

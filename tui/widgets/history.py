@@ -24,9 +24,9 @@ from tui.conversation import Window
 from tui.graphics import Graphics
 from tui.messages import AddressClicked, OriginsMissing, ReachedNewest, ReachedOldest, ViewChanged, WantNewest
 from tui.text import kitty
-from tui.text.formatting import shorten
 from tui.text.message_rows import Row, Setting, address_at, is_long, style_at
 from tui.text.pictures import COLUMNS_MAX, ROWS_MAX
+from tui.text.safe import shorten
 from tui.text.translation import _, _n
 from tui.widgets.history_layout import Look, Spot, Strips, StripStyle
 from tui.widgets.history_selection import Selecting

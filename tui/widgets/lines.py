@@ -10,7 +10,8 @@ from textual.widgets import Static
 
 from chat.interface import AlertView, ContactView, EntryView, HistoryMoving, QuestionView, SelfView
 from tui.actions import HINTED, Action, action, command, with_keys
-from tui.text.formatting import moving_line, safe, safe_line, safe_name, shorten, widest
+from tui.text.formatting import moving_line
+from tui.text.safe import safe, safe_line, safe_name, shorten, widest
 from tui.text.translation import DEMO_BADGE, _, told
 
 

@@ -18,7 +18,8 @@ from textual.strip import Strip
 
 from chat.interface import ContactView, NearbyView
 from tui.messages import OpenConversation, PairWith
-from tui.text.formatting import contact_name, look_alikes, safe_name, shorten, with_room
+from tui.text.formatting import contact_name, look_alikes
+from tui.text.safe import safe_name, shorten, with_room
 from tui.text.translation import _
 
 _OPEN = "▎"  # before whose conversation is open

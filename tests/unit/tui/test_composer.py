@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from tests.support.tui.driving import chat, composer, rows, shown, until, until_shown, with_bob_open, write
 from tests.support.tui.hostile import ATTACKS
 from tui.actions import ACTIONS
-from tui.text.formatting import safe, without_controls
+from tui.text.safe import safe, without_controls
 from tui.text.wrapping import places
 from tui.textual_fixes import PasteParser
 from tui.textual_fixes import rows as rows_of_line

@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 
 from tui.text.emoji import ALIASES, CHOICES_MAX, begun, ended, familiar, matching, named
-from tui.text.formatting import safe
+from tui.text.safe import safe
 from tui.text.wrapping import places
 
 

@@ -20,7 +20,7 @@ from tui.screens.chat.chat import ChatScreen
 from tui.screens.chat.finding import JumpScreen
 from tui.screens.finder import PaletteDialog, SwitcherDialog, in_order
 from tui.screens.search import SearchDialog
-from tui.text.formatting import widest
+from tui.text.safe import widest
 from tui.widgets.controls import Field
 
 

@@ -15,21 +15,9 @@ from rich.cells import cell_len
 from chat.interface import EntryKind, EntryState, EntryView
 from tests.support.fakes.others import START
 from tests.support.tui.hostile import ATTACKS
-from tui.text.formatting import (
-    attaches,
-    counter,
-    day_title,
-    parse_address,
-    safe,
-    safe_line,
-    safe_name,
-    shorten,
-    strength,
-    widest,
-    with_room,
-    without_controls,
-)
+from tui.text.formatting import counter, day_title, parse_address, strength
 from tui.text.message_rows import Setting, place, rows_of
+from tui.text.safe import attaches, safe, safe_line, safe_name, shorten, widest, with_room, without_controls
 from tui.text.wrapping import breaks, wrap
 
 # Text as an attacker composes it: anything, with the dangerous characters made frequent.

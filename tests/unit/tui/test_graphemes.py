@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 
 from tests.support.tui.hostile import ATTACKS
-from tui.text.formatting import attaches, safe, without_controls
+from tui.text.safe import attaches, safe, without_controls
 from tui.text.wrapping import NOTHING, Shape, places, settled
 
 OWN = st.text(

@@ -19,7 +19,7 @@ from tui import LEAKS
 from tui.app import fault
 from tui.messages import EngineEvent
 from tui.screens.finder import PaletteDialog
-from tui.text.formatting import safe
+from tui.text.safe import safe
 from tui.widgets.controls import Field
 from tui.widgets.lines import Said
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.tui.hostile import ATTACKS
-from tui.text.formatting import safe
 from tui.text.markdown import Line, blocks, inline, lines, links
+from tui.text.safe import safe
 
 MARKS = "*_`~"
 

@@ -6,8 +6,8 @@ import pytest
 
 from chat.interface import Term, pattern
 from tests.support.tui.hostile import BODIES
-from tui.text.formatting import widest
 from tui.text.matching import best, excerpt, match
+from tui.text.safe import widest
 
 
 def order(typed: str, *texts: str) -> list[str]:

@@ -22,8 +22,8 @@ from tests.support.tui.opened import entries, on_top, opened, reading, received
 from tui.conversation import HELD_MAX
 from tui.screens.details import DetailsDialog
 from tui.screens.dialog import MenuDialog, parse_day
-from tui.text.formatting import exact
 from tui.text.message_rows import Row, rows_of
+from tui.text.safe import exact
 from tui.widgets.history import History
 
 

@@ -18,9 +18,9 @@ from tests.support.tui.driving import chat, history, rows, shown, until, until_s
 from tests.support.tui.opened import click, entries, reading, received
 from tests.unit.tui.test_reading import numbers
 from tests.unit.tui.test_sheet import SETTING
-from tui.text.formatting import safe
 from tui.text.markdown import links
 from tui.text.message_rows import Place, address_at, rows_of, style_at
+from tui.text.safe import safe
 from tui.widgets.history_layout import Bar
 
 

@@ -19,8 +19,8 @@ from tests.support.tui.driving import with_bob
 from tests.support.tui.hostile import ATTACKS
 from tests.support.tui.opened import received
 from tui.conversation import Window
-from tui.text.formatting import safe, widest
 from tui.text.message_rows import Place, Setting, lead_rows, place, quoted, rows_of
+from tui.text.safe import safe, widest
 from tui.text.wrapping import cuts, pieces, wrap
 from tui.widgets.history_layout import Sheet, Strips, StripStyle
 

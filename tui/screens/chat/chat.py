@@ -70,7 +70,8 @@ from tui.screens.chat.people import PeopleController
 from tui.screens.chat.sending import ComposerController
 from tui.screens.chat.surface import ChatState, Surface
 from tui.text.commands import NAMES, SLASH
-from tui.text.formatting import RECOVERY_DUE, safe_line, safe_name, shorten
+from tui.text.formatting import RECOVERY_DUE
+from tui.text.safe import safe_line, safe_name, shorten
 from tui.text.translation import _, _n, told
 from tui.widgets.frames import HeldScreen
 from tui.widgets.history import History

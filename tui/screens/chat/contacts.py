@@ -31,8 +31,8 @@ from tui.text.formatting import (
     device_line,
     place,
     removable_devices,
-    safe_name,
 )
+from tui.text.safe import safe_name
 from tui.text.translation import _, _n, sentences
 from tui.widgets.lines import AlertLine, QuestionLine
 

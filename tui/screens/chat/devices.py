@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from chat.interface import LinkingStage, LinkingView, Messenger, TerminalView
 from tui.screens.chat.surface import Surface
 from tui.screens.dialog import ConfirmDialog
-from tui.text.formatting import safe_name
+from tui.text.safe import safe_name
 from tui.text.translation import _
 
 if TYPE_CHECKING:

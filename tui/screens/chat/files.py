@@ -32,8 +32,8 @@ from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.recording import RecordingDialog
 from tui.screens.sending import SendDialog, SendFilesDialog
 from tui.text.folders import Folders
-from tui.text.formatting import safe_line, shorten, without_controls
 from tui.text.paths import pasted_paths
+from tui.text.safe import safe_line, shorten, without_controls
 from tui.text.translation import _, _n, told
 
 _NAME_CELLS = 40

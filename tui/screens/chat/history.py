@@ -31,18 +31,10 @@ from tui.preferences import DOWNLOADS, ON, SAVED_IN, Drawing, Options, Preferenc
 from tui.screens.chat.opening import OpeningController
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.dialog import DayDialog, DeleteDialog, SaveDialog
-from tui.text.formatting import (
-    SCOPE,
-    deletion,
-    exact,
-    gone_line,
-    safe,
-    safe_line,
-    scope_of,
-    shorten,
-)
+from tui.text.formatting import SCOPE, deletion, gone_line, scope_of
 from tui.text.markdown import blocks, links
 from tui.text.pictures import may_be_picture
+from tui.text.safe import exact, safe, safe_line, shorten
 from tui.text.translation import _
 from tui.widgets.history import History
 

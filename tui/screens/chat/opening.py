@@ -12,8 +12,8 @@ from tui.actions import action
 from tui.opening import is_harmful, open_address, open_path, program, scheme_of
 from tui.screens.chat.surface import Surface
 from tui.screens.links import OpenLinkDialog
-from tui.text.formatting import safe, safe_line, shorten
 from tui.text.markdown import links
+from tui.text.safe import safe, safe_line, shorten
 from tui.text.translation import _
 from tui.widgets.history import History
 

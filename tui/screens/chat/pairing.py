@@ -14,7 +14,7 @@ from tui.actions import Group, action
 from tui.preferences import Options
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.pairing import ASKING, BeginDialog, PairingDialog
-from tui.text.formatting import safe_line, safe_name
+from tui.text.safe import safe_line, safe_name
 from tui.text.translation import _, sentences, told
 
 _OVER = (PairingStage.DONE, PairingStage.FAILED)

@@ -21,7 +21,7 @@ from tui.messages import NotifyEntry, UnreadChanged
 from tui.preferences import Options, Preferences
 from tui.screens.chat.sending import ComposerController
 from tui.screens.chat.surface import ChatState, Surface
-from tui.text.formatting import safe_line, safe_name
+from tui.text.safe import safe_line, safe_name
 from tui.text.translation import _, told
 from tui.widgets.guide import Guide
 from tui.widgets.lines import Header, Status

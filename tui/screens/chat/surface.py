@@ -16,7 +16,8 @@ from tui.conversation import Conversation
 from tui.messages import Problem, attempt, start_worker
 from tui.recent import Recent
 from tui.screens.dialog import ConfirmDialog, Dialog, MenuDialog, Texts
-from tui.text.formatting import NAME_CELLS, contact_name, look_alikes, notes_of
+from tui.text.formatting import contact_name, look_alikes, notes_of
+from tui.text.safe import NAME_CELLS
 from tui.text.translation import _
 from tui.widgets.frames import HeldScreen
 from tui.widgets.lines import Said
