@@ -558,9 +558,11 @@ class RetentionView(Struct, frozen=True):
 
 
 class BackupView(Struct, frozen=True):
-    """A backup that was written and read again, or read. `root` is the root hash of all conversations in hex.
+    """A backup or readable file that was written and read again, or read.
 
-    `recovery`: it has the recovery seed.
+    `root` is the root hash of all conversations in hex, empty for Markdown that was read: nothing there shows
+    it. `recovery`: it has the recovery seed. `checksum`: the SHA-256 of all lines of a readable file but the
+    last one, in hex; empty for a backup.
     """
 
     path: str
@@ -568,6 +570,7 @@ class BackupView(Struct, frozen=True):
     conversations: int
     root: str
     recovery: bool
+    checksum: str = ""
 
 
 class ConversationRoot(Struct, frozen=True):

@@ -39,6 +39,15 @@ PAIR_AGAIN: Final = "Pair again with each contact: until then, nothing is sent o
 PROMPT: Final = "Passphrase of the backup: "
 
 NOT_ENCRYPTED: Final = "This file is not encrypted: anybody who has it can read it."
+PROVEN: Final = (
+    "The root hash covers texts, files, times and their order: another device of yours with the same messages"
+    " has the same one. The checksum alone covers names, who wrote what, and states. Anybody who edits the"
+    " file can compute a new checksum, so compare it with the one that the export printed."
+)
+UNPROVEN: Final = (
+    "The checksum alone covers Markdown. Anybody who edits the file can compute a new one, so compare it with"
+    " the one that the export printed."
+)
 _ENDINGS: Final = {"markdown": "md"}
 
 _FILE_OPTION: Final = click.option(
@@ -63,7 +72,7 @@ _FILE_OPTION: Final = click.option(
     "--verify",
     "verified",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Check a file instead, and print its root hash.",
+    help="Check a file instead, and print its root hash and checksum.",
 )
 @click.option("--salvage", is_flag=True, help="Save what can be read of a damaged profile.")
 @_FILE_OPTION
@@ -99,7 +108,7 @@ async def export(
             note(NOT_ENCRYPTED)
             person = find(await talks(opened), name)[1].person if name is not None else None
             view = await _with_progress(opened, opened.export(path, form, person))
-            call.result(_fields(view), f"{one_line(view.path)} was written: {_contents(view)}")
+            call.result(_fields(view), f"{one_line(view.path)} was written and checked: {_contents(view)}")
             return
         if with_recovery:
             note(WITH_SEED)
@@ -128,9 +137,10 @@ async def _salvage(call: Call, path: str, source: str | None, *, with_recovery: 
 async def _verify(call: Call, file: Path, source: str | None) -> None:
     path = _absolute(file)
     # Only a backup has a passphrase.
-    passphrase = "" if file.suffix in (".jsonl", ".html") else read_passphrase(source, call.lines, PROMPT)
-    view = await call.door().verify(path, passphrase)
-    call.result(_fields(view), f"{one_line(view.path)} is whole: {_contents(view)}")
+    asked = file.suffix not in (".jsonl", ".html", ".md", ".markdown")
+    view = await call.door().verify(path, read_passphrase(source, call.lines, PROMPT) if asked else "")
+    proven = f" {PROVEN if view.root else UNPROVEN}" if view.checksum else ""
+    call.result(_fields(view), f"{one_line(view.path)} is whole: {_contents(view)}{proven}")
 
 
 def _absolute(path: Path) -> str:
@@ -222,6 +232,7 @@ def _fields(view: BackupView) -> dict[str, object]:
         "conversations": view.conversations,
         "root": view.root,
         "recovery": view.recovery,
+        **({"checksum": view.checksum} if view.checksum else {}),
     }
 
 
@@ -229,7 +240,9 @@ def _contents(view: BackupView) -> str:
     seed = ", the recovery words" if view.recovery else ""
     counted = "1 conversation" if view.conversations == 1 else f"{view.conversations} conversations"
     messages = "1 message" if view.entries == 1 else f"{view.entries} messages"
-    return f"{messages} in {counted}{seed}. Root hash {view.root}."
+    root = f" Root hash {view.root}." if view.root else ""
+    checksum = f" Checksum {view.checksum}." if view.checksum else ""
+    return f"{messages} in {counted}{seed}.{root}{checksum}"
 
 
 def _restored_fields(view: RestoreView) -> dict[str, object]:
