@@ -130,11 +130,12 @@ class Files:
         key, aead = self._runtime.random(KEY_SIZE), usual_aead()
         try:
             with self._sealed_under(person, send_id, client, feed) as sealed:
-                content = source if feed is not None or original else await self._cleaned(source)
-                size = 0 if feed is not None else _size_of(content)
+                content = source if original else await self._cleaned(source if feed is None else feed)
+                fed = feed if isinstance(content, Feed) else None
+                size = _size_of(content) if fed is None else 0
                 sealed(0, size)
                 await self._shelf.require_room(Shape(size, aead))
-                ready = [] if feed is None else [feed.ready]
+                ready = [] if fed is None else [fed.ready]
                 made = await self._shelf.seal(content, key, aead, lambda done: sealed(done, size), *ready)
         finally:
             source.close()
@@ -150,8 +151,10 @@ class Files:
         finally:
             self._shelf.settled(made)
 
-    async def _cleaned(self, source: BinaryIO) -> BinaryIO:
+    async def _cleaned(self, source: BinaryIO | Feed) -> BinaryIO:
         try:
+            if isinstance(source, Feed):
+                return await self._pictures.cleaned_feed(source)
             return await self._pictures.cleaned(source)
         except OSError:
             raise NotSendable(CHANGED) from None
