@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
@@ -130,6 +130,8 @@ class Files:
         key, aead = self._runtime.random(KEY_SIZE), usual_aead()
         try:
             with self._sealed_under(person, send_id, client, feed) as sealed:
+                if feed is not None:
+                    sealed(0, 0)  # it can be cancelled while it has no beginning yet
                 content = source if original else await self._cleaned(source if feed is None else feed)
                 fed = feed if isinstance(content, Feed) else None
                 size = _size_of(content) if fed is None else 0
@@ -355,7 +357,7 @@ class Files:
             below = await asyncio.to_thread(make_below, folder, names[:-1])
             async with self._target(below, names[-1]) as target:
                 await self._shelf.save(volume, target)
-                await asyncio.to_thread(target.finish)
+                await asyncio.to_thread(target.finish, islice(_names(names[-1]), NAMES_TRIED))
         except PieceDamaged:
             await self._look_through(volume)
             raise

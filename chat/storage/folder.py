@@ -20,7 +20,7 @@ from typing import Final
 from chat.errors import phrase
 from chat.interface import BadData, UsageError
 from chat.platforms import locks
-from chat.platforms.files import open_private
+from chat.platforms.files import open_private, rename_new
 from chat.platforms.files import sync_folder as sync_folder
 from chat.storage import errors, pages
 from protocol import profile_header
@@ -105,6 +105,12 @@ def move(source: Path, target: Path) -> None:
     if target.exists():
         raise FileExistsError(target)
     source.rename(target)
+    _sync_name(target)
+
+
+def move_new(source: Path, target: Path) -> None:
+    """As `move`, where another program may make `target` meanwhile."""
+    rename_new(source, target)
     _sync_name(target)
 
 
