@@ -815,10 +815,14 @@ class Messenger(Protocol):
     async def remove_relay(self, address: str) -> None:
         """Use a relay no more. Raises UsageError where none of this address is named."""
 
-    async def change_passphrase(self, old: str, new: str, cost: UnlockCost = UnlockCost.KEPT) -> None:
+    async def change_passphrase(
+        self, old: str, new: str, cost: UnlockCost = UnlockCost.KEPT, new_key: bool = False
+    ) -> None:
         """Replace the passphrase, and the cost of trying one. `new` may be equal to `old`.
 
-        SENSITIVE takes 1 GiB of memory at each unlocking. Raises NotPermitted when `old` is wrong.
+        SENSITIVE takes 1 GiB of memory at each unlocking. An older copy of the profile's header still opens
+        with `old`; `new_key` seals the database under another key, which no such copy opens, and takes as
+        long as copying it. Raises NotPermitted when `old` is wrong.
 
         Any other ParlourError says which passphrase is in force.
         """
