@@ -517,13 +517,17 @@ class Engine:
     async def remove_relay(self, address: str) -> None:
         await self._open.relays.remove(address)
 
-    async def change_passphrase(self, old: str, new: str, cost: UnlockCost = UnlockCost.KEPT) -> None:
+    async def change_passphrase(
+        self, old: str, new: str, cost: UnlockCost = UnlockCost.KEPT, new_key: bool = False
+    ) -> None:
         use_cases = self._use_cases
-        change = partial(
-            self._vault.change_passphrase, old, new, random=use_cases.runtime.random, cost=_COSTS[cost]
-        )
+        vault, random, to = self._vault, use_cases.runtime.random, _COSTS[cost]
         try:
-            await use_cases.store.run(change)
+            if new_key:
+                await use_cases.store.read(vault.change_key, old, new, random=random, cost=to)
+                await use_cases.alerts.moved()
+            else:
+                await use_cases.store.run(partial(vault.change_passphrase, old, new, random=random, cost=to))
         except PassphraseUnsettled:
             try:
                 await self._vault.keyring.update(new)

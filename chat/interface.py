@@ -621,9 +621,9 @@ class Messenger(Protocol):
 
         `named`: another name for it, after those of the folders that it is in and with / between them: a
         folder is sent as its files. `send_id` and `client` as in `send`. The metadata of a PNG, JPEG, GIF or
-        WebP picture (place, time, camera, comments, thumbnails) is left out unless `original` is set, or a
-        program gives it; HEIC, AVIF, TIFF and JPEG XL go as the original alone. `voice`: the length of a
-        voice message in seconds, at most an hour; 0 for any other file.
+        WebP picture (place, time, camera, comments, thumbnails) is left out unless `original` is set; a HEIC,
+        a TIFF or the raw file of a camera goes as the original alone. `voice`: the length of a voice message
+        in seconds, at most an hour; 0 for any other file.
 
         Until the entry is there `FileSealing` says how far it is, and `cancel_file` ends it. Raises
         UsageError, OnlyAsOriginal (its metadata cannot be removed), NotPermitted, and where the file cannot
@@ -815,10 +815,14 @@ class Messenger(Protocol):
     async def remove_relay(self, address: str) -> None:
         """Use a relay no more. Raises UsageError where none of this address is named."""
 
-    async def change_passphrase(self, old: str, new: str, cost: UnlockCost = UnlockCost.KEPT) -> None:
+    async def change_passphrase(
+        self, old: str, new: str, cost: UnlockCost = UnlockCost.KEPT, new_key: bool = False
+    ) -> None:
         """Replace the passphrase, and the cost of trying one. `new` may be equal to `old`.
 
-        SENSITIVE takes 1 GiB of memory at each unlocking. Raises NotPermitted when `old` is wrong.
+        SENSITIVE takes 1 GiB of memory at each unlocking. An older copy of the profile's header still opens
+        with `old`; `new_key` seals the database under another key, which no such copy opens, and takes as
+        long as copying it. Raises NotPermitted when `old` is wrong.
 
         Any other ParlourError says which passphrase is in force.
         """

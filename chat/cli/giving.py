@@ -112,7 +112,7 @@ async def give(
     try:
         if file.path:
             return await opened.send_file(contact.person, file.path, file.named, send_id, original)
-        return await _give_input(opened, lines, contact, file, send_id)
+        return await _give_input(opened, lines, contact, file, send_id, original=original)
     except asyncio.CancelledError:
         with suppress(ParlourError):  # it was sent already
             await opened.cancel_file(contact.person, send_id)
@@ -120,11 +120,13 @@ async def give(
 
 
 async def _give_input(
-    opened: Messenger, lines: Lines, contact: ContactView, file: ToSend, send_id: str
+    opened: Messenger, lines: Lines, contact: ContactView, file: ToSend, send_id: str, *, original: bool
 ) -> EntryView:
     """Send what standard input brings."""
     feed = await opened.open_feed()
-    sending = asyncio.create_task(opened.send_file(contact.person, feed, file.named, send_id))
+    sending = asyncio.create_task(
+        opened.send_file(contact.person, feed, file.named, send_id, original=original)
+    )
     feeding = asyncio.create_task(_feed(opened, lines, feed))
     try:
         await asyncio.wait({sending, feeding}, return_when=asyncio.FIRST_COMPLETED)

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from chat.cli.output import FAILED, note, one_line
 from chat.cli.session import LOOK_EVERY, Call, command, coroutine, existing, group
-from chat.cli.terminal import STDIN
+from chat.cli.terminal import STDIN, check_private
 from chat.interface import (
     CannotCreate,
     Door,
@@ -178,6 +178,7 @@ class Systemd(Manager):
 
     def content(self) -> bytes:
         # `listen` prints messages, which the journal would keep in plain. After a lock nothing starts again.
+        # Memory with keys and messages goes to the disk neither by a core dump nor by swap.
         return f"""# {MARK}
 [Unit]
 Description=Parlour receives while its interface is closed
@@ -191,6 +192,7 @@ RestartSec=10
 RestartPreventExitStatus=64 65 73 77
 UMask=0077
 LimitCORE=0
+MemorySwapMax=0
 NoNewPrivileges=yes
 
 [Install]
@@ -239,6 +241,8 @@ class Launchd(Manager):
             "StandardOutPath": "/dev/null",
             "StandardErrorPath": "/dev/null",
             "Umask": 0o077,
+            "HardResourceLimits": {"Core": 0},
+            "SoftResourceLimits": {"Core": 0},
             "ProcessType": "Background",
             "EnvironmentVariables": {"PARLOUR_SERVICE": MARK},
         }
@@ -409,12 +413,10 @@ async def _passphrase(call: Call, door: Door) -> list[str]:
         return []
     try:
         path = await asyncio.to_thread(Path(call.passphrase_file).resolve, strict=True)
-        mode = (await asyncio.to_thread(path.stat)).st_mode
+        check_private(path, await asyncio.to_thread(path.stat))
     except OSError as failure:
         why = failure.strerror or "unreadable"
         raise UsageError(f"The passphrase file cannot be read ({why}): check its name.") from failure
-    if mode & 0o077:
-        raise UsageError(f"Other users can read {path}: run 'chmod 600' on it.")
     return ["--passphrase-file", str(path)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -80,12 +80,14 @@ def alert_line(alert: AlertView) -> DiagnosisView:
 class Keeper(Struct):
     """The mark of an open profile: in its database, and outside of it where `outside` is given.
 
+    `find` finds the mark outside of what has the profile's name now.
     `written` is the one that this engine wrote last, `changes` those of the database when it did. `tried` is
     the one that it began to write after that: a failing disk can have it all the same.
     """
 
     outside: Outside | None
     random: Random
+    find: Callable[[], Outside | None]
     written: Mark | None = None
     tried: Mark | None = None
     changes: int = field(default=0)
@@ -126,6 +128,20 @@ class Keeper(Struct):
             mark = marks.raised(database, found, self.random)
         self._write(database, mark)
         return other
+
+    def moved(self, database: Database) -> None:
+        """The database has another key and salt, and so another mark outside; `find` finds that.
+
+        The one before stays, raised: a copy under the old key is recognised by it as older.
+        """
+        before, self.outside = self.outside, self.find()
+        if before is None or self.outside is None:
+            return
+        with suppress(StorageFailure, OSError):
+            with database.transaction():
+                mark = marks.raised(database, before.read(), self.random)
+            before.write(mark)
+            self._write(database, mark)
 
     def _write(self, database: Database, mark: Mark) -> None:
         assert self.outside is not None
@@ -219,6 +235,10 @@ class Alerts:
                 await self.keep()
             except (StorageFailure, OSError):
                 self._store.written.set()  # so that the next attempt follows
+
+    async def moved(self) -> None:
+        """The database has another key: its mark outside goes with it."""
+        await self._store.read(self._keeper.moved)
 
     async def watch(self) -> None:
         """Tell clients whenever a damaged database was mended; never ends."""

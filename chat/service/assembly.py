@@ -81,7 +81,8 @@ class UseCases:
 
         Raises the StorageFailure family.
         """
-        keeper = Keeper(vault.outside(outside) if outside is not None else None, ports.random)
+        find = partial(vault.outside, outside) if outside is not None else lambda: None
+        keeper = Keeper(find(), ports.random, find)
         loop, wall = asyncio.get_running_loop(), ports.clock.wall
         database = await loop.run_in_executor(executor, vault.database, wall())
         store = Store(database, executor, lambda damaged, found: vault.mend(damaged, found, wall()))

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
@@ -130,11 +130,14 @@ class Files:
         key, aead = self._runtime.random(KEY_SIZE), usual_aead()
         try:
             with self._sealed_under(person, send_id, client, feed) as sealed:
-                content = source if feed is not None or original else await self._cleaned(source)
-                size = 0 if feed is not None else _size_of(content)
+                if feed is not None:
+                    sealed(0, 0)  # it can be cancelled while it has no beginning yet
+                content = source if original else await self._cleaned(source if feed is None else feed)
+                fed = feed if isinstance(content, Feed) else None
+                size = _size_of(content) if fed is None else 0
                 sealed(0, size)
                 await self._shelf.require_room(Shape(size, aead))
-                ready = [] if feed is None else [feed.ready]
+                ready = [] if fed is None else [fed.ready]
                 made = await self._shelf.seal(content, key, aead, lambda done: sealed(done, size), *ready)
         finally:
             source.close()
@@ -150,8 +153,10 @@ class Files:
         finally:
             self._shelf.settled(made)
 
-    async def _cleaned(self, source: BinaryIO) -> BinaryIO:
+    async def _cleaned(self, source: BinaryIO | Feed) -> BinaryIO:
         try:
+            if isinstance(source, Feed):
+                return await self._pictures.cleaned_feed(source)
             return await self._pictures.cleaned(source)
         except OSError:
             raise NotSendable(CHANGED) from None
@@ -352,7 +357,7 @@ class Files:
             below = await asyncio.to_thread(make_below, folder, names[:-1])
             async with self._target(below, names[-1]) as target:
                 await self._shelf.save(volume, target)
-                await asyncio.to_thread(target.finish)
+                await asyncio.to_thread(target.finish, islice(_names(names[-1]), NAMES_TRIED))
         except PieceDamaged:
             await self._look_through(volume)
             raise

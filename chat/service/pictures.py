@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
-from typing import IO, BinaryIO, Final
+from typing import IO, BinaryIO, Final, cast
 
 from chat.errors import Phrase, phrase
 from chat.interface import OnlyAsOriginal, ParlourError, PictureView, UsageError
@@ -25,6 +25,7 @@ from chat.pictures.bounds import (
     keeps_metadata,
     media_of,
 )
+from chat.service.feeds import Feed
 
 NOT_A_PICTURE: Final = phrase("This file is not a picture that can be shown: PNG, JPEG, GIF and WebP can.")
 TOO_LARGE: Final = phrase("This picture is too large to be shown here: save it, and open it elsewhere.")
@@ -39,8 +40,9 @@ METADATA_STAYS: Final = phrase(
 )
 
 KIND_STAYS: Final = phrase(
-    "Parlour cannot remove the metadata of HEIC, AVIF, TIFF and JPEG XL pictures: send a JPEG of it, or send"
-    " it as the original if its place, its time and its camera may be seen."
+    "Parlour cannot remove the metadata of this kind of picture (HEIC, AVIF, TIFF, JPEG XL, JPEG 2000, PSD"
+    " and the raw files of cameras): send a JPEG of it, or send it as the original if its place, its time and"
+    " its camera may be seen."
 )
 
 _REASONS: Final[dict[int, Phrase]] = {
@@ -92,6 +94,13 @@ class Pictures:
         if status != Status.DONE:
             raise OnlyAsOriginal(METADATA_STAYS)
         return io.BytesIO(clean)
+
+    async def cleaned_feed(self, feed: Feed) -> BinaryIO:
+        """The same for what a program gives part by part: a picture is held whole. Raises UsageError too."""
+        beginning = await feed.beginning(BEGINNING)
+        if not (media_of(beginning) or keeps_metadata(beginning)):
+            return cast(BinaryIO, feed)
+        return await self.cleaned(io.BytesIO(await feed.whole(INPUT_MAX + 1)))
 
 
 def _run(work: Work, data: bytes, width: int = 0, height: int = 0) -> tuple[int, bytes]:

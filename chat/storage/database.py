@@ -282,6 +282,20 @@ class Database:
         if self.row("PRAGMA wal_checkpoint(TRUNCATE)") != (0, 0, 0):
             raise StorageBusy
 
+    @property
+    def key(self) -> bytes:
+        """The raw key of 32 bytes."""
+        return self._key
+
+    def stored_pages(self) -> tuple[int, Callable[[int], bytes]]:
+        """How many pages the file has, and what reads one as it is stored. The log is empty then.
+
+        Raises StorageBusy while something reads.
+        """
+        self.checkpoint()
+        file = self._page_file()
+        return file.size, file.read
+
     def shown_to(self, look: Callable[[Path, bytes], Shown]) -> Shown:
         """Let something else read the file, with its raw key, while this connection writes nothing.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -74,17 +76,19 @@ class NewFile:
             self._file.flush()
             os.fsync(self._file.fileno())
 
-    def finish(self) -> None:
-        """Give the file its name, durably."""
+    def finish(self, others: Iterable[str] = ()) -> None:
+        """Give the file its name, durably; one of `others` where a program took that meanwhile."""
         with folder.system_failures():
             # Another program may have begun the same file, and removed this one.
             if not os.path.samestat(self.unfinished.stat(), os.fstat(self._file.fileno())):
                 raise errors.StorageGone
             self._file.close()
-            try:
-                folder.move(self.unfinished, self.path)
-            except FileExistsError:
-                raise FileExists(self.path) from None
+            for path in chain((self.path,), map(self.path.with_name, others)):
+                with suppress(FileExistsError):
+                    folder.move_new(self.unfinished, path)
+                    self.path = path
+                    return
+        raise FileExists(self.path)
 
     def abandon(self) -> None:
         """Remove the unfinished file, if there is one."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from chat.errors import phrase
-from chat.storage import checks, errors, marks, salvage, schema_pages
+from chat.storage import checks, errors, marks, rekeying, salvage, schema_pages
 from chat.storage import folder as stored_folder
 from chat.storage.damaged import DamagedDatabase
 from chat.storage.database import Database
@@ -69,6 +69,8 @@ def unlock(folder: Path, passphrase: str, *, reading: bool = False) -> Vault:
             if not lock.read_only:
                 stored_folder.close_to_others(folder)
                 stored_folder.drop_unfinished(folder / HEADER)
+            if not lock.read_only or (folder / stored_folder.REKEYED).exists():
+                rekeying.finish(folder)
             _finish_creation(folder)
             if not lock.read_only:
                 # SQLite may have failed to remove it when the new database was closed.
@@ -211,13 +213,46 @@ class Vault:
         Raises PassphraseUnsettled: the new passphrase is in force. Raises WrongPassphrase, UsageError (no new
         passphrase) or any other StorageFailure: the old one is in force.
         """
-        key = stored_folder.unwrap(self._header, old)
-        if key != self._open_key():
-            raise errors.StorageMisuse("the header has another key than this vault")
+        key = self._checked(old)
         try:
             self._replace(stored_folder.wrap(key, new, cost or self._header.cost, self.port, random))
         except errors.StorageUnsettled:
             raise errors.PassphraseUnsettled from None
+
+    def change_key(
+        self, database: Database, old: str, new: str, *, random: Random, cost: Cost | None = None
+    ) -> None:
+        """Change the passphrase as `change_passphrase`, and seal this open database under another key.
+
+        No older copy of the header opens it then. Takes as long as copying it. Raises StorageFull where the
+        disk has no room for a second one, DatabaseDamaged, and as `change_passphrase`.
+        """
+        self._checked(old)
+        key = DatabaseKey.generate(random)
+        header = stored_folder.wrap(key, new, cost or self._header.cost, self.port, random)
+        rekeying.prepare(database, key.reveal(), header.to_bytes(), random)
+        unsettled = False
+        try:
+            with system_failures():
+                rekeying.commit(self.folder)
+        except errors.StorageUnsettled:
+            unsettled = True
+        self._header, self._key = header, key
+        try:
+            with system_failures():
+                database.replaced(key.reveal(), lambda: rekeying.finish(self.folder))
+        except errors.StorageFailure:
+            raise errors.PassphraseUnsettled from None  # the next start goes on
+        database.keep_schema()
+        if unsettled:
+            raise errors.PassphraseUnsettled
+
+    def _checked(self, passphrase: str) -> DatabaseKey:
+        """The key, where this passphrase opens it. Raises WrongPassphrase, UsageError."""
+        key = stored_folder.unwrap(self._header, passphrase)
+        if key != self._open_key():
+            raise errors.StorageMisuse("the header has another key than this vault")
+        return key
 
     def close(self) -> None:
         """Drop the key and release the lock. A second call does nothing."""

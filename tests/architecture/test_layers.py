@@ -50,6 +50,7 @@ HOMES: dict[str, str | tuple[str, ...]] = {
         "chat.storage.folder",
         "chat.relay.sandbox",
         "chat.network.clock_steps",
+        "chat.platforms.files",
         "chat.platforms.memory",
     ),
     "keyring": "chat.storage.system_keyring",

@@ -519,7 +519,9 @@ class FakeMessenger(Files):
         del self._relays[address]
         self.emit(RelayRemoved(address))
 
-    async def change_passphrase(self, old: str, new: str, cost: UnlockCost = UnlockCost.KEPT) -> None:
+    async def change_passphrase(
+        self, old: str, new: str, cost: UnlockCost = UnlockCost.KEPT, new_key: bool = False
+    ) -> None:
         if old != self.passphrase:
             raise NotPermitted(WRONG)
         self.passphrase = new

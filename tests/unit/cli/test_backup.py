@@ -17,6 +17,7 @@ WORDS = recovery_words(bytes(range(32)))
 def own(tmp_path: Path) -> str:
     """A file with the passphrase of a backup."""
     path = tmp_path / "own"
+    path.touch(0o600)
     path.write_text("of the backup\n", encoding="utf-8")
     return str(path)
 

@@ -121,6 +121,7 @@ def test_options_for_all_commands_stand_anywhere_and_the_last_counts(line: Line,
 
 
 def test_passphrase_is_changed_with_the_old_one_even_where_an_engine_runs(line: Line, tmp_path: Path) -> None:
+    (tmp_path / "new").touch(0o600)
     (tmp_path / "new").write_text("next one\n")
     outcome = line.run("passphrase", "--new-passphrase-file", str(tmp_path / "new"), "--json")
     assert (outcome.status, outcome.objects) == (0, [{"changed": True}])

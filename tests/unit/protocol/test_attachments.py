@@ -168,6 +168,8 @@ HOSTILE = (
         "-rf",
         "$(id)",
         "%2e%2e%2f",
+        *("-rf", ".-rf", "--", "\u202e-rf", "desktop.ini", "Desktop.INI.", "._autorun.inf", ".autorun.inf "),
+        *("Thumbs.db", "desk\u200btop.ini"),
     ),
 )
 
@@ -178,7 +180,8 @@ def is_safe(name: str) -> bool:
         0 < len(name.encode()) <= FILE_NAME_BYTES_MAX
         and not set(name) & set('/\\<>:"|?*')
         and all(unicodedata.category(one)[0] != "C" for one in name)
-        and name[0] not in ". "
+        and name[0] not in "-. "
+        and name.lower() not in ("desktop.ini", "autorun.inf", "thumbs.db", "ehthumbs.db", "folder.htt")
         and name[-1] not in ". "
         and device not in ("con", "prn", "aux", "nul", "com1", "lpt9")
     )

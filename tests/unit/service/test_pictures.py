@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from chat.interface import OnlyAsOriginal, ParlourError, UsageError
 from chat.pictures import bounds, decoding
@@ -211,10 +212,55 @@ def test_a_thumbnail_in_the_header_and_a_second_picture_do_not_stay() -> None:
     assert pixels(behind) == pixels(plain)
 
 
-def test_colours_stay() -> None:
-    profile = b"ICC_PROFILE\0\1\1" + bytes(200)
-    plain = encoded(noise(16, 16), "JPEG")
-    assert profile in without_metadata(plain[:2] + segment(0xE2, profile) + plain[2:])
+def profile_of_a_screen(version: int = 4) -> bytes:
+    """sRGB with the tags that name a screen, its maker and its owner, in more bytes than a segment has."""
+    plain = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    (count,) = struct.unpack_from(">I", plain, 128)
+    found = [struct.unpack_from(">4sII", plain, 132 + 12 * number) for number in range(count)]
+    tags = [(name, plain[at : at + size]) for name, at, size in found]
+    tags += [(b"mmod", b"mmod" + bytes(4) + SECRET), (b"prv1", b"text" + bytes(70_000) + SECRET)]
+    tags.append((b"bkpt", b"text" + bytes(4) + SECRET))  # the name of a colour, and none in it
+    table, body = b"", b""
+    for name, content in tags:
+        table += name + struct.pack(">II", 132 + 12 * len(tags) + len(body), len(content))
+        body += content + bytes(-len(content) % 4)
+    size = struct.pack(">I", 132 + len(table) + len(body))
+    head = size + plain[4:8] + bytes((version,)) + plain[9:48] + SECRET[:8].ljust(8) + plain[56:128]
+    return head + struct.pack(">I", len(tags)) + table + body
+
+
+def in_lab(profile: bytes) -> bytes:
+    """How colours look by a profile."""
+    lab, colours = ImageCms.createProfile("LAB"), Image.frombytes("RGB", (8, 8), bytes(range(192)))
+    seen = ImageCms.profileToProfile(colours, io.BytesIO(profile), lab, outputMode="LAB")
+    assert seen is not None
+    return seen.tobytes()
+
+
+@pytest.mark.parametrize("version", [2, 4])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_of_a_colour_profile_the_colours_alone_stay(kind: str, version: int) -> None:
+    profile, held = profile_of_a_screen(version), io.BytesIO()
+    noise(8, 8).save(held, kind, icc_profile=profile)
+    clean = without_metadata(held.getvalue())
+    left = Image.open(io.BytesIO(clean)).info["icc_profile"]
+    for mark in (SECRET, SECRET[:8], b"mmod", b"prv1", b"bkpt", profile[24:36]):
+        assert mark in profile
+        assert mark not in left
+    assert len(left) < 700
+    assert in_lab(profile) == in_lab(left)
+    assert without_metadata(clean) == clean
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_a_damaged_colour_profile_does_not_stay(kind: str) -> None:
+    for profile in (SECRET * 30, profile_of_a_screen()[:140], bytes(200)):
+        held = io.BytesIO()
+        noise(8, 8).save(held, kind, icc_profile=profile)
+        clean = without_metadata(held.getvalue())
+        assert SECRET not in clean
+        assert not Image.open(io.BytesIO(clean)).info.get("icc_profile")
+        assert pixels(clean) == pixels(held.getvalue())
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -288,20 +334,28 @@ def test_case_80_a_faulty_decoder_in_the_real_process_opens_nothing(tmp_path: Pa
 
 
 KINDS = {
-    "heic": b"\0\0\0\x18ftypheic\0\0\0\0",
-    "heic-with-another-brand": b"\0\0\0\x24ftypmif1\0\0\0\0",
-    "avif": b"\0\0\0\x20ftypavif\0\0\0\0",
-    "tiff": b"II*\0\x08\0\0\0",
-    "tiff-of-the-other-order": b"MM\0*\0\0\0\x08",
-    "jpeg-xl": b"\0\0\0\x0cJXL \r\n\x87\n",
-    "jpeg-xl-without-a-box": b"\xff\x0a\xfa\x1f",
+    "TIFF": (b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08", b"II*\0\x10\0\0\0CR\x02\0"),  # the last one is a CR2
+    "BigTIFF": (b"II+\0\x08\0\0\0", b"MM\0+\0\x08\0\0"),
+    "Canon CR3": (b"\0\0\0\x18ftypcrx \0\0\0\1",),
+    "Canon CRW": (b"II\x1a\0\0\0HEAPCCDR",),
+    "Fujifilm RAF": (b"FUJIFILMCCD-RAW 0201",),
+    "Olympus ORF": (b"IIRO\x08\0\0\0", b"IIRS\x08\0\0\0", b"MMOR\0\0\0\x08"),
+    "Panasonic RW2": (b"IIU\0\x18\0\0\0",),
+    "Minolta MRW": (b"\0MRM\0\1\0\0",),
+    "Sigma X3F": (b"FOVb\0\0\2\0",),
+    "JPEG XL": (b"\0\0\0\x0cJXL \r\n\x87\n", b"\xff\x0a\xfa\x1f"),
+    "JPEG 2000": (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51\0\x29"),
+    "PSD": (b"8BPS\0\1\0\0",),
+    "HEIF": tuple(b"\0\0\0\x24ftyp" + one for one in (b"heic", b"mif1", b"mif2", b"avci", b"hevx", b"j2ki")),
+    "AVIF": (b"\0\0\0\x20ftypavif\0\0\0\0", b"\0\0\0\x20ftypavis"),
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", bounds.OTHER_KINDS)
 async def test_a_picture_whose_metadata_nobody_here_can_remove_goes_as_the_original_alone(kind: str) -> None:
-    with pytest.raises(OnlyAsOriginal, match="HEIC"):
-        await Pictures().cleaned(io.BytesIO(KINDS[kind] + SECRET))
+    for beginning in KINDS[kind]:
+        with pytest.raises(OnlyAsOriginal, match="HEIC"):
+            await Pictures().cleaned(io.BytesIO(beginning + SECRET))
 
 
 @pytest.mark.parametrize("data", [b"\0\0\0\x18ftypisom", b"\0\0\0\x18ftypM4A ", b"%PDF-1.7\n%", b"II", b""])
