@@ -13,7 +13,7 @@ import click
 
 from chat.cli.asking import Lines
 from chat.cli.notices import Herald, configuration, outside
-from chat.cli.output import note, one_line, talks
+from chat.cli.output import contained, note, one_line, talks
 from chat.cli.printing import Printer
 from chat.cli.session import Call, Feed, command, coroutine, messenger, until_stopped
 from chat.interface import (
@@ -171,7 +171,7 @@ async def _print_all(
     while not isinstance(event := await events.next(), Closed):
         printer.print(event)
         if herald is not None:
-            herald.heed(event)
+            contained(event, herald.heed, lambda: call.verbose)
         if folder is not None and isinstance(event, FileProgress) and event.file.state is FileState.WHOLE:
             await _save(call, opened, event, folder)
         if isinstance(event, Ready):
