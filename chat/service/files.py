@@ -303,12 +303,12 @@ class Files:
         async with self._deciding:
             row = await self._row(person, entry)
             if row.standing is Standing.WHOLE:
-                await self._store.write(files.stand, entry, Standing.WITHHELD)
+                await self._store.free(files.stand, entry, Standing.WITHHELD)
                 await self._transfers.withhold(entry)
                 self._transfers.publish(row, FileState.WITHHELD, row.body.size)
             if row.standing in (Standing.NEW, Standing.TAKEN):
                 held = self._shelf.held(entry) or 0
-                await self._store.write(files.stand, entry, Standing.PAUSED)
+                await self._store.free(files.stand, entry, Standing.PAUSED)
                 await self._transfers.stop(entry)
                 self._transfers.publish(row, FileState.PAUSED, held)
         return await self._store.read(self._shown, person, entry)
@@ -319,7 +319,7 @@ class Files:
             row = await self._row(person, entry)
             if row.standing in files.ON_DISK:
                 await self._transfers.stop(entry)  # or what comes last would call it whole again
-                await self._store.write(files.let_go, entry)
+                await self._store.free(files.let_go, entry)
                 await self._shelf.drop_gone()
                 self._bus.signal(FileLetGo(entry))
         shown = await self._store.read(self._shown, person, entry)
