@@ -469,7 +469,9 @@ def _event(arrival: ArrivalView, after: int) -> Event:
     entry = arrival.entry
     if entry.kind in GONE:
         return EntryDeleted(entry.contact, entry.id, entry.deleted_by, entry.kind is EntryKind.EXPIRED)
-    return EntryAdded(entry) if arrival.came > after else EntryEdited(entry)
+    if arrival.came > after:
+        return EntryAdded(entry)
+    return EntryEdited(entry) if entry.file is None else FileProgress(entry.contact, entry.id, entry.file)
 
 
 async def lines_of(reader: asyncio.StreamReader) -> AsyncIterator[bytes | None]:
