@@ -409,9 +409,9 @@ class Engine:
     async def limit_files(self, rate: int) -> None:
         self._open.transfers.limit(rate)
 
-    async def save_file(self, contact: str, id: str, folder: str) -> str:
-        saved = await self._use_cases.files.save(self._partner(contact), History.entry_id(id), Path(folder))
-        return str(saved)
+    async def save_file(self, contact: str, id: str, folder: str, unasked: bool = False) -> str:
+        person, entry = self._partner(contact), History.entry_id(id)
+        return str(await self._use_cases.files.save(person, entry, Path(folder), unasked=unasked))
 
     async def show_picture(self, contact: str, id: str, width: int, height: int) -> PictureView:
         entry = History.entry_id(id)

@@ -673,11 +673,13 @@ class Messenger(Protocol):
     async def limit_files(self, rate: int) -> None:
         """Send at most so many bytes of files a second until this engine ends; 0 for as the person chose."""
 
-    async def save_file(self, contact: str, id: str, folder: str) -> str:
+    async def save_file(self, contact: str, id: str, folder: str, unasked: bool = False) -> str:
         """Write a file that is whole into a folder, under its name or the next free one; returns the path.
 
         A file of a folder that was sent goes into that folder, which is made where it is missing. Only this
-        user may read it. Raises UsageError (no file, not whole, no such folder), CannotCreate.
+        user may read it. `unasked`: no person asked for it, so that no more is written than may be taken
+        without asking; what fails since the disk does `arrivals` has again. Raises UsageError (no file, not
+        whole, no such folder, too much `unasked`), CannotCreate, and ParlourError where the disk lacks room.
         """
 
     async def show_picture(self, contact: str, id: str, width: int, height: int) -> PictureView:

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, TypeVar
 
 import click
 
@@ -278,6 +278,26 @@ def _verdict(error: BaseException) -> tuple[int, str]:
     kind = type(error).__name__
     line = f"Parlour had an internal error ({kind}): run it with --verbose to see where, and report it."
     return FAILED, line
+
+
+T = TypeVar("T")
+
+
+def contained(what: T, work: Callable[[T], object], verbose: Callable[[], bool]) -> None:
+    """Do work for one event or view. A fault of the program in it is one line, and the next one follows.
+
+    Raises OutputClosed and OutputFailed, after which nothing can be said.
+    """
+    try:
+        work(what)
+    except (OutputClosed, OutputFailed):
+        raise
+    except Exception as fault:  # noqa: BLE001 - whatever it is, it must not end the engine in this process
+        name, kind = type(what).__name__, type(fault).__name__
+        note(f"{name} could not be shown ({kind}): run this with --verbose to see where, and report it.")
+        if verbose():
+            for place in _places(fault):
+                note(place)
 
 
 def _places(error: BaseException) -> Iterator[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
-from chat.cli.entries import UNSHOWN, entry_fields, entry_line, file_fields
-from chat.cli.output import held_line, label_among, note, one_line
+from chat.cli.entries import UNSHOWN, entry_fields, entry_line, file_fields, file_text
+from chat.cli.output import contained, held_line, label_among, note, one_line
 from chat.cli.session import Call
 from chat.interface import (
     AlertsChanged,
@@ -40,15 +40,11 @@ from chat.interface import (
     SelfView,
 )
 
+T = TypeVar("T")
+
 KNOWN_MAX = 1024
 """Entries of each conversation that a printer knows by id. Contacts fill it, and the oldest goes first."""
 SHORT_ID = 8  # digits of an entry's id that a line to read shows
-_FILE_NEWS: Final = {
-    FileState.ASKS: "is not taken: 'parlour save' takes it",
-    FileState.TAKING: "is taken",
-    FileState.PAUSED: "is paused",
-    FileState.WHOLE: "is here",
-}
 
 
 class Printer:
@@ -89,12 +85,15 @@ class Printer:
     def resume(self, contacts: Iterable[ContactView], held: Iterable[EntryView]) -> None:
         """Print what changed between the end of an engine and the first event of the next one."""
         for view in contacts:
-            self._contact(view)
+            self._contain(view, self._contact)
         for entry in held:
-            if not self.is_known(entry):
-                self._entry(entry)
-            elif entry.own and entry.state is not self._states[entry.contact][entry.id]:
-                self._state(entry.contact, entry.id, entry.state)
+            self._contain(entry, self._missed)
+
+    def _missed(self, entry: EntryView) -> None:
+        if not self.is_known(entry):
+            self._entry(entry)
+        elif entry.own and entry.state is not self._states[entry.contact][entry.id]:
+            self._state(entry.contact, entry.id, entry.state)
 
     def is_known(self, entry: EntryView) -> bool:
         """Whether the entry was printed as it is, or is older than this run."""
@@ -116,6 +115,13 @@ class Printer:
             self._missing.discard(oldest)
 
     def print(self, event: Event) -> None:
+        """Print an event. One that cannot be printed is named on standard error, and ends nothing."""
+        self._contain(event, self._print)
+
+    def _contain(self, what: T, work: Callable[[T], None]) -> None:
+        contained(what, work, lambda: self._call.verbose)
+
+    def _print(self, event: Event) -> None:
         match event:
             case Ready(addresses) if addresses != self._addresses:
                 self._ready(addresses)
@@ -227,8 +233,7 @@ class Printer:
         self._know_file(event.id, event.file)
         label = self._label(event.contact)
         fields = {"event": "file", "id": event.id, "conversation": label, **file_fields(event.file)}
-        named, news = one_line(event.file.path), _FILE_NEWS[event.file.state]
-        self._call.result(fields, f"{label}: {event.id[:SHORT_ID]} {named} {news}")
+        self._call.result(fields, f"{label}: {event.id[:SHORT_ID]} {file_text(event.file)}")
 
     def _know_file(self, entry_id: str, file: FileView) -> None:
         self._files[entry_id] = file.state

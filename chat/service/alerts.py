@@ -195,7 +195,7 @@ class Alerts:
     async def dismiss(self) -> None:
         """This person has seen them. Raises a storage failure."""
         now = self._runtime.clock.wall()
-        if await self._store.write(stored_alerts.dismiss, now):
+        if await self._store.free(stored_alerts.dismiss, now):
             self._seen = now
             await self._read_again()
             await self._store.read(_drop_salvage)

@@ -29,6 +29,7 @@ from chat.service.clearing import Clearing
 from chat.service.clients import Clients
 from chat.service.comparison import Comparison, Gaps
 from chat.service.contacts import People
+from chat.service.copies import Copies
 from chat.service.discovery import AddressBook, Announcer, ListeningPort
 from chat.service.events import EventBus
 from chat.service.expiry import AgeClock, Expirer
@@ -206,7 +207,10 @@ class UseCases:
         )
         self.bots = Bots(runtime, store, keyring, book, views, self.messages, notes)
         self.feeds = Feeds(runtime)
-        self.files = Files(runtime, store, bus, keyring, views, shelf, transfers, self.messages, self.feeds)
+        copies = Copies(store, keyring)
+        self.files = Files(
+            runtime, store, bus, keyring, views, shelf, transfers, self.messages, self.feeds, copies
+        )
         self.reliance = Reliance(runtime, store, bus, keyring, forwarding)
         self.retention = Retention(
             runtime, store, bus, keyring, book, links, forwarding, cleaner, self.reliance

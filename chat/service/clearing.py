@@ -38,7 +38,7 @@ class Clearing:
     async def run(self) -> None:
         """Do what an earlier engine left."""
         try:
-            await self._work()
+            await self._store.with_reserve(self._work)
         except StorageFailure as failure:
             self._bus.publish(Notice(failure.phrase))
 

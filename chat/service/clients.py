@@ -96,7 +96,7 @@ class Clients:
 
     async def forget(self, name: str) -> None:
         """Raises UsageError where there is no such client."""
-        if not await self._store.write(clients.remove, name):
+        if not await self._store.free(clients.remove, name):
             raise UsageError(NO_CLIENT)
         self._turns.pop(name, None)
         self._bus.publish(ClientChanged(name))

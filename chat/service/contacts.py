@@ -61,7 +61,8 @@ class People:
     async def block(self, person: bytes, on: bool) -> None:
         """Block or unblock; a blocked contact's links end, and it gets no more answers."""
         store = partial(contacts.set_blocked, person=person, on=on)
-        written = await self._notes.store(self._share, person, store, Register.BLOCKED, SwitchValue(on))
+        share = partial(self._notes.store, self._share, person, store, Register.BLOCKED, SwitchValue(on))
+        written = await self._store.with_reserve(share)
         if (keys := self._keyring.contacts.get(person)) is not None:
             keys.blocked = on
         self._update(person, blocked=on)

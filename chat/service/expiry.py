@@ -147,7 +147,7 @@ class Expirer:
         moment, end = self._ages.now(), await self._store.read(expiry.next_end)
         if end is None:
             return False
-        ended, more = await self._store.write(expiry.expire, moment, PIECE)
+        ended, more = await self._store.free(expiry.expire, moment, PIECE)
         self._said(ended)
         await self._count({(one.contact, one.conversation) for one in ended})
         return more

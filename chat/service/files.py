@@ -31,6 +31,7 @@ from chat.interface import (
 from chat.pictures.bounds import INPUT_MAX
 from chat.platforms.files import open_source
 from chat.service import allowances
+from chat.service.copies import Copies
 from chat.service.events import EventBus, FileLetGo
 from chat.service.feeds import Feed, Feeds
 from chat.service.history import held_in
@@ -40,7 +41,7 @@ from chat.service.pictures import TOO_LARGE, Pictures
 from chat.service.shelf import Shelf, Volume
 from chat.service.transfers import TOLD_EVERY, Transfers
 from chat.service.views import Views
-from chat.storage import files, receipts
+from chat.storage import clients, files, receipts
 from chat.storage.below import make_below
 from chat.storage.database import Database, Store
 from chat.storage.errors import StorageUnsure
@@ -98,9 +99,11 @@ class Files:
         transfers: Transfers,
         messages: Messages,
         feeds: Feeds,
+        copies: Copies,
     ) -> None:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._views, self._shelf, self._transfers, self._messages = views, shelf, transfers, messages
+        self._copies = copies
         self._feeds, self._due, self._deciding = feeds, asyncio.Event(), asyncio.Lock()
         self._pictures = Pictures()
         self._naming, self._writing = asyncio.Lock(), list[tuple[str, Path]]()
@@ -206,6 +209,7 @@ class Files:
     async def run(self) -> None:
         """Delete what a crash left, go on with what was taken, and decide about what comes; never ends."""
         await self._try(self._shelf.sweep)
+        await self._try(self._copies.sweep)
         for row in await self._store.read(files.standing, Standing.TAKEN):
             await self._try(partial(self._transfers.begin, row))
         self._due.set()
@@ -308,12 +312,12 @@ class Files:
         async with self._deciding:
             row = await self._row(person, entry)
             if row.standing is Standing.WHOLE:
-                await self._store.write(files.stand, entry, Standing.WITHHELD)
+                await self._store.free(files.stand, entry, Standing.WITHHELD)
                 await self._transfers.withhold(entry)
                 self._transfers.publish(row, FileState.WITHHELD, row.body.size)
             if row.standing in (Standing.NEW, Standing.TAKEN):
                 held = self._shelf.held(entry) or 0
-                await self._store.write(files.stand, entry, Standing.PAUSED)
+                await self._store.free(files.stand, entry, Standing.PAUSED)
                 await self._transfers.stop(entry)
                 self._transfers.publish(row, FileState.PAUSED, held)
         return await self._store.read(self._shown, person, entry)
@@ -324,7 +328,7 @@ class Files:
             row = await self._row(person, entry)
             if row.standing in files.ON_DISK:
                 await self._transfers.stop(entry)  # or what comes last would call it whole again
-                await self._store.write(files.let_go, entry)
+                await self._store.free(files.let_go, entry)
                 await self._shelf.drop_gone()
                 self._bus.signal(FileLetGo(entry))
         shown = await self._store.read(self._shown, person, entry)
@@ -344,13 +348,28 @@ class Files:
             views.append(FilesView(person, len(some), held, size - held))
         return tuple(sorted(views, key=lambda one: -one.held))
 
-    async def save(self, person: bytes, entry: bytes, folder: Path) -> Path:
+    async def save(self, person: bytes, entry: bytes, folder: Path, *, unasked: bool = False) -> Path:
         """As interface.Messenger.save_file."""
         row = await self._row(person, entry)
         if row.standing not in (Standing.WHOLE, Standing.WITHHELD):
             raise UsageError(NOT_WHOLE)
         if not folder.is_absolute() or not await asyncio.to_thread(os.path.isdir, folder):
             raise UsageError(NO_FOLDER)
+        if not unasked:
+            return await self._copy(row, folder)
+        await self._copies.require_allowed(row, folder)
+        try:
+            path = await self._copy(row, folder)
+        except UsageError:
+            raise
+        except ParlourError:  # of the disk: the next time may be better
+            await self._store.write(clients.comes_again, entry)
+            raise
+        await self._copies.count(row)
+        return path
+
+    async def _copy(self, row: FileRow, folder: Path) -> Path:
+        entry = row.entry
         volume = await self._shelf.take(row, entry)
         try:
             names = [finished_name(safe_name(name)) for name in (*row.body.folder, row.body.name)]
@@ -400,12 +419,14 @@ class Files:
             target = await asyncio.to_thread(_free_target, folder, name, taken)
             self._writing.append((where, target.path))
         try:
+            await self._copies.begin(target)
             yield target
         except BaseException:
             target.abandon()
             raise
         finally:
             self._writing.remove((where, target.path))
+            await self._copies.end(target)
 
     async def _row(self, person: bytes, entry: bytes) -> FileRow:
         """The file of an entry of the conversation with a person. Raises UsageError."""

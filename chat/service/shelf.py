@@ -270,7 +270,7 @@ class Shelf:
                 await volume.close(gone=True)
             for place in due:
                 await asyncio.to_thread(self._pieces.delete, place)
-            await self._store.write(files.forget_gone, due)
+            await self._store.free(files.forget_gone, due)
 
     async def sweep(self) -> None:
         """Delete what a crash left: pieces that no entry has. Raises StorageFailure."""

@@ -26,7 +26,7 @@ from chat.service.pace import Pace
 from chat.service.shelf import Shelf, Volume
 from chat.service.views import file_view
 from chat.service.waiting import Waiting
-from chat.storage import files
+from chat.storage import clients, files
 from chat.storage.database import Store
 from chat.storage.errors import StorageFailure
 from chat.storage.files import FileRow, Standing
@@ -632,7 +632,7 @@ class Transfers:
     async def _finish(self, taking: _Taking) -> None:
         entry = taking.row.entry
         del self._taking[entry]
-        await self._store.write(files.stand, entry, Standing.WHOLE)
+        await self._store.write(clients.file_came, entry)
         self._tell(taking, FileState.WHOLE)
         for end in self._ends.values():
             if entry in end.demand.entries:

@@ -527,13 +527,17 @@ class Store:
             self.written.set()
 
     async def with_reserve(self, act: Callable[[], Awaitable[T]]) -> T:
-        """Do what deletes. On a full disk it gets the profile's reserve. Raises as `act`."""
+        """Do what frees room. On a full disk it gets the profile's reserve. Raises as `act`."""
         try:
             return await act()
         except StorageFull:
             if not await self.run(partial(give_up_reserve, self._database.path.parent)):
                 raise
             return await act()
+
+    async def free(self, work: Callable[Concatenate[Database, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `write`, for what frees room or bounds what comes: a full disk must not refuse it."""
+        return await self.with_reserve(partial(self.write, work, *args, **kwargs))
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run other work on the profile's files in the same thread."""

@@ -11,6 +11,7 @@ from typing import Final
 
 from chat.errors import phrase
 from chat.interface import CannotCreate
+from chat.platforms import files
 from chat.platforms.files import open_private
 from chat.storage import errors, folder
 
@@ -21,6 +22,11 @@ _UNFINISHED: Final = ".parlour-part"
 def finished_name(name: str) -> str:
     """A name that no unfinished file has: else another file of this person would be taken for one."""
     return f"{name}_" if name.casefold().endswith(_UNFINISHED) else name
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a path is that of a file which has no name yet."""
+    return path.name.endswith(_UNFINISHED)
 
 
 class FileExists(CannotCreate):
@@ -65,6 +71,11 @@ class NewFile:
                 self._file = os.fdopen(opened, "wb")
         except (errors.StorageReadOnly, errors.StorageBroken):  # a folder of the system, or too long a path
             raise FolderUnwritable(path.parent) from None
+
+    def free(self) -> int:
+        """Bytes that its disk has left."""
+        with folder.system_failures():
+            return files.free_bytes(self._file.fileno(), self.path.parent)
 
     def write(self, data: bytes) -> None:
         with folder.system_failures():

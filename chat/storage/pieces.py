@@ -653,13 +653,17 @@ def sealers() -> int:
 
 
 def save(file: SealedFile, key: bytes, target: NewFile, goes: Callable[[], bool] = lambda: False) -> bool:
-    """Write the plain content of a whole file for the person. Raises PieceDamaged, StorageFailure.
+    """Write the plain content of a whole file for the person. Raises NoRoom, PieceDamaged, StorageFailure.
 
     False, at once, if it `goes` meanwhile: what was deleted is not written to its end.
     """
+    if target.free() < file.shape.size + SPARE:
+        raise NoRoom
     for part in file.contents(key):
         if goes():
             return False
+        if target.free() < SPARE:  # something else fills the disk, too
+            raise NoRoom
         target.write(part)
     target.end()
     return True

@@ -29,7 +29,7 @@ from tui.linear.wording import diagnosis_line, error_line, self_lines
 from tui.preferences import Options, Preferences
 from tui.terminal import EVERY
 from tui.text.safe import safe_line
-from tui.text.translation import _, told
+from tui.text.translation import _, told, unshown
 
 _EVENTS_MAX: Final = 1000
 """Events that are read ahead; more wait in the stream of the engine."""
@@ -128,10 +128,10 @@ class Session:
             async with self._turn:
                 if self._parts.exit.reached is not None:  # what an end causes is no news
                     return
-                await self._attempt(self._announce(event))
+                await self._announce_safely(event)
                 # Events that came together are announced together, but lines get their turn too.
                 for _more in range(min(self._events.qsize(), _BATCH)):
-                    await self._attempt(self._announce(self._events.get_nowait()))
+                    await self._announce_safely(self._events.get_nowait())
                 await self._attempt(self._announce_summaries())
 
     async def _execute_all(self) -> None:
@@ -249,6 +249,13 @@ class Session:
                 await self._parts.composer.send_line(line)
             else:
                 await self._commands.execute(*parsed)
+
+    async def _announce_safely(self, event: Event) -> None:
+        """Announce an event. A fault of the program in it is one line, and the next one gets its turn."""
+        try:
+            await self._attempt(self._announce(event))
+        except Exception as fault:  # noqa: BLE001 - else it ends the engine in this process
+            await self.output.say(unshown(event, fault))
 
     async def _announce(self, event: Event) -> None:
         if self._parts.state.recent.follow(event):

@@ -87,6 +87,12 @@ def told(said: str) -> str:
     return template.format(**values)
 
 
+def unshown(event: object, fault: Exception) -> str:
+    """What is said in place of an event that a fault of the program keeps from being shown."""
+    text = _("{event} could not be shown ({fault}). Please report it.")
+    return text.format(event=type(event).__name__, fault=type(fault).__name__)
+
+
 def sentences(*parts: str) -> str:
     """Sentences after each other. Punctuation of Chinese needs no blank: it has its own."""
     joined = ""

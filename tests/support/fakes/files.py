@@ -167,7 +167,7 @@ class Files(Clients):
     async def limit_files(self, rate: int) -> None:
         self.limits.append(rate)
 
-    async def save_file(self, contact: str, id: str, folder: str) -> str:
+    async def save_file(self, contact: str, id: str, folder: str, unasked: bool = False) -> str:
         file = self._file(contact, id)
         if file.state not in (FileState.WHOLE, FileState.WITHHELD):
             raise UsageError(phrase("This file is not whole."))

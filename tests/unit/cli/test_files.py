@@ -325,7 +325,7 @@ def test_listen_says_each_fact_of_a_file_once_and_makes_the_folder(line: Line, t
     said = [row for row in outcome.out.splitlines() if "papers/report.txt" in row]
     assert len(said) == 2
     assert said[0].endswith("Ben: [file] papers/report.txt (12 B, is taken when it can be)")
-    assert said[1].endswith(" papers/report.txt is here")
+    assert said[1].endswith(" [file] papers/report.txt (12 B, here)")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert [path.read_bytes() for path in folder.rglob("*.txt")] == [b"twelve bytes"]
 

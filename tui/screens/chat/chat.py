@@ -33,6 +33,7 @@ from chat.interface import (
     EntryEdited,
     EntryFilled,
     EntryReturned,
+    Event,
     FileProgress,
     FileSealing,
     HistoryCleared,
@@ -72,7 +73,7 @@ from tui.screens.chat.surface import ChatState, Surface
 from tui.text.commands import NAMES, SLASH
 from tui.text.formatting import RECOVERY_DUE
 from tui.text.safe import safe_line, safe_name, shorten
-from tui.text.translation import _, _n, told
+from tui.text.translation import _, _n, told, unshown
 from tui.widgets.frames import HeldScreen
 from tui.widgets.history import History
 from tui.widgets.lines import KeyLine, Said
@@ -345,7 +346,14 @@ class ChatScreen(HeldScreen):
     # What the engine says.
 
     def on_engine_event(self, message: messages.EngineEvent) -> None:
-        match message.event:
+        """A fault of the program in one event is one line, and the next one gets its turn."""
+        try:
+            self._heed(message.event)
+        except Exception as fault:  # noqa: BLE001 - else it ends the engine in this process
+            self.pairing.notice(unshown(message.event, fault))
+
+    def _heed(self, event: Event) -> None:
+        match event:
             case Ready(addresses):
                 self.people.me_changed(replace(self.state.me, addresses=addresses))
             case VisibilityChanged(visible):
@@ -371,7 +379,7 @@ class ChatScreen(HeldScreen):
             case EntriesConflict(contact, _terminal, ids):
                 self.history.entries_conflict(contact, ids)
             case HistoryCleared():
-                self.history.history_cleared(message.event)
+                self.history.history_cleared(event)
             case EntryReturned(entry):
                 self.history.entry_filled(entry)
             case (
@@ -384,9 +392,9 @@ class ChatScreen(HeldScreen):
                 self.composer.entry_edited(entry)
                 self.history.entry_edited(entry)
             case FileSealing():
-                self.files.sealing(message.event)
+                self.files.sealing(event)
             case FileProgress():
-                self.history.file_moved(message.event)
+                self.history.file_moved(event)
             case EntryDeleted(contact, entry_id, deleted_by, expired):
                 self.composer.entry_deleted(contact, entry_id)
                 self.finding.entry_deleted(entry_id)
@@ -401,7 +409,7 @@ class ChatScreen(HeldScreen):
             case PairingChanged(pairing):
                 self.pairing.pairing_changed(pairing)
             case HistoryMoving():
-                self.people.history_moves(message.event)
+                self.people.history_moves(event)
             case LinkingChanged(linking):
                 self.devices.linking_changed(linking)
             case InvitationUsed(text, _person):
@@ -422,7 +430,7 @@ class ChatScreen(HeldScreen):
                 self.devices.changed()
             case Notice(text):
                 self.pairing.notice(safe_line(told(text)))
-        self._list_changed(message.event)
+        self._list_changed(event)
 
     def _list_changed(self, event: object) -> None:
         """Follow the last entry of each conversation."""
