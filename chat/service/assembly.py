@@ -86,17 +86,24 @@ class UseCases:
         keeper = Keeper(find(), ports.random, find)
         loop, wall = asyncio.get_running_loop(), ports.clock.wall
         database = await loop.run_in_executor(executor, vault.database, wall())
-        store = Store(database, executor, lambda damaged, found: vault.mend(damaged, found, wall()))
+        bus = EventBus()
+        store = Store(
+            database,
+            executor,
+            lambda damaged, found: vault.mend(damaged, found, wall()),
+            lambda gone: bus.signal(events.EntriesGone(gone)),
+        )
         opened = partial(keeper.open, now=ports.clock.wall(), read_only=vault.read_only)
         unstored = await store.read(opened)
         profile = await store.read(read_profile)
-        use_cases = cls(store, profile, vault, ports, config, keeper, unstored)
+        use_cases = cls(store, bus, profile, vault, ports, config, keeper, unstored)
         await use_cases.expirer.before_anything_is_shown()
         return use_cases
 
     def __init__(
         self,
         store: Store,
+        bus: EventBus,
         profile: Profile,
         vault: Vault,
         ports: Ports,
@@ -105,8 +112,8 @@ class UseCases:
         unstored: tuple[AlertRow, ...],
     ) -> None:
         self.store, self.book = store, profile.contacts
-        self.bus, self.visibility, adding = EventBus(), Visibility(), Visibility()
-        tasks = Tasks(partial(report, self.bus))
+        self.bus, self.visibility, adding = bus, Visibility(), Visibility()
+        tasks = Tasks(partial(report, bus))
         beat = Beat(config.suspect_after, AHEAD * profile.own.terminal[0] / 256)
         self.runtime = Runtime(ports.clock, ports.random, config, tasks, beat=beat)
         self.keyring = Keyring(
@@ -124,7 +131,7 @@ class UseCases:
             adding=adding,
             awaited=profile.awaited,
         )
-        runtime, bus, keyring, book = self.runtime, self.bus, self.keyring, self.book
+        runtime, keyring, book = self.runtime, self.keyring, self.book
         clock, transport = ports.clock, ports.transport
 
         self.shelf = shelf = Shelf(runtime, store, vault.folder)

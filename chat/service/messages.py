@@ -17,7 +17,7 @@ from chat.interface import (
     UsageError,
 )
 from chat.service.amending import Amendments, Changed, follow
-from chat.service.events import CutsFollowed, EntriesGone, EventBus
+from chat.service.events import CutsFollowed, EventBus
 from chat.service.expiry import Expirer
 from chat.service.history import held_in
 from chat.service.keyring import REMOVED, Keyring
@@ -355,7 +355,6 @@ class Messages:
         delete = partial(self._store.write_once, _is_deleted, _delete, conversation, entry)
         row, receipts_of, unread, deleted, changed = await self._store.with_reserve(delete)
         if deleted:
-            self._bus.signal(EntriesGone((entry,)))
             self._amendments.publish(changed)
             self._bus.publish(EntryDeleted(person.hex(), entry.hex()))
             if self._book.counts(person, unread):
@@ -393,7 +392,6 @@ class Messages:
         delete = partial(self._store.write_once, _is_amended, self._append_delete, person, entry)
         written, changed = await self._store.with_reserve(delete)
         if written is not None:
-            self._sync.deleted.add(entry)
             self._amendments.publish(changed)
             self._sync.send(person, written)
         return await self._store.read(self._shown, person, entry)

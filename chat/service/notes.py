@@ -252,8 +252,6 @@ class Notes:
     # What is in memory.
 
     async def _took(self, followed: Followed) -> None:
-        if followed.gone:
-            self._bus.signal(events.EntriesGone(tuple(followed.gone)))
         if followed.deleted:
             self._amendments.publish(await self._store.read(changed_of, followed.deleted))
         if followed.more:

@@ -26,7 +26,7 @@ from chat.storage import (
 from chat.storage.database import Database, Row
 from chat.storage.errors import DatabaseDamaged, StorageMisuse
 from chat.storage.expiry import EXPIRED, Moment
-from chat.storage.secure_deletion import forget_one
+from chat.storage.forgetting import destroy_content, forget_one
 from protocol import labels
 from protocol.entries_and_receipts import (
     KIND_BOT,
@@ -620,10 +620,7 @@ def destroy(db: Database, entry: bytes, how: int = 1) -> bool:
     number = db.value("SELECT number FROM entries WHERE id = ? AND NOT destroyed", entry)
     if number is None:
         return False
-    db.run("UPDATE entries SET destroyed = ? WHERE number = ?", how, number)
-    db.run("DELETE FROM unread WHERE entry = ?", number)
-    for table in ("headers_alone", "bodies", "amended", "expiring", "let_go"):
-        db.run(f"DELETE FROM {table} WHERE entry = ?", number)
+    destroy_content(db, [number], how)
     forget_one(db, number)
     return True
 
