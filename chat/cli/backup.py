@@ -35,6 +35,16 @@ WITH_SEED: Final = (
     "The recovery words will be in the backup: who has it and its passphrase can remove your devices and take"
     " over your identity."
 )
+WORDS_NOWHERE: Final = (
+    "Careful: your recovery words are neither in this backup nor written down. Without them, nobody can go on"
+    " as you on a new device: the backup can only be read there, as an archive. Write the words down with"
+    " 'parlour recovery', or give --with-recovery."
+)
+WORDS_ON_PAPER: Final = (
+    "To go on as you on a new device, this backup needs the recovery words that you wrote down. Without them,"
+    " it can only be read there, as an archive. 'parlour recovery' shows the words on the device that made your"
+    " identity, until you confirm that you wrote them down."
+)
 PAIR_AGAIN: Final = "Pair again with each contact: until then, nothing is sent or received."
 PROMPT: Final = "Passphrase of the backup: "
 
@@ -106,7 +116,10 @@ async def export(
         passphrase = _new_passphrase(call, backup_passphrase_file)
         writing = opened.back_up(path, passphrase, with_recovery)
         view = await _with_progress(opened, writing)
+        keeps_seed = (await opened.me()).keeps_seed
     call.result(_fields(view), f"{one_line(view.path)} was written and checked: {_contents(view)}")
+    if not view.recovery:
+        note(WORDS_NOWHERE if keeps_seed else WORDS_ON_PAPER)
 
 
 async def _salvage(call: Call, path: str, source: str | None, *, with_recovery: bool) -> None:
@@ -123,6 +136,8 @@ async def _salvage(call: Call, path: str, source: str | None, *, with_recovery: 
     missing = ", ".join(f"{count} {name}" for name, count in lost.items() if count) or "nothing"
     said = f"{one_line(path)} has what could be read: {_contents(view.backup)} Not readable: {missing}."
     call.result(_fields(view.backup) | {"lost": lost}, said)
+    if not view.backup.recovery:
+        note(WORDS_ON_PAPER)
 
 
 async def _verify(call: Call, file: Path, source: str | None) -> None:

@@ -31,7 +31,21 @@ def test_a_backup_is_written_to_the_file_that_is_named(line: Line, tmp_path: Pat
         {"file": str(path), "entries": 1, "conversations": 1, "root": "00" * 32, "recovery": True}
     ]
     assert backup.WITH_SEED in outcome.err
+    assert backup.WORDS_NOWHERE not in outcome.err
     assert line.run("export", "--to", str(path), "--backup-passphrase-file", own).failed(73)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_backup_without_words_says_what_it_takes_to_restore_it(
+    line: Line, tmp_path: Path, own: str, kept: bool
+) -> None:
+    if kept:
+        line.messenger.keep_seed()
+    path = str(tmp_path / "a.backup")
+    outcome = line.run("export", "--to", path, "--backup-passphrase-file", own)
+    assert outcome.status == 0
+    assert (backup.WORDS_NOWHERE in outcome.err) is kept
+    assert (backup.WORDS_ON_PAPER in outcome.err) is not kept
 
 
 def test_a_passphrase_that_was_typed_differently_the_second_time_writes_nothing(line: Line) -> None:
