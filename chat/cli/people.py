@@ -573,6 +573,10 @@ def _print(
         "unread": view.unread,
         "last": None if last is None else _last_fields(last),
     }
+    if view.past:
+        fields["past"] = True
+        call.result(fields, f"was {label}  (from a backup: pair again)")
+        return
     call.result(fields, f"{label}  ({', '.join(words)})")
 
 

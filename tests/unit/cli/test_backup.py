@@ -92,3 +92,18 @@ def test_the_recovery_words_are_saved_of_a_damaged_profile_only_if_asked_for(
     assert outcome.status == 0
     assert outcome.objects[0]["recovery"] is asked
     assert (backup.WITH_SEED in outcome.err) is asked
+
+
+def test_a_backup_without_words_becomes_an_archive_and_says_how_it_is_opened(
+    line: Line, tmp_path: Path, own: str
+) -> None:
+    path = tmp_path / "a.backup"
+    path.write_bytes(b"a backup")
+    line.door.lacks_words = True
+    outcome = line.run("import", str(path), "--backup-passphrase-file", own)
+    assert outcome.status == 0
+    assert "parlour --profile /profile/archives/2026-12-01-00000000" in outcome.out
+    assert backup.NEW_PEOPLE in outcome.out
+    (fields,) = line.run("import", str(path), "--json", "--backup-passphrase-file", own).objects
+    assert fields["archive"] == "/profile/archives/2026-12-01-00000000"
+    assert fields["new"] is False
