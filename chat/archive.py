@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
-from chat.errors import phrase
+from chat.errors import ARCHIVED
 from chat.interface import Event, Messenger, NotPermitted
 
 READS: Final = frozenset(
@@ -49,14 +49,12 @@ READS: Final = frozenset(
 )
 """The calls that change nothing of the history and say nothing to anybody. A new call is not among them."""
 
-REFUSED: Final = phrase("This is an archive: it can be read, searched and exported, and nothing else.")
-
 
 def _call(name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
     @wraps(getattr(Messenger, name))
     async def ask(self: Archive, *arguments: Any, **named: Any) -> Any:
         if name not in READS:
-            raise NotPermitted(REFUSED)
+            raise NotPermitted(ARCHIVED)
         return await getattr(self.engine, name)(*arguments, **named)
 
     return ask

@@ -126,10 +126,10 @@ async def export(
         passphrase = _new_passphrase(call, backup_passphrase_file)
         writing = opened.back_up(path, passphrase, with_recovery)
         view = await _with_progress(opened, writing)
-        keeps_seed = (await opened.me()).keeps_seed
+        me = await opened.me()
     call.result(_fields(view), f"{one_line(view.path)} was written and checked: {_contents(view)}")
-    if not view.recovery:
-        note(WORDS_NOWHERE if keeps_seed else WORDS_ON_PAPER)
+    if not view.recovery and me.archived is None:
+        note(WORDS_NOWHERE if me.keeps_seed else WORDS_ON_PAPER)
 
 
 async def _salvage(call: Call, path: str, source: str | None, *, with_recovery: bool) -> None:
@@ -274,7 +274,8 @@ def _restored_fields(view: RestoreView) -> dict[str, object]:
 def _restored_text(call: Call, view: RestoreView, *, existing: bool) -> str:
     name = one_line(view.name)
     same = "the same as in the backup" if view.root == view.backup.root else "which differs from the backup's"
-    held = f"{view.entries} messages, root hash {view.root}, {same}."
+    messages = "1 message" if view.entries == 1 else f"{view.entries} messages"
+    held = f"{messages}, root hash {view.root}, {same}."
     if view.archive:
         opened = f"  parlour --profile {shlex.quote(one_line(view.archive))}"
         said = f"This is an archive of what {name} had: {held} {ONLY_READ}\n{opened}\n{NEW_PEOPLE}"

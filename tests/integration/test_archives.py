@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from chat.archive import READS, REFUSED, Archive
+from chat.archive import READS, Archive
 from chat.assemble import door
+from chat.errors import ARCHIVED
 from chat.interface import CannotCreate, DoorState, Messenger, NotPermitted, RestoreView, UsageError
 from chat.service import restoring
 from chat.service.restoring import ArchiveExists
@@ -90,7 +91,7 @@ async def test_an_archive_says_nothing_and_has_no_key(tmp_path: Path) -> None:
                 archive.clear(contact.person),
                 archive.recovery_words(),
             ):
-                with pytest.raises(NotPermitted, match=str(REFUSED)):
+                with pytest.raises(NotPermitted, match=str(ARCHIVED)):
                     await refused
             # Its engine does not listen.
             assert (await archive.me()).port == 0

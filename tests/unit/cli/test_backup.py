@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from chat.cli import backup
+from chat.errors import ARCHIVED
 from protocol.identity.author import recovery_words
 from tests.support.cli.line import Line
 
@@ -107,3 +108,20 @@ def test_a_backup_without_words_becomes_an_archive_and_says_how_it_is_opened(
     (fields,) = line.run("import", str(path), "--json", "--backup-passphrase-file", own).objects
     assert fields["archive"] == "/profile/archives/2026-12-01-00000000"
     assert fields["new"] is False
+
+
+def test_an_archive_is_read_and_a_command_that_talks_is_refused(line: Line) -> None:
+    line.messenger.become_archive()
+    contacts = line.run("contacts")
+    assert contacts.status == 0
+    assert all(one.startswith("was ") for one in contacts.out.splitlines())
+    for command in (["listen"], ["send", "notes", "a text"], ["invite"]):
+        outcome = line.run(*command)
+        assert outcome.status == 77
+        assert str(ARCHIVED) in outcome.err
+
+
+def test_wipe_says_that_archives_go_too(line: Line) -> None:
+    line.door.archived = ("/profile/archives/one",)
+    outcome = line.run("wipe", typed="n\n")
+    assert "its archives (1), too" in outcome.err
