@@ -190,7 +190,7 @@ class ProfileDoor:
             else:
                 if typed:
                     opened.keyring.resume()
-                return await self._load(opened) if offline else await self._open(opened)
+                return await (self._read(opened) if offline else self._open(opened))
             if waits is not None and pauses.since >= WAITS_AFTER:
                 waits()
                 waits = None
@@ -264,6 +264,9 @@ class ProfileDoor:
             return await asyncio.to_thread(readable.check, Path(path))
         return (await asyncio.to_thread(restore.verify, Path(path), passphrase)).view
 
+    async def archives(self) -> tuple[str, ...]:
+        return tuple(map(str, await asyncio.to_thread(stored_folder.archives, self._folder)))
+
     async def wipe(self) -> None:
         from chat.storage import profile
 
@@ -298,13 +301,18 @@ class ProfileDoor:
         from chat.ipc.server import ControlServer
 
         engine = await self._load(opened)
+        offered = _offered(engine)
         try:
-            await engine.start()
-            await engine.serve(ControlServer(engine, self._folder / stored_folder.SOCKET))
+            if not engine.is_archive:
+                await engine.start()
+            await engine.serve(ControlServer(offered, self._folder / stored_folder.SOCKET))
         except BaseException:
             await engine.close()
             raise
-        return engine
+        return offered
+
+    async def _read(self, opened: Vault) -> Messenger:
+        return _offered(await self._load(opened))
 
     async def _load(self, opened: Vault) -> Engine:
         """An engine that is not started: it does not listen, announce or dial."""
@@ -316,6 +324,13 @@ class ProfileDoor:
         except BaseException:
             opened.close()
             raise
+
+
+def _offered(engine: Engine) -> Messenger:
+    """What clients get of an engine."""
+    from chat.archive import Archive
+
+    return Archive.of(engine) if engine.is_archive else engine
 
 
 def _ports() -> Ports:

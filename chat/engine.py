@@ -64,6 +64,7 @@ from chat.ports import Ports
 from chat.service.alerts import alert_line
 from chat.service.assembly import UseCases, report
 from chat.service.history import History
+from chat.service.views import utc
 from chat.storage.database import Database
 from chat.storage.errors import PassphraseUnsettled, StorageFailure
 from chat.storage.folder import make_reserve
@@ -258,7 +259,13 @@ class Engine:
             visible=use_cases.visibility.visible,
             keeps_seed=use_cases.keyring.keeps_seed,
             notes_pinned=use_cases.notes_pin.on,
+            archived=utc(use_cases.archived) if self.is_archive else None,
         )
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether it has a history and no terminal: it is not to be started, and only to be read."""
+        return self._use_cases.archived != 0
 
     async def contacts(self) -> tuple[ContactView, ...]:
         return self._open.views.contacts()

@@ -112,6 +112,7 @@ class NotSynced(NotPermitted):
     """Nobody has returned this person's own operations since the start. The person may insist."""
 
 
+ARCHIVED = phrase("This is an archive: it can be read, searched and exported, and nothing else.")
 LOCKED = phrase("Parlour is locked: unlock it with the passphrase.")
 ENGINE_ENDED = phrase("The engine of this profile has stopped: start Parlour again.")
 NO_ANSWER = phrase(

@@ -1054,10 +1054,12 @@ class Door(Protocol):
 
         `passphrase` opens the file, `own` the profile; it is set where there is none. A new profile is a new
         terminal, which the recovery seed of the file, or of the `words`, brings in. `remove_old`: it removes
-        the terminal that wrote the file. A profile of the same person gets what it lacks. `progress` is
+        the terminal that wrote the file. A profile of the same person gets what it lacks. Where there is no
+        seed, and where the profile is of another person, the file becomes an archive in the folder of the
+        profile, under the passphrase `own`: its messenger reads, and refuses everything else. `progress` is
         called, in another thread, with the bytes that were read and all bytes to read.
 
-        Raises BadData (the file), UsageError (the words, or the profile of somebody else), NotPermitted (a
+        Raises BadData (the file), UsageError (the words, or an archive is to be changed), NotPermitted (a
         passphrase), CannotCreate (a process has the profile open, or the disk fails).
         """
 
@@ -1074,8 +1076,13 @@ class Door(Protocol):
         Needs no profile. Raises as `restore`.
         """
 
+    async def archives(self) -> tuple[str, ...]:
+        """The folders of this profile's archives, the oldest backup first: each is a profile to be read."""
+
     async def wipe(self) -> None:
         """Destroy the profile and what is left of one, without its passphrase: the wrapped key first.
+
+        Its archives go with it.
 
         Raises BadData (there is none), CannotCreate (a process has it open, or files are left),
         KeyringFailure (it is destroyed, and its passphrase may be left in the system's keyring).

@@ -125,6 +125,7 @@ class SelfView(Struct, frozen=True):
 
     `keeps_seed`: the recovery words were not written down yet, so that a thief of the profile has them.
     `notes_pinned`: the notes are listed before conversations that are not pinned.
+    `archived`: this profile is an archive, of a backup that was written then; None: it is none.
     """
 
     person: str
@@ -135,6 +136,7 @@ class SelfView(Struct, frozen=True):
     visible: bool
     keeps_seed: bool = False
     notes_pinned: bool = False
+    archived: datetime | None = None
 
 
 class BotCommand(Struct, frozen=True):
@@ -167,6 +169,7 @@ class ContactView(Struct, frozen=True):
     `bot`: it declares to be a program, and `commands` are those that it understands.
     `notes`: it is this person's conversation with itself (`notes_view`), which `contacts` does not return.
     `pinned`: it is listed before others. `muted`: what comes in it makes no sound and is in no total.
+    `past`: it is of an archive, so it says who somebody was: nobody is reached, and nothing is verified.
     """
 
     person: str
@@ -186,6 +189,7 @@ class ContactView(Struct, frozen=True):
     muted: bool = False
     bot: bool = False
     commands: tuple[BotCommand, ...] = ()
+    past: bool = False
 
 
 NOTES_NAME: Final = "notes"
@@ -609,6 +613,7 @@ class RestoreView(Struct, frozen=True):
 
     `terminal` is the id of this terminal, `new` whether it was made, `removed` whether the terminal that
     wrote the backup is live no more. `root` and `entries` are those of the profile, `backup` of the file.
+    `archive`: the folder of the archive that was made instead, since recovery words are missing; else empty.
     """
 
     person: str
@@ -619,6 +624,7 @@ class RestoreView(Struct, frozen=True):
     entries: int
     root: str
     backup: BackupView
+    archive: str = ""
 
 
 class DiagnosisView(Struct, frozen=True):

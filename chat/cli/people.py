@@ -141,14 +141,24 @@ WIPES: Final = (
 )
 
 
+WIPES_ARCHIVES: Final = (
+    "This destroys the profile at {folder}: your keys and every message in it, and its archives ({number}),"
+    " too. Nobody can undo it. Destroy it? [y/n]"
+)
+
+
 @command("wipe")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 @coroutine
 async def wipe(call: Call, yes: bool) -> None:
     """Destroy the profile on this device: its key first, then everything else. It needs no passphrase."""
-    if not yes and not await confirmed(call.lines, WIPES.format(folder=call.folder)):
-        raise Stopped("Nothing was destroyed.")
     door, now = call.door(), asyncio.get_running_loop().time
+    if not yes:
+        asked = WIPES.format(folder=call.folder)
+        if archives := len(await door.archives()):
+            asked = WIPES_ARCHIVES.format(folder=call.folder, number=archives)
+        if not await confirmed(call.lines, asked):
+            raise Stopped("Nothing was destroyed.")
     until = now() + ENDS_WITHIN
     while True:
         with suppress(Unreachable):  # none runs
@@ -573,6 +583,10 @@ def _print(
         "unread": view.unread,
         "last": None if last is None else _last_fields(last),
     }
+    if view.past:
+        fields["past"] = True
+        call.result(fields, f"was {label}  (from a backup: pair again)")
+        return
     call.result(fields, f"{label}  ({', '.join(words)})")
 
 

@@ -460,6 +460,8 @@ async def profiles(call: Call, folders: tuple[Path, ...]) -> None:
     listed = 0
     for folder in found:
         listed += await _profile(call, folder)
+        for archive in await call.open_door(folder, None).archives():
+            listed += await _profile(call, Path(archive), archive=True)
     if not listed:
         call.nothing("There is no profile yet: create one with 'parlour init --name NAME'.")
 
@@ -478,8 +480,8 @@ def _candidates(here: Sequence[Path], folders: Sequence[Path]) -> list[Path]:
     return list(found)
 
 
-async def _profile(call: Call, folder: Path) -> bool:
-    """Print the line of a profile; whether there is one."""
+async def _profile(call: Call, folder: Path, *, archive: bool = False) -> bool:
+    """Print the line of a profile, or of an archive of one; whether there is one."""
     door = call.open_door(folder, None)
     try:
         state = await door.state()
@@ -489,6 +491,7 @@ async def _profile(call: Call, folder: Path) -> bool:
     if state is DoorState.NEW:
         return False
     fields: dict[str, object] = {"profile": str(folder), "state": state.value, "name": None, "unread": None}
+    fields["archive"] = archive
     said = "locked"
     if state is DoorState.RUNNING:
         said = "running"
@@ -504,5 +507,5 @@ async def _profile(call: Call, folder: Path) -> bool:
             unread = sum(view.unread for view in views if not view.blocked)
             fields |= {"name": me.name, "unread": unread}
             said = f"running as {one_line(me.name)}, {unread} unread"
-    call.result(fields, f"{one_line(str(folder))}  ({said})")
+    call.result(fields, f"{one_line(str(folder))}  ({'archive, ' if archive else ''}{said})")
     return True

@@ -111,7 +111,7 @@ class UseCases:
         keeper: Keeper,
         unstored: tuple[AlertRow, ...],
     ) -> None:
-        self.store, self.book = store, profile.contacts
+        self.store, self.book, self.archived = store, profile.contacts, profile.archived
         self.bus, self.visibility, adding = bus, Visibility(), Visibility()
         tasks = Tasks(partial(report, bus))
         beat = Beat(config.suspect_after, AHEAD * profile.own.terminal[0] / 256)

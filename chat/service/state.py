@@ -67,7 +67,7 @@ class Profile(Struct, frozen=True):
 
     `own` is without the recovery seed, and `keeps_seed` whether it is in the database. `own_terminals`: the
     ids of this person's terminals, former ones included. `awaited`: as in Keyring. `words`: as in
-    Preferences.
+    Preferences. `archived`: when the backup of an archive was written (Unix milliseconds), 0 for no archive.
     """
 
     own: OwnRow
@@ -89,6 +89,7 @@ class Profile(Struct, frozen=True):
     awaited: frozenset[bytes] = frozenset()
     allowances: Mapping[str, str] = field(default_factory=dict)
     words: str = ""
+    archived: int = 0
 
 
 def read_profile(database: Database) -> Profile:
@@ -136,4 +137,5 @@ def read_profile(database: Database) -> Profile:
         awaited=frozenset(sharing.awaited(database)),
         allowances=allowances.of_files(database),
         words=settings.preferences(database).get(WORDS_READ, ""),
+        archived=max(1, settings.archived_at(database)) if own.archived else 0,
     )

@@ -136,7 +136,7 @@ class Views:
     ) -> None:
         """`held`: bytes that are held of the file of an entry (id), None where that is not known."""
         self._keyring, self._now, self._held_of = keyring, now, held
-        self._allowances = allowances
+        self._allowances, self._past = allowances, keyring.own.archived
         self._book = contacts
         self._links = links
         self._bus = bus
@@ -489,6 +489,7 @@ class Views:
             same_key=self._same_key(row.person) if self._keyring.shared else (),
             bot=declared is not None and declared.bot,
             commands=offered(declared) if declared is not None else (),
+            past=self._past,
         )
 
 

@@ -13,6 +13,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -245,6 +246,34 @@ _OTHERS: Final = (
 )
 
 
+ARCHIVES: Final = "archives"
+"""The folder of the archives of a profile, each with a folder of its own."""
+
+
+def archive_place(folder: Path, time: int, person: str, root: str) -> Path:
+    """The folder of an archive in a profile's: the day of its backup (Unix milliseconds), whose it was, and
+    the root hash.
+
+    The same history has one archive, also of a later backup. Raises StorageFailure.
+    """
+    ending = f"-{person[:8]}-{root[:8]}"
+    for one in archives(folder):
+        if one.name.endswith(ending) and holds_any(one):
+            return one
+    day = f"{datetime.fromtimestamp(min(time, _LAST_DAY) / 1000, UTC):%Y-%m-%d}"
+    return folder / ARCHIVES / f"{day}{ending}"
+
+
+_LAST_DAY: Final = 253_402_300_799_000  # the calendar's end
+
+
+def archives(folder: Path) -> list[Path]:
+    """The folders of the archives in a profile's, the oldest backup first. Raises StorageFailure."""
+    with system_failures(), suppress(FileNotFoundError, NotADirectoryError):
+        return sorted(one for one in (folder / ARCHIVES).iterdir() if one.is_dir() and not one.is_symlink())
+    return []
+
+
 def schema_copy(database: Path) -> Path:
     """The file with copies of the pages of a database's schema."""
     return database.with_name(f"{database.name}-schema")
@@ -253,7 +282,7 @@ def schema_copy(database: Path) -> Path:
 def holds_any(folder: Path) -> bool:
     """Whether a folder contains a file of a profile, or of the rest of one, but for a lock."""
     names = (*_HEADERS, *_OTHERS, KEYRING, KEYRING_PAUSED)
-    return any((folder / name).exists() for name in names)
+    return any((folder / name).exists() for name in names) or any(map(holds_any, archives(folder)))
 
 
 def destroy(folder: Path) -> None:

@@ -91,23 +91,36 @@ def unlock(folder: Path, passphrase: str, *, reading: bool = False) -> Vault:
 def wipe(folder: Path, outside: Path | None = None) -> None:
     """Destroy the profile in `folder`, also a damaged one or the rest of one, without its passphrase.
 
-    `outside`: the folder of its mark, which goes too.
+    Its archives go with it, and with each its mark in the folder `outside`.
 
     Raises ProfileMissing, ProfileInUse, any other StorageFailure (something is left: try again).
     """
     if not stored_folder.holds_any(folder):
         raise errors.ProfileMissing(folder)
     with system_failures():
-        lock = ProfileLock(folder)
+        folders, locks = [folder, *stored_folder.archives(folder)], list[ProfileLock]()
         try:
-            mark = marks.place(outside, folder / DATABASE) if outside is not None else None
-            stored_folder.destroy(folder)
-            if mark is not None:
-                mark.unlink(missing_ok=True)
+            # All are taken first: what is in use keeps all of it.
+            for one in folders:
+                locks.append(ProfileLock(one))
+            for one in folders:
+                _wipe_one(one, outside)
         except BaseException:
-            lock.release()
+            for lock in locks:
+                lock.release()
             raise
-        lock.remove()
+        for lock in reversed(locks):
+            lock.remove()
+        with suppress(OSError):  # there is none, or something else is in it
+            (folder / stored_folder.ARCHIVES).rmdir()
+            folder.rmdir()
+
+
+def _wipe_one(folder: Path, outside: Path | None) -> None:
+    mark = marks.place(outside, folder / DATABASE) if outside is not None else None
+    stored_folder.destroy(folder)
+    if mark is not None:
+        mark.unlink(missing_ok=True)
 
 
 class Vault:

@@ -11,6 +11,7 @@ from chat.storage.database import Database
 from protocol.notes import subject
 
 _ON, _OFF = "on", "off"
+_ARCHIVED = "archive.time"
 
 PREFERENCE: Final = "interface."  # prefix of the interface's rows
 _PAST: Final = "interface/"
@@ -34,6 +35,17 @@ def save(db: Database, settings: Settings) -> None:
     for one in fields(Settings):
         value = _ON if getattr(settings, one.name) else _OFF
         db.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", one.name, value)
+
+
+def archived_at(db: Database) -> int:
+    """When the backup was written of which an archive was made (Unix milliseconds), 0 if that is not said."""
+    said = db.value("SELECT value FROM settings WHERE name = ?", _ARCHIVED)
+    return int(said) if said is not None and str(said).isdecimal() else 0
+
+
+def set_archived_at(db: Database, time: int) -> None:
+    """Store it."""
+    db.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", _ARCHIVED, str(time))
 
 
 def changed(before: Settings, now: Settings) -> set[str]:

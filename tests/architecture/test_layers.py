@@ -81,6 +81,7 @@ ENGINE_ROWS = (
     ("chat.tools.share",),
     ("chat.service",),
     ("chat.engine",),
+    ("chat.archive",),
     ("chat.ipc.wire",),
     ("chat.ipc.server", "chat.ipc.client"),
     ("chat.api",),

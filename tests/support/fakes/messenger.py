@@ -597,6 +597,8 @@ class FakeDoor:
         self.failures: dict[str, ParlourError] = {}
         self.held = False
         self.in_keyring = Kept.NO
+        self.lacks_words = False
+        self.archived: tuple[str, ...] = ()
         self._state = state
         self._damaged = False
 
@@ -707,7 +709,11 @@ class FakeDoor:
         self._enter("restore", path, words, remove_old)
         _look_for(path)
         backup = BackupView(path, 0, 0, "00" * 32, recovery=not words)
-        return RestoreView("aa" * 32, "Ada", "bb" * 32, True, remove_old, 0, "00" * 32, backup)
+        view = RestoreView("aa" * 32, "Ada", "bb" * 32, True, remove_old, 0, "00" * 32, backup)
+        if self.lacks_words and not words:
+            self.archived = ("/profile/archives/2026-12-01-00000000",)
+            return replace(view, new=False, removed=False, archive=self.archived[0])
+        return view
 
     async def salvage(self, path: str, passphrase: str, own: str, recovery: bool = False) -> SalvageView:
         self._enter("salvage", path, recovery)
@@ -719,6 +725,10 @@ class FakeDoor:
         self._enter("verify", path)
         _look_for(path)
         return BackupView(path, 0, 0, "00" * 32, recovery=False)
+
+    async def archives(self) -> tuple[str, ...]:
+        self._enter("archives")
+        return self.archived
 
     async def wipe(self) -> None:
         self._enter("wipe")

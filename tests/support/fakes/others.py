@@ -622,6 +622,14 @@ class Others:
         """The recovery words were not written down yet."""
         self._me = replace(self._me, keeps_seed=True)
 
+    def become_archive(self) -> None:
+        """The profile turns out to be an archive, made of a backup."""
+        self._me = replace(self._me, archived=datetime(2026, 12, 1, tzinfo=UTC), visible=False)
+        self._contacts = {
+            person: replace(view, past=True, verified=False, present=False, unread=0)
+            for person, view in self._contacts.items()
+        }
+
     def change_own_log(self, kind: str) -> None:
         """A contact returns a change of this person's log."""
         operation = identity(f"operation {next(self._numbers)}")
