@@ -227,9 +227,17 @@ _ENTRY: Final = (
         N_("Open a link of the message with a program of your system, after a question."),
     ),
     Action("copy_code", "y", N_("Copy code"), N_("Copy the first code block in the message."), vi="Y"),
-    Action("save", "s", N_("Save the file"), N_("Save the file of the message, or take it, or pause that.")),
     Action(
-        "let_go", "x", N_("Let go of the file"), N_("Delete the file on this device. Its message stays here.")
+        "save",
+        "s",
+        N_("Save the file"),
+        N_("Save the file of the message, all of its folder, or those selected; or take it, or pause that."),
+    ),
+    Action(
+        "let_go",
+        "x",
+        N_("Delete the file from this device"),
+        N_("Delete the file on this device. Its message stays here."),
     ),
     Action("open_file", "v", N_("Open the file"), N_("Open a saved file with a program of your system.")),
     Action("show_folder", "w", N_("Show in its folder"), N_("Show a saved file in its folder.")),

@@ -40,6 +40,15 @@ class Selecting(Barred):
     def selected_text(self) -> str:
         return selected_text(self.selected, self.window, self._setting) if self.selected is not None else ""
 
+    @property
+    def selected_entries(self) -> tuple[EntryView, ...]:
+        """Each entry of which something is selected."""
+        ends = self.selected.ends(self.window) if self.selected is not None else None
+        if ends is None:
+            return ()
+        first, last = (self.window.index(end.entry) for end in ends)
+        return tuple(self.window.entries[first : last + 1])
+
     def select_nothing(self) -> None:
         if self.selected is not None:
             self.selected = None

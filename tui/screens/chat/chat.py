@@ -67,6 +67,7 @@ from tui.screens.chat.history import HistoryController
 from tui.screens.chat.opening import OpeningController
 from tui.screens.chat.pairing import PairingController
 from tui.screens.chat.people import PeopleController
+from tui.screens.chat.saving import SavingController
 from tui.screens.chat.sending import ComposerController
 from tui.screens.chat.surface import ChatState, Surface
 from tui.text.commands import NAMES, SLASH
@@ -125,6 +126,7 @@ class ChatScreen(HeldScreen):
         self.composer = ComposerController(*shared, options, preferences, self._view)
         self.people = PeopleController(*shared, options, attention, preferences, self.composer)
         self.opening = OpeningController(surface, self._view)
+        self.saving = SavingController(messenger, surface, self._view, preferences, self.opening)
         self.history = HistoryController(
             *shared,
             options,
@@ -156,8 +158,8 @@ class ChatScreen(HeldScreen):
             *(pairing.add, pairing.invite, pairing.join, pairing.address, pairing.visible),
             *(history.entry, history.reply, history.edit, history.copy, history.copy_link, history.copy_code),
             *(
-                history.save,
-                history.let_go,
+                self.saving.save,
+                self.saving.let_go,
                 history.fold,
                 self.opening.open_file,
                 self.opening.show_folder,
