@@ -198,10 +198,10 @@ _READING: Final = (
     ),
     Action("send_files", "alt+a", N_("Send files"), N_("Choose files or folders, and send them.")),
     Action(
-        "recall",
+        "edit_sent",
         "alt+h",
-        N_("Earlier text"),
-        N_("Write a text again that you sent before. ↑ and ↓ then show older and newer ones."),
+        N_("Edit what you sent"),
+        N_("Edit your last message, or the one that ↑ has brought back."),
     ),
     Action("voice", "alt+v", N_("Voice message"), N_("Record a voice message, and send it.")),
     Action("cancel_file", "alt+x", N_("Cancel a file"), N_("Do not send the file that is being encrypted.")),

@@ -312,9 +312,7 @@ class Session:
             case interface.OwnLogChanged(cause=text) | interface.Notice(text=text):
                 await self.output.notify(_("Notice. {text}").format(text=safe_line(told(text))))
             case interface.Closed(reason):
-                line = safe_line(told(reason))
-                ended = _("The engine has ended ({reason}).").format(reason=line)
-                self._parts.exit.closed(line if line.endswith((".", "。")) else ended)
+                self._parts.exit.closed(safe_line(told(reason)))
 
     async def _alarm(self, alerts: tuple[AlertView, ...]) -> None:
         """Say what happened to the files of the profile."""

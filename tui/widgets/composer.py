@@ -29,10 +29,10 @@ from tui.messages import (
     CommandTyped,
     DraftChanged,
     DropReply,
-    EditLast,
     EndWanted,
     SendText,
     TextPasted,
+    TextRecalled,
     TextRefused,
 )
 from tui.text.bots import sent_command
@@ -243,8 +243,6 @@ class Composer(Editor):
             self._type("\n")
         elif key == "escape" and self.answering:
             self.post_message(DropReply())
-        elif key == "up" and not self.text and not self._recalling:
-            self.post_message(EditLast())
         elif key == "end" and not self.text:
             self.post_message(EndWanted())
         elif key in ("up", "down"):
@@ -378,10 +376,10 @@ class Composer(Editor):
 
     # Texts that were sent.
 
-    def recall(self) -> None:
-        """Call back the last text that was sent; what is written here stays instead."""
-        if not self.text:
-            self._recall(1)
+    @property
+    def recalled(self) -> int:
+        """Which of the texts that were sent is shown, 1 for the last; 0 for what was written here."""
+        return self._recalled if self._recalling else 0
 
     @property
     def _recalling(self) -> bool:
@@ -399,6 +397,7 @@ class Composer(Editor):
         at = min(len(texts), (self._recalled if self._recalling else 0) + by)
         self.set_text(escaped(texts[-at]) if at else "")
         self._recalled, self._recalled_text = at, self.text
+        self.post_message(TextRecalled(at > 0))
         return True
 
 

@@ -166,7 +166,14 @@ class ChatScreen(HeldScreen):
                 history.show,
             ),
             self.opening.open_link,
-            *(history.origin, history.back, history.details, history.oldest, composer.write, composer.recall),
+            *(
+                history.origin,
+                history.back,
+                history.details,
+                history.oldest,
+                composer.write,
+                composer.edit_sent,
+            ),
             *(profile.doctor, profile.relays, profile.recovery, profile.settings, profile.own_changes),
             *(profile.use_recovery, profile.rename_self, profile.passphrase, self.devices.devices),
             self.files.cancel_file,
@@ -485,8 +492,8 @@ class ChatScreen(HeldScreen):
             self.composer.view.set_text("")
             self.surface.run("command", self.surface.act, name)
 
-    def on_edit_last(self) -> None:
-        self.composer.edit_last()
+    def on_text_recalled(self, message: messages.TextRecalled) -> None:
+        self.composer.say_recalled(on=message.on)
 
     def on_end_wanted(self) -> None:
         self._view.action_newest()
