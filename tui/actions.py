@@ -114,11 +114,14 @@ _ADD: Final = (
     Action(
         "address",
         "f4",
-        N_("Pair by address"),
+        N_("Add by network address"),
         N_("Connect to HOST:PORT when the other device does not appear nearby."),
     ),
     Action(
-        "visible", "f5", N_("Toggle visibility"), N_("Be visible to people nearby for two minutes, or hide.")
+        "visible",
+        "f5",
+        N_("Let people nearby find me"),
+        N_("Be visible to people nearby for two minutes, or hide."),
     ),
 )
 _CONTACT: Final = (

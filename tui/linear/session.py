@@ -113,7 +113,7 @@ class Session:
         if asked := await self.messenger.questions():
             await self._parts.contacts.questions_changed(asked)
         if not self.again:
-            await self._parts.recovery.remind()
+            await self._attempt(self._parts.recovery.remind(self.preferences, self.options))
         if len(state.contacts) == 1:
             await self._parts.history.open_conversation(next(iter(state.contacts)))
         await self._parts.pairing.nearby_changed(nearby)

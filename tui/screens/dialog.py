@@ -271,8 +271,11 @@ class MenuDialog(Dialog[str]):
         self.heading = heading
         self._actions = actions
 
+    def options(self) -> list[Option]:
+        return [*map(_option, self._actions)]
+
     def body(self) -> list[Widget]:
-        return [Listed(*map(_option, self._actions), markup=False, compact=True)]
+        return [Listed(*self.options(), markup=False, compact=True)]
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.end(event.option_id)

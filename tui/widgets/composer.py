@@ -304,8 +304,7 @@ class Composer(Editor):
             bindings = self._bindings.get_bindings_for_key(key)
         except NoBinding:
             return False
-        await self.run_action(bindings[0].action)
-        return True
+        return await self.app.run_action(bindings[0].action, self)
 
     # Shortcodes.
 

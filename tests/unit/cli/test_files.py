@@ -114,6 +114,23 @@ def test_a_file_that_does_not_come_is_not_saved(line: Line, tmp_path: Path) -> N
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.parametrize(("typed", "sent"), [("y\n", 2), ("n\n", 0), ("", 0), (None, 2)])
+def test_hidden_files_are_named_and_asked_about(
+    line: Line, tmp_path: Path, typed: str | None, sent: int
+) -> None:
+    line.messenger.add_contact("Ben", present=True)
+    folder = tmp_path / "project"
+    folder.mkdir()
+    for name in ("a.txt", ".env"):
+        (folder / name).write_text(name)
+    line.patch.setattr("chat.cli.giving.is_interactive", lambda: typed is not None)
+    outcome = line.run("send", "Ben", "look", "--file", str(folder), typed=typed or "")
+    assert "Hidden, and sent too: project/.env" in outcome.err
+    assert len(line.messenger.called("send_file")) == sent
+    assert len(line.messenger.called("send")) == bool(sent)
+    assert outcome.status == (0 if sent else 1)
+
+
 def test_a_text_has_no_file_to_save(line: Line) -> None:
     friend = line.messenger.add_contact("Ben", present=True)
     entry = line.messenger.receive(friend.person, "hello")

@@ -117,7 +117,7 @@ class ChatScreen(HeldScreen):
         self._last = last
         self._key_problems = key_problems
         self._listed: bool | None = None  # as this person wants it; None where the width decides
-        self._said = Said(options.news)
+        self._said = Said(options.news, lambda: attention.there)
         self._key_line = KeyLine()
         self._view = History(options.today, options.zone, graphics)
         self.state = state = ChatState()
@@ -246,7 +246,9 @@ class ChatScreen(HeldScreen):
         if wanted is not None and self.state.talk(wanted) and self.state.current is None:
             self.open_conversation(wanted)
         if self.state.me.keeps_seed and self.state.contacts:
-            self.surface.notice(_(RECOVERY_DUE).format(key=action("recovery").key))
+            due = await self.surface.ask(self._preferences.reminds(self._options))
+            if due:
+                self.surface.notice(_(RECOVERY_DUE).format(key=action("recovery").key))
 
     # What the application asks for.
 
@@ -262,6 +264,7 @@ class ChatScreen(HeldScreen):
         self.surface.clear()
         self.composer.restyle()
         self.people.show_me()
+        self.state.recent.reword()
         self.people.show()
 
     def mouse_changed(self) -> None:
@@ -277,6 +280,7 @@ class ChatScreen(HeldScreen):
         """Somebody begins to look at the terminal, or no longer does."""
         self.history.mark_seen()
         self.people.count_unread()
+        self._said.look()
 
     def _apply_style(self) -> None:
         roomy = self._preferences.density is Density.ROOMY
@@ -364,6 +368,7 @@ class ChatScreen(HeldScreen):
                 self.people.show()
             case NearbyChanged(nearby):
                 self.people.nearby_changed(nearby)
+                self.pairing.nearby_changed()
             case ContactChanged(view):
                 self._contact_changed(view)
             case ContactRemoved(person, name):
