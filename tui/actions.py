@@ -186,12 +186,6 @@ _READING: Final = (
     Action("newer", "pagedown", N_("Newer"), N_("Scroll forward one page."), vi="pagedown ctrl+d"),
     Action("newest", "alt+end ctrl+end", N_("Newest"), N_("Go to the newest message.")),
     Action("first_unread", "alt+home ctrl+home", N_("First unread"), N_("Go to the first unread message.")),
-    Action(
-        "mark_all_read",
-        "",
-        N_("Mark all as read"),
-        N_("Mark every message in this conversation as read, even those not yet shown."),
-    ),
     Action("day", "f10", N_("Go to a date"), N_("Go to the first message of a day.")),
     Action(
         "choose_entry",
@@ -258,6 +252,12 @@ _ENTRY: Final = (
         "d delete",
         N_("Delete"),
         N_("Delete after confirmation: here, on all your devices, or your own message for everyone."),
+    ),
+    Action(
+        "mark_all_read",
+        "shift+end",
+        N_("Mark all as read"),
+        N_("Mark every message in this conversation as read, even those not yet shown."),
     ),
     Action("oldest", "home g", N_("Oldest"), N_("Go to the first message of the conversation.")),
 )

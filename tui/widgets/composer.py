@@ -37,10 +37,10 @@ from tui.messages import (
 )
 from tui.text.bots import sent_command
 from tui.text.commands import SLASH, begun_command, escaped, stands_alone, typed_command, unescaped
-from tui.text.emoji import Begun, Choice, begun, ended
+from tui.text.emoji import Begun, Choice, begun, chinese_name, ended
 from tui.text.formatting import TEXT_LIMIT, counter
 from tui.text.safe import shorten, with_room, without_controls
-from tui.text.translation import _
+from tui.text.translation import CHINESE, _, language
 from tui.text.wrapping import Shape, settled
 
 _BLANK: Final = " \t"
@@ -437,7 +437,10 @@ def pictured(choice: Choice) -> str:
     if choice.emoji.startswith(SLASH):
         return f" {choice.emoji}  {choice.name}"
     picture = with_room(f" {choice.emoji[0]}")
-    return picture.ljust(_PICTURE - cell_len(picture) + len(picture)) + f":{choice.name}:"
+    named = f":{choice.name}:"
+    if language() == CHINESE and (local := chinese_name(choice.emoji)) not in ("", choice.name):
+        named = f"{named} {local}"
+    return picture.ljust(_PICTURE - cell_len(picture) + len(picture)) + named
 
 
 def _line(choice: Choice, columns: int, chosen: bool) -> Content:

@@ -198,7 +198,7 @@ class ChatScreen(HeldScreen):
             "previous_hit": partial(finding.step_hit, -1),
             "older": partial(self._view.turn, -1),
             "newer": partial(self._view.turn, 1),
-            "newest": self._view.action_newest,
+            "newest": self.history.newest,
             "side_bar": self._turn_list,
         }
 
@@ -501,7 +501,7 @@ class ChatScreen(HeldScreen):
         self.composer.say_recalled(on=message.on)
 
     def on_end_wanted(self) -> None:
-        self._view.action_newest()
+        self.history.newest()
 
     def on_draft_changed(self) -> None:
         self.composer.text_changed()

@@ -22,7 +22,7 @@ from chat.interface import (
     PictureView,
     Term,
 )
-from tui.actions import Group
+from tui.actions import Group, action
 from tui.attention import Attention
 from tui.conversation import Conversation
 from tui.messages import PreferenceChosen, Problem, attempt
@@ -39,6 +39,7 @@ from tui.text.translation import _, _n, sentences
 from tui.widgets.history import History
 
 _FIRST = datetime(1, 1, 2, tzinfo=UTC)
+_MANY = 20  # unread messages from which on the mark before them says how all become read
 _JUMPS_MAX = 50
 _PICTURES_MAX = 16  # of those that were shown last in a conversation
 _ALLOWED_MAX = 4  # pictures that are shown without being asked for: a contact can have so many decoded
@@ -91,6 +92,21 @@ class HistoryController:
     def mark_all_read(self, view: ContactView) -> None:
         self.surface.run("seen", self._mark_all, view.person)
 
+    def newest(self) -> None:
+        self.view.action_newest()
+        self._run("unread", self._say_unread)
+
+    async def _say_unread(self, opened: Conversation) -> None:
+        """Say that older messages are unread than those in sight, and how all of them are marked as read."""
+        first = await self.surface.ask(self.messenger.first_unread(opened.person))
+        key = action("mark_all_read").key
+        if not first or not key or self.state.conversation is not opened or not self.view.at_end:
+            return
+        if not any(first in entries for entries in self.view.on_screen()):
+            keys = key if self.view.has_focus else f"{action('choose_entry').key} {key}"
+            said = _("Messages further up are unread. {keys} marks all as read.")
+            self.surface.say(said.format(keys=keys.strip()))
+
     def oldest(self) -> None:
         self._run("jump", self._to_time, _FIRST)
 
@@ -117,13 +133,14 @@ class HistoryController:
         entry = self.view.chosen
         if entry is None:
             return
-        text = safe(entry.text)
+        text, view = safe(entry.text), self.state.contact
         useless = {"oldest"}
         useless |= set() if self._jumps else {"back"}
         useless |= set() if entry.reply else {"origin"}
         useless |= set() if links(text) else {"copy_link", "open_link"}
         useless |= set() if blocks(text) else {"copy_code"}
         useless |= set() if entry.kind is EntryKind.TEXT else {"copy"}
+        useless |= set() if view is not None and view.unread else {"mark_all_read"}
         useless |= {"reply"} if entry.kind in GONE else set()
         useless |= set() if entry.scopes else {"delete"}
         useless |= set() if entry.own and entry.kind is EntryKind.TEXT else {"edit"}
@@ -373,7 +390,7 @@ class HistoryController:
         for entries in (self._shown_first, self._shown_last, self._asked_to_mark):
             entries.clear()
         self.view.unread = first
-        self.view.show(opened.window, first)
+        self.view.show(opened.window, first, many=bool(view and view.unread > _MANY))
         self._show_allowed()
 
     async def read_again(self, opened: Conversation) -> None:
@@ -483,6 +500,7 @@ class HistoryController:
     async def _to_end(self, opened: Conversation) -> None:
         if await self.surface.done(opened.open()) and self.state.conversation is opened:
             self.view.show(opened.window)
+            await self._say_unread(opened)
 
     async def _jump(
         self, opened: Conversation, entry: str, terms: tuple[Term, ...], remember: bool = True
