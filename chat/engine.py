@@ -92,8 +92,7 @@ IDENTIFIED_WITHIN = 1.5
 
 _COSTS: Final = {UnlockCost.KEPT: None, UnlockCost.MODERATE: MODERATE, UnlockCost.SENSITIVE: SENSITIVE}
 
-LOCKED = phrase("locked")
-STOPPED = phrase("stopped")
+LOCKED = phrase("The profile was locked.")
 NO_CONTACT = phrase("No such contact: check the list of contacts.")
 FOR_CONTACTS = phrase("This is for conversations with contacts: your notes are yours alone.")
 
@@ -178,7 +177,7 @@ class Engine:
         await self._stop(Closed(LOCKED, locked=True), 2)
 
     async def close(self) -> None:
-        await self._stop(Closed(STOPPED), 0)
+        await self._stop(Closed(ENGINE_ENDED), 0)
 
     async def _stop(self, closed: Closed, close_reason: int) -> None:
         if self._stopping is None:

@@ -114,7 +114,9 @@ class NotSynced(NotPermitted):
 
 ARCHIVED = phrase("This is an archive: it can be read, searched and exported, and nothing else.")
 LOCKED = phrase("Parlour is locked: unlock it with the passphrase.")
-ENGINE_ENDED = phrase("The engine of this profile has stopped: start Parlour again.")
+ENGINE_ENDED = phrase(
+    "The program that had this profile open has ended. Nothing is sent or received until it is opened again."
+)
 NO_ANSWER = phrase(
     "No answer. Is Parlour open on the other device, and is it on the same network or at a relay that both "
     "of you use?"

@@ -46,6 +46,7 @@ from chat.notifying import way_outside as way_outside
 from chat.outgoing import Given as Given
 from chat.outgoing import LeftOut as LeftOut
 from chat.outgoing import Outgoing as Outgoing
+from chat.outgoing import hidden_names as hidden_names
 from chat.outgoing import is_text as is_text
 from chat.outgoing import outgoing as outgoing
 from chat.recording import VOICE_MAX as VOICE_MAX

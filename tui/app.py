@@ -312,6 +312,19 @@ class ParlourApp(App[None]):
     def action_mouse(self) -> None:
         self.prefer("mouse", switch(not self.preferences.mouse, default=True))
 
+    def action_help_quit(self) -> None:
+        """Ctrl+C where nothing is selected: it ends other programs, and one who wants that learns how."""
+        key = actions.action("quit").key
+        if not key:
+            return
+        said = _("{key} quits Parlour. Ctrl+C copies what is selected.").format(key=key)
+        if isinstance(self.screen, UnlockScreen):
+            self.screen.say(said)
+        elif isinstance(self.screen, Dialog):
+            self.screen.fail(said)
+        else:
+            self._say(said)
+
     def action_redraw(self) -> None:
         """Draw all of it, also what is as it was drawn last."""
         self._write(_CLEAR)

@@ -155,8 +155,10 @@ class CommandTyped(Message):
 
 
 @dataclass
-class EditLast(Message):
-    """Edit the last own message of the conversation."""
+class TextRecalled(NewestWins):
+    """A text that was sent was called back to be sent again; `on`: it is shown, or no longer."""
+
+    on: bool
 
 
 @dataclass

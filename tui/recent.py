@@ -65,6 +65,10 @@ class Recent:
         self._last = {entry.contact: entry for entry in latest}
         self._lines.clear()
 
+    def reword(self) -> None:
+        """The language of the words is another one now."""
+        self._lines.clear()
+
     def last(self, person: str) -> EntryView | None:
         return self._last.get(person)
 

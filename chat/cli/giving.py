@@ -11,8 +11,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from chat.cli.output import note, one_line
-from chat.cli.terminal import STDIN, Lines
+from chat.cli.output import Stopped, note, one_line
+from chat.cli.terminal import STDIN, Lines, confirmed, is_interactive
 from chat.interface import (
     FEED_PART_MAX,
     ContactView,
@@ -22,6 +22,7 @@ from chat.interface import (
     Outgoing,
     ParlourError,
     UsageError,
+    hidden_names,
     outgoing,
     size_text,
 )
@@ -79,6 +80,22 @@ def to_send(paths: Sequence[Path], name: str | None) -> list[ToSend]:
         if path.is_dir():
             _say(path, found)
     return files
+
+
+async def check_hidden(lines: Lines, files: Sequence[ToSend]) -> None:
+    """Name the hidden files below the folders that are sent, and ask where somebody can answer.
+
+    Raises Stopped after a no.
+    """
+    names = hidden_names(one.named for one in files)
+    if not names:
+        return
+    for name in names[:SHOWN]:
+        note(f"Hidden, and sent too: {one_line(name)}")
+    if len(names) > SHOWN:
+        note(f"Hidden, and sent too: {len(names) - SHOWN:,} others")
+    if is_interactive() and not await confirmed(lines, "Send the hidden ones too? [y/n]"):
+        raise Stopped("Nothing was sent.")
 
 
 def _say(path: Path, found: Outgoing) -> None:

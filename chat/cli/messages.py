@@ -14,7 +14,7 @@ import click
 from chat.cli.asking import entry_named
 from chat.cli.completing import ENTRY, TALK
 from chat.cli.entries import entry_fields, entry_line
-from chat.cli.giving import ToSend, check_input, give, naming_original, to_send
+from chat.cli.giving import ToSend, check_hidden, check_input, give, naming_original, to_send
 from chat.cli.limits import limited
 from chat.cli.output import KEPT, exit_status, find, held_line, label_among, note, one_line, talks
 from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger
@@ -97,8 +97,9 @@ async def send(
     open here. With --id a repeat sends no file twice.
 
     A folder is sent as its files, at most 1,000, each a message of its own; saving makes the folder again.
-    Hidden files go too. Symbolic links below it are left out. If PATH is -, the file comes from standard
-    input, is sealed as it comes and never stored in plain, and --name names it:
+    Hidden files go too: they are named, and at a terminal you are asked. Symbolic links below it are left
+    out. If PATH is -, the file comes from standard input, is sealed as it comes and never stored in plain,
+    and --name names it:
 
     \b
       tar c photos | parlour send --file - --name photos.tar NAME
@@ -119,6 +120,7 @@ async def send(
     async with messenger(call) as opened, naming_original(drawn):
         label, contact = find(await talks(opened), name)
         files = await asyncio.to_thread(to_send, paths, named)
+        await check_hidden(call.lines, files)
         devices = await opened.terminals()
         words = call.lines.rest().removesuffix("\n") if text == (STDIN,) else " ".join(text)
         if not text:

@@ -24,6 +24,7 @@ from tui.linear.history import History
 from tui.linear.output import Output
 from tui.linear.state import Questions, State
 from tui.linear.wording import listed
+from tui.text.formatting import hidden_line
 from tui.text.paths import typed_paths
 from tui.text.safe import safe_line, shorten
 from tui.text.translation import _, _n, told
@@ -77,6 +78,8 @@ class Files:
         )
         size, name = size_text(sum(one.size for one in files)), self.state.name_of(person)
         lines = [question.format(number=len(files), size=size, name=name)]
+        if hidden := hidden_line(files):
+            lines.append(hidden)
         if left_out:
             less = _n("{number} is left out", "{number} are left out", len(left_out))
             first = _("{path}: {reason}").format(

@@ -18,6 +18,7 @@ from tui.text.safe import safe_line
 from tui.text.translation import _, told
 
 _ORDER: Final = tuple(PairingStage)
+_OVER: Final = (PairingStage.DONE, PairingStage.FAILED)
 STRANGERS_MAX: Final = 5
 """Strangers who are announced; more would be a way to disturb, because anyone can announce many."""
 
@@ -34,10 +35,12 @@ class Pairing:
     _stages: dict[str, PairingStage] = field(init=False, default_factory=dict)
     _instances: set[str] = field(init=False, default_factory=set)
     _announced: set[str] = field(init=False, default_factory=set)
+    _left: set[str] = field(init=False, default_factory=set)  # once, as somebody may come and go
 
     async def list_nearby(self, _typed: str = "") -> None:
         self.state.nearby = await self.messenger.nearby()
         self._announced.clear()
+        self._left.clear()
         if not self.state.nearby:
             said = _("No one nearby is visible. /address, /invite and /join work anyway.")
             await self.output.say(said)
@@ -45,10 +48,15 @@ class Pairing:
             await self.output.say(_("{number}. {line}").format(number=at, line=plain_name(view.name)))
 
     async def nearby_changed(self, nearby: tuple[NearbyView, ...]) -> None:
-        """Announce who has become visible, as long as they are few."""
-        before = self._instances
+        """Announce who has become visible, as long as they are few, and which of them no longer is."""
+        before, names = self._instances, {plain_name(view.name) for view in self.state.nearby}
         self.state.nearby = nearby
         self._instances = {view.instance for view in nearby}
+        pairs = any(stage not in _OVER for stage in self._stages.values())  # then they leave as contacts
+        for gone in sorted(names & self._announced - self._left - {plain_name(view.name) for view in nearby}):
+            if self.state.announces("presence") and not pairs:
+                self._left.add(gone)
+                await self.output.notify(_("{name} is no longer visible nearby.").format(name=gone))
         for name in (plain_name(view.name) for view in nearby if view.instance not in before):
             if name in self._announced or len(self._announced) > STRANGERS_MAX:
                 continue

@@ -113,7 +113,7 @@ class Session:
         if asked := await self.messenger.questions():
             await self._parts.contacts.questions_changed(asked)
         if not self.again:
-            await self._parts.recovery.remind()
+            await self._attempt(self._parts.recovery.remind(self.preferences, self.options))
         if len(state.contacts) == 1:
             await self._parts.history.open_conversation(next(iter(state.contacts)))
         await self._parts.pairing.nearby_changed(nearby)
@@ -319,9 +319,7 @@ class Session:
             case interface.OwnLogChanged(cause=text) | interface.Notice(text=text):
                 await self.output.notify(_("Notice. {text}").format(text=safe_line(told(text))))
             case interface.Closed(reason):
-                line = safe_line(told(reason))
-                ended = _("The engine has ended ({reason}).").format(reason=line)
-                self._parts.exit.closed(line if line.endswith((".", "。")) else ended)
+                self._parts.exit.closed(safe_line(told(reason)))
 
     async def _alarm(self, alerts: tuple[AlertView, ...]) -> None:
         """Say what happened to the files of the profile."""

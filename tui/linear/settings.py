@@ -24,7 +24,7 @@ from tui.linear.input import LineInput
 from tui.linear.output import Output
 from tui.linear.state import ANNOUNCED, ON_OFF, Questions, State, on_or_off, pick
 from tui.linear.wording import diagnosis_line, listed, plain_name
-from tui.preferences import AMOUNTS, AUTOLOCK_MAX, Preferences, amount, is_size, switch
+from tui.preferences import AMOUNTS, AUTOLOCK_MAX, Options, Preferences, amount, is_size, switch
 from tui.text import translation
 from tui.text.formatting import (
     GONE,
@@ -314,8 +314,8 @@ class Recovery:
     questions: Questions
     _devices_shown: list[TerminalView] = field(init=False, default_factory=list)
 
-    async def remind(self) -> None:
-        if self.state.me.keeps_seed and self.state.contacts:
+    async def remind(self, preferences: Preferences, options: Options) -> None:
+        if self.state.me.keeps_seed and self.state.contacts and await preferences.reminds(options):
             await self.output.say(_(RECOVERY_DUE).format(key="/recovery"))
 
     async def rename_self(self, typed: str) -> None:

@@ -154,7 +154,7 @@ class UnlockScreen(Screen[None]):
         field = self.query_one(f"#{name}", Field)
         if field.value.strip() if name == "name" else field.value:
             return False
-        self._say(_(_NEEDED[name]))
+        self.say(_(_NEEDED[name]))
         self.set_focus(field)
         return True
 
@@ -205,7 +205,7 @@ class UnlockScreen(Screen[None]):
             return
         if problem is not None:
             self._confirmed = problem is SHORT_PASSPHRASE
-            self._say(told(problem))
+            self.say(told(problem))
             if not self._confirmed:
                 self._select_secrets()
         else:
@@ -244,7 +244,7 @@ class UnlockScreen(Screen[None]):
 
     def _fail(self, problem: Problem, stage: Stage) -> None:
         self._enter(stage)
-        self._say(problem.text, problem=True)
+        self.say(problem.text, problem=True)
         self._select_secrets()
 
     def _select_secrets(self) -> None:
@@ -255,7 +255,8 @@ class UnlockScreen(Screen[None]):
     def _secrets(self) -> tuple[Field, Field]:
         return self.query_one("#passphrase", Field), self.query_one("#again", Field)
 
-    def _say(self, text: str, *, problem: bool = False) -> None:
+    def say(self, text: str, *, problem: bool = False) -> None:
+        """Show a safe line below the fields."""
         message = self.query_one("#message", Static)
         message.update(Content(text))
         message.set_class(problem, "-problem")
@@ -278,7 +279,7 @@ class UnlockScreen(Screen[None]):
         label = _("Name of this device") if form == "link" else _("Name")
         self.query_one("#name-label", Static).update(label)
         if stage in ("opening", *_FORMS, "locked"):
-            self._say(_("Opening…") if stage == "opening" else self._take_reason())
+            self.say(_("Opening…") if stage == "opening" else self._take_reason())
         self.query_one(Hints).show(_hints(stage))
         if stage in (*_FORMS, "locked"):
             self._focus_first()

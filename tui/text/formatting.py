@@ -20,6 +20,7 @@ from chat.interface import (
     EntryView,
     FileState,
     FileView,
+    Given,
     HistoryMoving,
     IdentityChangeView,
     OwnChange,
@@ -31,6 +32,7 @@ from chat.interface import (
     TerminalView,
     UsageError,
     VerificationView,
+    hidden_names,
     is_short,
     length_text,
     notes_view,
@@ -339,6 +341,18 @@ def _file_line(file: FileView) -> str:
             return _("File {name}, {size}: not given to others for now").format(**named)
 
 
+_HIDDEN_NAMED: Final = 5
+
+
+def hidden_line(files: Iterable[Given]) -> str:
+    """The hidden files and folders among what is to be sent, in one safe line; empty where there are none."""
+    names = hidden_names(one.named for one in files)
+    shown = ", ".join(shorten(safe_line(name), FILE_CELLS) for name in names[:_HIDDEN_NAMED])
+    said = _n("Hidden, and sent too: {names}", "{number} hidden, and sent too: {names}", len(names))
+    more = "…" if len(names) > _HIDDEN_NAMED else ""
+    return said.format(number=len(names), names=shown + more) if names else ""
+
+
 def instead_of_text(entry: EntryView, *, erasing: bool = False) -> str:
     """The line of an entry that has no text. `erasing`: the profile's file is not clean of it yet."""
     if erasing and entry.kind is EntryKind.DELETED:
@@ -595,7 +609,7 @@ NEW_KEYS: Final = N_("This device has new keys: pair again with each contact tha
 OWN_NAME: Final = N_("The name that your contacts see.")
 RECOVERY_ERASED: Final = N_("The recovery words were erased here: only your paper has them.")
 RECOVERY_DUE: Final = N_(
-    "A thief of this profile could take over your identity: write down your recovery words ({key})."
+    "Write down your recovery words ({key}): with them you can lock out a thief of one of your devices."
 )
 
 

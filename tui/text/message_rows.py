@@ -11,7 +11,7 @@ from types import MappingProxyType
 from msgspec import Struct
 from rich.cells import cell_len
 
-from chat.interface import EntryKind, EntryView, PictureView, hits
+from chat.interface import DeletedBy, EntryKind, EntryView, PictureView, hits
 from tui.actions import action
 from tui.conversation import Window
 from tui.text import kitty
@@ -52,7 +52,8 @@ class Setting(Struct, frozen=True):
     Columns, time zone, the day that is today; the entry (id) before which a line says that it is new; what
     finds the words of a search; whether a blank row parts all entries; the language of the words; the deleted
     entries (ids) of which something may still be in the profile's file; the pictures shown, and those of them
-    that the terminal draws itself; the long entries (ids) of which all rows are shown.
+    that the terminal draws itself; the long entries (ids) of which all rows are shown; whether the contact
+    is a bot; whether so many are new that the key is named which marks all as read.
     """
 
     width: int
@@ -67,6 +68,7 @@ class Setting(Struct, frozen=True):
     unfolded: frozenset[str] = frozenset()
     placed: Mapping[str, Placed] = _NONE_PLACED
     bot: bool = False
+    many: bool = False
 
 
 class Place(Struct, frozen=True):
@@ -98,6 +100,58 @@ def quoted(entry: EntryView, window: Window, erasing: frozenset[str] = frozenset
     return _("{name}: {text}").format(name=name, text=safe_line(text))
 
 
+class Folded(Struct, frozen=True):
+    """The place of an entry among those that are gone and fold into one row, which the last of them has.
+
+    How many disappeared and were deleted here, 0 and 0 but in the last; the index of the first.
+    """
+
+    expired: int = 0
+    deleted: int = 0
+    first: int = 0
+
+
+def folded(entries: Sequence[EntryView], setting: Setting) -> dict[int, Folded]:
+    """What is gone and says nothing more than that, in one row for those that follow each other on a day."""
+    found, run = dict[int, Folded](), list[int]()
+
+    def close() -> None:
+        if len(run) > 1:
+            expired = sum(entries[at].kind is EntryKind.EXPIRED for at in run)
+            found.update(dict.fromkeys(run, Folded()))
+            found[run[-1]] = Folded(expired, len(run) - expired, run[0])
+        run.clear()
+
+    for at, entry in enumerate(entries):
+        if not _folds(entry, setting):
+            close()
+            continue
+        if run and day_of(entry.time, setting.zone) != day_of(entries[run[0]].time, setting.zone):
+            close()
+        run.append(at)
+    close()
+    return found
+
+
+def _folds(entry: EntryView, setting: Setting) -> bool:
+    here = entry.kind is EntryKind.DELETED and entry.deleted_by in (DeletedBy.HERE, DeletedBy.NOBODY)
+    gone = here or entry.kind is EntryKind.EXPIRED
+    return gone and entry.id not in (setting.unread, *setting.erasing)
+
+
+def folded_rows(entry: EntryView, standing: Place, setting: Setting, folded: Folded) -> tuple[Row, ...]:
+    """The row of entries that are gone, after that of its day."""
+    expired = _n("{number} disappeared", "{number} disappeared", folded.expired)
+    deleted = _n("{number} deleted here", "{number} deleted here", folded.deleted)
+    parts = [(expired, folded.expired), (deleted, folded.deleted)]
+    said, *more = (text.format(number=number) for text, number in parts if number)
+    said = _("{one}, {other}").format(one=said, other=more[0]) if more else said
+    day = day_title(day_of(entry.time, setting.zone), setting.today)
+    rows = _separator("day", day, setting.width) if standing.day else [_blank(setting.width)]
+    text = shorten(f"({said})", _inner(setting))
+    return (*rows, (("time", "  "), ("gone", _fill(text, setting.width - len(_BAR)))))
+
+
 def rows_of(entry: EntryView, standing: Place, setting: Setting, answers: str = "") -> tuple[Row, ...]:
     """All rows of one entry: separator, author, what it answers, text with its time and mark at the end."""
     rows: list[Row] = []
@@ -105,7 +159,7 @@ def rows_of(entry: EntryView, standing: Place, setting: Setting, answers: str = 
     if standing.day:
         rows += _separator("day", day_title(day_of(entry.time, setting.zone), setting.today), setting.width)
     if new:
-        rows += _separator("unread", _("New"), setting.width)[standing.day :]
+        rows += _separator("unread", _new(setting), setting.width)[standing.day :]
     elif (standing.head or setting.roomy) and not standing.day:
         rows.append(_blank(setting.width))
     if standing.head or new:
@@ -154,6 +208,11 @@ def _separator(style: str, title: str, width: int) -> list[Row]:
     right = inner - cell_len(title) - left
     line: Row = (("rule", "─" * left), (style, title), ("rule", "─" * right + " " * _MARGIN))
     return [_blank(width), line, _blank(width)]
+
+
+def _new(setting: Setting) -> str:
+    key = action("mark_all_read").key if setting.many else ""
+    return _("New · {key} marks all as read").format(key=key) if key else _("New")
 
 
 def _blank(width: int) -> Row:

@@ -508,6 +508,11 @@ class Others:
         self.emit(NearbyChanged(tuple(self._nearby.values())))
         return view
 
+    def lose_stranger(self, name: str) -> None:
+        """Nobody of this name is visible any more."""
+        self._nearby = {one: view for one, view in self._nearby.items() if view.name != name}
+        self.emit(NearbyChanged(tuple(self._nearby.values())))
+
     def number(self, contact: str, branch: str = "") -> str:
         """The safety number with a contact, or that of another branch."""
         both = branch.join(sorted((self._me.person, contact)))

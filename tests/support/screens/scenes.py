@@ -326,7 +326,7 @@ TALKING = (
         keys(":", "h", "e", "down"),
         back=("escape", "ctrl+u"),
     ),
-    dialog("emoji-chooser", "alt+e", "Emoji", Seen("Part of the English name"), Typed("cat")),
+    dialog("emoji-chooser", "alt+e", "Emoji", Seen("Part of the name"), Typed("cat")),
     dialog("switcher", "ctrl+k", "Go to a conversation"),
     dialog("commands", "ctrl+p", "Commands"),
     dialog("commands-found", "ctrl+p", "Commands", Seen("Type a command"), Typed("inv", "邀")),

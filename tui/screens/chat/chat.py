@@ -68,6 +68,7 @@ from tui.screens.chat.history import HistoryController
 from tui.screens.chat.opening import OpeningController
 from tui.screens.chat.pairing import PairingController
 from tui.screens.chat.people import PeopleController
+from tui.screens.chat.saving import SavingController
 from tui.screens.chat.sending import ComposerController
 from tui.screens.chat.surface import ChatState, Surface
 from tui.text.commands import NAMES, SLASH
@@ -117,7 +118,7 @@ class ChatScreen(HeldScreen):
         self._last = last
         self._key_problems = key_problems
         self._listed: bool | None = None  # as this person wants it; None where the width decides
-        self._said = Said(options.news)
+        self._said = Said(options.news, lambda: attention.there)
         self._key_line = KeyLine()
         self._view = History(options.today, options.zone, graphics)
         self.state = state = ChatState()
@@ -126,6 +127,7 @@ class ChatScreen(HeldScreen):
         self.composer = ComposerController(*shared, options, preferences, self._view)
         self.people = PeopleController(*shared, options, attention, preferences, self.composer)
         self.opening = OpeningController(surface, self._view)
+        self.saving = SavingController(messenger, surface, self._view, preferences, self.opening)
         self.history = HistoryController(
             *shared,
             options,
@@ -157,15 +159,22 @@ class ChatScreen(HeldScreen):
             *(pairing.add, pairing.invite, pairing.join, pairing.address, pairing.visible),
             *(history.entry, history.reply, history.edit, history.copy, history.copy_link, history.copy_code),
             *(
-                history.save,
-                history.let_go,
+                self.saving.save,
+                self.saving.let_go,
                 history.fold,
                 self.opening.open_file,
                 self.opening.show_folder,
                 history.show,
             ),
             self.opening.open_link,
-            *(history.origin, history.back, history.details, history.oldest, composer.write, composer.recall),
+            *(
+                history.origin,
+                history.back,
+                history.details,
+                history.oldest,
+                composer.write,
+                composer.edit_sent,
+            ),
             *(profile.doctor, profile.relays, profile.recovery, profile.settings, profile.own_changes),
             *(profile.use_recovery, profile.rename_self, profile.passphrase, self.devices.devices),
             self.files.cancel_file,
@@ -190,7 +199,7 @@ class ChatScreen(HeldScreen):
             "previous_hit": partial(finding.step_hit, -1),
             "older": partial(self._view.turn, -1),
             "newer": partial(self._view.turn, 1),
-            "newest": self._view.action_newest,
+            "newest": self.history.newest,
             "side_bar": self._turn_list,
         }
 
@@ -238,7 +247,9 @@ class ChatScreen(HeldScreen):
         if wanted is not None and self.state.talk(wanted) and self.state.current is None:
             self.open_conversation(wanted)
         if self.state.me.keeps_seed and self.state.contacts:
-            self.surface.notice(_(RECOVERY_DUE).format(key=action("recovery").key))
+            due = await self.surface.ask(self._preferences.reminds(self._options))
+            if due:
+                self.surface.notice(_(RECOVERY_DUE).format(key=action("recovery").key))
 
     # What the application asks for.
 
@@ -254,6 +265,7 @@ class ChatScreen(HeldScreen):
         self.surface.clear()
         self.composer.restyle()
         self.people.show_me()
+        self.state.recent.reword()
         self.people.show()
 
     def mouse_changed(self) -> None:
@@ -269,6 +281,7 @@ class ChatScreen(HeldScreen):
         """Somebody begins to look at the terminal, or no longer does."""
         self.history.mark_seen()
         self.people.count_unread()
+        self._said.look()
 
     def _apply_style(self) -> None:
         roomy = self._preferences.density is Density.ROOMY
@@ -363,6 +376,7 @@ class ChatScreen(HeldScreen):
                 self.people.show()
             case NearbyChanged(nearby):
                 self.people.nearby_changed(nearby)
+                self.pairing.nearby_changed()
             case ContactChanged(view):
                 self._contact_changed(view)
             case ContactRemoved(person, name):
@@ -491,11 +505,11 @@ class ChatScreen(HeldScreen):
             self.composer.view.set_text("")
             self.surface.run("command", self.surface.act, name)
 
-    def on_edit_last(self) -> None:
-        self.composer.edit_last()
+    def on_text_recalled(self, message: messages.TextRecalled) -> None:
+        self.composer.say_recalled(on=message.on)
 
     def on_end_wanted(self) -> None:
-        self._view.action_newest()
+        self.history.newest()
 
     def on_draft_changed(self) -> None:
         self.composer.text_changed()

@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from chat.interface import Messenger, PairingStage, PairingView
-from tui.actions import Group, action
+from tui.actions import action
 from tui.preferences import Options
 from tui.screens.chat.surface import ChatState, Surface
-from tui.screens.pairing import ASKING, BeginDialog, PairingDialog
+from tui.screens.pairing import ASKING, AddDialog, BeginDialog, PairingDialog
 from tui.text.safe import safe_line, safe_name
 from tui.text.translation import _, sentences, told
 
@@ -43,7 +43,20 @@ class PairingController:
             self._meanwhile = f"{self._meanwhile} {text}".strip()
 
     def add(self) -> None:
-        self.surface.offer("add", Group.ADD)
+        dialog = AddDialog(self.state.nearby)
+
+        async def chosen(one: str) -> None:
+            name = dialog.name_of(one)
+            if name is None:
+                await self.surface.act(one)
+            else:
+                self.pair_nearby(one, name)
+
+        self.surface.choose(dialog, chosen)
+
+    def nearby_changed(self) -> None:
+        for dialog in self.surface.dialogs(AddDialog):
+            dialog.show_nearby(self.state.nearby)
 
     def visible(self) -> None:
         self.surface.call("visible", self.messenger.set_visible, not self.state.me.visible)

@@ -78,8 +78,8 @@ class Surface:
         self.said.say(text, person=self.state.current, problem=problem)
 
     def notice(self, text: str) -> None:
-        """Show a safe line that belongs to no conversation and stays."""
-        self.said.say(text, stays=True)
+        """Show a safe line that belongs to no conversation, until somebody had the time to read it."""
+        self.said.say(text, notice=True)
 
     def clear(self) -> None:
         self.said.clear()

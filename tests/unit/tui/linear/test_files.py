@@ -66,6 +66,7 @@ async def test_a_file_is_sent_at_once_and_a_folder_after_a_question(tmp_path: Pa
     assert "Type /send and the path of a file or folder." in said
     assert "Sent: a b.txt, 5 B" in said
     assert "Send 2 files (10 B) to Ben?" in said
+    assert said.count("Hidden, and sent too: my photos/.hidden") == 2
     assert f"1 is left out ({folder}/link: a symbolic link)" in said
     named = [call[2] for call in messenger.called("send_file")]
     assert named == ["a b.txt", "my photos/.hidden", "my photos/a b.txt"]

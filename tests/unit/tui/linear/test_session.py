@@ -601,7 +601,7 @@ async def test_the_recovery_words_are_shown_asked_for_and_erased() -> None:
     words = recovery_words(bytes(range(32)))
     typed = " ".join(words[place] for place in RECOVERY_ASKED)
     said, messenger = await recovering("> /recovery", f"> /recovery {typed}", "> /recovery", "> /quit")
-    assert any("A thief of this profile could take over your identity" in line for line in said)
+    assert any("Write down your recovery words (" in line for line in said)
     assert [line for line in said if line.strip().startswith("34 ")] == [f"34 {words[33]}"]
     assert any("numbers 3, 8, 21, 34" in line for line in said)
     assert any("only your paper has them" in line for line in said)
