@@ -443,9 +443,10 @@ FILES_LIMIT: Final = "files.limit"
 """The preference with the KiB of files that this terminal sends a second; 0 for as many as go."""
 
 PICTURES_SHOWN: Final = "pictures"
+"""With `.` and a person id after it, the preference that is `on` where pictures are shown as they come."""
+
 WORDS_READ: Final = "words"
 """The preference with the language of pairing words that this person reads; empty for English."""
-"""With `.` and a person id after it, the preference that is `on` where pictures are shown as they come."""
 
 FILES: Final = "files."
 """Begins the names of these preferences, which hold for this terminal alone: disks and networks differ."""

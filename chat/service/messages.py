@@ -72,8 +72,6 @@ NOT_SENT_HERE = phrase("The token of this program edits only what it sent itself
 
 SEND_ID_MAX: Final = 64
 
-"""Stands where a text is checked: a file has none."""
-
 SETTLES_IN: Final = 1.0
 """Seconds until it is read again whether a text was stored."""
 

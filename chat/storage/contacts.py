@@ -13,14 +13,13 @@ from chat.storage.database import Database
 from chat.storage.errors import StorageMisuse
 
 TWO: Final = 1
-GROUP: Final = 2
 NOTES: Final = 3
 
 _SELECT_CONVERSATIONS = "SELECT number, id, kind, contact FROM conversations"
 
 
 class ConversationRow(Struct, frozen=True):
-    """A conversation. `kind` is TWO, GROUP or NOTES, `contact` the other person of a TWO."""
+    """A conversation. `kind` is TWO or NOTES, `contact` the other person of a TWO."""
 
     number: int
     id: bytes

@@ -305,7 +305,7 @@ class _Burst:
             contacts.ensure_conversation(db, self._conversation, contacts.TWO, contact)
             standing = db.row(_STANDING, self._conversation)
         if standing is None:
-            raise StorageMisuse("no such conversation: see conversations.ensure")
+            raise StorageMisuse("no such conversation: see contacts.ensure_conversation")
         self._number, self._last, self._unsettled, self._awaited, self.removals, self._timeless = standing
         authors = {own_terminal}
         for entry in new:

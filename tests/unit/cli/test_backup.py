@@ -83,6 +83,28 @@ def test_a_readable_export_of_one_conversation_needs_its_format(line: Line, tmp_
     assert line.run("export", "--format", "pdf").status == 64
 
 
+@pytest.mark.parametrize(("ending", "said"), [("html", "PROVEN"), ("jsonl", "PROVEN"), ("md", "UNPROVEN")])
+def test_what_the_hashes_of_a_readable_export_cover_is_said(
+    line: Line, tmp_path: Path, ending: str, said: str
+) -> None:
+    """It has no passphrase, and nobody is asked for one."""
+    path = tmp_path / f"a.{ending}"
+    path.write_text("an export")
+    outcome = line.run("export", "--verify", str(path))
+    assert outcome.status == 0
+    assert outcome.out.rstrip().endswith(getattr(backup, said))
+    assert ("Root hash" in outcome.out) is (said == "PROVEN")
+    (fields,) = line.run("export", "--verify", str(path), "--json").objects
+    assert fields["checksum"] == "cd" * 32
+
+
+def test_a_backup_has_no_checksum(line: Line, tmp_path: Path, own: str) -> None:
+    path = tmp_path / "a.backup"
+    path.write_bytes(b"a backup")
+    outcome = line.run("export", "--verify", str(path), "--backup-passphrase-file", own)
+    assert "Checksum " not in outcome.out
+
+
 @pytest.mark.parametrize("asked", [False, True])
 def test_the_recovery_words_are_saved_of_a_damaged_profile_only_if_asked_for(
     line: Line, tmp_path: Path, own: str, asked: bool
