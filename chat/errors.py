@@ -100,6 +100,10 @@ class NotPermitted(ParlourError):
     exit_status = 77
 
 
+class Unconfined(NotPermitted):
+    """This system cannot confine what decodes a picture. The person may allow it all the same."""
+
+
 class KeyringFailure(ParlourError):
     """The system's keyring did not do what it was asked. Without it, the passphrase is typed."""
 

@@ -21,6 +21,7 @@ from chat.errors import OnlyAsOriginal as OnlyAsOriginal
 from chat.errors import OutcomeUnknown as OutcomeUnknown
 from chat.errors import ParlourError as ParlourError
 from chat.errors import Phrase as Phrase
+from chat.errors import Unconfined as Unconfined
 from chat.errors import Unconfirmed as Unconfirmed
 from chat.errors import Unreachable as Unreachable
 from chat.errors import UsageError as UsageError
@@ -442,6 +443,9 @@ RELAYED_MIB: Final = 10
 FILES_LIMIT: Final = "files.limit"
 """The preference with the KiB of files that this terminal sends a second; 0 for as many as go."""
 
+PICTURES_UNCONFINED: Final = "files.pictures-unconfined"
+"""The preference that is `on` where pictures are decoded though the system cannot confine that."""
+
 PICTURES_SHOWN: Final = "pictures"
 """With `.` and a person id after it, the preference that is `on` where pictures are shown as they come."""
 
@@ -687,8 +691,9 @@ class Messenger(Protocol):
     async def show_picture(self, contact: str, id: str, width: int, height: int) -> PictureView:
         """Decode a picture that is whole, in a confined process, into so many pixels (a side up to 400).
 
-        Nothing plain reaches the disk. Raises UsageError (no file, not whole, no PNG, JPEG, GIF or
-        WebP), ParlourError (damaged, too large, or Pillow is not installed).
+        Nothing plain reaches the disk. Raises UsageError (no file, not whole, no PNG, JPEG, GIF or WebP),
+        Unconfined where this system cannot confine it and PICTURES_UNCONFINED does not allow that, and
+        ParlourError (damaged, too large, or Pillow is not installed).
         """
 
     async def history(

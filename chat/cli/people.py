@@ -68,6 +68,12 @@ NOT_LOCKED: Final = (
 )
 
 
+OLD_HEADER: Final = (
+    "An old copy of the profile's header, as in a backup of your files, still opens the history with the old"
+    " passphrase: 'parlour passphrase --new-key' ends that."
+)
+
+
 @command("init")
 @click.option("--name", required=True, type=TEXT, help="The name that contacts see.")
 @coroutine
@@ -98,8 +104,13 @@ async def init(call: Call, name: str) -> None:
     type=click.Choice([UnlockCost.MODERATE.value, UnlockCost.SENSITIVE.value]),
     help="What each try of a passphrase costs: 256 MiB of memory, or 1 GiB and seconds. Default: as before.",
 )
+@click.option(
+    "--new-key",
+    is_flag=True,
+    help="Seal the history under another key, which no older copy of the profile's header opens.",
+)
 @coroutine
-async def passphrase(call: Call, new_passphrase_file: str | None, cost: str | None) -> None:
+async def passphrase(call: Call, new_passphrase_file: str | None, cost: str | None, new_key: bool) -> None:
     """Change the passphrase, or the cost of guessing it: the new one may be the old one."""
     await existing(call)
     if await call.door().kept() is not Kept.NO:
@@ -107,8 +118,10 @@ async def passphrase(call: Call, new_passphrase_file: str | None, cost: str | No
     old = read_passphrase(call.passphrase_file, call.lines, "Current passphrase: ")
     new = read_new_passphrase(new_passphrase_file, call.lines)
     async with messenger(call, old) as opened:
-        await opened.change_passphrase(old, new, UnlockCost(cost or UnlockCost.KEPT))
+        await opened.change_passphrase(old, new, UnlockCost(cost or UnlockCost.KEPT), new_key)
     call.result({"changed": True}, "The passphrase was changed.")
+    if not new_key:
+        note(OLD_HEADER)
 
 
 @command("lock")

@@ -28,9 +28,13 @@ HEADER: Final = ">HH"
 
 
 class Work(Enum):
-    """SHOW: the pixels of the first frame. CLEAN: the same picture without its metadata."""
+    """SHOW: the pixels of the first frame. CLEAN: the same picture without its metadata.
+
+    SHOW_UNCONFINED: as SHOW, where the system cannot confine the process either.
+    """
 
     SHOW = "show"
+    SHOW_UNCONFINED = "show-unconfined"
     CLEAN = "clean"
 
 
@@ -41,6 +45,7 @@ class Status(IntEnum):
     NOT_UNDERSTOOD = 40
     TOO_LARGE = 41
     NO_LIBRARY = 42
+    NOT_CONFINED = 43
 
 
 _BEGINNINGS: Final = {
@@ -93,6 +98,10 @@ def keeps_metadata(beginning: bytes) -> bool:
 
 class NotUnderstood(Exception):
     """These bytes are no whole picture of a known kind."""
+
+
+class NotConfined(Exception):
+    """The kernel does not filter the calls of this process."""
 
 
 class TooLarge(Exception):

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from chat.errors import phrase
 from chat.interface import (
+    PICTURES_UNCONFINED,
     EntryView,
     FileProgress,
     FileSealing,
@@ -41,7 +42,7 @@ from chat.service.pictures import TOO_LARGE, Pictures
 from chat.service.shelf import Shelf, Volume
 from chat.service.transfers import TOLD_EVERY, Transfers
 from chat.service.views import Views
-from chat.storage import clients, files, receipts
+from chat.storage import clients, files, receipts, settings
 from chat.storage.below import make_below
 from chat.storage.database import Database, Store
 from chat.storage.errors import StorageUnsure
@@ -408,7 +409,8 @@ class Files:
             await self._shelf.release(volume, user)
         if data is None:
             raise UsageError(NO_FILE)
-        return await self._pictures.show(data, width, height)
+        unconfined = (await self._store.read(settings.preferences)).get(PICTURES_UNCONFINED) == "on"
+        return await self._pictures.show(data, width, height, unconfined=unconfined)
 
     @asynccontextmanager
     async def _target(self, folder: Path, name: str) -> AsyncIterator[NewFile]:

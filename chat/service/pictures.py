@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import IO, BinaryIO, Final, cast
 
 from chat.errors import Phrase, phrase
-from chat.interface import OnlyAsOriginal, ParlourError, PictureView, UsageError
+from chat.interface import OnlyAsOriginal, ParlourError, PictureView, Unconfined, UsageError
 from chat.pictures import program
 from chat.pictures.bounds import (
     BEGINNING,
@@ -31,6 +31,10 @@ NOT_A_PICTURE: Final = phrase("This file is not a picture that can be shown: PNG
 TOO_LARGE: Final = phrase("This picture is too large to be shown here: save it, and open it elsewhere.")
 DAMAGED: Final = phrase("This picture is damaged, or not what it says it is: it cannot be shown.")
 STOPPED: Final = phrase("This picture needs too much memory or time to be shown, so that was stopped.")
+NOT_CONFINED: Final = phrase(
+    "This system cannot confine what decodes a picture: a picture that is made to attack could read your"
+    " files and reach the network."
+)
 NO_LIBRARY: Final = phrase(
     "Pictures need the library Pillow: install Parlour with its extra (pipx install '.[pictures]')."
 )
@@ -58,13 +62,19 @@ class Pictures:
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
 
-    async def show(self, data: bytes, width: int, height: int) -> PictureView:
-        """A picture in at most so many pixels. Raises UsageError, ParlourError."""
+    async def show(self, data: bytes, width: int, height: int, *, unconfined: bool = False) -> PictureView:
+        """A picture in at most so many pixels. `unconfined`: also where the system has no confinement.
+
+        Raises UsageError, Unconfined, any other ParlourError.
+        """
         if not media_of(data[:BEGINNING]):
             raise UsageError(NOT_A_PICTURE)
         width, height = (max(1, min(side, SIDE_MAX)) for side in (width, height))
         async with self._turn:
-            status, shown = await asyncio.to_thread(_run, Work.SHOW, data, width, height)
+            work = Work.SHOW_UNCONFINED if unconfined else Work.SHOW
+            status, shown = await asyncio.to_thread(_run, work, data, width, height)
+        if status == Status.NOT_CONFINED:
+            raise Unconfined(NOT_CONFINED)
         if status != Status.DONE:
             raise ParlourError(_REASONS.get(status, STOPPED))
         head = struct.calcsize(HEADER)

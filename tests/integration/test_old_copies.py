@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from chat.interface import AlertKind, AlertsChanged, EntriesConflict, EntryAdded, EntryChanged, EntryState
-from chat.storage import folder
-from chat.storage.errors import WrongPassphrase
+from chat.storage import folder, pages
+from chat.storage.errors import DatabaseForeign, WrongPassphrase
 from chat.storage.pages import PAGE_SIZE
 from tests.integration.steps import in_touch, meet, now, presence
 from tests.integration.test_damaged_profiles import flip, root_of
@@ -219,6 +219,31 @@ async def test_case_66_a_header_and_a_database_of_different_days(tmp_path: Path)
         with pytest.raises(WrongPassphrase):
             await ada.start()
         shutil.copy(tmp_path / "copy" / "header", ada.folder / "header")
+        await ada.start()
+        assert await kinds(ada) == [AlertKind.OLD_COPY]
+
+
+@in_virtual_time
+async def test_case_66_a_copy_from_before_another_key_is_told_and_its_header_opens_nothing_newer(
+    tmp_path: Path,
+) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await again(ada)
+        keep(ada, tmp_path / "copy")  # as it runs: both marks are the same
+        with pytest.raises(WrongPassphrase):
+            await ada.engine.change_passphrase("wrong", PASSPHRASE, new_key=True)
+        await ada.engine.change_passphrase(PASSPHRASE, PASSPHRASE, new_key=True)
+        assert await talk(ada, ben, "after it")
+        old = folder.unwrap(folder.read_header(tmp_path / "copy" / "header"), PASSPHRASE).reveal()
+        with pytest.raises(DatabaseForeign):
+            pages.check_key(ada.folder / folder.DATABASE, old)
+        for _start in range(2):
+            await ada.stop()
+            await ada.start()
+            assert await kinds(ada) == []
+            assert "after it" in await ada.texts(ben)
+        await ada.stop()
+        put_back(ada, tmp_path / "copy")
         await ada.start()
         assert await kinds(ada) == [AlertKind.OLD_COPY]
 

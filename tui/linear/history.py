@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Final
 
 from chat.interface import (
+    PICTURES_UNCONFINED,
     SAYS_SOMETHING,
     EntryKind,
     EntryView,
     FileProgress,
     FileState,
     Messenger,
+    Unconfined,
     UsageError,
     parse_query,
     pattern,
@@ -29,7 +31,7 @@ from tui.preferences import AMOUNTS, DOWNLOADS, ON, Options, Preferences, amount
 from tui.text.formatting import clock_time, day_of, ends_mark, file_line, unsearched, whole_text
 from tui.text.pictures import COLUMNS_MAX, ROWS_MAX, cells, escaped, may_be_picture
 from tui.text.safe import safe_line, safe_name, without_controls
-from tui.text.translation import _, _n
+from tui.text.translation import _, _n, sentences, told
 
 PAGE: Final = 20
 """Unread entries that are shown at once."""
@@ -42,6 +44,7 @@ _MOST: Final = 200
 _AROUND: Final = 3
 _OWN_MAX: Final = 64
 _FILES_MAX: Final = 256
+_UNCONFINED: Final = "unconfined"
 _USUAL: Final = "usual"
 _RELAY: Final = "relay"
 
@@ -196,6 +199,10 @@ class History:
 
     async def pictures(self, typed: str) -> None:
         """Show the pictures of the open conversation as they come, or when one is asked for."""
+        if typed == _UNCONFINED:
+            await self.messenger.set_preference(PICTURES_UNCONFINED, ON)
+            await self.output.say(_("Pictures are decoded here, though this system cannot confine that."))
+            return
         view = self.state.chosen()
         name = pictures_of(view.person)
         before = self.preferences.get(name) == ON
@@ -213,7 +220,11 @@ class History:
             raise UsageError(_("This entry has no file."))
         if not self.output.colours:
             raise UsageError(_("This terminal draws no colours, which a picture needs: /save saves it."))
-        await self._draw(entry.contact, entry.id)
+        try:
+            await self._draw(entry.contact, entry.id)
+        except Unconfined as refused:
+            allow = _("Type /pictures unconfined to decode pictures here all the same.")
+            raise Unconfined(sentences(told(refused.phrase), allow)) from None
         await self.output.say(file_line(entry.file))
 
     async def _draw(self, person: str, entry: str) -> None:

@@ -48,6 +48,7 @@ from tui.text.formatting import (
     strength,
     words,
 )
+from tui.text.profile import OLD_HEADER, SEALED, SEALING
 from tui.text.translation import N_, _, _n, sentences, told
 
 _USE: Final = "use"
@@ -228,14 +229,23 @@ class Relays:
         self._known.pop(address, None)
 
 
+_KEY = "key"
+TYPE_KEY = N_(
+    "Type /passphrase key to seal the history under a new key, which no old copy opens. It takes as long as"
+    " copying the history, and as much room on the disk meanwhile."
+)
+
+
 @dataclass
 class _Asked:
     """What was typed: the current passphrase, the new one, the new one again.
 
-    `held`: new lines were held back before. `short`: the new passphrase is short, and was typed twice.
+    `held`: new lines were held back before. `new_key`: the history is sealed under another one, and the
+    passphrase stays. `short`: the new passphrase is short, and was typed twice.
     """
 
     held: bool
+    new_key: bool = False
     typed: list[str] = field(default_factory=list, repr=False)
     short: bool = False
 
@@ -255,9 +265,9 @@ class Passphrase:
         return self._asked is not None
 
     async def change(self, typed: str) -> None:
-        if typed:
+        if typed not in ("", _KEY):
             raise UsageError(_("Type /passphrase alone: each passphrase is asked for, and not shown."))
-        self._asked = _Asked(self.output.holding)
+        self._asked = _Asked(self.output.holding, typed == _KEY)
         self.input.editor.hidden = self.output.holding = True
         await self.output.say(_("Type the current passphrase. It is not shown. An empty line cancels."))
 
@@ -273,6 +283,11 @@ class Passphrase:
             asked.typed[1 if asked.short else 3 :] = [line]
             asked.short = False
         match asked.typed:
+            case [old] if asked.new_key:
+                self.stop()
+                await self.output.say(_(SEALING))
+                await self.messenger.change_passphrase(old, old, new_key=True)
+                await self.output.say(_(SEALED))
             case [_old]:
                 await self.output.say(_("Type the new passphrase. It is not shown."))
             case [_old, new]:
@@ -287,7 +302,7 @@ class Passphrase:
             self.stop()
             await self.output.say(_("Changing the passphrase…"))
             await self.messenger.change_passphrase(old, new)
-            await self.output.say(_("The passphrase was changed."))
+            await self.output.say(_("The passphrase was changed."), _(OLD_HEADER), _(TYPE_KEY))
             return
         asked.short = problem is SHORT_PASSPHRASE
         lines = [told(problem)]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageCms
 
-from chat.interface import OnlyAsOriginal, ParlourError, UsageError
-from chat.pictures import bounds, decoding
+from chat.interface import OnlyAsOriginal, ParlourError, Unconfined, UsageError
+from chat.pictures import bounds, decoding, program
 from chat.pictures.bounds import NotUnderstood, TooLarge, media_of
 from chat.pictures.metadata import without_metadata
 from chat.service import pictures
@@ -141,6 +141,8 @@ async def test_a_process_that_is_killed_or_lies_is_refused(
 
 # --- Confined ---
 
+PROGRAM = program.__file__
+
 _TRIES = """
 import ctypes, errno, os, socket, sys
 sys.path[:] = sys.argv[1:]
@@ -181,6 +183,56 @@ def test_without_the_confinement_the_same_attempts_succeed() -> None:
     did = tried(_TRIES.replace("filtered = confine()", "filtered = False").replace("killed, large", "large"))
     assert {did[name] for name in ("opened", "connected", "started")} == {"did"}
     Path("/tmp/planted").unlink(missing_ok=True)
+
+
+_ELSEWHERE = """
+import os, platform, sys
+sys.path[:] = sys.argv[1:]
+import chat.pictures.confinement as confinement
+if {system!r} == "Windows":
+    confinement.sys = type("System", (), {{"platform": "win32"}})
+else:
+    platform.machine = lambda: "riscv64"
+from chat.pictures.bounds import NotConfined
+try:
+    confinement.confine()
+    said = "confined"
+except NotConfined:
+    said = "refused"
+filtered = confinement.confine(required=False)
+import resource
+bounds = [resource.getrlimit(getattr(resource, "RLIMIT_" + one))[0] for one in ("NOFILE", "NPROC")]
+os.write(1, f"{{said}} {{filtered}} {{bounds}}".encode())
+"""
+
+
+@pytest.mark.parametrize(("system", "bounded"), [("riscv64", True), ("Windows", False)])
+def test_where_no_filter_is_known_the_process_refuses_and_keeps_what_bounds_there_are(
+    system: str, bounded: bool
+) -> None:
+    command = [sys.executable, "-I", "-S", "-c", _ELSEWHERE.format(system=system), str(ROOT)]
+    done = subprocess.run([*command, *filter(None, sys.path)], env={}, capture_output=True, check=True)
+    said, filtered, bounds = done.stdout.decode().split(" ", 2)
+    assert (said, filtered) == ("refused", "False")
+    assert (bounds == "[0, 0]") is bounded
+
+
+async def test_a_picture_is_decoded_unconfined_only_where_that_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The process of a system without a filter, by a program that takes the filter away."""
+    elsewhere = tmp_path / "program.py"
+    elsewhere.write_text(
+        "import platform, runpy, sys\nplatform.machine = lambda: 'riscv64'\n"
+        f"sys.argv[0] = {PROGRAM!r}\nrunpy.run_path({PROGRAM!r}, run_name='__main__')\n"
+    )
+    monkeypatch.setattr("chat.pictures.program.__file__", str(elsewhere))
+    with pytest.raises(Unconfined, match="cannot confine"):
+        await Pictures().show(png(), 80, 60)
+    shown = await Pictures().show(png(3, 2), 80, 80, unconfined=True)
+    assert (shown.width, shown.height) == (3, 2)
+    clean = await Pictures().cleaned(io.BytesIO(dressed_png()))  # an own picture, and no library
+    assert clean.read() == without_metadata(dressed_png())
 
 
 # --- Metadata ---

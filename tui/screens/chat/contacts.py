@@ -32,6 +32,7 @@ from tui.text.formatting import (
     place,
     removable_devices,
 )
+from tui.text.profile import OLD_HEADER, SEALED, SEALING
 from tui.text.safe import safe_name
 from tui.text.translation import _, _n, sentences
 from tui.widgets.lines import AlertLine, QuestionLine
@@ -326,8 +327,22 @@ class ProfileDialogs:
 
         self.surface.choose(PassphraseDialog(self.messenger), self._passphrase_changed)
 
-    def _passphrase_changed(self, _done: bool) -> None:
+    def _passphrase_changed(self, new: str) -> None:
+        from tui.screens.passphrase import NEW_KEY, NEW_KEY_TAKES
+
         self.surface.say(_("The passphrase was changed."))
+        about = sentences(_(OLD_HEADER), _(NEW_KEY_TAKES))
+        self.surface.push(ConfirmDialog(_(NEW_KEY), about), partial(self._change_key, new))
+
+    def _change_key(self, passphrase: str, yes: bool | None) -> None:
+        async def change() -> None:
+            changing = self.messenger.change_passphrase(passphrase, passphrase, new_key=True)
+            if await self.surface.done(changing):
+                self.surface.say(_(SEALED))
+
+        if yes:
+            self.surface.say(_(SEALING))
+            self.surface.run("passphrase", change)
 
     def settings(self) -> None:
         self.surface.run("dialogs", self._settings, exclusive=True)

@@ -9,6 +9,7 @@ from functools import partial
 
 from chat.interface import (
     GONE,
+    PICTURES_UNCONFINED,
     ContactView,
     DeletedBy,
     DeletionScope,
@@ -21,6 +22,7 @@ from chat.interface import (
     Messenger,
     PictureView,
     Term,
+    Unconfined,
 )
 from tui.actions import Group, action
 from tui.attention import Attention
@@ -35,7 +37,7 @@ from tui.text.formatting import SCOPE, deletion, gone_line, scope_of, whole_text
 from tui.text.markdown import blocks, links
 from tui.text.pictures import may_be_picture
 from tui.text.safe import exact, safe, safe_line, shorten
-from tui.text.translation import _, _n, sentences
+from tui.text.translation import _, _n, sentences, told
 from tui.widgets.history import History
 
 _FIRST = datetime(1, 1, 2, tzinfo=UTC)
@@ -77,6 +79,9 @@ class HistoryController:
     _pictures: dict[str, PictureView] = field(init=False, default_factory=dict)
     # Those that were shown, or tried, without being asked for.
     _tried: set[str] = field(init=False, default_factory=set)
+    _asked_unconfined: bool = field(
+        init=False, default=True
+    )  # for pictures that nobody asks for, nobody is asked
     # The contacts of deleted entries that the file may still contain.
     _erasing: dict[str, str] = field(init=False, default_factory=dict)
 
@@ -198,16 +203,32 @@ class HistoryController:
         elif self.view.app.no_color:
             self.surface.say(_("A picture needs colours, which NO_COLOR has turned off. Save it to see it."))
         else:
+            self._asked_unconfined = False
             self._run("picture", self._show, entry)
 
     async def _show(self, opened: Conversation, entry: EntryView) -> None:
         self.surface.say(_("Decoding the picture…"))
-        width, height = self.view.picture_size(sharp=self._sharp)
-        shown = await self.surface.ask(self.messenger.show_picture(entry.contact, entry.id, width, height))
+        shown = await self.surface.ask(self._decoded(entry))
         if shown is not None and self.state.conversation is opened and entry.id in opened.window:
             kept = list(self._pictures.items())[1 - _PICTURES_MAX :]
             self._show_pictures({**dict(kept), entry.id: shown})
             self.surface.say("")
+
+    async def _decoded(self, entry: EntryView) -> PictureView | None:
+        width, height = self.view.picture_size(sharp=self._sharp)
+        try:
+            return await self.messenger.show_picture(entry.contact, entry.id, width, height)
+        except Unconfined as refused:
+            if not self._asked_unconfined:
+                self._asked_unconfined = True
+                allow = partial(self._run, "picture", self._show_unconfined, entry)
+                self.surface.confirm(_("Decode pictures here all the same?"), told(refused.phrase), allow)
+                return None
+            raise
+
+    async def _show_unconfined(self, opened: Conversation, entry: EntryView) -> None:
+        if await self.surface.done(self.messenger.set_preference(PICTURES_UNCONFINED, ON)):
+            await self._show(opened, entry)
 
     def pictures(self, view: ContactView) -> None:
         """Show the pictures of a conversation without being asked for each, or not any more."""

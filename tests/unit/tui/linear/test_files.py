@@ -220,3 +220,27 @@ async def test_a_search_finds_a_file_by_its_name() -> None:
     said, _status = await play(iter(steps), door)
     assert any("File «repor»t.pdf" in line for line in said)
     assert any("File report.«pdf»" in line for line in said)
+
+
+async def test_where_pictures_cannot_be_confined_they_wait_for_the_person(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Output, "colours", 256)
+    door = locked_door()
+    messenger: FakeMessenger | None = door.messenger
+    assert messenger is not None
+    messenger.confines = False
+    ben = next(iter(messenger._contacts))
+    entry = messenger.receive_file(ben, replace(FILE, name="sunset.png", state=FileState.WHOLE))
+    messenger.pictures[entry.id] = PictureView(width=2, height=2, pixels=bytes(12))
+    steps = [
+        ">> correct horse",
+        "> /open Ben",
+        "> /last 1",
+        "> /show 1",
+        "> /pictures unconfined",
+        "> /show 1",
+    ]
+    said, _status = await play(iter([*steps, "> /quit"]), door)
+    assert sum("Type /pictures unconfined" in one for one in said) == 1
+    assert sum("▀▀\x1b[0m" in one for one in said) == 1

@@ -94,9 +94,20 @@ async def test_the_passphrase_is_changed_line_by_line_and_an_empty_line_cancels(
     assert said.count("Nothing was changed.") == 1
     assert said.count("The two passphrases differ.") == 1
     assert said.count("The passphrase was changed.") == 1
-    changes = [("wrong", new, UnlockCost.KEPT), ("correct horse", new, UnlockCost.KEPT)]
+    changes = [(old, new, UnlockCost.KEPT, False) for old in ("wrong", "correct horse")]
     assert messenger.called("change_passphrase") == changes
     assert messenger.called("send")[-1][1] == "after it"
+
+
+async def test_a_new_key_is_offered_after_the_change_and_asks_for_the_passphrase() -> None:
+    new = "another long one"
+    said, messenger = await talk(
+        *("> /passphrase", ">> correct horse", f">> {new}", f">> {new}"),
+        *("> /passphrase key", ">> ", "> /passphrase key", f">> {new}", "> /quit"),
+    )
+    assert sum(one.startswith("Type /passphrase key") for one in said) == 1
+    assert said.count("The history has a new key.") == 1
+    assert messenger.called("change_passphrase")[1:] == [(new, new, UnlockCost.KEPT, True)]
 
 
 async def test_a_short_new_passphrase_is_confirmed_by_an_empty_line_or_replaced() -> None:
@@ -107,7 +118,9 @@ async def test_a_short_new_passphrase_is_confirmed_by_an_empty_line_or_replaced(
     _said, messenger = await talk(
         "> /passphrase", *typed, ">> longer than abc", ">> longer than abc", "> /quit"
     )
-    assert messenger.called("change_passphrase") == [("correct horse", "longer than abc", UnlockCost.KEPT)]
+    assert messenger.called("change_passphrase") == [
+        ("correct horse", "longer than abc", UnlockCost.KEPT, False)
+    ]
 
 
 async def idle(before: Sequence[str], after: str) -> tuple[list[str], FakeMessenger]:
