@@ -898,7 +898,8 @@ class Messenger(Protocol):
     async def arrivals(self, client: str, after: int, limit: int = 100, turn: str = "") -> ArrivalsView:
         """What came here or changed after a position, in this order: at most `limit` entries as they are now.
 
-        It has an entry once, where that last changed. Edits and deletes have no place of their own. Raises
+        It has an entry once, where that last changed. Edits and deletes have no place of their own. It is
+        empty while the alert of an older copy is not dismissed: the newer one acted on it already. Raises
         UsageError: no such client, a position that was acknowledged or not given yet. NotPermitted: another
         program took the `turn`. Without one, this looks only.
         """

@@ -661,6 +661,7 @@ class AlertKind(StrEnum):
     REMOVED: this terminal was removed from its person. The others are about the files. OLD_COPY: they were
     put back from an older copy. TWO_COPIES: another copy of them is in use, too.
     DAMAGED: a part could not be read. MENDED: a part was older than the rest. SETTINGS: these are lost.
+    SET_ASIDE: values that this version cannot read are not used.
     """
 
     OLD_COPY = "old_copy"
@@ -668,6 +669,7 @@ class AlertKind(StrEnum):
     DAMAGED = "damaged"
     MENDED = "mended"
     SETTINGS = "settings"
+    SET_ASIDE = "set_aside"
     REMOVED = "removed"
 
 

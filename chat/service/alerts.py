@@ -30,7 +30,8 @@ TEXTS: Final[dict[AlertKind, Phrase]] = {
     AlertKind.OLD_COPY: phrase(
         "This is an older copy of your profile: it has been used since. Messages that are missing here come "
         "back from your contacts when they are online; what you deleted since is here again. Use only one "
-        "copy, and delete the other one."
+        "copy, and delete the other one. Programs that follow your messages wait "
+        "until you say that you have seen this (parlour doctor --seen)."
     ),
     AlertKind.MENDED: phrase(
         "A part of the profile file was older than the rest, as after a failure of the disk. It was put "
@@ -56,7 +57,13 @@ CLOCKS_APART: Final = 3_600_000
 def view(row: AlertRow) -> AlertView:
     """The alert as clients get it."""
     kind = AlertKind(row.kind)
-    return AlertView(kind, utc(row.since), _damage(row) if kind is AlertKind.DAMAGED else TEXTS[kind])
+    counted = _COUNTED.get(kind)
+    return AlertView(kind, utc(row.since), TEXTS[kind] if counted is None else counted(row))
+
+
+def views_of(rows: Iterable[AlertRow]) -> tuple[AlertView, ...]:
+    """The same of several, without kinds of a later version."""
+    return tuple(view(row) for row in rows if row.kind in set(AlertKind))
 
 
 def _damage(row: AlertRow) -> Phrase:
@@ -70,6 +77,27 @@ def _damage(row: AlertRow) -> Phrase:
     return phrase(
         "{damage} {number} contacts could not be read: pair with them again.", damage=said, number=row.others
     )
+
+
+def _set_aside(row: AlertRow) -> Phrase:
+    said = phrase(
+        "{number} stored values of this profile cannot be read, and were set aside: nothing uses them, and "
+        "all else is as it was. A newer Parlour may read them.",
+        number=row.entries,
+    )
+    if not row.others:
+        return said
+    return phrase(
+        "{set_aside} {number} contacts are among them: pair with them again.",
+        set_aside=said,
+        number=row.others,
+    )
+
+
+_COUNTED: Final[dict[AlertKind, Callable[[AlertRow], Phrase]]] = {
+    AlertKind.DAMAGED: _damage,
+    AlertKind.SET_ASIDE: _set_aside,
+}
 
 
 def alert_line(alert: AlertView) -> DiagnosisView:
@@ -169,7 +197,7 @@ class Alerts:
     ) -> None:
         self._runtime, self._store, self._bus, self._keeper = runtime, store, bus, keeper
         self._keyring = keyring
-        self._views = tuple(map(view, rows))
+        self._views = views_of(rows)
         self._opened, self._seen = runtime.clock.wall(), seen
         self._removed_at = self._opened if keyring.is_removed else None
 
@@ -190,7 +218,7 @@ class Alerts:
         """The same as lines of a diagnosis, read again. Raises a storage failure."""
         rows = await self._store.read(stored_alerts.all_of)
         lasting = self.views()[len(self._views) :]
-        return tuple(alert_line(one) for one in (*map(view, rows), *lasting))
+        return tuple(alert_line(one) for one in (*views_of(rows), *lasting))
 
     async def dismiss(self) -> None:
         """This person has seen them. Raises a storage failure."""
@@ -255,7 +283,7 @@ class Alerts:
             await self._read_again()
 
     async def _read_again(self) -> None:
-        self._views = tuple(map(view, await self._store.read(stored_alerts.all_of)))
+        self._views = views_of(await self._store.read(stored_alerts.all_of))
         self._bus.publish(AlertsChanged(self.views()))
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Executor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from chat.config import Config
 from chat.errors import phrase
@@ -63,8 +66,11 @@ from chat.service.sync import Inbound, Outbound, Synchronizer
 from chat.service.transfers import Transfers
 from chat.service.verification import Verification
 from chat.service.views import Views
+from chat.storage import alerts
 from chat.storage.alerts import AlertRow
+from chat.storage.aside import Aside
 from chat.storage.database import Store
+from chat.storage.errors import StorageFailure
 from chat.storage.profile import Vault
 from chat.tasks import AHEAD, Beat, Runtime, Tasks
 from protocol.link.framing import Pattern
@@ -95,7 +101,11 @@ class UseCases:
         )
         opened = partial(keeper.open, now=ports.clock.wall(), read_only=vault.read_only)
         unstored = await store.read(opened)
-        profile = await store.read(read_profile)
+        profile = await store.read(read_profile, aside := Aside())
+        if aside.names and not vault.read_only:
+            with suppress(StorageFailure):  # the next start says it
+                await store.write(alerts.tell_of, aside.names, wall())
+                profile = replace(profile, alerts=await store.read(alerts.all_of))
         use_cases = cls(store, bus, profile, vault, ports, config, keeper, unstored)
         await use_cases.expirer.before_anything_is_shown()
         return use_cases

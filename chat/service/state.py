@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -14,11 +15,14 @@ from chat.service.keyring import Addresses, ContactKeys, OpenInvitation
 from chat.storage import alerts, bots, contacts, expiry, persons, receipts, settings, sharing
 from chat.storage import keys as stored_keys
 from chat.storage.alerts import AlertRow
+from chat.storage.aside import CONTACT, Aside
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
+from chat.storage.errors import IdentityLost
 from chat.storage.expiry import Moment
-from chat.storage.keys import OwnRow
+from chat.storage.keys import InvitationRow, OwnRow
 from chat.storage.settings import RelayRow, Settings
+from protocol.errors import ProtocolError
 from protocol.identity.reduction import PersonState, reduce
 from protocol.keys import X25519Pair
 from protocol.messages import BotBody
@@ -92,15 +96,28 @@ class Profile(Struct, frozen=True):
     archived: int = 0
 
 
-def read_profile(database: Database) -> Profile:
+def _invitation(row: InvitationRow) -> OpenInvitation:
+    return OpenInvitation(parse_invitation(row.text), row.text, X25519Pair(row.one_time), row.burned_by)
+
+
+def read_profile(database: Database, aside: Aside) -> Profile:
+    """What cannot be read of it is set `aside`. Raises IdentityLost where that is this person itself."""
     own = stored_keys.read_own(database)
-    paired = contacts.all(database)
-    rows = [*paired, *contacts.pending(database)]
-    keys = {row.person: keyring.contact_keys(database, own.person, row) for row in rows}
+    pins = persons.pins_of(database, own.person)
+    try:
+        log = reduce(persons.operations_of(database, own.person), pins)
+    except ProtocolError:
+        raise IdentityLost(database.path) from None
+    keys = dict[bytes, ContactKeys]()
+    for row in (*contacts.all(database), *contacts.pending(database)):
+        found = aside.read(
+            CONTACT + row.person.hex(), partial(keyring.contact_keys, database, own.person, row)
+        )
+        if found is not None:
+            keys[row.person] = found
+    paired = [row for row in contacts.all(database) if row.person in keys]
     counts, conversations = receipts.unread_all(database), contacts.conversations(database)
     unread = {row.contact: counts.get(row.id, 0) for row in conversations if row.contact is not None}
-    pins = persons.pins_of(database, own.person)
-    log = reduce(persons.operations_of(database, own.person), pins)
     former = persons.former_terminals(database, own.person)
     return Profile(
         own=replace(own, recovery_seed=None),
@@ -111,8 +128,8 @@ def read_profile(database: Database) -> Profile:
         contacts=ContactBook(
             {row.person: row for row in paired},
             unread,
-            timers=expiry.timers(database),
-            bots=bots.of_contacts(database),
+            timers=expiry.timers(database, aside),
+            bots=bots.of_contacts(database, aside),
             seen=persons.seen(database),
         ),
         keys=keys,
@@ -123,10 +140,9 @@ def read_profile(database: Database) -> Profile:
             for peer, places in keyring.remembered(database, state).items()
         },
         invitations={
-            row.secret: OpenInvitation(
-                parse_invitation(row.text), row.text, X25519Pair(row.one_time), row.burned_by
-            )
+            row.secret: found
             for row in stored_keys.invitations(database)
+            if (found := aside.read(f"invitation {row.secret.hex()}", partial(_invitation, row)))
         },
         settings=settings.load(database),
         notes_pinned=settings.notes_pinned(database),
@@ -134,7 +150,7 @@ def read_profile(database: Database) -> Profile:
         alerts=alerts.all_of(database),
         alerts_seen=settings.alerts_seen(database),
         clock=expiry.read_clock(database),
-        awaited=frozenset(sharing.awaited(database)),
+        awaited=frozenset(sharing.awaited(database, aside)),
         allowances=allowances.of_files(database),
         words=settings.preferences(database).get(WORDS_READ, ""),
         archived=max(1, settings.archived_at(database)) if own.archived else 0,

@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from chat.interface import AlertKind, AlertsChanged, EntriesConflict, EntryAdded, EntryChanged, EntryState
+from chat.interface import (
+    AlertKind,
+    AlertsChanged,
+    ArrivalsView,
+    EntriesConflict,
+    EntryAdded,
+    EntryChanged,
+    EntryState,
+)
 from chat.storage import folder, pages
 from chat.storage.errors import DatabaseForeign, WrongPassphrase
 from chat.storage.pages import PAGE_SIZE
@@ -77,6 +85,30 @@ async def test_case_66_an_older_copy_is_told_when_it_is_opened_until_it_was_seen
         await ada.start()
         assert await kinds(ada) == []
         assert await talk(ada, ben, "it goes on")
+
+
+@in_virtual_time
+async def test_a_program_that_follows_gets_nothing_of_an_older_copy_until_that_was_seen(
+    tmp_path: Path,
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        await again(ada)
+        await ada.engine.follow("echo")
+        await ada.stop()
+        keep(ada, tmp_path / "copy")
+        await ada.start()
+        known = await talk(ben, ada, "a question that the newer copy has answered")
+        after = (await ada.engine.arrivals("echo", 0)).position
+        await ada.engine.acknowledge("echo", after)
+        await ada.stop()
+        put_back(ada, tmp_path / "copy")
+        came = ada.wait(EntryAdded, lambda event: event.entry.id == known)
+        await ada.start()
+        await came
+        assert await ada.engine.arrivals("echo", 0) == ArrivalsView((), 0)
+        await ada.engine.dismiss_alerts()
+        held = await ada.engine.arrivals("echo", 0)
+        assert known in [one.entry.id for one in held.arrivals]
 
 
 @in_virtual_time
