@@ -43,6 +43,7 @@ READS: Final = frozenset(
         "clean",
         "diagnose",
         "clients",
+        "typing",  # which reaches nobody: no link is open
         "lock",
         "close",
     )

@@ -283,6 +283,15 @@ _PARLOUR: Final = (
         N_("Change the passphrase"),
         N_("Change the passphrase that opens this profile."),
     ),
+    Action(
+        "backup",
+        "",
+        N_("Back up or export"),
+        N_("Write an encrypted backup, or a file for reading, of all your messages."),
+    ),
+    Action(
+        "wipe", "", N_("Destroy this profile"), N_("Destroy the profile on this device, after a question.")
+    ),
     Action("settings", "f12 ctrl+g", N_("Settings"), N_("Appearance, notifications, lock and privacy.")),
     Action(
         "own_changes",

@@ -416,8 +416,21 @@ class ParlourApp(App[None]):
         self.notifier.closed()
         self.exit()
 
-    def _leave(self, reason: str, *, locking: bool) -> None:
-        """Show the first screen at once, then let go of the messenger, and of all that was in memory."""
+    def on_wipe_wanted(self) -> None:
+        start_worker(self, "wipe", self._ask_to_wipe, exclusive=True)
+
+    async def _ask_to_wipe(self) -> None:
+        from tui.screens.backup import WipeDialog
+
+        archives = await attempt(self._door.archives())
+        dialog = WipeDialog(() if isinstance(archives, Problem) else archives)
+        self.push_screen(dialog, lambda yes: self._leave("", locking=True, wiping=True) if yes else None)
+
+    def _leave(self, reason: str, *, locking: bool, wiping: bool = False) -> None:
+        """Show the first screen at once, then let go of the messenger, and of all that was in memory.
+
+        `wiping`: and destroy the profile.
+        """
         messenger, self.messenger = self.messenger, None
         self._clipboard = ""  # what Ctrl+V inserts where the terminal gives no clipboard
         self.notifier.count(0)
@@ -427,7 +440,7 @@ class ParlourApp(App[None]):
         settle = self._close_chat()
         self.preferences = Preferences(None, self.preferences.looks())
 
-        async def let_go() -> None:
+        async def let_go() -> str:
             await settle()
             if self.options.outside is not None:
                 await self.options.outside.end()
@@ -435,14 +448,20 @@ class ParlourApp(App[None]):
                 if locking:
                     await attempt(messenger.lock())
                 await attempt(messenger.close())
+            said = await self._wiped() if wiping else reason
             if self.options.starts_again:
-                await self._start_again(reason)
+                await self._start_again(said)
             elif not self.is_headless:
                 textual_fixes.collect_all()
+            return said
 
         while len(self.screen_stack) > 2:  # the empty first one, and the one to change
             self.pop_screen()
         self.switch_screen(UnlockScreen(self._door, reason=reason, first=let_go, demo=self.options.demo))
+
+    async def _wiped(self) -> str:
+        wiped = await attempt(self._door.wipe())
+        return wiped.text if isinstance(wiped, Problem) else _("The profile is destroyed.")
 
     async def _start_again(self, reason: str) -> None:
         """Go on in a new start of the program: of this one, keys and texts would stay in memory."""

@@ -147,6 +147,11 @@ class ChoicesChanged(NewestWins):
 
 
 @dataclass
+class WipeWanted(Message):
+    """Destroy the profile, after a question."""
+
+
+@dataclass
 class CommandTyped(Message):
     """A command was typed: its name, or what is none, and whether nothing follows it."""
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from chat.interface import BotCommand, Messenger, UsageError
+from tui.linear.backups import Backups
 from tui.linear.composer import SLASH, Composer, Deletion
 from tui.linear.contacts import Contacts
 from tui.linear.devices import Devices
@@ -60,6 +61,7 @@ class Parts:
         self.pairing = Pairing(messenger, output, options, state, questions, history)
         self.settings = Settings(messenger, output, preferences, state)
         self.passphrase = Passphrase(messenger, output, input)
+        self.backups = Backups(messenger, output, input, state, self.exit)
         self.recovery = Recovery(messenger, output, state, questions)
         self.relays = Relays(messenger, output, state, questions)
         self.devices = Devices(messenger, output, state, questions, options.zone)
@@ -218,6 +220,17 @@ def _parlour(p: Parts, help_: Execute) -> dict[str, Row]:
             N_("WORDS or use"),
         ),
         "passphrase": (N_("Change the passphrase that opens this profile."), p.passphrase.change, ""),
+        "backup": (
+            N_("Write an encrypted backup of all your messages; with words, the recovery words are in it."),
+            p.backups.backup,
+            N_("FILE, or words FILE"),
+        ),
+        "export": (
+            N_("Write a file for reading, which is not encrypted, of all your messages."),
+            p.backups.export,
+            N_("html, markdown or jsonl, and FILE"),
+        ),
+        "wipe": (N_("Destroy the profile on this device, after a question."), p.backups.wipe, ""),
         "doctor": (N_("Find out why two devices cannot connect."), p.settings.diagnose, ""),
         "lock": (N_("Lock the profile; the passphrase opens it again."), p.exit.lock, ""),
         "quit": (N_("Close Parlour. Queued messages are sent after the next start."), p.exit.quit, ""),

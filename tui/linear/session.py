@@ -28,6 +28,7 @@ from tui.linear.state import End
 from tui.linear.wording import diagnosis_line, error_line, self_lines
 from tui.preferences import Options, Preferences
 from tui.terminal import EVERY
+from tui.text.backups import archive_line
 from tui.text.safe import safe_line
 from tui.text.translation import _, told, unshown
 
@@ -96,6 +97,7 @@ class Session:
                 each.cancel()
             await asyncio.gather(*ended, return_exceptions=True)
             self._parts.passphrase.stop()
+            self._parts.backups.stop()
             await self._parts.voice.discard()
             with suppress(ParlourError):  # it is closed either way
                 await self.messenger.close()
@@ -109,6 +111,8 @@ class Session:
         await self._alarm(await self.messenger.alerts())  # the most important comes first
         hint = () if self.again else (_("/help lists the commands."),)
         await self.output.say(self_lines(state.me)[0], *hint)
+        if state.me.archived is not None:
+            await self.output.say(archive_line(state.me.archived, self.options.zone))
         await self._parts.contacts.count()
         if asked := await self.messenger.questions():
             await self._parts.contacts.questions_changed(asked)
@@ -217,7 +221,7 @@ class Session:
         if self._parts.exit.reached is not None or not 0 < limit <= now - self._touched:
             return False
         self._touched = now
-        if not self._parts.passphrase.asking:
+        if not (self._parts.passphrase.asking or self._parts.backups.asking):
             await self._attempt(self._parts.composer.keep_half_line(self.input.editor.text))
         await self._attempt(self._parts.exit.lock_because(_("Locked after inactivity.")))
         return True
@@ -233,6 +237,8 @@ class Session:
             await self._parts.exit.quit()
         elif self._parts.passphrase.asking:
             await self._parts.passphrase.take_line(line)
+        elif self._parts.backups.asking:
+            await self._parts.backups.take_line(line)
         elif self._parts.composer.composing and not (
             line in _ALWAYS or (self._parts.questions.pending and line in _ANSWERS)
         ):

@@ -221,6 +221,7 @@ class Questions:
 class End(Enum):
     QUIT = auto()
     LOCKED = auto()
+    WIPED = auto()
 
 
 @dataclass
@@ -240,6 +241,11 @@ class Exit:
         """Drop the key. Raises ParlourError."""
         await self.messenger.lock()
         self.reached = (End.LOCKED, why)
+
+    async def wipe(self) -> None:
+        """Drop the key, so that the profile can be destroyed. Raises ParlourError."""
+        await self.messenger.lock()
+        self.reached = (End.WIPED, "")
 
     def closed(self, why: str) -> None:
         """The engine has closed the profile by itself."""

@@ -91,6 +91,7 @@ def names_of(contacts: Iterable[ContactView]) -> dict[str, str]:
     """The name of each contact, by person id; the ids distinguish names that sound the same."""
     views = list(contacts)
     plain = {view.person: plain_name(view.name) for view in views}
+    plain |= {one.person: _("was {name}").format(name=plain[one.person]) for one in views if one.past}
     noted = {view.person for view in views if view.notes}  # whose name nobody else has
     seen = Counter(name.casefold() for name in plain.values())
     taken = {_("You").casefold(), _("Goes on").casefold(), "parlour", NOTES_NAME}
@@ -197,6 +198,8 @@ def standing(view: ContactView) -> str:
     """How a conversation stands, the most important first."""
     if view.notes:
         return listed([_("on your devices only"), *([_("pinned")] if view.pinned else [])])
+    if view.past:
+        return _("from a backup: pair again")
     if view.blocked:
         marks = [_("blocked")]
     else:

@@ -189,6 +189,8 @@ def look_alikes(contacts: Iterable[ContactView]) -> frozenset[str]:
 def contact_name(view: ContactView, alike: frozenset[str], cells: int = NAME_CELLS) -> str:
     """The name of a contact in `cells` columns, with `~xxxx` where another one looks the same."""
     looks = safe_name(view.name)
+    if view.past:  # who somebody was, in an archive
+        looks = _("was {name}").format(name=looks)
     if view.notes:  # the contact who is called like them has the suffix
         return shorten(looks, cells)
     labelled = view.label != view.name and view.label.startswith(view.name)

@@ -99,6 +99,8 @@ class Header(Static):
         marks = [(_("✓ verified"), "$success") if view.verified else (_("not verified"), "$quiet")]
         if view.notes:
             marks = [(_("on your devices only"), "$quiet")]
+        elif view.past:
+            marks = [(_("from a backup: pair again"), "$quiet")]
         elif view.blocked:
             marks.append((_("⊘ blocked"), "$error"))
         elif view.typing:

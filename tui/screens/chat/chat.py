@@ -71,6 +71,7 @@ from tui.screens.chat.people import PeopleController
 from tui.screens.chat.saving import SavingController
 from tui.screens.chat.sending import ComposerController
 from tui.screens.chat.surface import ChatState, Surface
+from tui.text.backups import archive_line
 from tui.text.commands import NAMES, SLASH
 from tui.text.formatting import RECOVERY_DUE
 from tui.text.safe import safe_line, safe_name, shorten
@@ -143,7 +144,7 @@ class ChatScreen(HeldScreen):
         self.pairing = PairingController(*shared, options, self.open_conversation)
         self.contact_actions = ContactActions(*shared, options)
         self.profile_dialogs = ProfileDialogs(
-            messenger, surface, preferences, self.people.me_changed, self.people.show_header
+            messenger, surface, preferences, self.people.me_changed, self.people.show_header, options
         )
         self.devices = DevicesController(messenger, surface, options.zone)
         panes = (self.people.view, self._view, self.composer.view)
@@ -177,6 +178,7 @@ class ChatScreen(HeldScreen):
             ),
             *(profile.doctor, profile.relays, profile.recovery, profile.settings, profile.own_changes),
             *(profile.use_recovery, profile.rename_self, profile.passphrase, self.devices.devices),
+            *(profile.backup, profile.wipe),
             self.files.cancel_file,
         )
         on_contact = (
@@ -246,6 +248,8 @@ class ChatScreen(HeldScreen):
         wanted = self._last if self.state.talk(self._last) else self.people.most_recent()
         if wanted is not None and self.state.talk(wanted) and self.state.current is None:
             self.open_conversation(wanted)
+        if self.state.me.archived is not None:
+            self.surface.notice(archive_line(self.state.me.archived, self._options.zone))
         if self.state.me.keeps_seed and self.state.contacts:
             due = await self.surface.ask(self._preferences.reminds(self._options))
             if due:

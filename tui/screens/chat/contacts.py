@@ -17,6 +17,7 @@ from chat.interface import (
     SelfView,
 )
 from tui.actions import Group, action
+from tui.messages import WipeWanted
 from tui.preferences import AMOUNTS, Options, Preferences, amount
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.dialog import ConfirmDialog, RenameDialog, TimerDialog
@@ -211,6 +212,7 @@ class ProfileDialogs:
     preferences: Preferences
     show_me: Callable[[SelfView], None]
     show_header: Callable[[], None]
+    options: Options
     question_line: QuestionLine = field(init=False, default_factory=QuestionLine)
     alert_line: AlertLine = field(init=False, default_factory=AlertLine)
 
@@ -343,6 +345,15 @@ class ProfileDialogs:
         if yes:
             self.surface.say(_(SEALING))
             self.surface.run("passphrase", change)
+
+    def backup(self) -> None:
+        from tui.screens.backup import BackupDialog
+
+        dialog = BackupDialog(self.messenger, self.surface.state.me, self.options.today())
+        self.surface.choose(dialog, self.surface.say)
+
+    def wipe(self) -> None:
+        self.surface.screen.post_message(WipeWanted())
 
     def settings(self) -> None:
         self.surface.run("dialogs", self._settings, exclusive=True)
