@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from chat.interface import GONE, CannotCreate, EntryKind, EntryView, Messenger, phrase
+from chat.interface import GONE, CannotCreate, EntryKind, EntryView, Messenger
+from tui.text.safe import safe_line
+from tui.text.translation import _
 
 _TOGETHER_MAX: Final = 1_000
 """Files of one folder that are saved at once on either side of a message. The contact fills it."""
@@ -54,5 +56,5 @@ async def make_proposed(folder: Path) -> None:
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     except OSError as problem:
         reason = problem.strerror or type(problem).__name__
-        said = phrase("The folder {folder} cannot be made: {reason}.", folder=str(folder), reason=reason)
-        raise CannotCreate(said) from None
+        said = _("The folder {folder} cannot be made: {reason}.")
+        raise CannotCreate(said.format(folder=safe_line(str(folder)), reason=reason)) from None

@@ -247,7 +247,7 @@ async def state_within(opened: Messenger, events: Feed, entry: EntryView, wait: 
 @click.option("--limit", type=click.IntRange(1), default=100, metavar="N", show_default=True)
 @coroutine
 async def history(call: Call, name: str | None, search: str | None, limit: int) -> None:
-    """Print the newest entries with NAME, oldest first.
+    """Print the newest messages with NAME, oldest first.
 
     Without NAME, --search covers all conversations. It finds messages with all the WORDS: whole words in any
     order, case aside. Chinese, Japanese and Korean text is found by any part of it. A file is found by its

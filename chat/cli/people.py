@@ -78,7 +78,7 @@ OLD_HEADER: Final = (
 @click.option("--name", required=True, type=TEXT, help="The name that contacts see.")
 @coroutine
 async def init(call: Call, name: str) -> None:
-    """Create a person and this terminal."""
+    """Create a person and this device."""
     door = call.door()
     if await door.state() is not DoorState.NEW:
         raise CannotCreate(

@@ -66,7 +66,7 @@ TOO_LATE = phrase("The longest timer is a year.")
 BLOCKED = phrase("This contact is blocked: unblock it first.")
 
 NOT_YOURS = phrase("Somebody else wrote this message: you can delete it on your own devices only.")
-IN_FORCE = phrase("This entry holds for other messages: you can delete it on this device only.")
+IN_FORCE = phrase("This message holds for other messages: you can delete it on this device only.")
 NO_TEXT = phrase("Only your own messages whose text is on this device can be edited.")
 NOT_SENT_HERE = phrase("The token of this program edits only what it sent itself with a send_id.")
 

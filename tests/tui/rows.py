@@ -523,7 +523,8 @@ PLACES: Final = (
             "Message box: lines, sending, what was sent before",
             *(Text("one"), "alt+enter", Text("two"), "shift+enter", "ctrl+enter", "ctrl+shift+enter", "up"),
             *("enter", "alt+h", "enter", "alt+h", "up", "down", "down", "escape", Text("first"), "enter"),
-            *("up", Text(" again"), "escape", "up", "enter", "up", "escape", "ctrl+up", "r", Text("yes")),
+            *("up", "alt+h", Text(" again"), "escape", "up", "alt+h", "enter", "up", "down", "ctrl+up", "r"),
+            Text("yes"),
             *("escape", "escape", "enter", Text(":heart"), "down", "tab", Text(":heart"), "up", "enter"),
             *(Text(":cat"), "escape", "enter", Text(":cat:"), "ctrl+u", Text("/hel"), "tab", "enter"),
             *(
@@ -547,7 +548,7 @@ PLACES: Final = (
         at(
             "Message box: keys of the history",
             *("pageup", "pageup", "pagedown", "alt+end", "alt+home", "ctrl+end", "ctrl+home", "end"),
-            *("ctrl+up", "up", "pageup", "pagedown", "home", "end"),
+            *("ctrl+up", "up", "pageup", "pagedown", "home", "end", "shift+end"),
         ),
         before=_fill,
     ),

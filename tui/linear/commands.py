@@ -72,7 +72,7 @@ def _talking(p: Parts) -> dict[str, Row]:
         "open": (N_("Open a conversation; a number from /people is enough."), p.history.open, _NAME),
         "where": (N_("Show which conversation is open; so does an empty line."), p.history.where, ""),
         "write": (N_("Write a message of several lines; new lines wait meanwhile."), p.composer.write, ""),
-        "reply": (N_("Reply to an entry by its number."), p.composer.reply, N_("NUMBER TEXT")),
+        "reply": (N_("Reply to a message by its number."), p.composer.reply, N_("NUMBER TEXT")),
         "send": (
             N_("Send a file, several, or a folder as its files; with quotes around a path with spaces."),
             p.files.send,
@@ -89,9 +89,9 @@ def _talking(p: Parts) -> dict[str, Row]:
             N_("PATH"),
         ),
         "cancel": (N_("Do not send the file that is being prepared."), p.files.cancel, ""),
-        "edit": (N_("Change an entry of yours by its number."), p.composer.edit, N_("NUMBER TEXT")),
+        "edit": (N_("Change a message of yours by its number."), p.composer.edit, N_("NUMBER TEXT")),
         "delete": (
-            N_("Delete an entry here, on all your devices or, your own, for everyone; a choice is kept."),
+            N_("Delete a message here, on all your devices or, your own, for everyone; a choice is kept."),
             p.deletion.delete,
             N_("NUMBER here, mine or everyone"),
         ),
@@ -107,33 +107,33 @@ def _talking(p: Parts) -> dict[str, Row]:
 
 def _reading(p: Parts) -> dict[str, Row]:
     return {
-        "next": (N_("Show the next unread entries."), p.history.next, ""),
-        "last": (N_("Show the newest entries, with numbers."), p.history.last, _HOW_MANY),
-        "read": (N_("Show the entries before those already shown."), p.history.read, _HOW_MANY),
-        "day": (N_("Show the entries of a day and later."), p.history.day, N_("YEAR-MONTH-DAY")),
+        "next": (N_("Show the next unread messages."), p.history.next, ""),
+        "last": (N_("Show the newest messages, with numbers."), p.history.last, _HOW_MANY),
+        "read": (N_("Show the messages before those already shown."), p.history.read, _HOW_MANY),
+        "day": (N_("Show the messages of a day and later."), p.history.day, N_("YEAR-MONTH-DAY")),
         "search": (
             N_(
-                "Find entries in this conversation. The start of the last word is enough, as is WORD*. Also "
+                "Find messages in this conversation. The start of the last word is enough, as is WORD*. Also "
                 '"a phrase", from:NAME, from:me, before:2026-11, after:2026-11-25.'
             ),
             p.history.search,
             _WORDS,
         ),
         "everywhere": (
-            N_("Find entries everywhere, as /search does; in:NAME names a conversation."),
+            N_("Find messages everywhere, as /search does; in:NAME names a conversation."),
             p.history.search_all,
             _WORDS,
         ),
-        "around": (N_("Show the entries before and after an entry."), p.history.around, _NUMBER),
-        "whole": (N_("Show all lines of an entry."), p.history.whole, _NUMBER),
-        "copy": (N_("Copy an entry to the clipboard, or the newest one."), p.history.copy, _NUMBER),
+        "around": (N_("Show the messages before and after a message."), p.history.around, _NUMBER),
+        "whole": (N_("Show all lines of a message."), p.history.whole, _NUMBER),
+        "copy": (N_("Copy a message to the clipboard, or the newest one."), p.history.copy, _NUMBER),
         "save": (
-            N_("Save the file of an entry, here or in a folder; take it first, or pause that."),
+            N_("Save the file of a message, here or in a folder; take it first, or pause that."),
             p.history.save,
             N_("NUMBER FOLDER"),
         ),
         "letgo": (
-            N_("Delete the file of an entry here; the entry stays."),
+            N_("Delete the file of a message here; the message stays."),
             p.history.let_go,
             _NUMBER,
         ),
@@ -148,11 +148,11 @@ def _reading(p: Parts) -> dict[str, Row]:
             _ON_OFF,
         ),
         "show": (
-            N_("Show the picture of an entry in blocks of colour."),
+            N_("Show the picture of a message in blocks of colour."),
             p.history.show,
             _NUMBER,
         ),
-        "details": (N_("Show author, terminal, times and receipts of an entry."), p.history.details, _NUMBER),
+        "details": (N_("Show author, device, times and receipts of a message."), p.history.details, _NUMBER),
     }
 
 
@@ -166,7 +166,11 @@ def _people(p: Parts) -> dict[str, Row]:
         "visible": (N_("Be visible to people nearby for two minutes, or hide."), p.pairing.visible, _ON_OFF),
         "invite": (N_("Make a one-time invitation."), p.pairing.invite, ""),
         "join": (N_("Use an invitation that you received."), p.pairing.join, _TEXT),
-        "address": (N_("Pair by address where no one is found."), p.pairing.address, N_("HOST:PORT")),
+        "address": (
+            N_("Add somebody by network address where no one is found."),
+            p.pairing.address,
+            N_("HOST:PORT"),
+        ),
         "verify": (
             N_("Compare the safety number; then /verify yes."),
             p.contacts.verify,

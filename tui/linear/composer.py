@@ -80,7 +80,7 @@ class Composer:
         if entry is not None:
             _refuse_deleted(entry)
         if person != self.state.current:
-            problem = _("This entry belongs to the conversation with {name}: open that first.")
+            problem = _("This message belongs to the conversation with {name}: open that first.")
             raise UsageError(problem.format(name=self.state.name_of(person)))
         if text.strip():
             await self._send_or_keep(person, text.strip(), answered)
@@ -90,7 +90,7 @@ class Composer:
     async def edit(self, typed: str) -> None:
         number, _space, text = typed.partition(" ")
         if not number:
-            raise UsageError(_("Type /edit and the number of an entry: /last lists entries with numbers."))
+            raise UsageError(_("Type /edit and the number of a message: /last lists messages with numbers."))
         entry = await self.history.find(number)
         _refuse_deleted(entry)
         if not entry.own or entry.kind is not EntryKind.TEXT:
@@ -252,7 +252,9 @@ class Deletion:
     async def delete(self, typed: str) -> None:
         number, _space, wanted = typed.partition(" ")
         if not number:
-            raise UsageError(_("Type /delete and the number of an entry: /last lists entries with numbers."))
+            raise UsageError(
+                _("Type /delete and the number of a message: /last lists messages with numbers.")
+            )
         entry = await self.history.find(number)
         wanted = wanted.strip().casefold()
         scope = self._scope(entry, wanted)
@@ -289,7 +291,9 @@ class Deletion:
                 _("Somebody else wrote this message: you can delete it on your own devices only.")
             )
         if wanted in (DeletionScope.MINE, DeletionScope.EVERYONE) and entry.scopes == (DeletionScope.HERE,):
-            raise UsageError(_("This entry holds for other messages: you can delete it on this device only."))
+            raise UsageError(
+                _("This message holds for other messages: you can delete it on this device only.")
+            )
         if wanted and wanted not in entry.scopes:
             raise UsageError(gone_line(entry.kind))
         return DeletionScope(wanted) if wanted else scope
@@ -298,7 +302,7 @@ class Deletion:
         """An entry was deleted, by this client or another client of the profile."""
         self.history.erasing.add(entry)
         if contact in self.state.talks:
-            said = _("Deleting an entry of the conversation with {name}…")
+            said = _("Deleting a message of the conversation with {name}…")
             await self.output.notify(said.format(name=self.state.name_of(contact)))
 
     async def being_cleaned(self, done: float) -> None:

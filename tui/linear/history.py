@@ -133,7 +133,7 @@ class History:
         for person, number in counts.items():
             view = self.state.contacts.get(person)
             if number and view is not None and not view.muted:  # the list says how many are unread
-                said = _n("{number} new entry from {name}.", "{number} new entries from {name}.", number)
+                said = _n("{number} new message from {name}.", "{number} new messages from {name}.", number)
                 await self.output.notify(said.format(number=number, name=self.state.name_of(person)))
 
     async def conflict(self, person: str) -> None:
@@ -158,7 +158,7 @@ class History:
         number, _space, folder = typed.partition(" ")
         entry = await self.find(number)
         if entry.file is None:
-            raise UsageError(_("This entry has no file."))
+            raise UsageError(_("This message has no file."))
         if entry.file.state is FileState.WHOLE:
             path = await self.messenger.save_file(entry.contact, entry.id, _folder(folder.strip()))
             await self.output.say(_("Saved as {path}").format(path=safe_line(path)))
@@ -171,7 +171,7 @@ class History:
         """Delete what this device has of a file."""
         entry = await self.find(typed)
         if entry.file is None:
-            raise UsageError(_("This entry has no file."))
+            raise UsageError(_("This message has no file."))
         await self.messenger.let_go_of_file(entry.contact, entry.id)
 
     async def sizes(self, typed: str) -> None:
@@ -217,7 +217,7 @@ class History:
         """Draw the picture of an entry, which nobody hears."""
         entry = await self.find(typed)
         if entry.file is None:
-            raise UsageError(_("This entry has no file."))
+            raise UsageError(_("This message has no file."))
         if not self.output.colours:
             raise UsageError(_("This terminal draws no colours, which a picture needs: /save saves it."))
         try:
@@ -343,7 +343,7 @@ class History:
         found = await self.messenger.entry_at(person, moment)
         entry = await self.messenger.entry(person, found) if found is not None else None
         if entry is None:
-            await self.output.say(_("There are no entries on that day or later."))
+            await self.output.say(_("There are no messages on that day or later."))
             return
         self._oldest = entry.id
         await self._show_numbered((entry, *await self.messenger.history(person, _FEW, after=entry.id)))
@@ -362,7 +362,7 @@ class History:
         if not entries:
             await self.output.say(_("Nothing was found with “{words}”.").format(words=words))
             return
-        found = _n("{number} entry with “{words}”.", "{number} entries with “{words}”.", len(entries))
+        found = _n("{number} message with “{words}”.", "{number} messages with “{words}”.", len(entries))
         await self.output.say(found.format(number=len(entries), words=words))
         where = self.state.current
         for entry in entries:
@@ -409,7 +409,7 @@ class History:
         """The entry with this number. Raises UsageError."""
         entry = await self.messenger.entry(*self.numbered(typed))
         if entry is None:
-            raise UsageError(_("This entry no longer exists here."))
+            raise UsageError(_("This message no longer exists here."))
         return entry
 
     def numbered(self, typed: str) -> tuple[str, str]:
@@ -418,7 +418,7 @@ class History:
         for key, number in self._numbers.items():
             if number == at:
                 return key
-        raise UsageError(_("No entry has this number: /last and /search list entries with numbers."))
+        raise UsageError(_("No message has this number: /last and /search list messages with numbers."))
 
     async def _show_numbered(self, entries: Sequence[EntryView]) -> None:
         for entry in entries:

@@ -62,14 +62,14 @@ _ANNOUNCEMENTS: Final = {
     ),
 }
 _SETTINGS: Final = {
-    "receipts": N_("Send contacts a receipt when I have read an entry"),
+    "receipts": N_("Send contacts a receipt when I have read a message"),
     "typing": N_("Show contacts that I am typing"),
-    "bell": N_("Ring the terminal's bell for new entries"),
+    "bell": N_("Ring the terminal's bell for new messages"),
     "autolock": N_("Idle minutes after which Parlour locks, 0 for never"),
     "language": N_("The language, one of {languages}"),
     "keep": N_("Days for which this device keeps messages, 0 for all"),
     "files": N_("MiB up to which files come to this device without a question"),
-    "relayed": N_("MiB up to which files go through a relay"),
+    "relayed": N_("MiB of the largest file that goes through a relay"),
     "most": N_("MiB of files on this device above which you are asked about each"),
     "rate": N_("KiB of files that this device sends a second, 0 for as many as go"),
 }

@@ -183,11 +183,11 @@ def quoted(entry: EntryView | None) -> str:
     if entry is None:
         return _("a message that is not on this device")
     if entry.kind is EntryKind.DELETED:
-        return _("a deleted entry")
+        return _("a deleted message")
     if entry.kind is EntryKind.EXPIRED:
-        return _("an entry that has disappeared")
+        return _("a message that has disappeared")
     if entry.kind is EntryKind.MISSING:
-        return _("an entry that is not here yet")
+        return _("a message that is not here yet")
     if entry.kind is EntryKind.ELSEWHERE:
         return _("a message that is not on this device")
     text = safe_line(" ".join(_texts(entry)[:2]).translate(_SEPARATORS))
@@ -339,10 +339,12 @@ def details_lines(
         lines.append(claim_cause(details.claimed))
     if details.conflicts:
         lines.append(conflict_cause())
-        lines += [_("It conflicts with the entry {id}.").format(id=grouped(one)) for one in details.conflicts]
+        lines += [
+            _("It conflicts with the message {id}.").format(id=grouped(one)) for one in details.conflicts
+        ]
     return (
         *lines,
         _("The person is {id}.").format(id=grouped(details.person)),
-        _("The terminal is {id}.").format(id=grouped(details.terminal)),
-        _("The entry is {id}.").format(id=grouped(details.id)),
+        _("The device is {id}.").format(id=grouped(details.terminal)),
+        _("The message is {id}.").format(id=grouped(details.id)),
     )

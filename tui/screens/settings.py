@@ -170,7 +170,7 @@ class SettingsDialog(Dialog[str]):
         return [
             _section(_("Files on this device")),
             self._amount("files", _("MiB without a question")),
-            self._amount("relayed", _("MiB through a relay")),
+            self._amount("relayed", _("MiB of a file by a relay")),
             self._amount("most", _("MiB in all, then ask")),
             self._amount("rate", _("KiB sent a second"), _("unlimited")),
             plain(note.format(key=action("contact").key), classes="quiet"),

@@ -318,7 +318,7 @@ def _file_line(file: FileView) -> str:
     }
     match file.state:
         case FileState.ASKS:
-            return _("File {name}, {size}: not here").format(**named)
+            return _("File {name}, {size}: not fetched yet").format(**named)
         case FileState.PAUSED:
             return _("File {name}, {size}: paused at {percent} %").format(**named)
         case FileState.TAKING if file.rate > 0:

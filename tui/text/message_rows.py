@@ -11,7 +11,7 @@ from types import MappingProxyType
 from msgspec import Struct
 from rich.cells import cell_len
 
-from chat.interface import DeletedBy, EntryKind, EntryView, PictureView, hits
+from chat.interface import DeletedBy, EntryKind, EntryView, FileState, PictureView, hits
 from tui.actions import action
 from tui.conversation import Window
 from tui.text import kitty
@@ -281,7 +281,10 @@ def _picture(entry: EntryView, setting: Setting) -> list[Row]:
 
 def _lines(entry: EntryView, setting: Setting) -> list[Line]:
     if entry.file is not None:
-        return [Line((("text", instead_of_text(entry)),))]
+        said, key = instead_of_text(entry), action("save").key
+        if entry.file.state is FileState.ASKS and key:
+            said = _("{file}, {key} fetches it").format(file=said, key=key)
+        return [Line((("text", said),))]
     if entry.kind is not EntryKind.TEXT:
         return [Line((("gone", _unshown(entry, setting.erasing)),))]
     return lines(safe(entry.text).rstrip() or _("(nothing that can be shown)"))

@@ -59,7 +59,7 @@ async def prove(
     except CannotShow as why:
         unshown = str(why)
     except (OSError, ParlourError) as error:
-        unshown = f"two terminals cannot be set up here ({error})"
+        unshown = f"two devices cannot be set up here ({error})"
     findings = [found.get(id) or judged(claim, Record(), unshown) for id, claim in wanted.items()]
     return Proof(tuple(findings), not_claimed, time.monotonic() - began)
 

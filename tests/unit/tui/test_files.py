@@ -45,7 +45,7 @@ async def choose(pilot: Pilot[None], entry: EntryView) -> None:
     ("file", "line"),
     [
         (FileView("a.bin", "", 900, FileState.WHOLE, 900), "File a.bin, 900 B"),
-        (FileView("a.bin", "", 3 * MIB, FileState.ASKS), "File a.bin, 3.0 MiB: not here"),
+        (FileView("a.bin", "", 3 * MIB, FileState.ASKS), "File a.bin, 3.0 MiB: not fetched yet"),
         (FileView("a.bin", "", 4 * MIB, FileState.PAUSED, MIB), "File a.bin, 4.0 MiB: paused at 25 %"),
         (FileView("a.bin", "", 4 * MIB, FileState.TAKING, MIB), "File a.bin, 25 % of 4.0 MiB"),
         (

@@ -23,7 +23,7 @@ async def test_a_file_is_announced_taken_and_saved(tmp_path: Path) -> None:
     entry = door.messenger.receive_file(ben, FILE, b"the report")
     steps = [">> correct horse", "> /open Ben", "> /last 1", "> /save 1", f"> /save 1 {tmp_path}", "> /quit"]
     said, _status = await play(iter(steps), door)
-    assert any("File report.pdf, 1.0 MiB: not here" in line for line in said)
+    assert any("File report.pdf, 1.0 MiB: not fetched yet" in line for line in said)
     assert any(line.endswith("File report.pdf, 1.0 MiB") for line in said)
     assert f"Saved as {tmp_path / 'report.pdf'}" in said
     assert (tmp_path / "report.pdf").read_bytes() == b"the report"
@@ -45,7 +45,7 @@ async def test_a_file_that_is_taken_is_paused_and_a_text_has_none() -> None:
     said, _status = await play(iter(steps), door)
     assert any("comes when a device that has it is online" in line for line in said)
     assert any("paused at 0 %" in line for line in said)
-    assert "This entry has no file." in said
+    assert "This message has no file." in said
 
 
 async def test_a_file_is_sent_at_once_and_a_folder_after_a_question(tmp_path: Path) -> None:

@@ -279,7 +279,7 @@ async def test_an_entry_is_read_when_it_was_told_and_not_before() -> None:
     assert read(messenger) == []
     said, messenger = await talk(*steps, "> ")
     assert read(messenger) == [tuple(ids(messenger))]
-    assert said[-4:-1] == ["1 new entry from Carla.", "Ben, 09:01: one", "Ben, 09:02: two"]
+    assert said[-4:-1] == ["1 new message from Carla.", "Ben, 09:01: one", "Ben, 09:02: two"]
 
 
 async def test_only_the_entries_that_were_told_are_read_and_not_told_twice_as_unread() -> None:
@@ -297,7 +297,7 @@ async def test_only_the_entries_that_were_told_are_read_and_not_told_twice_as_un
 
 async def test_case_97_an_entry_of_a_newer_version_is_said_and_rings_nobody() -> None:
     said, messenger = await talk("* Ben surpasses", "> /open Ben", "> /last", "* Ben surpasses")
-    assert not any("new entry" in line or "unread" in line for line in said)
+    assert not any("new message" in line or "unread" in line for line in said)
     assert "1. Ben, 09:01: (written by a newer Parlour)" in said
     assert said[-2].endswith("Ben, 09:02: (written by a newer Parlour)")
     assert not messenger.unread(ben(messenger))
@@ -305,13 +305,13 @@ async def test_case_97_an_entry_of_a_newer_version_is_said_and_rings_nobody() ->
 
 async def test_what_is_missing_is_announced_and_read_when_its_text_comes() -> None:
     said, messenger = await talk("* Ben announces", "> /open Ben", "> /last", "* Ben completes it has come")
-    assert not any("new entry" in line or "unread" in line for line in said)
+    assert not any("new message" in line or "unread" in line for line in said)
     assert "1. Ben, 09:01: (not here yet)" in said
     assert said[-2].endswith("Ben, 09:01: it has come")
     assert read(messenger)[-1] == tuple(ids(messenger))
     door = locked_door()
     said, _status = await play(iter([UNLOCK, "* Ben announces", "* Ben completes it has come"]), door)
-    assert said.count("1 new entry from Ben.") == 1
+    assert said.count("1 new message from Ben.") == 1
 
 
 async def test_case_88_it_is_said_when_other_entries_are_marked() -> None:
@@ -328,7 +328,7 @@ async def test_entries_that_claim_one_place_are_announced_marked_and_explained()
     assert "2. " + marked.format(2, "the other") in said
     other = ids(messenger)[1]
     named = " ".join(other[at : at + 8] for at in range(0, len(other), 8))
-    assert f"It conflicts with the entry {named}." in said
+    assert f"It conflicts with the message {named}." in said
     assert any(line.startswith("Another message claims the same place") for line in said)
 
 
@@ -365,7 +365,7 @@ async def test_a_claim_says_who_claims_it_and_is_announced_elsewhere_by_nothing(
 ) -> None:
     steps = [UNLOCK, f"* Ben {verb} I owe you", "> /open Ben", "> /last", "> /details 1"]
     said, _status = await play(iter(steps), locked_door())
-    assert not any("new entry" in line for line in said)
+    assert not any("new message" in line for line in said)
     assert head in said
     assert any(line.startswith(cause) for line in said)
     assert any(line.startswith("Claimed by ") for line in said)
