@@ -110,11 +110,11 @@ def read_profile(database: Database, aside: Aside) -> Profile:
         raise IdentityLost(database.path) from None
     keys = dict[bytes, ContactKeys]()
     for row in (*contacts.all(database), *contacts.pending(database)):
-        found = aside.read(
+        known = aside.read(
             CONTACT + row.person.hex(), partial(keyring.contact_keys, database, own.person, row)
         )
-        if found is not None:
-            keys[row.person] = found
+        if known is not None:
+            keys[row.person] = known
     paired = [row for row in contacts.all(database) if row.person in keys]
     counts, conversations = receipts.unread_all(database), contacts.conversations(database)
     unread = {row.contact: counts.get(row.id, 0) for row in conversations if row.contact is not None}
