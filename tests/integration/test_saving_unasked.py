@@ -1,4 +1,4 @@
-"""`listen --save`: each file that came is saved once, whoever had the engine, and within bounds."""
+"""`listen --save`: each file that came is saved once, whichever program had the engine, and within bounds."""
 
 from __future__ import annotations
 
