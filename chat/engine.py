@@ -254,7 +254,7 @@ class Engine:
             terminal=use_cases.keyring.own.terminal.hex(),
             name=use_cases.keyring.own_log.name,
             port=use_cases.port.number,
-            addresses=self._addresses(),
+            addresses=() if self.is_archive else self._addresses(),
             visible=use_cases.visibility.visible,
             keeps_seed=use_cases.keyring.keeps_seed,
             notes_pinned=use_cases.notes_pin.on,

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+from chat.errors import ARCHIVED as ARCHIVED
 from chat.errors import CUT as CUT
 from chat.errors import AnswerLost as AnswerLost
 from chat.errors import BadData as BadData

@@ -87,7 +87,7 @@ class ParlourApp(App[None]):
     VERTICAL_BREAKPOINTS = _HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [*app_bindings()]
     # Workers that change what the next key means (tui.input_queue).
-    KEYS_WAIT_FOR = frozenset(("enter", "prefer"))
+    KEYS_WAIT_FOR = frozenset(("enter", "prefer", "wipe"))
     COMMANDS_WAIT_FOR = frozenset(("send",))
 
     def __init__(self, door: Door, options: Options | None = None, handed: Handover | None = None) -> None:

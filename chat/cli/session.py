@@ -17,8 +17,8 @@ import click
 from chat.cli import output
 from chat.cli.output import STOPPED, Stopped, in_background, log_to_stderr
 from chat.cli.terminal import STDIN, Lines, read_passphrase
-from chat.errors import ARCHIVED
 from chat.interface import (
+    ARCHIVED,
     PATIENCE,
     Closed,
     Door,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Final, TypeVar
 
 from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
@@ -160,6 +161,8 @@ class BackupDialog(FieldsDialog[str]):
     """Writes an encrypted backup or a readable file. Ends with a line that says what was written."""
 
     AUTO_FOCUS = "Choice"
+    KEPT = ("path",)
+    LEFT_FIRST = True
     heading = N_("Back up or export")
 
     def __init__(self, messenger: Messenger, me: SelfView, day: date) -> None:
@@ -197,7 +200,7 @@ class BackupDialog(FieldsDialog[str]):
         return self._kind in PLAIN_FORMS
 
     def _propose(self) -> str:
-        return str(Path.home() / backup_name(self._kind if self._is_plain else "backup", self._day))
+        return f"~/{backup_name(self._kind if self._is_plain else 'backup', self._day)}"
 
     def _about(self) -> str:
         if self._is_plain:
@@ -269,6 +272,10 @@ class RestoreDialog(FieldsDialog[RestoreView]):
             fields += _secret("again", _("Repeat it"))
             fields += _secret("words", _("Recovery words, where the backup has none"))
         return fields
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.call_after_refresh(self.query_one("#body", VerticalScroll).scroll_home, animate=False)
 
     def on_preference_chosen(self, message: PreferenceChosen) -> None:
         message.stop()

@@ -363,19 +363,19 @@ def _hints(stage: Stage) -> tuple[Hint, ...]:
         "new": (
             ("enter", _("Start")),
             ("f2", _("Show passphrase")),
+            ("f4", _("Lost or backup")),
             ("f3", _("Link to a device that you have")),
-            ("f4", _("Lost device, backup")),
         ),
         "link": (
             ("enter", _("Link this device")),
             ("f2", _("Show passphrase")),
+            ("f4", _("Lost or backup")),
             ("f3", _("Create a new profile")),
-            ("f4", _("Lost device, backup")),
         ),
         "locked": (
             ("enter", _("Open")),
             ("f2", _("Show passphrase")),
-            ("f4", _("Lost device, backup")),
+            ("f4", _("Lost or backup")),
             ("f8", _("Destroy")),
         ),
         "broken": (("enter", _("Check again")), (doctor.keys[0], doctor.title), ("f8", _("Destroy"))),

@@ -634,6 +634,8 @@ class Others:
             person: replace(view, past=True, verified=False, present=False, unread=0)
             for person, view in self._contacts.items()
         }
+        for view in self._contacts.values():
+            self.emit(ContactChanged(view))
 
     def change_own_log(self, kind: str) -> None:
         """A contact returns a change of this person's log."""

@@ -37,18 +37,18 @@ async def test_a_backup_is_written_and_says_that_words_are_missing() -> None:
         await until_shown(pilot, "Without them the backup can only be read")
         await pilot.press("tab", "tab", *SECRET, "enter", *SECRET)
         assert SECRET not in shown(pilot)
-        path = dialog.query_one("#path", Field).value
-        assert Path(path).is_absolute()
+        assert dialog.query_one("#path", Field).value.startswith("~/parlour-")
+        path = dialog.path
         await pilot.press("enter")
         await until_shown(pilot, "and checked: 1 message.")
         assert messenger.backups == [path]
+        assert Path(path).is_absolute()
 
 
 async def test_words_that_are_nowhere_are_warned_of_and_can_go_into_the_file() -> None:
     async with with_bob_open() as (pilot, messenger, _bob):
         messenger.keep_seed()
-        dialog = BackupDialog(messenger, await messenger.me(), pilot.app.options.today())  # type: ignore[attr-defined]
-        await pilot.app.push_screen(dialog)
+        await backup_dialog(pilot)
         await until_shown(pilot, "neither in this backup nor")
         await pilot.press("right")
         await until_shown(pilot, "take over")
@@ -75,7 +75,7 @@ async def test_a_refusal_keeps_what_was_typed(problem: StorageFull | None, said:
     async with with_bob_open() as (pilot, messenger, _bob):
         dialog = await backup_dialog(pilot)
         if problem is None:
-            messenger.backups.append(dialog.query_one("#path", Field).value)
+            messenger.backups.append(dialog.path)
         else:
             messenger.failures["back_up"] = problem
         await pilot.press("tab", "tab", *SECRET, "enter", *SECRET, "enter")
@@ -114,7 +114,7 @@ async def test_the_first_screen_says_what_to_do_without_the_device_and_restores_
 ) -> None:
     (tmp_path / "a").write_bytes(b"a backup")
     door = FakeDoor(FakeMessenger("Ada"), state=DoorState.NEW)
-    async with at_the_door(door, "Lost device, backup") as pilot:
+    async with at_the_door(door, "Lost or backup") as pilot:
         await pilot.press("f4")
         await until_shown(pilot, LOST[0])
         await until_shown(pilot, LOST[4])
@@ -131,7 +131,7 @@ async def test_a_backup_without_words_says_where_its_archive_is(tmp_path: Path) 
     (tmp_path / "a").write_bytes(b"a backup")
     door = FakeDoor(FakeMessenger("Ada"), state=DoorState.NEW)
     door.lacks_words = True
-    async with at_the_door(door, "Lost device, backup") as pilot:
+    async with at_the_door(door, "Lost or backup") as pilot:
         await restore_dialog(pilot)
         await type_in(pilot, str(tmp_path / "a"), SECRET, OWN, OWN, "")
         await until_shown(pilot, "/archives/2026-12-01")
@@ -141,7 +141,7 @@ async def test_what_is_lacking_and_a_wrong_passphrase_are_said_and_nothing_is_lo
     (tmp_path / "a").write_bytes(b"a backup")
     door = FakeDoor(FakeMessenger("Ada"), state=DoorState.LOCKED)
     door.failures["restore"] = WrongPassphrase()
-    async with at_the_door(door, "Lost device, backup") as pilot:
+    async with at_the_door(door, "Lost or backup") as pilot:
         dialog = await restore_dialog(pilot)
         assert not dialog.query("#words")
         await pilot.press("enter", "enter", "enter")

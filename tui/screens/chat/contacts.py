@@ -347,10 +347,15 @@ class ProfileDialogs:
             self.surface.run("passphrase", change)
 
     def backup(self) -> None:
+        self.surface.run("dialogs", self._backup, exclusive=True)
+
+    async def _backup(self) -> None:
         from tui.screens.backup import BackupDialog
 
-        dialog = BackupDialog(self.messenger, self.surface.state.me, self.options.today())
-        self.surface.choose(dialog, self.surface.say)
+        # Whether the words are written down may have changed in another window.
+        me = await self.surface.ask(self.messenger.me())
+        if me is not None:
+            self.surface.choose(BackupDialog(self.messenger, me, self.options.today()), self.surface.say)
 
     def wipe(self) -> None:
         self.surface.screen.post_message(WipeWanted())
