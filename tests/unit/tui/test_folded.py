@@ -1,4 +1,4 @@
-"""What disappeared and what was deleted here stands in one row a day, and keys pass over the rest."""
+"""What disappeared and what was deleted here are folded into one row a day, and keys pass over the rest."""
 
 from __future__ import annotations
 
