@@ -39,6 +39,7 @@ from chat.interface import (
     Unreachable,
     UsageError,
 )
+from chat.platforms.descriptors import may_open_descriptors
 from chat.platforms.memory import CodePages
 from chat.storage import folder as stored_folder
 from chat.storage.system_keyring import SystemKeyring
@@ -396,6 +397,7 @@ def door(
     `hidden`: from now on no other program of this user reads the memory of this process.
     """
     stored_folder.make_private()
+    may_open_descriptors()  # links of contacts and their files need more than the 256 of macOS
     if hidden:
         stored_folder.hide_memory()
     config = Config() if port is None else replace(Config(), port=port, keep_port=True)

@@ -97,6 +97,11 @@ def safe_media(media: str) -> str:
 # --- Pieces ---
 
 
+def pieces_in(size: int) -> int:
+    """The number of pieces of a file of so many bytes."""
+    return max(1, -(-size // PIECE_BYTES))
+
+
 class Shape(Struct, frozen=True):
     """The pieces of a file of `size` bytes that are sealed with `aead`. A file of no bytes has one, too."""
 
@@ -105,7 +110,7 @@ class Shape(Struct, frozen=True):
 
     @property
     def count(self) -> int:
-        return max(1, -(-self.size // PIECE_BYTES))
+        return pieces_in(self.size)
 
     @property
     def whole(self) -> int:

@@ -211,13 +211,17 @@ class Files:
         """Delete what a crash left, go on with what was taken, and decide about what comes; never ends."""
         await self._try(self._shelf.sweep)
         await self._try(self._copies.sweep)
-        for row in await self._store.read(files.standing, Standing.TAKEN):
-            await self._try(partial(self._transfers.begin, row))
+        await self._try(self._go_on)
         self._due.set()
         while True:
             await self._due.wait()
             self._due.clear()
             await self._try(self._decide_all)
+
+    async def _go_on(self) -> None:
+        """Take what an earlier engine began with, a few at a time: the others wait by their ids alone."""
+        async for row in self._shelf.places(Standing.TAKEN):
+            await self._try(partial(self._transfers.go_on, row))
 
     async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
         """A disk that fails once, or with one file, keeps no other file from this person."""
@@ -266,7 +270,7 @@ class Files:
 
     async def _begin_those_with_room(self, rows: list[FileRow]) -> None:
         """Take one after the other, and ask about each that has no room."""
-        lacking = await self._shelf.lacking(await self._store.read(files.standing, Standing.TAKEN))
+        lacking = await self._shelf.lacking()
         for row in rows:
             try:
                 await self._shelf.require_room(shape_of(row.body), lacking)
@@ -290,9 +294,8 @@ class Files:
         with suppress(NoRoom):  # without a look at each of the others, of which a contact can send many
             await self._shelf.require_room(shape, await self._store.read(files.promised))
             return
-        taken = await self._store.read(files.standing, Standing.TAKEN)
-        promised = await self._shelf.lacking(one for one in taken if row is None or one.entry != row.entry)
-        held = 0 if row is None else await self._shelf.measure(row)  # it needs no room again
+        promised = await self._shelf.lacking(row.entry if row is not None else b"")
+        held = 0 if row is None else await self._shelf.measure(row.at)  # it needs no room again
         await self._shelf.require_room(shape, promised - held)
 
     # --- The person ---
@@ -340,9 +343,9 @@ class Files:
     async def overview(self) -> tuple[FilesView, ...]:
         """As interface.Messenger.files."""
         found = defaultdict[str, list[tuple[int, int]]](list)
-        for row in await self._store.read(files.all_of):
+        async for row in self._shelf.places():
             held = await self._shelf.measure(row) if row.standing in files.ON_DISK else 0
-            found[(row.contact or self._keyring.own.person).hex()].append((row.body.size, held))
+            found[(row.contact or self._keyring.own.person).hex()].append((row.size, held))
         views = list[FilesView]()
         for person, some in found.items():
             size, held = (sum(one) for one in zip(*some, strict=True))

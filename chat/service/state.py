@@ -140,9 +140,9 @@ def read_profile(database: Database, aside: Aside) -> Profile:
             for peer, places in keyring.remembered(database, state).items()
         },
         invitations={
-            row.secret: found
+            row.secret: opened
             for row in stored_keys.invitations(database)
-            if (found := aside.read(f"invitation {row.secret.hex()}", partial(_invitation, row)))
+            if (opened := aside.read(f"invitation {row.secret.hex()}", partial(_invitation, row)))
         },
         settings=settings.load(database),
         notes_pinned=settings.notes_pinned(database),

@@ -40,6 +40,7 @@ HOMES: dict[str, str | tuple[str, ...]] = {
     "apsw": "chat.storage.second_reader",
     "PIL": "chat.pictures.decoding",
     "resource": (
+        "chat.platforms.descriptors",
         "chat.pictures.confinement",
         "chat.storage.folder",
         "chat.relay.sandbox",

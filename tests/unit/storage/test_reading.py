@@ -198,7 +198,7 @@ READS: dict[str, Callable[[Database], object]] = {
     "search": lambda db: samples.find(db, "entry", conversation=TALK),
     "preferences": kept_settings.preferences,
     "files to decide": lambda db: files.standing(db, files.Standing.NEW, 9),
-    "files to take": lambda db: files.standing(db, files.Standing.TAKEN),
+    "files to take": lambda db: files.part_of(db, 9, files.Standing.TAKEN),
     "promised": files.promised,
 }
 
