@@ -578,7 +578,7 @@ class ChatScreen(HeldScreen):
         if not self.is_active:
             self._key_line.show([name for name in HINTED if name in APP_WIDE])
         else:
-            self._key_line.show(HINTED_ON_ENTRY if self._view.has_focus else HINTED)
+            self._key_line.show(HINTED_ON_ENTRY if self.focused is self._view else HINTED)
 
     def on_screen_suspend(self) -> None:
         self._show_keys()

@@ -516,7 +516,7 @@ class HistoryController:
         if remember and began is not None and began.id != entry:
             self._jumps = [*self._jumps[1 - _JUMPS_MAX :], began.id]
         self.view.point_at(opened.window, entry, terms)
-        if not self.view.has_focus:
+        if self.view.screen.focused is not self.view:
             self.go_write()
 
     async def _to_unread(self, opened: Conversation) -> None:
