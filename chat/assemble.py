@@ -217,6 +217,15 @@ class ProfileDoor:
         except WrongPassphrase:
             raise KeyringOutdated from None
 
+    async def is_passphrase(self, text: str) -> bool:
+        from chat.storage.errors import WrongPassphrase
+
+        try:
+            await asyncio.to_thread(stored_folder.check_passphrase, self._folder, text)
+        except (WrongPassphrase, UsageError):  # the second is for what no passphrase can be
+            return False
+        return True
+
     async def keep(self, passphrase: str) -> str:
         await asyncio.to_thread(stored_folder.check_passphrase, self._folder, passphrase)
         return await self._keyring.save(passphrase)

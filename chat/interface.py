@@ -27,6 +27,7 @@ from chat.errors import Unconfirmed as Unconfirmed
 from chat.errors import Unreachable as Unreachable
 from chat.errors import UsageError as UsageError
 from chat.errors import phrase as phrase
+from chat.guarding import Guard as Guard
 from chat.notifying import AGAIN as AGAIN
 from chat.notifying import BURST as BURST
 from chat.notifying import CONFIG as CONFIG
@@ -1036,6 +1037,12 @@ class Door(Protocol):
 
         The keyring may ask its person first, for at most half a minute. Raises KeyringFailure: the passphrase
         is to be typed. Raises as `unlock` too.
+        """
+
+    async def is_passphrase(self, text: str) -> bool:
+        """Whether a text is the passphrase. Takes the time of an unlock, also while an engine runs.
+
+        Raises BadData, CannotCreate (the header cannot be read, or memory is short).
         """
 
     async def keep(self, passphrase: str) -> str:

@@ -337,13 +337,17 @@ _GROUPS: Final[Mapping[Group, tuple[Action, ...]]] = {
 }
 BY_ID: Final[Mapping[str, Action]] = {one.id: one for one in ACTIONS}
 COMPOSER: Final = frozenset(("stop_writing",))
-_ON_ENTRY: Final = frozenset(one.id for one in _ENTRY)
-_YIELDING: Final = COMPOSER | _ON_ENTRY | {"write"}
+ON_ENTRY: Final = frozenset(one.id for one in _ENTRY)
+STAYING: Final = frozenset(("entry", "show", "fold", "origin", "back", "oldest"))
+"""The actions on an entry that only show something: the focus stays among the entries."""
+_YIELDING: Final = COMPOSER | ON_ENTRY | {"write"}
 """The actions whose keys go to the widget with the focus first."""
 APP_WIDE: Final = frozenset(("help", "mouse", "theme", "lock", "redraw", "suspend", "alt_key", "quit"))
 SOFT: Final = frozenset(("ctrl+u", "ctrl+d"))
 HINTED: Final = ("help", "switch", "palette", "search", "add", "send_files", "contact", "lock", "quit")
 """The actions of the key line, first the one that explains all others."""
+HINTED_ON_ENTRY: Final = ("help", "entry", "reply", "edit", "copy", "delete", "write", "quit")
+"""Those while the focus is among the entries."""
 _SHOWN: Final = {
     "pageup": "PgUp",
     "pagedown": "PgDn",
@@ -406,12 +410,12 @@ def app_bindings() -> list[Binding]:
 
 
 def chat_bindings() -> list[Binding]:
-    return _bindings(BY_ID.keys() - APP_WIDE - COMPOSER - _ON_ENTRY)
+    return _bindings(BY_ID.keys() - APP_WIDE - COMPOSER - ON_ENTRY)
 
 
 def history_bindings() -> list[Binding]:
     """The keys that work while the history has the focus; the chat screen does what they say."""
-    return _bindings(_ON_ENTRY)
+    return _bindings(ON_ENTRY)
 
 
 def composer_bindings() -> list[Binding]:

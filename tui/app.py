@@ -8,7 +8,7 @@ from base64 import b64encode
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -20,7 +20,7 @@ from textual.geometry import Offset
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
-from chat.interface import Closed, Door, Messenger
+from chat.interface import Closed, Door, Guard, Messenger
 from tui import actions, textual_fixes
 from tui.actions import app_bindings, keys_of, rebind
 from tui.attention import SIGNS, Attention, shown_to_somebody
@@ -40,7 +40,7 @@ from tui.messages import (
     start_worker,
 )
 from tui.preferences import Density, Keys, Options, Preferences, switch
-from tui.screens.dialog import Dialog
+from tui.screens.dialog import Dialog, LockDialog
 from tui.screens.unlock import UnlockScreen
 from tui.terminal import (
     CURSOR_HIDDEN,
@@ -60,8 +60,9 @@ from tui.terminal import (
 from tui.text import layouts
 from tui.text.safe import without_controls
 from tui.text.translation import WORDS, _, of_locale, told, use
-from tui.textual_fixes import Anchored, use_mouse
+from tui.textual_fixes import ASK_KITTY, Anchored, speaks_kitty, use_mouse
 from tui.themes import COLOURS, THEMES, following
+from tui.typed import Typed
 
 if TYPE_CHECKING:
     from tui.screens.chat.chat import ChatScreen
@@ -109,7 +110,8 @@ class ParlourApp(App[None]):
         self._chat: ChatScreen | None = None
         self._last = handed.last
         self._touched = self.options.monotonic()
-        self._typed: float | None = None
+        self._typed_at: float | None = None
+        self.typed = Typed(self.options.quiet)
         self._dropping = False
         self.input_queue = InputQueue(self, self._deliver, self._hurries)
         self._with_alt = False
@@ -126,9 +128,10 @@ class ParlourApp(App[None]):
 
     def on_mount(self) -> None:
         use_mouse(self._driver, self.preferences.mouse)
-        self.app_resume_signal.subscribe(self, lambda _: textual_fixes.take_wheel(self._driver))
+        self.app_resume_signal.subscribe(self, lambda _: self._resume())
         handed, self._handed = self._handed, None
         self.notifier.begin(again=handed is not None)
+        self._write(ASK_KITTY)
         reason = handed.reason if handed is not None else ""
         first = UnlockScreen(self._door, reason=reason, keyring=handed is None, demo=self.options.demo)
         self.push_screen(first)
@@ -138,6 +141,10 @@ class ParlourApp(App[None]):
         terminal = Watched(STDIN)
         self.set_interval(EVERY, partial(self._look_around, terminal))
         heed_signals(lambda: self.call_later(self.action_quit), None if self.is_headless else terminal)
+
+    def _resume(self) -> None:
+        textual_fixes.take_wheel(self._driver)
+        self._write(ASK_KITTY)  # the parser is a new one
 
     def use_keys(self) -> tuple[str, ...]:
         """Let the keys hold that are chosen and written down; returns what is wrong with the files."""
@@ -195,6 +202,10 @@ class ParlourApp(App[None]):
 
     async def _deliver(self, event: events.Event) -> None:
         """Handle an event of the keyboard or the mouse, a key as what it means here."""
+        if not isinstance(event, events.MouseMove):
+            self.typed.note(event)
+        if isinstance(event, (events.Key, events.Paste)) and self._is_held_back(event):
+            return
         if isinstance(event, events.Key):
             with_alt, self._with_alt = self._with_alt, False
             if with_alt and event.key == "escape":
@@ -204,6 +215,13 @@ class ParlourApp(App[None]):
             event = layouts.meant(event, takes_text=takes_text, with_alt=with_alt)
         await super().on_event(event)
 
+    def _is_held_back(self, event: events.Key | events.Paste) -> bool:
+        """Whether a key is no answer to what is asked, as it is part of what was typed before."""
+        top = next(iter(self.screen_stack[-1:]), None)
+        if isinstance(top, Dialog):
+            return top.holds_back(event)
+        return top is not None and top is self._chat and self._chat.holds_back(event)
+
     def _is_dropped(self, event: events.Event) -> bool:
         """Whether a key belongs to what was typed while the profile opened by itself: a passphrase perhaps.
 
@@ -211,8 +229,8 @@ class ParlourApp(App[None]):
         """
         if not isinstance(event, (events.Key, events.Paste)) or self._quits(event):
             return False
-        before, self._typed = self._typed, self.options.monotonic()
-        paused = before is None or self._typed - before >= self.options.quiet
+        before, self._typed_at = self._typed_at, self.options.monotonic()
+        paused = before is None or self._typed_at - before >= self.options.quiet
         self._dropping = self._dropping and not paused
         return self._dropping
 
@@ -246,12 +264,13 @@ class ParlourApp(App[None]):
     def on_opened(self, message: Opened) -> None:
         self.messenger = message.messenger
         self.notifier.opened()
-        if message.unasked:
+        self.typed.forget()
+        if message.unasked is not None:
             self.input_queue.drop_typed()
-            self._dropping = True
-        start_worker(self, "enter", self._enter, message.messenger)
+            self._dropping = self.typed.keeps = True
+        start_worker(self, "enter", self._enter, message.messenger, Guard(message.unasked))
 
-    async def _enter(self, messenger: Messenger) -> None:
+    async def _enter(self, messenger: Messenger, guard: Guard) -> None:
         self._touched = self.options.monotonic()
         from tui.screens.chat.chat import ChatScreen  # not needed for the first paint
 
@@ -270,6 +289,8 @@ class ParlourApp(App[None]):
                 self.options,
                 self.attention,
                 self.preferences,
+                guard,
+                self.typed,
                 last=self._last,
                 key_problems=problems,
                 graphics=self._graphics,
@@ -300,6 +321,12 @@ class ParlourApp(App[None]):
     def on_unread_changed(self, message: UnreadChanged) -> None:
         if self.messenger is not None:
             self.notifier.count(message.unread)
+
+    def push_screen(self, screen: Any, *arguments: Any, **named: Any) -> Any:
+        """A question that a letter opens takes no answer before a pause: the letter may begin a word."""
+        if isinstance(screen, Dialog) and self.typed.letter:
+            screen.wait_for_pause(self.typed.quiet)
+        return super().push_screen(screen, *arguments, **named)
 
     def action_help(self) -> None:
         from tui.screens.help import HelpDialog
@@ -405,7 +432,16 @@ class ParlourApp(App[None]):
         return WORDS.get(self._language(), "")
 
     def action_lock(self) -> None:
-        if self.messenger is not None:
+        """Lock. Esc and a letter may look like Alt with that letter: that is asked about."""
+        if self.messenger is None:
+            return
+        if self.typed.with_alt and not speaks_kitty() and not isinstance(self.screen, LockDialog):
+            self.push_screen(LockDialog(), self._lock)
+        else:
+            self._lock(True)
+
+    def _lock(self, yes: bool | None) -> None:
+        if yes and self.messenger is not None:
             self._leave(_("Locked."), locking=True)
 
     async def action_quit(self) -> None:
@@ -432,6 +468,7 @@ class ParlourApp(App[None]):
         `wiping`: and destroy the profile.
         """
         messenger, self.messenger = self.messenger, None
+        self.typed.forget()
         self._clipboard = ""  # what Ctrl+V inserts where the terminal gives no clipboard
         self.notifier.count(0)
         self.notifier.close_all()

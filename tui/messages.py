@@ -60,10 +60,14 @@ class NewestWins(Message):
 
 @dataclass
 class Opened(Message):
-    """`unasked`: without a passphrase, so that what was typed meanwhile may be one."""
+    """`unasked`: it opened without a passphrase, which may be typed all the same. This recognises it."""
 
     messenger: Messenger
-    unasked: bool = False
+    unasked: Callable[[str], Awaitable[bool]] | None = None
+
+
+class EntryClicked(Message):
+    """An entry was clicked, which is under the cursor now."""
 
 
 @dataclass

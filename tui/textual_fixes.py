@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache, partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from weakref import WeakSet
 
 from rich._wrap import divide_line
@@ -109,9 +109,20 @@ _DRIVER: Final = "win32" if sys.platform == "win32" else "linux_driver"
 
 
 # A number or more in each field: modifiers and event type in the second.
-_EXTENDED: Final = re.compile(f"{_ESCAPE}\\[([\\d:]*(?:;[\\d:]*){{1,2}})([u~ABCDEFHPQRS])")
+_EXTENDED: Final = re.compile(f"{_ESCAPE}\\[([\\d:]*(?:;[\\d:]*){{1,2}}|\\d+(?=u))([u~ABCDEFHPQRS])")
 # Textual takes Alt with a letter, and an escape character right after it, for text: "^n" for Alt+N twice.
 _ALT: Final = re.compile(f"\x1b([a-z0-9{LETTERS}])")
+
+
+# What a terminal answers that speaks the protocol of kitty, and Esc as it sends it.
+_SPEAKS: Final = re.compile(f"{_ESCAPE}\\[(?:\\?[1-9]\\d*u|27(?:;[\\d:]*)*u)")
+ASK_KITTY: Final = "\x1b[?u"
+"""Asks a terminal whether it speaks that protocol; others ignore it."""
+
+
+def _apart(match: re.Match[str]) -> str:
+    """Esc and a letter, where Alt with a letter has a form of its own."""
+    return f"{_ESCAPE}[27u{match.group(1)}"
 
 
 def _extended(match: re.Match[str]) -> str:
@@ -161,7 +172,12 @@ class PasteParser(XTermParser):
     characters, would end the thread that reads, and with it every key.
     """
 
+    last: ClassVar[PasteParser | None] = None
+
     def __init__(self, debug: bool = False) -> None:
+        self.speaks_kitty = False
+        PasteParser.last = self
+        self._lone_escape = False  # which a letter may follow in the next piece
         self._pasting = False
         self._rest = ""
         self._pasted = 0  # characters of the paste that nobody has got
@@ -176,7 +192,14 @@ class PasteParser(XTermParser):
         self._leaving = self._pasting and quiet >= PASTE_QUIET and data in _LEAVES
         if self._leaving and data != _ESCAPE:
             return list(self._leave_paste())
-        seen = _ALT.sub(_extended, self._cleaned(data))
+        seen = self._cleaned(data)
+        self.speaks_kitty = self.speaks_kitty or _SPEAKS.search(seen) is not None
+        if self.speaks_kitty and self._lone_escape and _ALT.match(_ESCAPE + seen):
+            self._forget()
+            self._answers.too_late()
+            seen = _ESCAPE + seen
+        self._lone_escape = seen.endswith(_ESCAPE)
+        seen = _ALT.sub(_apart if self.speaks_kitty else _extended, seen)
         if not data:
             return super().feed(data)  # the end of all input to Textual
         found: list[Message] = []
@@ -264,6 +287,11 @@ class PasteParser(XTermParser):
         text = text.replace(_ESCAPE, "")[: PASTE_MAX - self._pasted]
         self._pasted = self._pasted + len(text) if self._pasting else 0
         return text + end, keys
+
+
+def speaks_kitty() -> bool:
+    """Whether the terminal is known to send Alt with a letter in a form that Esc and a letter never have."""
+    return PasteParser.last is not None and PasteParser.last.speaks_kitty
 
 
 def use_paste_parser() -> None:

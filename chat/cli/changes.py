@@ -13,10 +13,11 @@ import click
 
 from chat.cli.completing import ENTRY, OWN_TEXT, TALK
 from chat.cli.entries import entry_line
+from chat.cli.giving import text_of
 from chat.cli.messages import PAGE, kept, state_within, within
 from chat.cli.output import KEPT, SignOfLife, Stopped, find, held_line, note, talks
 from chat.cli.session import Call, Feed, command, coroutine, messenger
-from chat.cli.terminal import STDIN, confirmed, is_interactive
+from chat.cli.terminal import confirmed, is_interactive
 from chat.interface import (
     GONE,
     DeletionScope,
@@ -154,7 +155,7 @@ async def edit(call: Call, name: str, text: tuple[str, ...], last: bool, wait: f
     async with messenger(call) as opened:
         label, contact = find(await talks(opened), name)
         devices = await opened.terminals()
-        words = call.lines.rest().removesuffix("\n") if said == (STDIN,) else " ".join(said)
+        words = await text_of(call.lines, call.door(), said)
         if last:
             entry, which = await newest(opened, contact.person, text=True), "nothing to edit"
         else:

@@ -16,7 +16,9 @@ from chat.cli.terminal import STDIN, Lines, confirmed, is_interactive
 from chat.interface import (
     FEED_PART_MAX,
     ContactView,
+    Door,
     EntryView,
+    Guard,
     Messenger,
     OnlyAsOriginal,
     Outgoing,
@@ -37,10 +39,24 @@ NOTHING: Final = (
     "Standard input brought nothing, so nothing is sent: look whether the command before the pipe failed. To"
     " send an empty file, name its path."
 )
+NOTHING_SENT: Final = "Nothing was sent."
 QUIET: Final = 15.0
 """Seconds after which the engine hears that a pipe which brings nothing is still open."""
 
 SHOWN: Final = 5  # of what is left out, each in a line of its own
+
+
+async def text_of(lines: Lines, door: Door, said: Sequence[str]) -> str:
+    """The text that a command names, where `-` is standard input.
+
+    Raises UsageError where the passphrase was typed there: a command that needs none may look as if it asked.
+    """
+    if tuple(said) != (STDIN,):
+        return " ".join(said)
+    words = lines.rest().removesuffix("\n")
+    if lines.at_terminal and (doubt := await Guard(door.is_passphrase).doubt(words)) is not None:
+        raise UsageError(f"{doubt} {NOTHING_SENT}")
+    return words
 
 
 class ToSend(Struct, frozen=True):

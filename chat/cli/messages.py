@@ -14,11 +14,18 @@ import click
 from chat.cli.asking import entry_named
 from chat.cli.completing import ENTRY, TALK
 from chat.cli.entries import entry_fields, entry_line
-from chat.cli.giving import ToSend, check_hidden, check_input, give, naming_original, to_send
+from chat.cli.giving import (
+    ToSend,
+    check_hidden,
+    check_input,
+    give,
+    naming_original,
+    text_of,
+    to_send,
+)
 from chat.cli.limits import limited
 from chat.cli.output import KEPT, exit_status, find, held_line, label_among, note, one_line, talks
 from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger
-from chat.cli.terminal import STDIN
 from chat.interface import (
     Closed,
     ContactView,
@@ -122,7 +129,7 @@ async def send(
         files = await asyncio.to_thread(to_send, paths, named)
         await check_hidden(call.lines, files)
         devices = await opened.terminals()
-        words = call.lines.rest().removesuffix("\n") if text == (STDIN,) else " ".join(text)
+        words = await text_of(call.lines, call.door(), text)
         if not text:
             async with limited(opened, limit) as lasts:
                 wait = wait and wait + lasts

@@ -121,6 +121,14 @@ class DoorContract:
         opened = await doorway.door.unlock("another one")
         await opened.close()
 
+    async def test_the_passphrase_is_recognised_whether_an_engine_runs_or_not(self, doorway: Doorway) -> None:
+        made = await doorway.door.create("Ann", PASSPHRASE)
+        for _running in (True, False):
+            assert await doorway.door.is_passphrase(PASSPHRASE)
+            for other in ("not " + PASSPHRASE, "", "\ud800"):
+                assert not await doorway.door.is_passphrase(other)
+            await made.close()
+
     async def test_the_keyring_opens_a_profile_that_its_person_saved_there(self, doorway: Doorway) -> None:
         door = doorway.door
         assert await door.unlock_kept() is None

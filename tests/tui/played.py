@@ -267,6 +267,8 @@ class Stage:
             app.use_keys()
             app.switch_screen(UnlockScreen(app._door))
         await self.rest()
+        # In a burst a letter that opens a question would hold back its answer: test_typed_words shows that.
+        self._patch.setattr(app.typed, "note", lambda _event: None)
         self.fake.calls.clear()
         self.door.calls.clear()
         self.notes.clear()

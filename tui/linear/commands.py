@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from chat.interface import BotCommand, Messenger, UsageError
+from chat.interface import BotCommand, Guard, Messenger, UsageError
 from tui.linear.backups import Backups
 from tui.linear.composer import SLASH, Composer, Deletion
 from tui.linear.contacts import Contacts
@@ -48,15 +48,16 @@ class Parts:
         preferences: Preferences,
         input: LineInput,
         output: Output,
+        guard: Guard,
     ) -> None:
         self.exit = Exit(messenger)
         self.state = state = State(messenger, preferences)
         self.questions = questions = Questions(output, options, input.at_terminal)
         self.history = history = History(messenger, output, options, preferences, state)
-        self.composer = Composer(messenger, output, preferences, state, history)
+        self.composer = Composer(messenger, output, preferences, state, history, questions, guard)
         self.files = Files(messenger, output, state, history, questions)
         self.voice = VoiceMessages(messenger, output, options, state, history)
-        self.deletion = Deletion(messenger, output, state, history, questions, preferences)
+        self.deletion = Deletion(messenger, output, state, history, questions)
         self.contacts = Contacts(messenger, output, options, preferences, state, questions)
         self.pairing = Pairing(messenger, output, options, state, questions, history)
         self.settings = Settings(messenger, output, preferences, state)
@@ -91,7 +92,7 @@ def _talking(p: Parts) -> dict[str, Row]:
         "cancel": (N_("Do not send the file that is being prepared."), p.files.cancel, ""),
         "edit": (N_("Change a message of yours by its number."), p.composer.edit, N_("NUMBER TEXT")),
         "delete": (
-            N_("Delete a message here, on all your devices or, your own, for everyone; a choice is kept."),
+            N_("Delete a message here, on all your devices or, your own, for everyone."),
             p.deletion.delete,
             N_("NUMBER here, mine or everyone"),
         ),

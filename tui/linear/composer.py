@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from msgspec import Struct
@@ -18,6 +19,7 @@ from chat.interface import (
     EntryKind,
     EntryState,
     EntryView,
+    Guard,
     HistoryCleared,
     Messenger,
     ParlourError,
@@ -29,9 +31,9 @@ from tui.linear.output import Output
 from tui.linear.state import Questions, State
 from tui.linear.wording import DELIVERY, quoted, timer_line
 from tui.preferences import Preferences, kept_send_id, send_id
-from tui.text.formatting import SCOPE, counter, deletion, gone_line, scope_of
+from tui.text.formatting import counter, deletion, gone_line
 from tui.text.safe import safe_line
-from tui.text.translation import _
+from tui.text.translation import _, told
 
 SLASH: Final = "/"
 _SENDS: Final = "."
@@ -49,13 +51,18 @@ class _Text(Struct):
 
 @dataclass
 class Composer:
-    """Sends to the open conversation. What is not sent is kept in the encrypted profile."""
+    """Sends to the open conversation. What is not sent is kept in the encrypted profile.
+
+    `guard` is asked before a text leaves.
+    """
 
     messenger: Messenger
     output: Output
     preferences: Preferences
     state: State
     history: History
+    questions: Questions
+    guard: Guard
     _text: _Text | None = field(init=False, default=None)
     _last: tuple[str, str] = field(init=False, default=("", ""))
     _reached: EntryState | None = field(init=False, default=None)
@@ -68,7 +75,8 @@ class Composer:
     async def send_line(self, line: str) -> None:
         """Send a line to the open conversation. Two slashes at its start stand for one."""
         text = line.removeprefix(SLASH) if line.startswith(SLASH * 2) else line
-        await self._send_or_keep(self.state.chosen().person, text)
+        person = self.state.chosen().person
+        await self._unless_passphrase(person, text, partial(self._send_or_keep, person, text))
 
     async def write(self, _typed: str = "") -> None:
         await self._compose(self.state.chosen().person)
@@ -83,7 +91,8 @@ class Composer:
             problem = _("This message belongs to the conversation with {name}: open that first.")
             raise UsageError(problem.format(name=self.state.name_of(person)))
         if text.strip():
-            await self._send_or_keep(person, text.strip(), answered)
+            send = partial(self._send_or_keep, person, text.strip(), answered)
+            await self._unless_passphrase(person, text, send)
         else:
             await self._compose(person, answered)
 
@@ -96,7 +105,8 @@ class Composer:
         if not entry.own or entry.kind is not EntryKind.TEXT:
             raise UsageError(_("Only your own messages whose text is on this device can be edited."))
         if text.strip():
-            await self._edit(entry.contact, entry.id, text.strip())
+            edit = partial(self._edit, entry.contact, entry.id, text.strip())
+            await self._unless_passphrase(entry.contact, text, edit)
             return
         self._text = _Text(entry.contact, "", [], entry.id)
         await self._say_lines(entry.text.split("\n"))
@@ -104,8 +114,24 @@ class Composer:
         await self.output.say(how.format(drop=_DROPS))
         self.output.holding = True
 
+    async def _unless_passphrase(self, person: str, text: str, send: Callable[[], Awaitable[object]]) -> None:
+        """Send a text, after a question where it may be the passphrase. Raises ParlourError."""
+        doubt = await self.guard.doubt(text)
+        if doubt is None:
+            await send()
+            return
+
+        async def all_the_same() -> None:
+            self.guard.let_out()
+            await send()
+
+        why = _("Anyone who knows it can open your history on this device.")
+        asked = told(doubt), why, _("Send it all the same?")
+        await self.questions.confirm(person, asked, all_the_same, late=True)
+
     async def _edit(self, person: str, entry: str, text: str) -> None:
         edited = await self.messenger.edit(person, entry, text, secrets.token_hex(16))
+        self.guard.let_out()
         self.history.sent(edited.change)
         self._last, self._reached = (person, edited.change), None
         view = self.state.contacts.get(person)
@@ -136,6 +162,7 @@ class Composer:
             with suppress(ParlourError):  # it holds here nevertheless
                 await self.preferences.set(f"sending.{person}", kept_send_id(drawn, text, reply))
             raise
+        self.guard.let_out()
         if self.preferences.get(f"sending.{person}"):
             await self.preferences.set(f"sending.{person}", "")
         self.history.sent(entry.id)
@@ -172,12 +199,12 @@ class Composer:
             try:
                 if line == _DROPS or not text.strip():
                     await self.output.say(_("Nothing was sent."))
-                elif written.edits:
-                    await self._edit(written.person, written.edits, text)
-                elif not await self._send(written.person, text, written.reply):
-                    return
-                if not written.edits:
-                    await self._keep(written.person, "", "")
+                    if not written.edits:
+                        await self._keep(written.person, "", "")
+                else:
+                    await self._unless_passphrase(
+                        written.person, text, partial(self._send_written, written, text)
+                    )
             finally:
                 await self.history.resume()
             return
@@ -187,6 +214,12 @@ class Composer:
             await self._keep(written.person, text, written.reply)
         if too_long := counter(len(text)):
             await self.output.say(too_long)
+
+    async def _send_written(self, written: _Text, text: str) -> None:
+        if written.edits:
+            await self._edit(written.person, written.edits, text)
+        elif await self._send(written.person, text, written.reply):
+            await self._keep(written.person, "", "")
 
     async def keep_half_line(self, text: str) -> None:
         """Keep a line that was not ended, before the profile closes."""
@@ -246,7 +279,6 @@ class Deletion:
     state: State
     history: History
     questions: Questions
-    preferences: Preferences
     _quarter: int = field(init=False, default=0)
 
     async def delete(self, typed: str) -> None:
@@ -271,8 +303,6 @@ class Deletion:
             lines += [others[one].format(number=number) for one in entry.scopes if one is not scope]
 
         async def do() -> None:
-            if wanted:
-                await self.preferences.set(SCOPE, scope.value)
             await self.messenger.delete(entry.contact, entry.id, scope)
 
         await self.questions.confirm(entry.contact, lines, do)
@@ -283,8 +313,7 @@ class Deletion:
             wanted = DeletionScope.MINE
         if wanted and wanted not in list(DeletionScope):
             raise UsageError(_("Type here, mine or everyone after the number."))
-        scope = scope_of(entry, self.preferences.get(SCOPE))
-        if scope is None:
+        if not entry.scopes:
             raise UsageError(gone_line(entry.kind))
         if wanted == DeletionScope.EVERYONE and not entry.own:
             raise UsageError(
@@ -296,7 +325,7 @@ class Deletion:
             )
         if wanted and wanted not in entry.scopes:
             raise UsageError(gone_line(entry.kind))
-        return DeletionScope(wanted) if wanted else scope
+        return DeletionScope(wanted) if wanted else entry.scopes[0]
 
     async def entry_deleted(self, contact: str, entry: str) -> None:
         """An entry was deleted, by this client or another client of the profile."""

@@ -14,6 +14,7 @@ from chat.interface import (
     SHORT_PASSPHRASE,
     Door,
     DoorState,
+    Guard,
     Kept,
     KeyringFailure,
     Messenger,
@@ -54,6 +55,8 @@ class Opener:
     demo: str = ""
     keyring: bool = False
     status: int = 0
+    guard: Guard = field(init=False, default_factory=Guard)
+    """Of the session that was opened last, which may have asked for no passphrase."""
 
     async def open(self, problem: ParlourError | None = None) -> Messenger | None:
         """The messenger, or None where the person left. `problem`: why the one before could not be used."""
@@ -64,6 +67,7 @@ class Opener:
                     if not await self._asks_again():
                         return None
                 try:
+                    self.guard = Guard()
                     messenger = await self._open()
                 except ParlourError as refused:
                     problem = refused
@@ -90,7 +94,9 @@ class Opener:
     async def _join(self) -> Messenger:
         if not self.demo:
             await self.output.say(_("Parlour already runs with this profile. Connecting to it…"))
-            return await self.door.attach()
+            joined = await self.door.attach()
+            self._unasked()
+            return joined
         await self.output.say(translation.welcome("joining", self.demo))
         joined = await self.door.attach()
         await self.output.say(*map(_, (DEMO_TITLE, DEMO_ABOUT, *DEMO_TRIES)))
@@ -204,8 +210,13 @@ class Opener:
             await self._refuse(refused)
             return None
         if opened is not None:
-            self.input.forget_typed()  # the passphrase perhaps, which must not end up in a message
+            self._unasked()
         return opened
+
+    def _unasked(self) -> None:
+        """It is open without a passphrase, which may be typed all the same: it must be in no message."""
+        self.input.forget_typed()
+        self.guard = Guard(self.door.is_passphrase)
 
     async def _secret(self, prompt: str) -> str:
         while True:
@@ -300,7 +311,7 @@ class Program:
         problem: ParlourError | None = None
         while (messenger := await opener.open(problem)) is not None:
             try:
-                end, reason = await self._talk(messenger)
+                end, reason = await self._talk(messenger, opener.guard)
             except ParlourError as refused:  # it was lost before anything could be shown
                 if self.options.starts_again and isinstance(refused, NotPermitted):
                     await self.output.say(error_line(refused))
@@ -336,7 +347,7 @@ class Program:
             await self.output.say(_(NOT_AGAIN))
         return 1
 
-    async def _talk(self, messenger: Messenger) -> tuple[End, str]:
+    async def _talk(self, messenger: Messenger, guard: Guard) -> tuple[End, str]:
         try:
             preferences = await Preferences.read(messenger)
         except ParlourError:
@@ -348,7 +359,9 @@ class Program:
         with suppress(ParlourError):  # a disk that fails says so elsewhere; the words are then English
             await preferences.keep_words(translation.WORDS.get(language, ""))
         again, self.again = self.again, True
-        session = Session(messenger, self.options, preferences, self.input, self.output, self.every, again)
+        session = Session(
+            messenger, self.options, preferences, self.input, self.output, guard, self.every, again
+        )
         return await session.run()
 
 

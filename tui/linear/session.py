@@ -17,6 +17,7 @@ from chat.interface import (
     AlertView,
     EntryView,
     Event,
+    Guard,
     Messenger,
     ParlourError,
     UsageError,
@@ -51,7 +52,8 @@ _ANSWERS: Final = frozenset(("/yes", "/no"))
 class Session:
     """Talks until the profile is closed or locked. `every`: seconds between two looks at the keys.
 
-    `again`: the terminal has what a session before it said at its start.
+    `again`: the terminal has what a session before it said at its start. `guard` is asked before
+    a text leaves.
     """
 
     messenger: Messenger
@@ -59,11 +61,14 @@ class Session:
     preferences: Preferences
     input: LineInput
     output: Output
+    guard: Guard
     every: float = EVERY
     again: bool = False
 
     def __post_init__(self) -> None:
-        self._parts = Parts(self.messenger, self.options, self.preferences, self.input, self.output)
+        self._parts = Parts(
+            self.messenger, self.options, self.preferences, self.input, self.output, self.guard
+        )
         self._commands = Commands(self._parts, self.output)
         self._touched = self.options.monotonic()
         self._keys, self._looks = self.input.editor.keys, 0

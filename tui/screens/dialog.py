@@ -8,22 +8,25 @@ from datetime import date
 from pathlib import PurePath
 from typing import ClassVar, Generic, TypeVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.css.query import NoMatches
 from textual.screen import ModalScreen
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from chat.interface import DeletionScope, UsageError, parse_timer, timer_text
-from tui.actions import Action
+from tui.actions import Action, add_keys, keys_of
 from tui.text.formatting import scope_name
 from tui.text.safe import safe_line
 from tui.text.translation import N_, _, told
 from tui.text.wrapping import wrap
+from tui.typed import Pause, is_letter
 from tui.widgets.controls import Field, Hints
 from tui.widgets.listed import Listed
 
@@ -81,6 +84,8 @@ class Dialog(ModalScreen[T | None]):
     AUTO_FOCUS = "Input"
     LEFT_AT_ONCE: ClassVar[bool] = False
     """Whether Escape waits for nothing that this dialog waits for."""
+    ASKS: ClassVar[bool] = True
+    """Whether what is typed here answers a question: where a letter opened it, a pause comes first."""
 
     heading: str = ""
     hints: ClassVar[tuple[tuple[str, str], ...]] = (("escape", N_("Close")),)
@@ -94,6 +99,9 @@ class Dialog(ModalScreen[T | None]):
         self.left: Texts = {}
         self._given: Texts = {}
         self._at_first: dict[str, str] = {}
+        self._pause: Pause | None = None
+        self._held_back = False
+        self._ends: Timer | None = None
 
     def offer(self, texts: Texts) -> None:
         """Let the fields have what was left in them; before the dialog is opened."""
@@ -107,9 +115,56 @@ class Dialog(ModalScreen[T | None]):
         self._closer.resume()
 
     def on_mount(self) -> None:
+        if self._pause is not None:
+            self._end_in_time(self._pause)
         self.draw()
 
     def on_resize(self) -> None:
+        self.draw()
+
+    # The pause before an answer.
+
+    def wait_for_pause(self, seconds: float) -> None:
+        """Take no answer until nothing was typed for so long: a letter of a word may have opened this."""
+        if self.ASKS:
+            self._pause = Pause(seconds)
+
+    @property
+    def answers(self) -> bool:
+        """Whether a key answers now."""
+        return self._pause is None
+
+    def holds_back(self, event: events.Key | events.Paste) -> bool:
+        """Whether a key or a paste belongs to what was typed before this was seen, and answers nothing.
+
+        A text field still takes letters, as it shows them; what follows from them is held back.
+        """
+        if self._pause is None:
+            return False
+        if self._pause.passed(event):
+            self._end_pause()
+            return False
+        self._end_in_time(self._pause)
+        typed = isinstance(event, events.Paste) or is_letter(event)
+        enters = isinstance(event, events.Key) and event.key == "enter"
+        held = enters or (typed and not getattr(self.focused, "TAKES_TEXT", False))
+        if held:
+            self._held_back = True
+            self.fail(_("Nothing was answered: pause a moment, then press the key again."))
+        return held
+
+    def _end_in_time(self, pause: Pause) -> None:
+        if self._ends is not None:
+            self._ends.stop()
+        if self.is_running and pause.seconds:
+            self._ends = self.set_timer(pause.seconds, self._end_pause)
+
+    def _end_pause(self) -> None:
+        if self._ends is not None:
+            self._ends.stop()
+        self._pause = self._ends = None
+        if self._held_back:
+            self.fail("")
         self.draw()
 
     def draw(self) -> None:
@@ -219,10 +274,20 @@ class ConfirmDialog(Dialog[bool]):
         self.end(yes)
 
 
+class LockDialog(ConfirmDialog):
+    """The key that opened it, once more, is a yes too: who wants to lock is in a hurry."""
+
+    ASKS = False  # nothing is lost where a word answers it
+
+    def __init__(self) -> None:
+        kept = _("The screen is cleared and the key is removed from memory. Drafts are kept.")
+        super().__init__(_("Lock Parlour?"), kept)
+
+
 class DeleteDialog(Dialog[DeletionScope]):
     """Where a message is to be deleted; None: not at all.
 
-    `consequences` says of each scope that is offered what it does. It begins with `scope`.
+    `consequences` says of each scope that is offered what it does, the narrowest first, with which it begins.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -233,11 +298,10 @@ class DeleteDialog(Dialog[DeletionScope]):
     ]
     heading = N_("Are you sure?")
 
-    def __init__(
-        self, question: str, consequences: Mapping[DeletionScope, str], scope: DeletionScope
-    ) -> None:
+    def __init__(self, question: str, consequences: Mapping[DeletionScope, str]) -> None:
         super().__init__()
-        self._question, self._consequences, self._scope = question, consequences, scope
+        self._question, self._consequences = question, consequences
+        self._scope = next(iter(consequences))
 
     def body(self) -> list[Widget]:
         return [
@@ -270,6 +334,12 @@ class MenuDialog(Dialog[str]):
         super().__init__()
         self.heading = heading
         self._actions = actions
+        for one in actions:
+            add_keys(self, keys_of(one.id), f"choose({one.id!r})")
+
+    def action_choose(self, name: str) -> None:
+        """The key of an action does the same here as without the menu."""
+        self.end(name)
 
     def options(self) -> list[Option]:
         return [*map(_option, self._actions)]

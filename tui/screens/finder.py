@@ -47,6 +47,7 @@ class Finder(Dialog[T]):
         Binding("ctrl+home", "move('first')", priority=True, show=False),
         Binding("ctrl+end", "move('last')", priority=True, show=False),
     ]
+    ASKS = False  # it finds what is typed, and Enter takes it
     opener: ClassVar[str] = ""
     placeholder: ClassVar[str] = ""
     none: ClassVar[str] = ""

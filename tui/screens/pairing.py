@@ -6,11 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar
 
 from msgspec.structs import replace
-from textual import events
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Button, OptionList, Static
 from textual.widgets.option_list import Option
@@ -49,11 +47,10 @@ class PairingDialog(Dialog[PairingView]):
         super().__init__()
         self.view = view
         self._messenger = messenger
-        self._quiet = quiet
-        self._armed = not quiet
-        self._timer: Timer | None = None
         self._answered = self._digits = False
         self.refused = False
+        if quiet:
+            self.wait_for_pause(quiet)
 
     def body(self) -> list[Widget]:
         no = f"n  {_('No, stop')}"
@@ -67,9 +64,6 @@ class PairingDialog(Dialog[PairingView]):
                 id="buttons",
             ),
         ]
-
-    def on_mount(self) -> None:
-        self._wait_for_quiet()
 
     def concerns(self, view: PairingView) -> bool:
         return view.id == self.view.id
@@ -87,10 +81,6 @@ class PairingDialog(Dialog[PairingView]):
         # Without a problem: both began at once, and the other pairing, which goes on, opens its own dialog.
         gave_way = view.stage is PairingStage.FAILED and not view.problem
         return view.stage is PairingStage.DONE or gave_way
-
-    def on_key(self, event: events.Key) -> None:
-        if not self._armed:
-            self._wait_for_quiet()
 
     def action_answer(self, accept: bool) -> None:
         if not self.asking:
@@ -123,23 +113,13 @@ class PairingDialog(Dialog[PairingView]):
 
     @property
     def asking(self) -> bool:
-        return self.view.stage in ASKING and self._armed and not self._answered
+        return self.view.stage in ASKING and self.answers and not self._answered
 
     async def _accept(self) -> None:
         done = await attempt(self._messenger.answer_pairing(self.view.id, True))
         if isinstance(done, Problem):
             self._answered = False
             self.fail(done.text)
-
-    def _wait_for_quiet(self) -> None:
-        if self._timer is not None:
-            self._timer.stop()
-        if not self._armed:
-            self._timer = self.set_timer(self._quiet, self._arm)
-
-    def _arm(self) -> None:
-        self._armed = True
-        self.draw()
 
     def draw(self) -> None:
         stage = self.view.stage
@@ -148,7 +128,7 @@ class PairingDialog(Dialog[PairingView]):
         words.update(compared(self.view, self.app.size.height, digits=self._digits))
         words.display = stage is PairingStage.WORDS
         question = self.query_one("#question", Static)
-        question.update(_question(self.view, self._armed, self._answered))
+        question.update(_question(self.view, self._answered))
         question.set_class(stage is PairingStage.FAILED, "-failed")
         question.display = stage is not PairingStage.CONNECTING
         words_or_joiner = _("They match") if stage is PairingStage.WORDS else _("Yes, it is them")
@@ -275,7 +255,7 @@ def compared(view: PairingView | LinkingView, rows: int, *, digits: bool) -> Con
     return Content("\n\n" if rows >= _ROOMY else "\n").join(lines)
 
 
-def _question(view: PairingView, armed: bool, answered: bool) -> Content:
+def _question(view: PairingView, answered: bool) -> Content:
     match view.stage:
         case PairingStage.FAILED:
             return Content(safe_line(told(view.problem)) or _("Pairing failed. Start again."))

@@ -58,6 +58,7 @@ class SendFilesDialog(Finder[tuple[str, ...]]):
     `original`: pictures keep their metadata. `chosen`: what is chosen at first, by path with its size.
     """
 
+    ASKS = True  # Enter sends
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "complete", priority=True, show=False),
         Binding("insert", "again", priority=True, show=False),

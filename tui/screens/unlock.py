@@ -228,7 +228,7 @@ class UnlockScreen(Screen[None]):
                 self._form = "locked"  # the engine ended meanwhile
                 self._enter(self._form)
                 return
-            self._came(joined, "broken")
+            self._came(joined, "broken", asked=bool(self._demo))
         else:
             if state is not DoorState.NEW:
                 self._form = "locked"
@@ -248,7 +248,7 @@ class UnlockScreen(Screen[None]):
         if isinstance(opened, Problem):
             self._fail(opened, "locked")
         else:
-            self.post_message(Opened(opened, unasked=True))
+            self.post_message(Opened(opened, self._door.is_passphrase))
         return True
 
     def _open(self) -> None:
@@ -290,13 +290,13 @@ class UnlockScreen(Screen[None]):
             opened = await attempt(self._door.unlock(passphrase))
         self._came(opened, self._form)
 
-    def _came(self, opened: Messenger | Problem, otherwise: Stage) -> None:
+    def _came(self, opened: Messenger | Problem, otherwise: Stage, *, asked: bool = True) -> None:
         if isinstance(opened, Problem):
             self._fail(opened, otherwise)
             return
         for field in self._secrets():
             field.value = ""
-        self.post_message(Opened(opened))
+        self.post_message(Opened(opened, None if asked else self._door.is_passphrase))
 
     def _fail(self, problem: Problem, stage: Stage) -> None:
         self._enter(stage)

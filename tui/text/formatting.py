@@ -428,19 +428,6 @@ def claim_cause(claimed: str) -> str:
     )
 
 
-SCOPE: Final = "deletion"
-"""The preference that remembers where messages are deleted: a value of DeletionScope."""
-
-
-def scope_of(entry: EntryView, kept: str) -> DeletionScope | None:
-    """Where an entry is deleted unless its person chooses: the last choice, or the next narrower one that
-    the entry has. None where it cannot be deleted any further."""
-    widths = list(DeletionScope)
-    wanted = DeletionScope(kept) if kept in widths else DeletionScope.HERE
-    some = [one for one in entry.scopes if widths.index(one) <= widths.index(wanted)]
-    return some[-1] if some else next(iter(entry.scopes), None)
-
-
 def scope_name(scope: DeletionScope) -> str:
     """What a scope is called in the question before."""
     names = {

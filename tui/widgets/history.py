@@ -22,7 +22,15 @@ from chat.interface import EntryState, EntryView, PictureView, Term, pattern
 from tui.actions import command, history_bindings
 from tui.conversation import Window
 from tui.graphics import Graphics
-from tui.messages import AddressClicked, OriginsMissing, ReachedNewest, ReachedOldest, ViewChanged, WantNewest
+from tui.messages import (
+    AddressClicked,
+    EntryClicked,
+    OriginsMissing,
+    ReachedNewest,
+    ReachedOldest,
+    ViewChanged,
+    WantNewest,
+)
 from tui.text import kitty
 from tui.text.message_rows import Row, Setting, address_at, is_long, style_at
 from tui.text.pictures import COLUMNS_MAX, ROWS_MAX
@@ -62,7 +70,12 @@ _BESIDE_PICTURE = 3  # columns of the bar and of a margin
 
 
 class History(Selecting, can_focus=True):
-    """Shows a `Window`. Call `window_changed` after every change of the window."""
+    """Shows a `Window`. Call `window_changed` after every change of the window.
+
+    A click moves no focus here: letters that are meant for the message box would run commands on the message.
+    """
+
+    FOCUS_ON_CLICK = False
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"history--{name}" for name in (*_STYLES, *_MARKS, "below", "cursor", "selected")
@@ -83,6 +96,7 @@ class History(Selecting, can_focus=True):
     ) -> None:
         super().__init__(id="history")
         self.cursor = ""
+        self._pointed = ""  # what is marked while the focus is elsewhere
         self.unread = ""
         self.below = 0
         self._today, self._graphics = today, graphics
@@ -100,7 +114,7 @@ class History(Selecting, can_focus=True):
         """Show another conversation, from a held entry on or from its end. `many`: are unread."""
         self.window = window
         self.selected = None
-        self.cursor, self.below = "", 0
+        self.cursor, self._pointed, self.below = "", "", 0
         self._setting = replace(
             self._setting, unread=self.unread, many=many, wanted=None, unfolded=frozenset()
         )
@@ -142,7 +156,8 @@ class History(Selecting, can_focus=True):
         self.window = window
         unfolded = self._setting.unfolded | {entry}  # what was found may be in any row
         self._setting = replace(self._setting, wanted=pattern(terms), unfolded=unfolded)
-        self.cursor, self.at_end = entry, False
+        self.cursor = self._pointed = entry
+        self.at_end = False
         self._lay_out(self.window.index(entry))
         span = self._sheet.span(entry)
         if span is not None:
@@ -164,7 +179,11 @@ class History(Selecting, can_focus=True):
         return True
 
     def unmark(self) -> None:
-        """Mark no hits any more."""
+        """Mark no hits any more, and nothing else."""
+        self.select_nothing()
+        if self._pointed:
+            self._pointed = ""
+            self._redraw()
         if self._setting.wanted is not None:
             self._setting = replace(self._setting, wanted=None)
             self._arrange(self.spot)
@@ -292,7 +311,8 @@ class History(Selecting, can_focus=True):
             return _filled("text", "", view.width), False, None
         entry, inside, row = found
         selected = self.columns_selected(entry, inside) if view.selecting else None
-        return row, view.focused and inside >= 0 and entry.id == self.cursor, selected
+        marked = self.cursor if view.focused else self._pointed
+        return row, inside >= 0 and entry.id == marked, selected
 
     def _pill(self, width: int) -> Row:
         text = _n(" ↓ {number} new below · End ", " ↓ {number} new below · End ", self.below)
@@ -346,6 +366,7 @@ class History(Selecting, can_focus=True):
         self.select_nothing()
 
     def on_focus(self) -> None:
+        self._pointed = ""
         span = self._sheet.span(self.cursor)
         if span is None or not self._in_sight(span):
             self._choose_in_sight()
@@ -361,8 +382,9 @@ class History(Selecting, can_focus=True):
         if found is None:
             return
         entry, inside, row = found
-        self.cursor = entry.id
+        self.cursor = self._pointed = entry.id
         self._redraw()
+        self.post_message(EntryClicked())
         if event.chain == 2:
             await self.run_action(command("entry"))
         elif event.chain == 1 and style_at(row, offset.x) == "reply":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.cells import cell_len
 from textual import events
@@ -223,9 +223,12 @@ def _key_cells(one: Action) -> int:
 
 
 class KeyLine(Static):
+    """The keys of what has the focus."""
+
     def __init__(self) -> None:
         super().__init__("", id="keys", markup=False)
         self._places: list[tuple[int, int, str]] = []
+        self._names: Sequence[str] = HINTED
 
     def on_mount(self) -> None:
         self.show()
@@ -233,7 +236,9 @@ class KeyLine(Static):
     def on_resize(self) -> None:
         self.show()
 
-    def show(self) -> None:
+    def show(self, names: Sequence[str] | None = None) -> None:
+        """Show these actions, or those that are shown, with the keys that hold now."""
+        self._names = self._names if names is None else names
         parts: list[tuple[str, str]] = []
         self._places, at = [], 0
         for one in self._fitting():
@@ -244,8 +249,8 @@ class KeyLine(Static):
         self.update(Content.assemble(*parts).rstrip())
 
     def _fitting(self) -> list[Action]:
-        """What fits, in the order of `HINTED`; the way to the help and the way out come before all others."""
-        known = [one for one in map(action, HINTED) if one.key]
+        """What fits, in their order; the way to the help and the way out come before all others."""
+        known = [one for one in map(action, self._names) if one.key]
         left, fitting = self.size.width, set[str]()
         for one in sorted(known, key=lambda one: one.id not in _KEYS_FIRST):
             if _key_cells(one) > left:

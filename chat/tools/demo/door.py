@@ -91,6 +91,10 @@ class DemoDoor:
     ) -> Messenger | None:
         return None
 
+    async def is_passphrase(self, text: str) -> bool:
+        """Its screen shows it to everyone: it protects nothing."""
+        return False
+
     async def keep(self, passphrase: str) -> str:
         raise CannotCreate(RUNS)
 

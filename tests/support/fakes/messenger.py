@@ -680,6 +680,10 @@ class FakeDoor:
             return None
         return self._open(DoorState.LOCKED if offline else DoorState.RUNNING)
 
+    async def is_passphrase(self, text: str) -> bool:
+        self._enter("is_passphrase", text)
+        return self.messenger is not None and text == self.messenger.passphrase
+
     async def keep(self, passphrase: str) -> str:
         self._enter("keep", passphrase)
         if self.messenger is None:

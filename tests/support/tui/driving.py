@@ -55,15 +55,21 @@ async def running(
 async def chatting(
     messenger: FakeMessenger, size: tuple[int, int] = (80, 24), *, attended: bool = True, **changed: object
 ) -> AsyncIterator[Pilot[None]]:
-    """The chat screen on a messenger that runs already."""
+    """The chat screen on a messenger that runs already, for somebody who was asked for the passphrase."""
     options = replace(OPTIONS, **changed)
-    door = FakeDoor(messenger, state=DoorState.RUNNING)
+    door = Asked(messenger, state=DoorState.RUNNING)
     async with running(door, size, options, attended=attended) as pilot:
         await until(
             pilot, lambda: isinstance(pilot.app.screen, ChatScreen) and pilot.app.screen.state.me.name != ""
         )
         await pilot.pause()
         yield pilot
+
+
+class Asked(FakeDoor):
+    """A door whose profile runs, as if its passphrase had been typed in this window."""
+
+    is_passphrase = None  # type: ignore[assignment]
 
 
 @asynccontextmanager

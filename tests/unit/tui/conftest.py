@@ -1,4 +1,4 @@
-"""What holds after each test of the interface: English, and the keys of the registry."""
+"""What holds before and after each test of the interface: a terminal whose keys are clear, English, keys."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.tui.styles import parsed_once
-from tui import actions
+from tui import actions, app
 from tui.text import translation
 
 
@@ -18,7 +18,8 @@ def _styles_parsed_once() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
+def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(app, "speaks_kitty", lambda: True)  # else Alt with a letter may be Esc and a letter
     yield
     translation.use(translation.ENGLISH)
     actions.use({})

@@ -55,7 +55,7 @@ async def test_it_is_asked_first_and_deleted_is_said_when_the_file_is_clean() ->
         await pilot.press("enter")  # Enter is no yes
         await on_top(pilot, ChatScreen)
         assert not messenger.called("delete")
-        await pilot.press("d", "y")
+        await pilot.press("ctrl+up", "d", "y")
         screen = await until_shown(pilot, "(deleting…)")
         assert "secret" not in screen
         assert "Bob: (deleting…)" in screen  # what answered it
@@ -66,8 +66,9 @@ async def test_it_is_asked_first_and_deleted_is_said_when_the_file_is_clean() ->
         screen = await until_shown(pilot, DONE)
         assert "(deleting…)" not in screen
         assert "Bob: (deleted here)" in screen
-        await pilot.press("r")
+        await pilot.press("ctrl+up", "r")
         await until_shown(pilot, "This message was deleted.")
+        await pilot.press("ctrl+up")
         await opened(pilot, "enter", MenuDialog)
         screen = await until_shown(pilot, "Details")
         assert "Reply" not in screen
@@ -78,6 +79,7 @@ async def test_it_is_asked_first_and_deleted_is_said_when_the_file_is_clean() ->
         await until_shown(pilot, "(deleting…)")
         messenger.tidy()
         await until_shown(pilot, "(deleted on all your devices)")
+        await pilot.press("ctrl+up")
         await opened(pilot, "enter", MenuDialog)
         screen = await until_shown(pilot, "Details")
         assert "Delete" not in screen.replace(DONE, "")
@@ -112,7 +114,7 @@ async def test_ones_own_message_that_was_deleted_here_can_still_be_deleted_for_e
         await click(pilot, "y Yes")
         await until(pilot, lambda: len(messenger.called("delete")) == 2)
         await until(pilot, lambda: "(deleted here)" not in shown(pilot))
-        await pilot.press("d")
+        await pilot.press("ctrl+up", "d")
         await until_shown(pilot, "This message was deleted.")
     assert messenger.called("delete")[1] == (bob.person, own.id, DeletionScope.EVERYONE)
 

@@ -72,9 +72,11 @@ async def test_another_persons_message_is_not_edited() -> None:
         assert composer(pilot).text == ""
 
 
-async def test_the_scope_of_a_deletion_is_asked_and_remembered() -> None:
+async def test_a_deletion_begins_on_this_device_each_time() -> None:
+    """Also where an older version kept another choice: nobody deletes for everyone without saying so."""
     messenger, bob, mine = with_mine()
     second = messenger.say_as_me(bob.person, "or at six", EntryState.DELIVERED)
+    await messenger.set_preference("deletion", "everyone")
     async with chatting(messenger) as pilot:
         await choose(pilot, mine)
         await pilot.press("d")
@@ -89,36 +91,18 @@ async def test_the_scope_of_a_deletion_is_asked_and_remembered() -> None:
         await until_shown(pilot, "(deleted by its author)")
         await choose(pilot, second)
         await pilot.press("d")
-        await until_shown(pilot, "● For everyone")
-        await pilot.press("up", "y")
+        await until_shown(pilot, "● On this device only")
+        await pilot.press("e", "y")
         await until_shown(pilot, "(deleted on all your devices)")
         await choose(pilot, messenger._conversations[bob.person].entries[0])
         await pilot.press("d")
-        screen = await until_shown(pilot, "● On all your devices")  # what Bob wrote he alone deletes for all
-        assert "For everyone" not in screen
-        await pilot.press("e", "y")
+        screen = await until_shown(pilot, "● On this device only")
+        assert "For everyone" not in screen  # what Bob wrote he alone deletes for all
+        await pilot.press("y")
         await until_shown(pilot, "(deleted here)")
     scopes = DeletionScope.EVERYONE, DeletionScope.MINE, DeletionScope.HERE
     assert [call[2] for call in messenger.called("delete")] == [*scopes]
     assert [call[1] for call in messenger.called("delete")][:2] == [mine.id, second.id]
-    assert (await messenger.preferences())["deletion"] == "here"
-
-
-async def test_a_choice_is_remembered_where_an_entry_cannot_follow_it() -> None:
-    messenger, bob, mine = with_mine()
-    first = messenger._conversations[bob.person].entries[0]
-    await messenger.set_preference("deletion", "everyone")
-    async with chatting(messenger) as pilot:
-        await choose(pilot, first)
-        await pilot.press("d")
-        await until_shown(pilot, "● On all your devices")
-        await pilot.press("y")
-        await until_shown(pilot, "(deleted on all your devices)")
-        await pilot.press("d")
-        await until_shown(pilot, "This message was deleted.")
-        await choose(pilot, mine)
-        await pilot.press("d")
-        await until_shown(pilot, "● For everyone")
 
 
 async def test_what_a_contact_edits_and_deletes_is_drawn_in_its_place() -> None:

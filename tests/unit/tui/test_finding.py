@@ -131,7 +131,7 @@ async def test_a_search_shows_hits_with_what_stands_around_them_and_goes_there()
         chosen = history(pilot).chosen
         assert chosen is not None
         assert "printer" in chosen.text
-        assert history(pilot).has_focus
+        assert composer(pilot).has_focus
 
 
 async def test_a_search_in_all_opens_the_conversation_of_the_hit() -> None:
@@ -177,7 +177,7 @@ async def test_a_search_finds_as_one_types_and_says_what_is_wrong() -> None:
         await until_shown(pilot, "1 result")
         assert dialog.query_one(Field).value == "in:Bob print"
         await pilot.press("enter")
-        await until(pilot, lambda: history(pilot).has_focus)
+        await until(pilot, lambda: composer(pilot).has_focus)
         await until_shown(pilot, "The lab's printer works again.")
 
 
@@ -187,7 +187,7 @@ async def test_a_search_is_as_it_was_when_it_is_opened_again() -> None:
         await type_in(pilot, "number")
         await until_shown(pilot, "newest 100 results")
         await pilot.press("down", "down", "enter")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen) and history(pilot).has_focus)
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen) and composer(pilot).has_focus)
         await pilot.press("alt+n")
         await until_shown(pilot, "Result 4 of 100.")
         await opened(pilot, "ctrl+f", SearchDialog)

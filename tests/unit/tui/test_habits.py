@@ -139,11 +139,11 @@ async def test_a_long_message_is_folded_and_opens_by_key_and_click() -> None:
         assert "line 28" not in screen
         await click(pilot, "more rows")
         await until_shown(pilot, "line 39")
-        await pilot.press("z")
+        await pilot.press("ctrl+up", "z")
         await until(pilot, lambda: "line 39" not in shown(pilot))
         await pilot.press("c")
         assert pilot.app.clipboard == text
-        await pilot.press("down", "z")
+        await pilot.press("ctrl+up", "down", "z")
         await until_shown(pilot, "This message is short")
         await pilot.press("ctrl+f", *"line 39", "enter")
         await until_shown(pilot, "line 39")

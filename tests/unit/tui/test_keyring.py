@@ -93,7 +93,7 @@ async def test_a_passphrase_that_was_typed_while_the_keyring_opened_is_in_no_mes
             await pilot.press(key)
         assert composer(pilot).text == ""
         now[0] += 1.0
-        await pilot.press(*"Hello", "enter")
+        await pilot.press("enter", *"Hello", "enter")
         await until(pilot, lambda: bool(messenger.called("send")))
     assert [arguments[1] for arguments in messenger.called("send")] == ["Hello"]
 
@@ -105,7 +105,7 @@ async def test_keys_after_a_start_in_which_nothing_was_typed_are_a_message(quick
     async with running(kept_door(messenger), options=options) as pilot:
         await on_top(pilot, ChatScreen)
         await until_shown(pilot, "Bob")
-        await pilot.press(*"Hello", "enter")
+        await pilot.press("enter", *"Hello", "enter")
         await until(pilot, lambda: bool(messenger.called("send")))
 
 

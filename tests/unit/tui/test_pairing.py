@@ -114,7 +114,7 @@ async def test_nobody_confirms_while_typing_something_else() -> None:
         await pilot.press(*"yyy", "enter")
         await pilot.pause()
         assert not messenger.called("answer_pairing")
-        (await on_top(pilot, PairingDialog))._arm()
+        (await on_top(pilot, PairingDialog))._end_pause()
         await pilot.press("y")
         await until(pilot, lambda: len(messenger.called("answer_pairing")) == 1)
 

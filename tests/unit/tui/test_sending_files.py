@@ -150,6 +150,8 @@ async def test_how_much_is_encrypted_is_said_and_a_key_cancels_it(tmp_path: Path
         messenger.emit(FileSealing(bob.person, "another", 1_000, 1_024))
         await until_shown(pilot, "Encrypting big, 50 % of 1.0 KiB… (1/2)  Alt+X cancels it")
         await pilot.press("alt+x")
+        await until_shown(pilot, "Cancel big?")
+        await pilot.press("y")
         await until_shown(pilot, "Cancelled: 2 files were not sent.")
         assert messenger.called("cancel_file") == [(bob.person,)]
         assert len(paths_of(messenger)) == 1

@@ -11,6 +11,7 @@ from pathlib import PurePath
 from typing import ClassVar
 
 from msgspec.structs import replace
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
@@ -36,6 +37,7 @@ from chat.interface import (
     Event,
     FileProgress,
     FileSealing,
+    Guard,
     HistoryCleared,
     HistoryMoving,
     IdentityChanged,
@@ -54,7 +56,18 @@ from chat.interface import (
     VisibilityChanged,
 )
 from tui import messages
-from tui.actions import action, chat_bindings, composer_bindings, history_bindings, rebind
+from tui.actions import (
+    APP_WIDE,
+    HINTED,
+    HINTED_ON_ENTRY,
+    ON_ENTRY,
+    STAYING,
+    action,
+    chat_bindings,
+    composer_bindings,
+    history_bindings,
+    rebind,
+)
 from tui.attention import Attention
 from tui.conversation import Conversation
 from tui.graphics import Graphics
@@ -76,11 +89,13 @@ from tui.text.commands import NAMES, SLASH
 from tui.text.formatting import RECOVERY_DUE
 from tui.text.safe import safe_line, safe_name, shorten
 from tui.text.translation import _, _n, told, unshown
+from tui.typed import Typed
 from tui.widgets.frames import HeldScreen
 from tui.widgets.history import History
 from tui.widgets.lines import KeyLine, Said
 
 _COMMAND_CELLS = 24
+_MOVES = "jkJK"  # letters that move in the list
 _LIST_FITS = 50  # columns under which the list and a conversation have no room next to each other
 _BREAKPOINTS = [(0, "-narrow"), (70, "-normal"), (110, "-wide")]
 
@@ -107,6 +122,8 @@ class ChatScreen(HeldScreen):
         options: Options,
         attention: Attention,
         preferences: Preferences,
+        guard: Guard,
+        typed: Typed,
         *,
         last: str | None = None,
         key_problems: tuple[str, ...] = (),
@@ -116,6 +133,7 @@ class ChatScreen(HeldScreen):
         self._messenger = messenger
         self._options = options
         self._preferences = preferences
+        self._guard, self._typed = guard, typed
         self._last = last
         self._key_problems = key_problems
         self._listed: bool | None = None  # as this person wants it; None where the width decides
@@ -125,7 +143,7 @@ class ChatScreen(HeldScreen):
         self.state = state = ChatState()
         self.surface = surface = Surface(self, state, self._said)
         shared = (messenger, state, surface)
-        self.composer = ComposerController(*shared, options, preferences, self._view)
+        self.composer = ComposerController(*shared, options, preferences, self._view, guard, typed)
         self.people = PeopleController(*shared, options, attention, preferences, self.composer)
         self.opening = OpeningController(surface, self._view)
         self.saving = SavingController(messenger, surface, self._view, preferences, self.opening)
@@ -136,6 +154,7 @@ class ChatScreen(HeldScreen):
             self._view,
             self.composer.reply_to,
             self.composer.edit,
+            self.composer.go_write,
             preferences,
             self.opening,
             self.people.show,
@@ -206,7 +225,26 @@ class ChatScreen(HeldScreen):
         }
 
     def action_do(self, name: str) -> None:
+        """Do an action. What is done with a message leads back to the message box: words follow it."""
         self.actions[name]()
+        if name in ON_ENTRY - STAYING:
+            self.composer.go_write()
+
+    def holds_back(self, event: events.Key | events.Paste) -> bool:
+        """Whether a key means nothing here, as it belongs to words that were meant for another place."""
+        if not isinstance(event, events.Key):
+            return False
+        if self._guard.watches and self.people.view.has_focus:
+            return self._ends_words(event.key)
+        return self.composer.holds_back(event)
+
+    def _ends_words(self, key: str) -> bool:
+        """Whether a key ends a word that was typed in the list, which may be the passphrase."""
+        words = self._typed.line if key == "enter" else self._typed.run.removesuffix(" ")
+        if key not in ("enter", "space") or not set(words) - set(_MOVES):
+            return False
+        self.surface.say(_("Parlour is open: it needs no passphrase now. Enter opens a conversation."))
+        return True
 
     def compose(self) -> ComposeResult:
         yield self.profile_dialogs.alert_line
@@ -236,6 +274,7 @@ class ChatScreen(HeldScreen):
         self.surface.run("start", self._start)
         self.set_timer(self._options.patience, self.people.lose_patience)
         self.use_keys()
+        self.watch(self, "focused", self._show_keys, init=False)
         if self._key_problems:
             more = len(self._key_problems) - 1
             text = _n("{problem} (and {number} more)", "{problem} (and {number} more)", more)
@@ -247,7 +286,11 @@ class ChatScreen(HeldScreen):
         await self.people.read()
         wanted = self._last if self.state.talk(self._last) else self.people.most_recent()
         if wanted is not None and self.state.talk(wanted) and self.state.current is None:
-            self.open_conversation(wanted)
+            if not self._guard.watches:
+                self.open_conversation(wanted)
+            elif self.app.size.width >= _LIST_FITS:
+                self._show_conversation(wanted)
+            self.people.view.point_at(wanted)
         if self.state.me.archived is not None:
             self.surface.notice(archive_line(self.state.me.archived, self._options.zone))
         if self.state.me.keeps_seed and self.state.contacts:
@@ -298,9 +341,11 @@ class ChatScreen(HeldScreen):
         if self._listed and self.app.size.width < _LIST_FITS:
             self._listed = None  # it was shown to choose from
             self._show_pane()
-        if person == self.state.current:
-            self.composer.go_write()
-            return
+        if person != self.state.current:
+            self._show_conversation(person)
+        self.composer.go_write()
+
+    def _show_conversation(self, person: str) -> None:
         self.composer.leave_draft()
         self.finding.opened(person)
         opened = Conversation(self._messenger, person)
@@ -311,7 +356,6 @@ class ChatScreen(HeldScreen):
         self.people.show()
         self._show_pane()
         self.people.view.point_at(person)
-        self.composer.go_write()
         self.surface.run("open", self.history.open_history, opened, exclusive=True)
         if person != self._preferences.opened:
             self.surface.outlast("opened", self._keep_opened, person)
@@ -530,6 +574,9 @@ class ChatScreen(HeldScreen):
     def on_drop_reply(self) -> None:
         self.composer.drop()
 
+    def on_entry_clicked(self) -> None:
+        self.composer.go_write()
+
     def on_address_clicked(self, message: messages.AddressClicked) -> None:
         self.history.copy_address(message.address)
 
@@ -552,5 +599,16 @@ class ChatScreen(HeldScreen):
         # What was scrolled past within one frame was on no screen.
         self.call_after_refresh(self.history.mark_seen)
 
+    def _show_keys(self) -> None:
+        """Show the keys of what has the focus; over a dialog those that work everywhere."""
+        if not self.is_active:
+            self._key_line.show([name for name in HINTED if name in APP_WIDE])
+        else:
+            self._key_line.show(HINTED_ON_ENTRY if self.focused is self._view else HINTED)
+
+    def on_screen_suspend(self) -> None:
+        self._show_keys()
+
     def on_screen_resume(self) -> None:
+        self._show_keys()
         self.call_after_refresh(self.history.mark_seen)

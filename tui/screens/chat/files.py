@@ -208,11 +208,17 @@ class FilesController:
 
     def cancel_file(self) -> None:
         """Let the file that is being prepared, and those after it, not be sent."""
-        if self._now is None:
+        now = self._now
+        if now is None:
             self.surface.say(_("No file is being prepared."))
-        else:
-            self._cancelled = True
-            self.surface.run("cancel", self._cancel, self._now)
+            return
+        question = _("Cancel {name}?").format(name=_name(now.file))
+        why = _("It is not sent, and neither are the files after it.")
+        self.surface.confirm(question, why, partial(self._cancel_all, now))
+
+    def _cancel_all(self, now: _Sealed) -> None:
+        self._cancelled = True
+        self.surface.run("cancel", self._cancel, now)
 
     async def _cancel(self, now: _Sealed) -> None:
         await attempt(self.messenger.cancel_file(now.person, now.send_id))  # else it was sent in this moment

@@ -33,7 +33,7 @@ from tui.screens.chat.opening import OpeningController
 from tui.screens.chat.saving import is_here
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.dialog import DayDialog, DeleteDialog
-from tui.text.formatting import SCOPE, deletion, gone_line, scope_of, whole_text
+from tui.text.formatting import deletion, gone_line, whole_text
 from tui.text.markdown import blocks, links
 from tui.text.pictures import may_be_picture
 from tui.text.safe import exact, safe, safe_line, shorten
@@ -66,6 +66,7 @@ class HistoryController:
     view: History
     answer: Callable[[EntryView], None]
     rewrite: Callable[[EntryView], None]
+    go_write: Callable[[], None]
     preferences: Preferences
     opening: OpeningController
     show_people: Callable[[], None]
@@ -288,8 +289,7 @@ class HistoryController:
         entry = self.view.chosen
         if entry is None:
             return
-        scope = scope_of(entry, self.preferences.get(SCOPE))
-        if scope is None:
+        if not entry.scopes:
             self.surface.say(gone_line(entry.kind))
             return
         text = shorten(safe_line(entry.text), _QUOTED_CELLS)
@@ -303,16 +303,10 @@ class HistoryController:
         name = self.state.named(view)
         consequences = {one: deletion(entry, name, one) for one in entry.scopes}
         if len(consequences) == 1:
-            self.surface.confirm(question, consequences[scope], partial(self._delete, entry, scope))
+            scope, consequence = next(iter(consequences.items()))
+            self.surface.confirm(question, consequence, partial(self._delete, entry, scope))
             return
-        do = partial(self._delete_within, entry, scope)
-        self.surface.choose(DeleteDialog(question, consequences, scope), do)
-
-    def _delete_within(self, entry: EntryView, offered: DeletionScope, scope: DeletionScope) -> None:
-        # What was offered may be narrower than the last choice, which a plain yes does not change.
-        if scope is not offered:
-            self.surface.post(PreferenceChosen(SCOPE, scope.value))
-        self._delete(entry, scope)
+        self.surface.choose(DeleteDialog(question, consequences), partial(self._delete, entry))
 
     def _delete(self, entry: EntryView, scope: DeletionScope) -> None:
         self.surface.call("delete", self.messenger.delete, entry.contact, entry.id, scope)
@@ -538,7 +532,8 @@ class HistoryController:
         if remember and began is not None and began.id != entry:
             self._jumps = [*self._jumps[1 - _JUMPS_MAX :], began.id]
         self.view.point_at(opened.window, entry, terms)
-        self.view.focus()
+        if self.view.screen.focused is not self.view:
+            self.go_write()
 
     async def _to_unread(self, opened: Conversation) -> None:
         entry = await self.surface.ask(self.messenger.first_unread(opened.person))

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
 from msgspec.structs import replace
+from textual import events
 from textual.content import Content
 
 from chat.interface import (
@@ -22,6 +23,7 @@ from chat.interface import (
     ContactView,
     EntryKind,
     EntryView,
+    Guard,
     Messenger,
     Phrase,
     Redacted,
@@ -35,12 +37,16 @@ from tui.screens.finder import EmojiDialog
 from tui.text.bots import offered
 from tui.text.commands import RESERVED, begun_command, escaped, unescaped
 from tui.text.emoji import named, with_taken
-from tui.text.translation import _
+from tui.text.translation import _, told
+from tui.typed import Pause, Typed
 from tui.widgets.composer import Completion, Composer
 from tui.widgets.history import History
 from tui.widgets.lines import Banner, ReplyLine
 
 _LEAVE_SECONDS: Final = 2.0
+_RESTS: Final = 0.3
+"""Seconds without a key after which what is written is compared with the passphrase, where that is due."""
+
 _CHANGED_MAX: Final = 16
 """Own messages whose begun changes are kept. This person fills it, and the oldest goes first."""
 
@@ -111,7 +117,7 @@ class Drafts:
 
 @dataclass(repr=False)
 class ComposerController:
-    """Owns `view` and the lines above it."""
+    """Owns `view` and the lines above it. `guard` is asked before a text leaves."""
 
     messenger: Messenger
     state: ChatState
@@ -119,6 +125,8 @@ class ComposerController:
     options: Options
     preferences: Preferences
     history: History
+    guard: Guard
+    typed: Typed
     banner: Banner = field(init=False, default_factory=Banner)
     reply_line: ReplyLine = field(init=False, default_factory=ReplyLine)
     _answered: EntryView | None = field(init=False, default=None)
@@ -129,6 +137,9 @@ class ComposerController:
     _announced: float | None = field(init=False, default=None)  # when the contact was last notified of typing
     _shown_text: str = field(init=False, default="")
     _keeping_soon: bool = field(init=False, default=False)
+    _begun: str = field(init=False, default="")  # what `view` had before this person wrote
+    _changes: int = field(init=False, default=0)
+    _pause: Pause | None = field(init=False, default=None)  # before Enter changes what a letter let edit
 
     def __post_init__(self) -> None:
         self.view = Composer(self.earlier, self.commands, self.surface.hold_frame)
@@ -139,10 +150,12 @@ class ComposerController:
 
     def send(self, message: SendText) -> None:
         person, edited = message.person, self._edited
+        begun, self._begun = self._begun, ""
+        compared = message.text, begun, self.typed.line
         if edited is not None and edited.contact == person:
             self.surface.clear()
             self.stop_editing()
-            self.surface.outlast("send", self._send_edit, edited, message.text)
+            self.surface.outlast("send", self._send_edit, edited, compared)
             return
         draft = Draft(message.text, self.drafts.of(person).reply)
         view = self.state.contacts.get(person)
@@ -156,13 +169,22 @@ class ComposerController:
             self.answer(None)
         else:
             self.drafts.put(person, Draft())
-        self.surface.outlast("send", self._send, person, draft, send_id)
+        self.surface.outlast("send", self._send, person, draft, send_id, compared)
+
+    def holds_back(self, event: events.Key) -> bool:
+        """Whether Enter ends words that were meant for a new message, and of which a letter began an edit."""
+        if self._edited is None or self._pause is None or self._pause.passed(event) or event.key != "enter":
+            return False
+        self._pause = None
+        self.surface.say(_("You are editing a message. Press Enter again to change it, or Esc to leave it."))
+        return True
 
     def text_changed(self) -> None:
         if self.state.current is None:
             return
         self.keep()
         self._keep_soon()
+        self._compare_soon()
         text = self.view.text
         if not text or text != self._shown_text:
             self._shown_text = ""
@@ -181,6 +203,8 @@ class ComposerController:
         self.keep()
         kept = self._changed.pop(entry.id, entry.text)
         self._edited, self._shown_text = entry, escaped(kept if text is None else text)
+        self._begun = self._shown_text
+        self._pause = Pause(self.typed.quiet) if self.typed.letter else None
         self.view.set_text(self._shown_text)
         self._show_answered(None)
         self.go_write()
@@ -228,15 +252,22 @@ class ComposerController:
         elif self.leave_editing():
             self.surface.say(_("Your change is kept until Parlour locks: edit the message again to go on."))
 
-    async def _send_edit(self, entry: EntryView, text: str) -> None:
+    async def _send_edit(self, entry: EntryView, compared: tuple[str, str, str]) -> None:
+        text = compared[0]
         if text == entry.text:
             return
         async with self._sending:
-            sent = await attempt(self.messenger.edit(entry.contact, entry.id, text, secrets.token_hex(16)))
-        if isinstance(sent, Problem) and self.state.current is not None:
+            doubt = await self.guard.doubt(*compared)
+            edit = partial(self.messenger.edit, entry.contact, entry.id, text, secrets.token_hex(16))
+            sent = await attempt(edit()) if doubt is None else None
+        if self.state.current == entry.contact and (doubt is not None or isinstance(sent, Problem)):
+            self.edit(entry, text)
+        if doubt is not None:
+            self._ask(doubt, partial(self._edit_all_the_same, entry, text))
+        elif not isinstance(sent, Problem):
+            self.guard.let_out()
+        elif self.state.current is not None:
             self.surface.say(sent.text, problem=True)
-            if entry.contact == self.state.current:
-                self.edit(entry, text)
 
     def reply_to(self, entry: EntryView) -> None:
         if entry.contact == self.state.current:
@@ -319,7 +350,7 @@ class ComposerController:
         if self.state.current is None:
             return
         draft = self.drafts.of(self.state.current)
-        self._shown_text = draft.text
+        self._shown_text = self._begun = draft.text
         self.view.person = self.state.current
         self.view.set_text(draft.text)
         self._show_answered(None)
@@ -362,10 +393,48 @@ class ComposerController:
 
     # Sending.
 
-    async def _send(self, person: str, draft: Draft, send_id: str) -> None:
+    def _compare_soon(self) -> None:
+        """Compare what is written with the passphrase in the next pause, so that Enter need not wait."""
+        self._changes += 1
+        if self.guard.watches:
+            self.surface.later(_RESTS, partial(self._compare, self._changes))
+
+    def _compare(self, changes: int) -> None:
+        text = unescaped(self.view.text)
+        if changes == self._changes and self.state.current is not None and text.strip():
+            self.surface.run("compare", self.guard.look_ahead, text, self._begun, self.typed.run)
+
+    def _ask(self, doubt: Phrase, do: Callable[[], None]) -> None:
+        """Ask whether a text goes out that may be the passphrase. It is in the message box meanwhile."""
+        if self.state.current is not None:
+            why = _("Anyone who knows it can open your history on this device.")
+            self.surface.confirm(f"{told(doubt)} {_('Send it all the same?')}", why, do)
+
+    def _send_all_the_same(self, person: str, draft: Draft) -> None:
+        self.guard.let_out()
+        self.keep()
+        held = self.drafts.of(person)
+        since = held.text.removeprefix(escaped(draft.text)).removeprefix("\n")
+        self.drafts.put(person, replace(held, text=since))
+        if person == self.state.current:
+            self.take_up_draft()
+        self.send(SendText(draft.text, person))
+
+    def _edit_all_the_same(self, entry: EntryView, text: str) -> None:
+        self.guard.let_out()
+        self.stop_editing()
+        self.surface.outlast("send", self._send_edit, entry, (text, "", ""))
+
+    async def _send(self, person: str, draft: Draft, send_id: str, compared: tuple[str, str, str]) -> None:
         async with self._sending:
+            if (doubt := await self.guard.doubt(*compared)) is not None:
+                self._give_back(person, draft)
+                self._ask(doubt, partial(self._send_all_the_same, person, draft))
+                return
             sent = await attempt(self.messenger.send(person, draft.text, draft.reply, send_id))
             if not isinstance(sent, Problem):
+                self.guard.let_out()
+                self.typed.forget()
                 self.drafts.sent(person)
             else:
                 self._give_back(person, draft, send_id)

@@ -772,3 +772,25 @@ async def test_pinned_ones_are_listed_first_and_say_so_and_muted_ones_are_not_an
     assert not [line for line in last if "pinned" in line or "muted" in line]
     assert messenger.called("pin") == [(carla, True), (own, True), (carla, False), (own, False)]
     assert messenger.called("mute") == [(carla, True), (carla, False)]
+
+
+async def test_the_passphrase_is_sent_to_nobody_where_it_was_not_asked_for() -> None:
+    for begin in ("> correct horse", "> /write|> correct horse  |> and more|> .", "> /edit 1 correct horse"):
+        messenger = FakeMessenger("Ada")
+        ben = messenger.add_contact("Ben", present=True)
+        await messenger.send(ben.person, "first")
+        messenger.calls.clear()
+        door = FakeDoor(messenger, state=DoorState.RUNNING)
+        steps = ["> /last", *begin.split("|"), "> /no", *begin.split("|"), "> /yes", "> /quit"]
+        said, _status = await play(iter(steps), door, replace(OPTIONS, quiet=0.0))
+        asked = [line for line in said if "contains the passphrase of your profile" in line]
+        assert len(asked) == 2, said
+        assert len([*messenger.called("send"), *messenger.called("edit")]) == 1
+
+
+async def test_a_script_in_linear_mode_sends_as_before() -> None:
+    messenger = FakeMessenger("Ada")
+    messenger.add_contact("Ben", present=True)
+    door = FakeDoor(messenger, state=DoorState.RUNNING)
+    await play(iter(["> hello", "> correct horse", "> /quit"]), door)
+    assert [arguments[1] for arguments in messenger.called("send")] == ["hello", "correct horse"]
