@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import PurePath
 from typing import ClassVar, Generic, TypeVar
@@ -217,6 +217,15 @@ class ConfirmDialog(Dialog[bool]):
 
     def action_answer(self, yes: bool) -> None:
         self.end(yes)
+
+
+class QuitDialog(ConfirmDialog):
+    """Says what quitting leaves unfinished."""
+
+    heading = N_("Quit")
+
+    def __init__(self, unfinished: Iterable[str]) -> None:
+        super().__init__(_("Quit now?"), "\n".join(unfinished))
 
 
 class DeleteDialog(Dialog[DeletionScope]):
