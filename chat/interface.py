@@ -28,6 +28,9 @@ from chat.errors import Unreachable as Unreachable
 from chat.errors import UsageError as UsageError
 from chat.errors import phrase as phrase
 from chat.guarding import Guard as Guard
+from chat.looks import UNSEEN as UNSEEN
+from chat.looks import label_parts as label_parts
+from chat.looks import looks_same as looks_same
 from chat.notifying import AGAIN as AGAIN
 from chat.notifying import BURST as BURST
 from chat.notifying import CONFIG as CONFIG

@@ -140,7 +140,7 @@ class ParlourApp(App[None]):
         self.call_after_refresh(self._settle)
         terminal = Watched(STDIN)
         self.set_interval(EVERY, partial(self._look_around, terminal))
-        heed_signals(lambda: self.call_later(self.action_quit), None if self.is_headless else terminal)
+        heed_signals(lambda: self.call_later(self._quit), None if self.is_headless else terminal)
 
     def _resume(self) -> None:
         textual_fixes.take_wheel(self._driver)
@@ -176,7 +176,7 @@ class ParlourApp(App[None]):
         """Nobody is there to quit once the terminal is gone, and the profile would stay open."""
         if terminal.gone():
             terminal.forsake()
-            await self.action_quit()
+            await self._quit()
             return
         self._notice()
         if self._left_alone:
@@ -445,6 +445,22 @@ class ParlourApp(App[None]):
             self._leave(_("Locked."), locking=True)
 
     async def action_quit(self) -> None:
+        """Quit, but ask first where something is not finished. The second time nothing is asked."""
+        if self._chat is None or not (unfinished := self._chat.unfinished()):
+            await self._quit()
+            return
+        from tui.screens.dialog import QuitDialog
+
+        if any(isinstance(screen, QuitDialog) for screen in self.screen_stack):
+            await self._quit()
+        else:
+            self.push_screen(QuitDialog(unfinished), self._quit_if)
+
+    async def _quit_if(self, yes: bool | None) -> None:
+        if yes:
+            await self._quit()
+
+    async def _quit(self) -> None:
         messenger, self.messenger = self.messenger, None
         if messenger is not None:
             await self._close_chat()()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from chat.cli.entries import UNSHOWN, entry_fields, entry_line, file_fields, file_text
-from chat.cli.output import contained, held_line, label_among, note, one_line
+from chat.cli.output import contained, held_line, label_among, note, one_line, timestamp
 from chat.cli.session import Call
 from chat.interface import (
     AlertsChanged,
+    BotCommand,
     ContactChanged,
     ContactRemoved,
     ContactView,
@@ -274,3 +275,58 @@ class Printer:
 
     def _label(self, person: str) -> str:
         return label_among(self._contacts.values(), person)
+
+
+def print_contact(
+    call: Call, label: str, view: ContactView, everybody: Sequence[ContactView], last: EntryView | None
+) -> None:
+    """Print a contact as `contacts` lists it. `everybody`: the contacts; `last`: the newest entry with it."""
+    words = ["verified" if view.verified else "not verified", "online" if view.present else "offline"]
+    words += ["through a relay"] if view.relayed else []
+    words += ["bot"] if view.bot else []
+    words += ["pinned"] if view.pinned else []
+    words += ["muted"] if view.muted else []
+    words += ["blocked"] if view.blocked else []
+    words += ["identity changed: nothing is sent"] if view.held else []
+    words += [f"last connected {timestamp(view.seen)}"] if view.seen and not view.present else []
+    words += [f"calls itself {one_line(view.called)}"] if view.called not in ("", view.name) else []
+    others = [label_among(everybody, person) for person in view.same_key]
+    words += [f"the same device key as {other}" for other in others]
+    fields = {
+        "name": label,
+        "person": view.person,
+        "called": view.called,
+        "verified": view.verified,
+        "present": view.present,
+        "seen": timestamp(view.seen) if view.seen is not None else None,
+        "held": view.held,
+        "same_key": others,
+        "pinned": view.pinned,
+        "muted": view.muted,
+        "bot": view.bot,
+        "commands": command_fields(view.commands),
+        "unread": view.unread,
+        "last": None if last is None else _last_fields(last),
+    }
+    if view.past:
+        fields["past"] = True
+        call.result(fields, f"was {label}  (from a backup: pair again)")
+        return
+    call.result(fields, f"{label}  ({', '.join(words)})")
+
+
+def command_fields(commands: Iterable[BotCommand]) -> list[dict[str, str]]:
+    """The commands of a bot, as JSON has them."""
+    return [{"name": one.name, "description": one.description} for one in commands]
+
+
+def _last_fields(entry: EntryView) -> dict[str, object]:
+    """The last entry of a conversation, as `contacts --json` has it."""
+    return {
+        "id": entry.id,
+        "time": timestamp(entry.time),
+        "own": entry.own,
+        "kind": entry.kind,
+        "text": entry.text,
+        "reply": entry.reply,
+    }

@@ -301,6 +301,7 @@ class UseCases:
         bus.on(events.ContactsChanged, lambda _: self._contacts_changed())
         bus.on(events.NetworkChanged, lambda _: self._network_changed())
         bus.on(events.OwnLogGrew, lambda _: self._own_log_changed())
+        bus.on(events.OwnLogGrew, lambda _: self.views.publish_labels())
         bus.on(events.SecretsRenewed, self._secrets_renewed)
         bus.on(events.DatabaseMended, lambda _: self._database_mended())
         bus.on(events.OwnEntryReturned, self.alerts.own_entry_returned)

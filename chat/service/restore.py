@@ -24,6 +24,7 @@ from chat.storage import (
     entries,
     erasing,
     keys,
+    names,
     ordering,
     persons,
     quarantine,
@@ -343,7 +344,7 @@ class Restorer:
                     sharing.ensure(db, record.contact)
             case BackupProof():
                 persons.add_proven_key(db, record.person, record.static)
-            case BackupSetting():
+            case BackupSetting() if not names.take_over(db, record.name, record.value):
                 db.run(
                     "INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)", record.name, record.value
                 )

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from chat.interface import WORDS_READ
+from chat.looks import label, look
 from chat.network.links import Peer
 from chat.service import allowances, keyring
 from chat.service.keyring import Addresses, ContactKeys, OpenInvitation
@@ -30,11 +31,12 @@ from protocol.pairing.invitation import parse_invitation
 
 
 class ContactBook(Struct, frozen=True):
-    """The contacts' rows, the number of unread entries, who is typing, timers, bots, and own terminals seen.
+    """The contacts' rows, the number of unread entries, who is typing, timers, bots, and terminals seen.
 
     `typing`: by contact and static key of its terminals, until when (monotonic). `timers`: seconds, 0 for
     none, of the conversations in which a timer was ever set. `bots`: what contacts declare. `seen`: by id of
-    an own terminal, when a link with it last lived (Unix milliseconds).
+    a terminal, when a link with it last lived (Unix milliseconds). `digits`: of each contact's id those that
+    its label needs, as `contacts.digits` counts them.
     """
 
     rows: dict[bytes, ContactRow]
@@ -43,6 +45,23 @@ class ContactBook(Struct, frozen=True):
     timers: dict[bytes, int] = field(default_factory=dict)
     bots: dict[bytes, BotBody] = field(default_factory=dict)
     seen: dict[bytes, int] = field(default_factory=dict)
+    digits: dict[bytes, int] = field(default_factory=dict)
+
+    def forget(self, person: bytes) -> None:
+        """A contact was removed."""
+        for memory in (self.rows, self.unread, self.typing, self.timers, self.bots, self.digits):
+            memory.pop(person, None)
+
+    def label(self, person: bytes, own: str) -> str:
+        """What a contact is called in each client, empty if there is none. `own`: this person's name."""
+        row = self.rows.get(person)
+        return "" if row is None else label(row.shown, person.hex(), self.digits.get(person, 0), own)
+
+    def namesakes(self, name: str, own: str, but: bytes = b"") -> tuple[str, ...]:
+        """What the contacts, `but` for one, are called whose names look like that of somebody else."""
+        seen = look(name)
+        alike = (row for row in self.rows.values() if seen in (look(row.shown), look(row.name)))
+        return tuple(sorted(self.label(row.person, own) for row in alike if row.person != but))
 
     def counts(self, person: bytes, unread: int) -> bool:
         """Keep the number of a contact's unread entries; whether it is another one than before."""
@@ -131,6 +150,7 @@ def read_profile(database: Database, aside: Aside) -> Profile:
             timers=expiry.timers(database, aside),
             bots=bots.of_contacts(database, aside),
             seen=persons.seen(database),
+            digits=contacts.digits(database),
         ),
         keys=keys,
         proven=tuple(persons.proven_keys(database)),

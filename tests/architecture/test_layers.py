@@ -67,6 +67,7 @@ ENGINE_ROWS = (
         "chat.interface",
         "chat.errors",  # which the door offers as its own
         "chat.views",
+        "chat.looks",
         "chat.searching",
         "chat.outgoing",
         "chat.notifying",
@@ -218,7 +219,7 @@ def relay_stores_nothing(found: Import) -> bool:
 
 DOOR = (
     *("chat.interface", "chat.errors", "chat.views", "chat.searching", "chat.outgoing"),
-    *("chat.recording", "chat.ports", "chat.notifying", "chat.session_bus"),
+    *("chat.recording", "chat.ports", "chat.notifying", "chat.session_bus", "chat.looks"),
 )
 
 
@@ -231,7 +232,7 @@ def the_door_stands_alone(found: Import) -> bool:
     below = {
         "chat.interface": (
             *("chat.errors", "chat.views", "chat.searching"),
-            *("chat.outgoing", "chat.recording", "chat.notifying"),
+            *("chat.outgoing", "chat.recording", "chat.notifying", "chat.looks"),
         ),
         "chat.views": ("chat.errors",),
         "chat.searching": ("chat.errors", "chat.views"),
@@ -442,6 +443,7 @@ def test_the_whole_interface_loads_nothing_of_the_engine_but_its_door() -> None:
         "chat.interface",
         "chat.errors",  # which the door offers as its own
         "chat.views",  # and these
+        "chat.looks",
         "chat.searching",
         "chat.outgoing",
         "chat.notifying",

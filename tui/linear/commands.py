@@ -21,6 +21,7 @@ from tui.linear.voice import VoiceMessages
 from tui.linear.wording import listed
 from tui.preferences import Options, Preferences
 from tui.text.bots import offered
+from tui.text.people import unfinished_lines
 from tui.text.safe import safe_line, shorten
 from tui.text.translation import N_, _
 
@@ -50,7 +51,7 @@ class Parts:
         output: Output,
         guard: Guard,
     ) -> None:
-        self.exit = Exit(messenger)
+        self.exit = Exit(messenger, output, input.at_terminal, self._unfinished)
         self.state = state = State(messenger, preferences)
         self.questions = questions = Questions(output, options, input.at_terminal)
         self.history = history = History(messenger, output, options, preferences, state)
@@ -66,6 +67,12 @@ class Parts:
         self.recovery = Recovery(messenger, output, state, questions)
         self.relays = Relays(messenger, output, state, questions)
         self.devices = Devices(messenger, output, state, questions, options.zone)
+
+    def _unfinished(self) -> list[str]:
+        """What quitting would end or leave waiting."""
+        contacts = self.state.contacts
+        waiting = [self.state.name_of(one) for one in self.state.recent.waiting() if one in contacts]
+        return unfinished_lines(self.files.sealed, waiting)
 
 
 def _talking(p: Parts) -> dict[str, Row]:
@@ -101,7 +108,11 @@ def _talking(p: Parts) -> dict[str, Row]:
             p.deletion.timer,
             N_("off, 30s, 5m, 1h, 1d or 1w"),
         ),
-        "clear": (N_("Delete your copy of all messages of this conversation."), p.deletion.clear, ""),
+        "clear": (
+            N_("Delete all messages of this conversation, on this device alone."),
+            p.deletion.clear,
+            "",
+        ),
         "close": (N_("Close the conversation here; the contact is not notified."), p.history.close, ""),
     }
 

@@ -32,6 +32,7 @@ from tui.linear.state import Questions, State
 from tui.linear.wording import DELIVERY, quoted, timer_line
 from tui.preferences import Preferences, kept_send_id, send_id
 from tui.text.formatting import counter, deletion, gone_line
+from tui.text.people import clearing_line
 from tui.text.safe import safe_line
 from tui.text.translation import _, told
 
@@ -356,15 +357,11 @@ class Deletion:
 
     async def clear(self, _typed: str = "") -> None:
         view = self.state.chosen()
-        name = self.state.name_of(view.person)
-        why = _(
-            "Deletes your copy of all messages permanently. {name} keeps theirs and is not notified. "
-            "The contact and the timer stay."
-        )
-        lines = (_("Clear the conversation with {name}?").format(name=name), why.format(name=name))
-        if view.notes:
-            kept = _("Deletes all of them here permanently. Your other devices keep theirs.")
-            lines = (_("Clear your notes on this device?"), kept)
+        name = "" if view.notes else self.state.name_of(view.person)
+        question = _("Clear your notes on this device?")
+        if name:
+            question = _("Clear the conversation with {name} on this device?").format(name=name)
+        lines = (question, clearing_line(name, await self.messenger.terminals()))
         await self.questions.confirm(view.person, lines, lambda: self.messenger.clear(view.person))
 
     async def history_cleared(self, step: HistoryCleared) -> None:

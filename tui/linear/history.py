@@ -28,9 +28,9 @@ from tui.linear.output import Output
 from tui.linear.state import State, on_or_off
 from tui.linear.wording import day_line, details_lines, entry_lines, quoted, standing
 from tui.preferences import AMOUNTS, DOWNLOADS, ON, Options, Preferences, amount, is_size, pictures_of
-from tui.text.formatting import clock_time, day_of, ends_mark, file_line, unsearched, whole_text
+from tui.text.formatting import clock_time, day_of, ends_mark, file_line, safe_label, unsearched, whole_text
 from tui.text.pictures import COLUMNS_MAX, ROWS_MAX, cells, escaped, may_be_picture
-from tui.text.safe import safe_line, safe_name, without_controls
+from tui.text.safe import safe_line, without_controls
 from tui.text.translation import _, _n, sentences, told
 
 PAGE: Final = 20
@@ -466,7 +466,7 @@ class History:
 
     def _author(self, entry: EntryView) -> str:
         if entry.claimed == "device":
-            return safe_name(entry.author)
+            return safe_label(entry.author)
         if entry.own:
             return _("You")
         view, name = self.state.contacts.get(entry.contact), self.state.name_of(entry.contact)

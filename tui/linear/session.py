@@ -192,6 +192,9 @@ class Session:
             self._ahead = None
             return False
         if line in _ALWAYS and self.input.at_terminal:  # a script has its files sent first
+            if line == "/quit" and await self._parts.exit.waits():
+                self._ahead = None
+                return await self._reads_ahead(working)
             await self._attempt(self._parts.files.cancel())
         return True
 
@@ -239,7 +242,7 @@ class Session:
 
     async def _execute(self, line: str | None) -> None:
         if line is None:
-            await self._parts.exit.quit()
+            self._parts.exit.leave()
         elif self._parts.passphrase.asking:
             await self._parts.passphrase.take_line(line)
         elif self._parts.backups.asking:

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Final
 
 from chat.interface import (
-    NOTES_NAME,
     SAYS_SOMETHING,
     AwaitedView,
     ContactView,
@@ -27,6 +25,7 @@ from chat.interface import (
     ReceiptView,
     SelfView,
     hits,
+    label_parts,
 )
 from tui.linear.output import CELLS_MAX
 from tui.text.formatting import (
@@ -34,6 +33,7 @@ from tui.text.formatting import (
     claim_cause,
     clock_time,
     conflict_cause,
+    contact_label,
     day_of,
     day_title,
     duration,
@@ -55,7 +55,6 @@ _HIT_CELLS: Final = 120
 _NAME_WORDS: Final = 2
 """A name of more words could be a sentence of ours, and is quoted."""
 
-_DIGITS: Final = (4, 8, 16, 64)
 # What is or looks like a colon, quotation marks, and the mark of our own suffix.
 _SEPARATORS: Final = dict.fromkeys(map(ord, ":：∶꞉︓﹕ː˸։׃፡᛬⁚~～“”「」"), " ")
 _IN_WORDS: Final = frozenset(" -'’·")
@@ -88,19 +87,10 @@ def _in_quotes(text: str) -> str:
 
 
 def names_of(contacts: Iterable[ContactView]) -> dict[str, str]:
-    """The name of each contact, by person id; the ids distinguish names that sound the same."""
+    """The name of each contact, by person id, with the digits of its label."""
     views = list(contacts)
-    plain = {view.person: plain_name(view.name) for view in views}
-    plain |= {one.person: _("was {name}").format(name=plain[one.person]) for one in views if one.past}
-    noted = {view.person for view in views if view.notes}  # whose name nobody else has
-    seen = Counter(name.casefold() for name in plain.values())
-    taken = {_("You").casefold(), _("Goes on").casefold(), "parlour", NOTES_NAME}
-    taken |= {name for name, times in seen.items() if times > 1}
-    digits = next(n for n in _DIGITS if n == _DIGITS[-1] or len({one[:n] for one in plain}) == len(plain))
-    return {
-        person: f"{name}~{person[:digits]}" if name.casefold() in taken and person not in noted else name
-        for person, name in plain.items()
-    }
+    split = ((view.person, *label_parts(contact_label(view))) for view in views)
+    return {person: f"{plain_name(name)}{digits}" for person, name, digits in split}
 
 
 def entry_lines(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import PurePath
 from typing import ClassVar, Generic, TypeVar
@@ -282,6 +282,15 @@ class LockDialog(ConfirmDialog):
     def __init__(self) -> None:
         kept = _("The screen is cleared and the key is removed from memory. Drafts are kept.")
         super().__init__(_("Lock Parlour?"), kept)
+
+
+class QuitDialog(ConfirmDialog):
+    """Says what quitting leaves unfinished."""
+
+    heading = N_("Quit")
+
+    def __init__(self, unfinished: Iterable[str]) -> None:
+        super().__init__(_("Quit now?"), "\n".join(unfinished))
 
 
 class DeleteDialog(Dialog[DeletionScope]):

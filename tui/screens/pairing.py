@@ -17,6 +17,7 @@ from chat.interface import LinkingView, Messenger, NearbyView, PairingStage, Pai
 from tui.actions import Group, action, of_group
 from tui.messages import Problem, attempt, start_worker
 from tui.screens.dialog import WHOLE_FROM, CSSPath, Dialog, MenuDialog, plain
+from tui.text.people import namesake_lines
 from tui.text.safe import safe_line, safe_name
 from tui.text.translation import N_, _, filled, told
 
@@ -123,7 +124,9 @@ class PairingDialog(Dialog[PairingView]):
 
     def draw(self) -> None:
         stage = self.view.stage
-        self.query_one("#who", Static).update(_who(self.view))
+        hints = namesake_lines(self.view) if stage in ASKING else []
+        who = Content("\n").join([_who(self.view), *(Content.styled(line, "$warning") for line in hints)])
+        self.query_one("#who", Static).update(who)
         words = self.query_one("#words", Static)
         words.update(compared(self.view, self.app.size.height, digits=self._digits))
         words.display = stage is PairingStage.WORDS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, tzinfo
 from typing import Final
@@ -34,6 +33,7 @@ from chat.interface import (
     VerificationView,
     hidden_names,
     is_short,
+    label_parts,
     length_text,
     notes_view,
     size_text,
@@ -180,22 +180,15 @@ def notes_of(me: SelfView) -> ContactView:
     return replace(notes_view(me), name=_("Notes"), label=_("Notes"))
 
 
-def look_alikes(contacts: Iterable[ContactView]) -> frozenset[str]:
-    """The safe names that several contacts have, whatever their names hold that cannot be seen."""
-    looks = Counter(safe_name(view.name) for view in contacts)
-    return frozenset(name for name, times in looks.items() if times > 1)
+def contact_label(view: ContactView) -> str:
+    """What a contact is called, or was, in an archive; not made safe."""
+    return _("was {name}").format(name=view.label) if view.past else view.label
 
 
-def contact_name(view: ContactView, alike: frozenset[str], cells: int = NAME_CELLS) -> str:
-    """The name of a contact in `cells` columns, with `~xxxx` where another one looks the same."""
-    looks = safe_name(view.name)
-    if view.past:  # who somebody was, in an archive
-        looks = _("was {name}").format(name=looks)
-    if view.notes:  # the contact who is called like them has the suffix
-        return shorten(looks, cells)
-    labelled = view.label != view.name and view.label.startswith(view.name)
-    suffix = view.label[len(view.name) :] if labelled else f"~{view.person[:4]}" if looks in alike else ""
-    return shorten(looks, max(1, cells - len(suffix))) + safe_line(suffix)
+def safe_label(label: str, cells: int = NAME_CELLS) -> str:
+    """What somebody is called, in `cells` columns: its digits stay where the name before them is cut."""
+    name, digits = label_parts(label)
+    return safe_name(name, max(1, cells - len(digits))) + digits
 
 
 def clock_time(moment: datetime, zone: tzinfo | None = None) -> str:
@@ -333,7 +326,7 @@ def _file_line(file: FileView) -> str:
         case FileState.DIRECT:
             return _("File {name}, {size}: waits for a direct connection").format(**named)
         case FileState.LET_GO if file.kept_on:
-            named["where"] = safe_name(file.kept_on)
+            named["where"] = safe_label(file.kept_on)
             return _("File {name}, {size}: not on this device, last known on {where}").format(**named)
         case FileState.LET_GO:
             return _("File {name}, {size}: not on this device").format(**named)

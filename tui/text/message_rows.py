@@ -21,6 +21,7 @@ from tui.text.formatting import (
     day_title,
     ends_mark,
     instead_of_text,
+    safe_label,
     state_mark,
     warnings,
 )
@@ -28,7 +29,7 @@ from tui.text.kitty import Placed
 from tui.text.markdown import Line, Span, addresses, lines
 from tui.text.matching import between, with_hits
 from tui.text.pictures import cells, spans
-from tui.text.safe import safe, safe_line, safe_name, shorten, widest, with_room
+from tui.text.safe import safe, safe_line, shorten, widest, with_room
 from tui.text.translation import _, _n
 from tui.text.wrapping import Cut, cuts, pieces, wrap
 
@@ -93,7 +94,7 @@ def quoted(entry: EntryView, window: Window, erasing: frozenset[str] = frozenset
     origin = window.get(entry.reply)
     if origin is None:
         return _("a message that is not on this device") if entry.reply in window.origins else "…"
-    name = _("You") if origin.own else safe_name(origin.author)
+    name = _("You") if origin.own else safe_label(origin.author)
     if origin.kind != "text":
         return _("{name}: {text}").format(name=name, text=_unshown(origin, erasing))
     text = " ".join(line.text for line in lines(safe(origin.text[:_QUOTED_MAX])))
@@ -223,7 +224,7 @@ def _head(entry: EntryView, setting: Setting) -> Row:
     side, width = _side(entry), setting.width
     of_bot = setting.bot and not entry.own and entry.claimed != "device"
     mark = f" {_('bot')}" if of_bot else ""
-    name = _("You") if entry.own else safe_name(entry.author, max(4, width - 4 - cell_len(mark)))
+    name = _("You") if entry.own else safe_label(entry.author, max(4, width - 4 - cell_len(mark)))
     if mark:
         plain = with_room(name)
         rest = (("time", _fill(mark, width - len(_BAR) - cell_len(plain))),)

@@ -218,7 +218,7 @@ class FakeMessenger(Files):
         if not is_name(name):
             raise UsageError(NO_NAME)
         self._contacts[contact] = replace(self._contact(contact), name=name)
-        self._label_again()
+        self._label_again(contact)
         self.emit(ContactChanged(self._contacts[contact]))
 
     async def block(self, contact: str, on: bool) -> None:

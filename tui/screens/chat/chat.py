@@ -86,8 +86,9 @@ from tui.screens.chat.sending import ComposerController
 from tui.screens.chat.surface import ChatState, Surface
 from tui.text.backups import archive_line
 from tui.text.commands import NAMES, SLASH
-from tui.text.formatting import RECOVERY_DUE
-from tui.text.safe import safe_line, safe_name, shorten
+from tui.text.formatting import RECOVERY_DUE, safe_label
+from tui.text.people import unfinished_lines
+from tui.text.safe import safe_line, shorten
 from tui.text.translation import _, _n, told, unshown
 from tui.typed import Typed
 from tui.widgets.frames import HeldScreen
@@ -299,6 +300,11 @@ class ChatScreen(HeldScreen):
                 self.surface.notice(_(RECOVERY_DUE).format(key=action("recovery").key))
 
     # What the application asks for.
+
+    def unfinished(self) -> list[str]:
+        """What quitting would end or leave waiting, in safe lines."""
+        views = [view for person in self.state.recent.waiting() if (view := self.state.contacts.get(person))]
+        return unfinished_lines(self.files.sealed, [self.state.named(view) for view in views])
 
     def use_keys(self) -> None:
         rebind(self, chat_bindings())
@@ -519,7 +525,7 @@ class ChatScreen(HeldScreen):
         self.composer.contact_removed(person)
         if self.state.current == person:
             self._close_conversation()
-        self.surface.say(_("{name} was removed.").format(name=safe_name(name)))
+        self.surface.say(_("{name} was removed.").format(name=safe_label(name)))
         self.surface.run("contacts", self.people.read_contacts)
 
     async def _read_contacts(self, changed: str) -> None:

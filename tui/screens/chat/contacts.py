@@ -33,6 +33,7 @@ from tui.text.formatting import (
     place,
     removable_devices,
 )
+from tui.text.people import block_lines, called_lines, clearing_line, removal_line
 from tui.text.profile import OLD_HEADER, SEALED, SEALING
 from tui.text.safe import safe_name
 from tui.text.translation import _, _n, sentences
@@ -63,31 +64,26 @@ class ContactActions:
 
     def rename(self, view: ContactView) -> None:
         about = _("The name that you see for this contact. The contact does not see it.")
+        about = "\n".join((about, *called_lines(view, self.options.zone)))
         renamed = partial(self._call, self.messenger.rename, view.person)
         self.surface.choose(RenameDialog(view.name, about), renamed)
 
     def block(self, view: ContactView) -> None:
-        if view.blocked:
-            self._call(self.messenger.block, view.person, False)
-        else:
-            self.surface.confirm(
-                _("Block {name}?").format(name=self.state.named(view)),
-                _(
-                    "A blocked contact gets no answer, and you see nothing from them. "
-                    "You can unblock them later."
-                ),
-                partial(self._call, self.messenger.block, view.person, True),
-            )
+        on = not view.blocked
+        question, consequence = block_lines(self.state.named(view), on=on)
+        self.surface.confirm(
+            question, consequence, partial(self._call, self.messenger.block, view.person, on)
+        )
 
     def remove(self, view: ContactView) -> None:
-        self.surface.confirm(
-            _("Remove {name}?").format(name=self.state.named(view)),
-            _(
-                "Deletes the contact, their keys and the conversation from this device permanently. Only the "
-                "ids of messages that you deleted stay: these do not come back if you pair again."
-            ),
-            partial(self._call, self.messenger.remove, view.person),
-        )
+        self.surface.run("contact", self._ask_to_remove, view)
+
+    async def _ask_to_remove(self, view: ContactView) -> None:
+        devices = await self.surface.ask(self.messenger.terminals())
+        if devices is not None:
+            question = _("Remove {name}?").format(name=self.state.named(view))
+            remove = partial(self._call, self.messenger.remove, view.person)
+            self.surface.confirm(question, removal_line(devices), remove)
 
     def timer(self, view: ContactView) -> None:
         dialog = TimerDialog(self.state.named(view), view.timer)
@@ -117,21 +113,17 @@ class ContactActions:
         await self.surface.ask(self.messenger.set_timer(person, seconds))
 
     def clear(self, view: ContactView) -> None:
-        name = self.state.named(view)
-        if view.notes:
+        self.surface.run("contact", self._ask_to_clear, view)
+
+    async def _ask_to_clear(self, view: ContactView) -> None:
+        devices = await self.surface.ask(self.messenger.terminals())
+        if devices is not None:
+            name = "" if view.notes else self.state.named(view)
             question = _("Clear your notes on this device?")
-            consequence = _("Deletes all of them here permanently. Your other devices keep theirs.")
+            if name:
+                question = _("Clear the conversation with {name} on this device?").format(name=name)
             clear = partial(self._call, self.messenger.clear, view.person)
-            self.surface.confirm(question, consequence, clear)
-            return
-        self.surface.confirm(
-            _("Clear the conversation with {name}?").format(name=name),
-            _(
-                "Deletes your copy of all messages permanently. {name} keeps theirs and is not notified. "
-                "The contact and the timer stay."
-            ).format(name=name),
-            partial(self._call, self.messenger.clear, view.person),
-        )
+            self.surface.confirm(question, clearing_line(name, devices), clear)
 
     def _call(self, method: Callable[..., Awaitable[None]], *arguments: object) -> None:
         self.surface.call("contact", method, *arguments)

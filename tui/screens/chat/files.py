@@ -206,6 +206,11 @@ class FilesController:
         elif batch.person == self.state.current:
             self.surface.clear()
 
+    @property
+    def sealed(self) -> str:
+        """The safe name of the file that is being encrypted, empty for none."""
+        return _name(self._now.file) if self._now is not None else ""
+
     def cancel_file(self) -> None:
         """Let the file that is being prepared, and those after it, not be sent."""
         now = self._now
