@@ -206,7 +206,8 @@ DIALOGS: Final = (
     Row(
         "Dialogs that show or ask",
         (
-            *dialog("MenuDialog", "ctrl+n", enter=False),
+            *dialog("MenuDialog", "ctrl+o", enter=False),
+            *dialog("AddContactDialog", "ctrl+n", enter=False),
             *dialog("InviteDialog", "f2"),
             *dialog("PairingDialog", DOV_BEGINS),
             *dialog("VerifyDialog", "ctrl+t"),
@@ -221,6 +222,7 @@ DIALOGS: Final = (
         (
             *at("Message box", "ctrl+up"),
             *form("SaveDialog", "ctrl+up", "s"),
+            *at("SaveDialog: a file of no folder", "ctrl+up", "s", "ctrl+o", "escape"),
             *at("History once more", "ctrl+up"),
             *at("History: a message with links", "ctrl+up", "end", "up"),
             *dialog("OpenLinkDialog", "ctrl+up", "u", enter=False),

@@ -142,7 +142,7 @@ class PairingDialog(Dialog[PairingView]):
         self.set_hints(asked if stage in ASKING else (("escape", leave),))
 
 
-class AddDialog(MenuDialog):
+class AddContactDialog(MenuDialog):
     """Every way to add a contact, and the people nearby, of whom the instance is the result.
 
     They come last, as they come and go: Enter means what it meant.

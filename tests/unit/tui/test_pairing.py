@@ -18,7 +18,7 @@ from tests.support.tui.driving import chatting, composer, shown, until, until_sh
 from tests.support.tui.opened import click, on_top, opened
 from tui.screens.chat.chat import ChatScreen
 from tui.screens.invitations import AddressDialog, InviteDialog, JoinDialog, picture
-from tui.screens.pairing import AddDialog, PairingDialog
+from tui.screens.pairing import AddContactDialog, PairingDialog
 
 
 @asynccontextmanager
@@ -63,7 +63,7 @@ async def test_enter_and_other_keys_confirm_nothing(key: str) -> None:
 async def test_ctrl_n_lists_who_is_nearby_and_says_who_leaves() -> None:
     async with alone("Bob", "Carla") as (pilot, messenger):
         await pilot.press("ctrl+n")
-        menu = await on_top(pilot, AddDialog)
+        menu = await on_top(pilot, AddContactDialog)
         await until_shown(pilot, "Carla, nearby")
         messenger.see_stranger("Dan")
         await until_shown(pilot, "Dan, nearby")

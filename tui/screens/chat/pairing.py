@@ -13,7 +13,7 @@ from chat.interface import Messenger, PairingStage, PairingView
 from tui.actions import action
 from tui.preferences import Options
 from tui.screens.chat.surface import ChatState, Surface
-from tui.screens.pairing import ASKING, AddDialog, BeginDialog, PairingDialog
+from tui.screens.pairing import ASKING, AddContactDialog, BeginDialog, PairingDialog
 from tui.text.people import digits_line
 from tui.text.safe import safe_line, safe_name
 from tui.text.translation import _, sentences, told
@@ -44,7 +44,7 @@ class PairingController:
             self._meanwhile = f"{self._meanwhile} {text}".strip()
 
     def add(self) -> None:
-        dialog = AddDialog(self.state.nearby)
+        dialog = AddContactDialog(self.state.nearby)
 
         async def chosen(one: str) -> None:
             name = dialog.name_of(one)
@@ -56,7 +56,7 @@ class PairingController:
         self.surface.choose(dialog, chosen)
 
     def nearby_changed(self) -> None:
-        for dialog in self.surface.dialogs(AddDialog):
+        for dialog in self.surface.dialogs(AddContactDialog):
             dialog.show_nearby(self.state.nearby)
 
     def visible(self) -> None:
