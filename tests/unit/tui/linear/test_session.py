@@ -591,7 +591,11 @@ async def test_every_command_survives_nonsense() -> None:
     for name in names:
         if name not in ("quit", "lock"):
             steps += [f"> /{name}", *([">> x", ">> "] if name == "passphrase" else [])]
-            steps += [f"> /{name} {rest}" for rest in ("x", "0", "99", "-1", "١", "a b c", "{name}")]
+            steps += ["> no"] if name == "wipe" else []
+            for rest in ("x", "0", "99", "-1", "١", "a b c", "{name}"):
+                # A backup asks for its passphrase, and the end of a profile for a word.
+                answers = {"backup": [">> "], "wipe": ["> no"]}.get(name, [])
+                steps += [f"> /{name} {rest}", *answers]
             steps += ["> /drop", "> /no"]
     said, _ = await talk(*steps)
     assert said[-1] == "Parlour is closed."
