@@ -28,7 +28,7 @@ def namesake_lines(view: NearbyView | PairingView) -> list[str]:
 def namesake_mark(view: NearbyView) -> str:
     """The same in a few words of a list; empty for a name that nobody else has."""
     if view.known:
-        return _("not {name}, or a new device").format(name=safe_label(view.known[0]))
+        return _("new person or device")
     return _("not a device of yours") if view.mine else ""
 
 
