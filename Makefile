@@ -165,7 +165,7 @@ $(OPTIONAL:%=optional-%): optional-%:
 # uv's own lock names the registry, so only its export in requirements form stays.
 EXPORT := $(BIN)/uv export --quiet --no-emit-project --format requirements-txt
 lock: env
-	@test -x $(BIN)/uv || $(PIP) install --quiet uv
+	@$(PIP) install --quiet --require-hashes --requirement requirements-uv.lock
 	@$(BIN)/uv lock --quiet --upgrade
 	@$(EXPORT) --no-default-groups --output-file requirements.lock
 	@$(EXPORT) --only-group dev --output-file requirements-dev.lock
@@ -175,6 +175,7 @@ lock: env
 	@$(EXPORT) --only-group reader --output-file requirements-reader.lock
 	@$(EXPORT) --only-group peers --output-file requirements-peers.lock
 	@$(EXPORT) --only-group fuzz --output-file requirements-fuzz.lock
+	@$(EXPORT) --only-group uv --output-file requirements-uv.lock
 	@rm uv.lock
 
 # Nothing here but `make bundle` needs the network; pip keeps the wheels of the last one.

@@ -39,6 +39,7 @@ from chat.interface import (
     Unreachable,
     UsageError,
 )
+from chat.platforms.descriptors import may_open_descriptors
 from chat.platforms.memory import CodePages
 from chat.storage import folder as stored_folder
 from chat.storage.system_keyring import SystemKeyring
@@ -190,7 +191,7 @@ class ProfileDoor:
             else:
                 if typed:
                     opened.keyring.resume()
-                return await self._load(opened) if offline else await self._open(opened)
+                return await (self._read(opened) if offline else self._open(opened))
             if waits is not None and pauses.since >= WAITS_AFTER:
                 waits()
                 waits = None
@@ -273,6 +274,9 @@ class ProfileDoor:
             return await asyncio.to_thread(readable.check, Path(path))
         return (await asyncio.to_thread(restore.verify, Path(path), passphrase)).view
 
+    async def archives(self) -> tuple[str, ...]:
+        return tuple(map(str, await asyncio.to_thread(stored_folder.archives, self._folder)))
+
     async def wipe(self) -> None:
         from chat.storage import profile
 
@@ -307,13 +311,18 @@ class ProfileDoor:
         from chat.ipc.server import ControlServer
 
         engine = await self._load(opened)
+        offered = _offered(engine)
         try:
-            await engine.start()
-            await engine.serve(ControlServer(engine, self._folder / stored_folder.SOCKET))
+            if not engine.is_archive:
+                await engine.start()
+            await engine.serve(ControlServer(offered, self._folder / stored_folder.SOCKET))
         except BaseException:
             await engine.close()
             raise
-        return engine
+        return offered
+
+    async def _read(self, opened: Vault) -> Messenger:
+        return _offered(await self._load(opened))
 
     async def _load(self, opened: Vault) -> Engine:
         """An engine that is not started: it does not listen, announce or dial."""
@@ -325,6 +334,13 @@ class ProfileDoor:
         except BaseException:
             opened.close()
             raise
+
+
+def _offered(engine: Engine) -> Messenger:
+    """What clients get of an engine."""
+    from chat.archive import Archive
+
+    return Archive.of(engine) if engine.is_archive else engine
 
 
 def _ports() -> Ports:
@@ -390,6 +406,7 @@ def door(
     `hidden`: from now on no other program of this user reads the memory of this process.
     """
     stored_folder.make_private()
+    may_open_descriptors()  # links of contacts and their files need more than the 256 of macOS
     if hidden:
         stored_folder.hide_memory()
     config = Config() if port is None else replace(Config(), port=port, keep_port=True)

@@ -64,6 +64,7 @@ from chat.ports import Ports
 from chat.service.alerts import alert_line
 from chat.service.assembly import UseCases, report
 from chat.service.history import History
+from chat.service.views import utc
 from chat.storage.database import Database
 from chat.storage.errors import PassphraseUnsettled, StorageFailure
 from chat.storage.folder import make_reserve
@@ -91,8 +92,7 @@ IDENTIFIED_WITHIN = 1.5
 
 _COSTS: Final = {UnlockCost.KEPT: None, UnlockCost.MODERATE: MODERATE, UnlockCost.SENSITIVE: SENSITIVE}
 
-LOCKED = phrase("locked")
-STOPPED = phrase("stopped")
+LOCKED = phrase("The profile was locked.")
 NO_CONTACT = phrase("No such contact: check the list of contacts.")
 FOR_CONTACTS = phrase("This is for conversations with contacts: your notes are yours alone.")
 
@@ -177,7 +177,7 @@ class Engine:
         await self._stop(Closed(LOCKED, locked=True), 2)
 
     async def close(self) -> None:
-        await self._stop(Closed(STOPPED), 0)
+        await self._stop(Closed(ENGINE_ENDED), 0)
 
     async def _stop(self, closed: Closed, close_reason: int) -> None:
         if self._stopping is None:
@@ -254,11 +254,17 @@ class Engine:
             terminal=use_cases.keyring.own.terminal.hex(),
             name=use_cases.keyring.own_log.name,
             port=use_cases.port.number,
-            addresses=self._addresses(),
+            addresses=() if self.is_archive else self._addresses(),
             visible=use_cases.visibility.visible,
             keeps_seed=use_cases.keyring.keeps_seed,
             notes_pinned=use_cases.notes_pin.on,
+            archived=utc(use_cases.archived) if self.is_archive else None,
         )
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether it has a history and no terminal: it is not to be started, and only to be read."""
+        return self._use_cases.archived != 0
 
     async def contacts(self) -> tuple[ContactView, ...]:
         return self._open.views.contacts()
@@ -409,9 +415,9 @@ class Engine:
     async def limit_files(self, rate: int) -> None:
         self._open.transfers.limit(rate)
 
-    async def save_file(self, contact: str, id: str, folder: str) -> str:
-        saved = await self._use_cases.files.save(self._partner(contact), History.entry_id(id), Path(folder))
-        return str(saved)
+    async def save_file(self, contact: str, id: str, folder: str, unasked: bool = False) -> str:
+        person, entry = self._partner(contact), History.entry_id(id)
+        return str(await self._use_cases.files.save(person, entry, Path(folder), unasked=unasked))
 
     async def show_picture(self, contact: str, id: str, width: int, height: int) -> PictureView:
         entry = History.entry_id(id)
@@ -517,13 +523,17 @@ class Engine:
     async def remove_relay(self, address: str) -> None:
         await self._open.relays.remove(address)
 
-    async def change_passphrase(self, old: str, new: str, cost: UnlockCost = UnlockCost.KEPT) -> None:
+    async def change_passphrase(
+        self, old: str, new: str, cost: UnlockCost = UnlockCost.KEPT, new_key: bool = False
+    ) -> None:
         use_cases = self._use_cases
-        change = partial(
-            self._vault.change_passphrase, old, new, random=use_cases.runtime.random, cost=_COSTS[cost]
-        )
+        vault, random, to = self._vault, use_cases.runtime.random, _COSTS[cost]
         try:
-            await use_cases.store.run(change)
+            if new_key:
+                await use_cases.store.read(vault.change_key, old, new, random=random, cost=to)
+                await use_cases.alerts.moved()
+            else:
+                await use_cases.store.run(partial(vault.change_passphrase, old, new, random=random, cost=to))
         except PassphraseUnsettled:
             try:
                 await self._vault.keyring.update(new)

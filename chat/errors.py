@@ -100,6 +100,10 @@ class NotPermitted(ParlourError):
     exit_status = 77
 
 
+class Unconfined(NotPermitted):
+    """This system cannot confine what decodes a picture. The person may allow it all the same."""
+
+
 class KeyringFailure(ParlourError):
     """The system's keyring did not do what it was asked. Without it, the passphrase is typed."""
 
@@ -112,8 +116,11 @@ class NotSynced(NotPermitted):
     """Nobody has returned this person's own operations since the start. The person may insist."""
 
 
+ARCHIVED = phrase("This is an archive: it can be read, searched and exported, and nothing else.")
 LOCKED = phrase("Parlour is locked: unlock it with the passphrase.")
-ENGINE_ENDED = phrase("The engine of this profile has stopped: start Parlour again.")
+ENGINE_ENDED = phrase(
+    "The program that had this profile open has ended. Nothing is sent or received until it is opened again."
+)
 NO_ANSWER = phrase(
     "No answer. Is Parlour open on the other device, and is it on the same network or at a relay that both "
     "of you use?"

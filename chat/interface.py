@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+from chat.errors import ARCHIVED as ARCHIVED
 from chat.errors import CUT as CUT
 from chat.errors import AnswerLost as AnswerLost
 from chat.errors import BadData as BadData
@@ -21,11 +22,15 @@ from chat.errors import OnlyAsOriginal as OnlyAsOriginal
 from chat.errors import OutcomeUnknown as OutcomeUnknown
 from chat.errors import ParlourError as ParlourError
 from chat.errors import Phrase as Phrase
+from chat.errors import Unconfined as Unconfined
 from chat.errors import Unconfirmed as Unconfirmed
 from chat.errors import Unreachable as Unreachable
 from chat.errors import UsageError as UsageError
 from chat.errors import phrase as phrase
 from chat.guarding import Guard as Guard
+from chat.looks import UNSEEN as UNSEEN
+from chat.looks import label_parts as label_parts
+from chat.looks import looks_same as looks_same
 from chat.notifying import AGAIN as AGAIN
 from chat.notifying import BURST as BURST
 from chat.notifying import CONFIG as CONFIG
@@ -47,6 +52,7 @@ from chat.notifying import way_outside as way_outside
 from chat.outgoing import Given as Given
 from chat.outgoing import LeftOut as LeftOut
 from chat.outgoing import Outgoing as Outgoing
+from chat.outgoing import hidden_names as hidden_names
 from chat.outgoing import is_text as is_text
 from chat.outgoing import outgoing as outgoing
 from chat.recording import VOICE_MAX as VOICE_MAX
@@ -442,10 +448,14 @@ RELAYED_MIB: Final = 10
 FILES_LIMIT: Final = "files.limit"
 """The preference with the KiB of files that this terminal sends a second; 0 for as many as go."""
 
+PICTURES_UNCONFINED: Final = "files.pictures-unconfined"
+"""The preference that is `on` where pictures are decoded though the system cannot confine that."""
+
 PICTURES_SHOWN: Final = "pictures"
+"""With `.` and a person id after it, the preference that is `on` where pictures are shown as they come."""
+
 WORDS_READ: Final = "words"
 """The preference with the language of pairing words that this person reads; empty for English."""
-"""With `.` and a person id after it, the preference that is `on` where pictures are shown as they come."""
 
 FILES: Final = "files."
 """Begins the names of these preferences, which hold for this terminal alone: disks and networks differ."""
@@ -622,9 +632,9 @@ class Messenger(Protocol):
 
         `named`: another name for it, after those of the folders that it is in and with / between them: a
         folder is sent as its files. `send_id` and `client` as in `send`. The metadata of a PNG, JPEG, GIF or
-        WebP picture (place, time, camera, comments, thumbnails) is left out unless `original` is set, or a
-        program gives it; HEIC, AVIF, TIFF and JPEG XL go as the original alone. `voice`: the length of a
-        voice message in seconds, at most an hour; 0 for any other file.
+        WebP picture (place, time, camera, comments, thumbnails) is left out unless `original` is set; a HEIC,
+        a TIFF or the raw file of a camera goes as the original alone. `voice`: the length of a voice message
+        in seconds, at most an hour; 0 for any other file.
 
         Until the entry is there `FileSealing` says how far it is, and `cancel_file` ends it. Raises
         UsageError, OnlyAsOriginal (its metadata cannot be removed), NotPermitted, and where the file cannot
@@ -674,18 +684,21 @@ class Messenger(Protocol):
     async def limit_files(self, rate: int) -> None:
         """Send at most so many bytes of files a second until this engine ends; 0 for as the person chose."""
 
-    async def save_file(self, contact: str, id: str, folder: str) -> str:
+    async def save_file(self, contact: str, id: str, folder: str, unasked: bool = False) -> str:
         """Write a file that is whole into a folder, under its name or the next free one; returns the path.
 
         A file of a folder that was sent goes into that folder, which is made where it is missing. Only this
-        user may read it. Raises UsageError (no file, not whole, no such folder), CannotCreate.
+        user may read it. `unasked`: no person asked for it, so that no more is written than may be taken
+        without asking; what fails since the disk does `arrivals` has again. Raises UsageError (no file, not
+        whole, no such folder, too much `unasked`), CannotCreate, and ParlourError where the disk lacks room.
         """
 
     async def show_picture(self, contact: str, id: str, width: int, height: int) -> PictureView:
         """Decode a picture that is whole, in a confined process, into so many pixels (a side up to 400).
 
-        Nothing plain reaches the disk. Raises UsageError (no file, not whole, no PNG, JPEG, GIF or
-        WebP), ParlourError (damaged, too large, or Pillow is not installed).
+        Nothing plain reaches the disk. Raises UsageError (no file, not whole, no PNG, JPEG, GIF or WebP),
+        Unconfined where this system cannot confine it and PICTURES_UNCONFINED does not allow that, and
+        ParlourError (damaged, too large, or Pillow is not installed).
         """
 
     async def history(
@@ -816,10 +829,14 @@ class Messenger(Protocol):
     async def remove_relay(self, address: str) -> None:
         """Use a relay no more. Raises UsageError where none of this address is named."""
 
-    async def change_passphrase(self, old: str, new: str, cost: UnlockCost = UnlockCost.KEPT) -> None:
+    async def change_passphrase(
+        self, old: str, new: str, cost: UnlockCost = UnlockCost.KEPT, new_key: bool = False
+    ) -> None:
         """Replace the passphrase, and the cost of trying one. `new` may be equal to `old`.
 
-        SENSITIVE takes 1 GiB of memory at each unlocking. Raises NotPermitted when `old` is wrong.
+        SENSITIVE takes 1 GiB of memory at each unlocking. An older copy of the profile's header still opens
+        with `old`; `new_key` seals the database under another key, which no such copy opens, and takes as
+        long as copying it. Raises NotPermitted when `old` is wrong.
 
         Any other ParlourError says which passphrase is in force.
         """
@@ -886,7 +903,8 @@ class Messenger(Protocol):
     async def arrivals(self, client: str, after: int, limit: int = 100, turn: str = "") -> ArrivalsView:
         """What came here or changed after a position, in this order: at most `limit` entries as they are now.
 
-        It has an entry once, where that last changed. Edits and deletes have no place of their own. Raises
+        It has an entry once, where that last changed. Edits and deletes have no place of their own. It is
+        empty while the alert of an older copy is not dismissed: the newer one acted on it already. Raises
         UsageError: no such client, a position that was acknowledged or not given yet. NotPermitted: another
         program took the `turn`. Without one, this looks only.
         """
@@ -1055,10 +1073,12 @@ class Door(Protocol):
 
         `passphrase` opens the file, `own` the profile; it is set where there is none. A new profile is a new
         terminal, which the recovery seed of the file, or of the `words`, brings in. `remove_old`: it removes
-        the terminal that wrote the file. A profile of the same person gets what it lacks. `progress` is
+        the terminal that wrote the file. A profile of the same person gets what it lacks. Where there is no
+        seed, and where the profile is of another person, the file becomes an archive in the folder of the
+        profile, under the passphrase `own`: its messenger reads, and refuses everything else. `progress` is
         called, in another thread, with the bytes that were read and all bytes to read.
 
-        Raises BadData (the file), UsageError (the words, or the profile of somebody else), NotPermitted (a
+        Raises BadData (the file), UsageError (the words, or an archive is to be changed), NotPermitted (a
         passphrase), CannotCreate (a process has the profile open, or the disk fails).
         """
 
@@ -1075,8 +1095,13 @@ class Door(Protocol):
         Needs no profile. Raises as `restore`.
         """
 
+    async def archives(self) -> tuple[str, ...]:
+        """The folders of this profile's archives, the oldest backup first: each is a profile to be read."""
+
     async def wipe(self) -> None:
         """Destroy the profile and what is left of one, without its passphrase: the wrapped key first.
+
+        Its archives go with it.
 
         Raises BadData (there is none), CannotCreate (a process has it open, or files are left),
         KeyringFailure (it is destroyed, and its passphrase may be left in the system's keyring).

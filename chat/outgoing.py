@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -109,6 +109,17 @@ def _folder(path: Path) -> Outgoing:
     if not files:
         raise UsageError(phrase("{path} has no file that can be sent.", path=str(path)))
     return Outgoing(tuple(files), tuple(left_out))
+
+
+def hidden_names(named: Iterable[str]) -> list[str]:
+    """The hidden files and folders below those that a person chose, each once: of `named` of each file."""
+    found = dict[str, None]()
+    for name in named:
+        parts = name.split("/")
+        at = next((at for at, part in enumerate(parts) if at and part.startswith(".")), 0)
+        if at:
+            found["/".join(parts[: at + 1])] = None
+    return [*found]
 
 
 def is_text(name: str) -> bool:

@@ -125,6 +125,7 @@ class SelfView(Struct, frozen=True):
 
     `keeps_seed`: the recovery words were not written down yet, so that a thief of the profile has them.
     `notes_pinned`: the notes are listed before conversations that are not pinned.
+    `archived`: this profile is an archive, of a backup that was written then; None: it is none.
     """
 
     person: str
@@ -135,6 +136,7 @@ class SelfView(Struct, frozen=True):
     visible: bool
     keeps_seed: bool = False
     notes_pinned: bool = False
+    archived: datetime | None = None
 
 
 class BotCommand(Struct, frozen=True):
@@ -158,15 +160,18 @@ class BotView(Struct, frozen=True):
 class ContactView(Struct, frozen=True):
     """A contact. `person` (64 hex digits) identifies it; `label` is unique among the contacts.
 
-    `label` is the name, with a suffix `~xxxx` where two contacts share one name. `held`: entries wait until
+    `label` is what clients call it: the name, with a suffix `~xxxx` where the name could be taken for that
+    of somebody else (chat.looks). `called` is what the contact calls itself. `held`: entries wait until
     this person has confirmed a changed identity. `relayed`: the link with it goes through a relay.
     `same_key`: the contacts who have proven to hold the static key of one of its terminals, too; somebody
     stole or copied it.
     `timer`: new messages of the conversation end so many seconds after they are read; 0: they do not.
     `name` is what this person calls the contact, peer text otherwise: show it only through a filter.
+    `seen`: when a link with it last lived, None where none did since this terminal keeps that.
     `bot`: it declares to be a program, and `commands` are those that it understands.
     `notes`: it is this person's conversation with itself (`notes_view`), which `contacts` does not return.
     `pinned`: it is listed before others. `muted`: what comes in it makes no sound and is in no total.
+    `past`: it is of an archive, so it says who somebody was: nobody is reached, and nothing is verified.
     """
 
     person: str
@@ -186,6 +191,9 @@ class ContactView(Struct, frozen=True):
     muted: bool = False
     bot: bool = False
     commands: tuple[BotCommand, ...] = ()
+    past: bool = False
+    called: str = ""
+    seen: datetime | None = None
 
 
 NOTES_NAME: Final = "notes"
@@ -253,26 +261,32 @@ class QuestionView(Struct, frozen=True):
 
 
 class NearbyView(Struct, frozen=True):
-    """A stranger who is visible now. `instance` names the announcement, `name` is peer text."""
+    """A stranger who is visible now. `instance` names the announcement, `name` is peer text.
+
+    `known`: the labels of the contacts whose names look the same. `mine`: this person's own does.
+    """
 
     instance: str
     name: str
+    known: tuple[str, ...] = ()
+    mine: bool = False
 
 
 class EntryView(Redacting, frozen=True):
     """One entry as shown. `contact` is the conversation's contact (person id), `time` is UTC.
 
-    `author` is a name for display (peer text), `own` tells whose it is. `reply` is the id of the entry that
-    it answers, or empty; a peer may name one that is not held. Views come in the order of the
-    conversation, which is not the order of `time`. `kept_on` names a terminal of this person that keeps what
-    is ELSEWHERE, and is empty if none is known. `seconds`: after a TIMER later messages end so long after
-    they are read, 0: they do not. A BOT declares whether it is a `bot`, with these `commands`. `edited`: the
-    text is that of the author's last edit. `change` is the id of the edit or delete that is shown, or empty.
-    `conflicting`: another entry has its place in its author's chain, which no honest terminal writes.
-    `quarantined`: its terminal was removed, and nothing shows that it is from before. `expires`: when it
-    ends, as far as it is known; None for an entry without a timer. `noted`: it is of the notes, whose
-    `contact` is this person. `claimed`: no key that is held shows that this person wrote it, but a `contact`
-    or another `device` of this person says so: it is not `own`, and `author` names who says so. Else empty.
+    `author` is the label of a contact (peer text) or this person's name, `own` tells whose it is. `reply` is
+    the id of the entry that it answers, or empty; a peer may name one that is not held. Views come in the
+    order of the conversation, which is not the order of `time`. `kept_on` names a terminal of this person
+    that keeps what is ELSEWHERE, and is empty if none is known. `seconds`: after a TIMER later messages end
+    so long after they are read, 0: they do not. A BOT declares whether it is a `bot`, with these `commands`.
+    `edited`: the text is that of the author's last edit. `change` is the id of the edit or delete that is
+    shown, or empty. `conflicting`: another entry has its place in its author's chain, which no honest
+    terminal writes. `quarantined`: its terminal was removed, and nothing shows that it is from before.
+    `expires`: when it ends, as far as it is known; None for an entry without a timer. `noted`: it is of the
+    notes, whose `contact` is this person. `claimed`: no key that is held shows that this person wrote it, but
+    a `contact` or another `device` of this person says so: it is not `own`, and `author` names who says so.
+    Else empty.
     """
 
     id: str
@@ -484,8 +498,9 @@ class PairingView(Redacting, frozen=True):
     """One pairing under way. `words` are the five words to compare, once they are known.
 
     They are of the list that both persons read. `digits` say the same in digits, three per word.
-    `peer` is the name the other side claims (peer text). `contact` is set when DONE, `problem` when FAILED;
-    it is empty where both began at once and the other pairing goes on. `incoming`: the other side began.
+    `peer` is the name the other side claims (peer text), `known` and `mine` as in NearbyView. `contact`
+    is set when DONE, `problem` when FAILED; it is empty where both began at once and the other pairing goes
+    on. `incoming`: the other side began.
     `invitation`: the text of this person's invitation that the other side used.
     """
 
@@ -498,6 +513,8 @@ class PairingView(Redacting, frozen=True):
     problem: Phrase = NOTHING_SAID
     invitation: Redacted[str] = ""
     digits: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    mine: bool = False
 
 
 class LinkingStage(StrEnum):
@@ -558,9 +575,11 @@ class RetentionView(Struct, frozen=True):
 
 
 class BackupView(Struct, frozen=True):
-    """A backup that was written and read again, or read. `root` is the root hash of all conversations in hex.
+    """A backup or readable file that was written and read again, or read.
 
-    `recovery`: it has the recovery seed.
+    `root` is the root hash of all conversations in hex, empty for Markdown that was read: nothing there shows
+    it. `recovery`: it has the recovery seed. `checksum`: the SHA-256 of all lines of a readable file but the
+    last one, in hex; empty for a backup.
     """
 
     path: str
@@ -568,6 +587,7 @@ class BackupView(Struct, frozen=True):
     conversations: int
     root: str
     recovery: bool
+    checksum: str = ""
 
 
 class ConversationRoot(Struct, frozen=True):
@@ -606,6 +626,7 @@ class RestoreView(Struct, frozen=True):
 
     `terminal` is the id of this terminal, `new` whether it was made, `removed` whether the terminal that
     wrote the backup is live no more. `root` and `entries` are those of the profile, `backup` of the file.
+    `archive`: the folder of the archive that was made instead, since recovery words are missing; else empty.
     """
 
     person: str
@@ -616,6 +637,7 @@ class RestoreView(Struct, frozen=True):
     entries: int
     root: str
     backup: BackupView
+    archive: str = ""
 
 
 class DiagnosisView(Struct, frozen=True):
@@ -652,6 +674,7 @@ class AlertKind(StrEnum):
     REMOVED: this terminal was removed from its person. The others are about the files. OLD_COPY: they were
     put back from an older copy. TWO_COPIES: another copy of them is in use, too.
     DAMAGED: a part could not be read. MENDED: a part was older than the rest. SETTINGS: these are lost.
+    SET_ASIDE: values that this version cannot read are not used.
     """
 
     OLD_COPY = "old_copy"
@@ -659,6 +682,7 @@ class AlertKind(StrEnum):
     DAMAGED = "damaged"
     MENDED = "mended"
     SETTINGS = "settings"
+    SET_ASIDE = "set_aside"
     REMOVED = "removed"
 
 

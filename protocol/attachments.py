@@ -60,6 +60,8 @@ def _check(body: FileBody) -> None:
 
 _SEPARATORS: Final = re.compile(r'[/\\<>:"|?*]')
 _DEVICES: Final = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])", re.IGNORECASE)
+_READ_BY_SYSTEMS: Final = frozenset(("desktop.ini", "autorun.inf", "thumbs.db", "ehthumbs.db", "folder.htt"))
+"""Names by which a system changes what a folder shows or does."""
 _NOT_DRAWN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _SUFFIX_MAX: Final = 24
 _NAMELESS: Final = "file"
@@ -69,12 +71,14 @@ def safe_name(name: str) -> str:
     """A name that is safe to show and to save on every platform, at most FILE_NAME_BYTES_MAX bytes long.
 
     It has no separator, no control or formatting character such as a bidirectional override, is no device of
-    Windows, and neither begins with a dot nor ends with a dot or space. Any text gives such a name.
+    Windows and no file that a system obeys, begins neither with a dot nor with a hyphen, which commands take
+    for an option, and ends with no dot or space. Any text gives such a name.
     """
     plain = _SEPARATORS.sub("_", unicodedata.normalize("NFC", name))
     drawn = "".join(one for one in plain if unicodedata.category(one) not in _NOT_DRAWN)
     kept = " ".join(drawn.split()).lstrip(". ")
-    if _DEVICES.fullmatch(kept.partition(".")[0].rstrip(" ")):
+    obeyed = kept.rstrip(". ").casefold() in _READ_BY_SYSTEMS or kept.startswith("-")
+    if obeyed or _DEVICES.fullmatch(kept.partition(".")[0].rstrip(" ")):
         kept = f"_{kept}"
     stem, dot, suffix = kept.rpartition(".")
     if not stem or len(suffix.encode()) > _SUFFIX_MAX:
@@ -93,6 +97,11 @@ def safe_media(media: str) -> str:
 # --- Pieces ---
 
 
+def pieces_in(size: int) -> int:
+    """The number of pieces of a file of so many bytes."""
+    return max(1, -(-size // PIECE_BYTES))
+
+
 class Shape(Struct, frozen=True):
     """The pieces of a file of `size` bytes that are sealed with `aead`. A file of no bytes has one, too."""
 
@@ -101,7 +110,7 @@ class Shape(Struct, frozen=True):
 
     @property
     def count(self) -> int:
-        return max(1, -(-self.size // PIECE_BYTES))
+        return pieces_in(self.size)
 
     @property
     def whole(self) -> int:

@@ -179,6 +179,9 @@ _READERS: Final[Mapping[int, tuple[str, Callable[[bytes], Any]]]] = {
 }
 """By kind, the field of ParsedEntry and what reads its body."""
 
+KINDS: Final = frozenset(_READERS)
+"""Every kind of entry that this version knows."""
+
 LASTING: Final = frozenset({KIND_CUT, KIND_DELETE, KIND_TIMER, KIND_STATE, KIND_BOT})
 """Kinds that are not cleared: what they say holds beyond them."""
 

@@ -40,12 +40,20 @@ class Supply:
         """How many asks have no answer yet."""
         return sum(map(len, self._asks.values()))
 
-    def take(self, message: AskPieces) -> None:
-        """The other end asks. Errors: Malformed, LimitExceeded (too many without an answer)."""
+    def take(self, message: AskPieces, count: int) -> None:
+        """The other end asks of a file of `count` pieces, 0 where it may have none: of others nothing is due.
+
+        Errors: Malformed, LimitExceeded (too many without an answer).
+        """
         check_ask(message)
         if len(self) >= ASKS_MAX:
             raise LimitExceeded("more asks for pieces than may wait")
-        self._asks.setdefault(message.entry, deque()).append(deque(message.ranges))
+        there = deque(
+            PieceRange(one.first, min(one.count, count - one.first))
+            for one in message.ranges
+            if one.first < count
+        )
+        self._asks.setdefault(message.entry, deque()).append(there)
 
     def drop(self, entry: bytes) -> None:
         """Nothing of the file of an entry is due any more; its asks are answered as if nothing were held."""

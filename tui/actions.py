@@ -114,11 +114,14 @@ _ADD: Final = (
     Action(
         "address",
         "f4",
-        N_("Pair by address"),
+        N_("Add by network address"),
         N_("Connect to HOST:PORT when the other device does not appear nearby."),
     ),
     Action(
-        "visible", "f5", N_("Toggle visibility"), N_("Be visible to people nearby for two minutes, or hide.")
+        "visible",
+        "f5",
+        N_("Let people nearby find me"),
+        N_("Be visible to people nearby for two minutes, or hide."),
     ),
 )
 _CONTACT: Final = (
@@ -183,12 +186,6 @@ _READING: Final = (
     Action("newer", "pagedown", N_("Newer"), N_("Scroll forward one page."), vi="pagedown ctrl+d"),
     Action("newest", "alt+end ctrl+end", N_("Newest"), N_("Go to the newest message.")),
     Action("first_unread", "alt+home ctrl+home", N_("First unread"), N_("Go to the first unread message.")),
-    Action(
-        "mark_all_read",
-        "",
-        N_("Mark all as read"),
-        N_("Mark every message in this conversation as read, even those not yet shown."),
-    ),
     Action("day", "f10", N_("Go to a date"), N_("Go to the first message of a day.")),
     Action(
         "choose_entry",
@@ -198,10 +195,10 @@ _READING: Final = (
     ),
     Action("send_files", "alt+a", N_("Send files"), N_("Choose files or folders, and send them.")),
     Action(
-        "recall",
+        "edit_sent",
         "alt+h",
-        N_("Earlier text"),
-        N_("Write a text again that you sent before. ↑ and ↓ then show older and newer ones."),
+        N_("Edit what you sent"),
+        N_("Edit your last message, or the one that ↑ has brought back."),
     ),
     Action("voice", "alt+v", N_("Voice message"), N_("Record a voice message, and send it.")),
     Action("cancel_file", "alt+x", N_("Cancel a file"), N_("Do not send the file that is being encrypted.")),
@@ -227,9 +224,17 @@ _ENTRY: Final = (
         N_("Open a link of the message with a program of your system, after a question."),
     ),
     Action("copy_code", "y", N_("Copy code"), N_("Copy the first code block in the message."), vi="Y"),
-    Action("save", "s", N_("Save the file"), N_("Save the file of the message, or take it, or pause that.")),
     Action(
-        "let_go", "x", N_("Let go of the file"), N_("Delete the file on this device. Its message stays here.")
+        "save",
+        "s",
+        N_("Save the file"),
+        N_("Save the file of the message, all of its folder, or those selected; or take it, or pause that."),
+    ),
+    Action(
+        "let_go",
+        "x",
+        N_("Delete the file from this device"),
+        N_("Delete the file on this device. Its message stays here."),
     ),
     Action("open_file", "v", N_("Open the file"), N_("Open a saved file with a program of your system.")),
     Action("show_folder", "w", N_("Show in its folder"), N_("Show a saved file in its folder.")),
@@ -247,6 +252,12 @@ _ENTRY: Final = (
         "d delete",
         N_("Delete"),
         N_("Delete after confirmation: here, on all your devices, or your own message for everyone."),
+    ),
+    Action(
+        "mark_all_read",
+        "shift+end",
+        N_("Mark all as read"),
+        N_("Mark every message in this conversation as read, even those not yet shown."),
     ),
     Action("oldest", "home g", N_("Oldest"), N_("Go to the first message of the conversation.")),
 )
@@ -271,6 +282,15 @@ _PARLOUR: Final = (
         "alt+k",
         N_("Change the passphrase"),
         N_("Change the passphrase that opens this profile."),
+    ),
+    Action(
+        "backup",
+        "",
+        N_("Back up or export"),
+        N_("Write an encrypted backup, or a file for reading, of all your messages."),
+    ),
+    Action(
+        "wipe", "", N_("Destroy this profile"), N_("Destroy the profile on this device, after a question.")
     ),
     Action("settings", "f12 ctrl+g", N_("Settings"), N_("Appearance, notifications, lock and privacy.")),
     Action(

@@ -88,7 +88,7 @@ class ParlourApp(App[None]):
     VERTICAL_BREAKPOINTS = _HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [*app_bindings()]
     # Workers that change what the next key means (tui.input_queue).
-    KEYS_WAIT_FOR = frozenset(("enter", "prefer"))
+    KEYS_WAIT_FOR = frozenset(("enter", "prefer", "wipe"))
     COMMANDS_WAIT_FOR = frozenset(("send",))
 
     def __init__(self, door: Door, options: Options | None = None, handed: Handover | None = None) -> None:
@@ -140,7 +140,7 @@ class ParlourApp(App[None]):
         self.call_after_refresh(self._settle)
         terminal = Watched(STDIN)
         self.set_interval(EVERY, partial(self._look_around, terminal))
-        heed_signals(lambda: self.call_later(self.action_quit), None if self.is_headless else terminal)
+        heed_signals(lambda: self.call_later(self._quit), None if self.is_headless else terminal)
 
     def _resume(self) -> None:
         textual_fixes.take_wheel(self._driver)
@@ -176,7 +176,7 @@ class ParlourApp(App[None]):
         """Nobody is there to quit once the terminal is gone, and the profile would stay open."""
         if terminal.gone():
             terminal.forsake()
-            await self.action_quit()
+            await self._quit()
             return
         self._notice()
         if self._left_alone:
@@ -339,6 +339,19 @@ class ParlourApp(App[None]):
     def action_mouse(self) -> None:
         self.prefer("mouse", switch(not self.preferences.mouse, default=True))
 
+    def action_help_quit(self) -> None:
+        """Ctrl+C where nothing is selected: it ends other programs, and one who wants that learns how."""
+        key = actions.action("quit").key
+        if not key:
+            return
+        said = _("{key} quits Parlour. Ctrl+C copies what is selected.").format(key=key)
+        if isinstance(self.screen, UnlockScreen):
+            self.screen.say(said)
+        elif isinstance(self.screen, Dialog):
+            self.screen.fail(said)
+        else:
+            self._say(said)
+
     def action_redraw(self) -> None:
         """Draw all of it, also what is as it was drawn last."""
         self._write(_CLEAR)
@@ -432,6 +445,22 @@ class ParlourApp(App[None]):
             self._leave(_("Locked."), locking=True)
 
     async def action_quit(self) -> None:
+        """Quit, but ask first where something is not finished. The second time nothing is asked."""
+        if self._chat is None or not (unfinished := self._chat.unfinished()):
+            await self._quit()
+            return
+        from tui.screens.dialog import QuitDialog
+
+        if any(isinstance(screen, QuitDialog) for screen in self.screen_stack):
+            await self._quit()
+        else:
+            self.push_screen(QuitDialog(unfinished), self._quit_if)
+
+    async def _quit_if(self, yes: bool | None) -> None:
+        if yes:
+            await self._quit()
+
+    async def _quit(self) -> None:
         messenger, self.messenger = self.messenger, None
         if messenger is not None:
             await self._close_chat()()
@@ -439,8 +468,21 @@ class ParlourApp(App[None]):
         self.notifier.closed()
         self.exit()
 
-    def _leave(self, reason: str, *, locking: bool) -> None:
-        """Show the first screen at once, then let go of the messenger, and of all that was in memory."""
+    def on_wipe_wanted(self) -> None:
+        start_worker(self, "wipe", self._ask_to_wipe, exclusive=True)
+
+    async def _ask_to_wipe(self) -> None:
+        from tui.screens.backup import WipeDialog
+
+        archives = await attempt(self._door.archives())
+        dialog = WipeDialog(() if isinstance(archives, Problem) else archives)
+        self.push_screen(dialog, lambda yes: self._leave("", locking=True, wiping=True) if yes else None)
+
+    def _leave(self, reason: str, *, locking: bool, wiping: bool = False) -> None:
+        """Show the first screen at once, then let go of the messenger, and of all that was in memory.
+
+        `wiping`: and destroy the profile.
+        """
         messenger, self.messenger = self.messenger, None
         self.typed.forget()
         self._clipboard = ""  # what Ctrl+V inserts where the terminal gives no clipboard
@@ -451,7 +493,7 @@ class ParlourApp(App[None]):
         settle = self._close_chat()
         self.preferences = Preferences(None, self.preferences.looks())
 
-        async def let_go() -> None:
+        async def let_go() -> str:
             await settle()
             if self.options.outside is not None:
                 await self.options.outside.end()
@@ -459,14 +501,20 @@ class ParlourApp(App[None]):
                 if locking:
                     await attempt(messenger.lock())
                 await attempt(messenger.close())
+            said = await self._wiped() if wiping else reason
             if self.options.starts_again:
-                await self._start_again(reason)
+                await self._start_again(said)
             elif not self.is_headless:
                 textual_fixes.collect_all()
+            return said
 
         while len(self.screen_stack) > 2:  # the empty first one, and the one to change
             self.pop_screen()
         self.switch_screen(UnlockScreen(self._door, reason=reason, first=let_go, demo=self.options.demo))
+
+    async def _wiped(self) -> str:
+        wiped = await attempt(self._door.wipe())
+        return wiped.text if isinstance(wiped, Problem) else _("The profile is destroyed.")
 
     async def _start_again(self, reason: str) -> None:
         """Go on in a new start of the program: of this one, keys and texts would stay in memory."""

@@ -151,6 +151,11 @@ class ChoicesChanged(NewestWins):
 
 
 @dataclass
+class WipeWanted(Message):
+    """Destroy the profile, after a question."""
+
+
+@dataclass
 class CommandTyped(Message):
     """A command was typed: its name, or what is none, and whether nothing follows it."""
 
@@ -159,8 +164,10 @@ class CommandTyped(Message):
 
 
 @dataclass
-class EditLast(Message):
-    """Edit the last own message of the conversation."""
+class TextRecalled(NewestWins):
+    """A text that was sent was called back to be sent again; `on`: it is shown, or no longer."""
+
+    on: bool
 
 
 @dataclass

@@ -38,6 +38,7 @@ ON: Final = "on"
 
 AUTOLOCK_MAX: Final = 24 * 60
 _OPENED: Final = "open."
+_REMINDED: Final = "reminded"  # the last day on which recovery words were called to mind
 
 SIZE_DIGITS: Final = 8
 
@@ -180,6 +181,17 @@ class Preferences:
             if before:
                 await self.set(_OPENED + before, "")
             await self.set(_OPENED + person, switch(on=True, default=False))
+
+    async def reminds(self, options: Options) -> bool:
+        """Whether to say that recovery words are to be written down: once a day, never in a demo.
+
+        Raises ParlourError.
+        """
+        today = options.today().isoformat()
+        if options.demo or self.get(_REMINDED) == today:
+            return False
+        await self.set(_REMINDED, today)
+        return True
 
     async def keep_words(self, words: str) -> None:
         """Keep the language of the pairing words that this person reads, empty for English.

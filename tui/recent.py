@@ -15,11 +15,13 @@ from chat.interface import (
     EntriesMarked,
     EntriesMoved,
     EntryAdded,
+    EntryChanged,
     EntryDeleted,
     EntryEdited,
     EntryFilled,
     EntryKind,
     EntryReturned,
+    EntryState,
     EntryView,
     FileProgress,
     HistoryCleared,
@@ -65,8 +67,16 @@ class Recent:
         self._last = {entry.contact: entry for entry in latest}
         self._lines.clear()
 
+    def reword(self) -> None:
+        """The language of the words is another one now."""
+        self._lines.clear()
+
     def last(self, person: str) -> EntryView | None:
         return self._last.get(person)
+
+    def waiting(self) -> list[str]:
+        """The persons for whom a message waits on this device, as the last entries show it."""
+        return [one.contact for one in self._last.values() if one.own and one.state is EntryState.QUEUED]
 
     def line(self, person: str, draft: str = "") -> str:
         """As `last_line`. A list is drawn at every event, and its lines are made once."""
@@ -95,6 +105,10 @@ class Recent:
                 return self._added(entry)
             case EntryEdited(entry) | EntryFilled(entry) | EntryReturned(entry):
                 self._changed(entry)
+            case EntryChanged(contact, entry_id, state):
+                last = self._last.get(contact)
+                if last is not None and last.id == entry_id:
+                    self._changed(replace(last, state=state))
             case FileProgress(contact, entry_id, file):
                 last = self._last.get(contact)
                 if last is not None and last.id == entry_id:

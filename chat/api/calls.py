@@ -204,6 +204,7 @@ CODES: Final[dict[str, int]] = {
     "Unconfirmed": -32010,
     "NotSynced": -32011,
     "OnlyAsOriginal": -32012,
+    "Unconfined": -32013,
 }
 """The code of each kind of failure; its name is in `data.kind`."""
 

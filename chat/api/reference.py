@@ -74,7 +74,8 @@ def _left_out() -> Iterator[str]:
 def _events(parts: dict[str, Any]) -> Iterator[str]:
     yield "\n## Events\n"
     lasting = ", ".join(f"`{kind.__name__}`" for kind in calls.LASTING)
-    yield f"{lasting} have a position. All others go to the programs that are there."
+    whole = "a `FileProgress` that says that all of a file came"
+    yield f"{lasting} have a position, and {whole}. All others go to the programs that are there."
     for name in EVENTS:
         shape = parts["$defs"][name]
         yield f"\n### {name}\n\n`{{{_fields(shape)}}}`\n\n{shape['description']}"

@@ -15,9 +15,10 @@ from typing import Final
 from chat.api.calls import LINE_BYTES_MAX
 from chat.api.session import Lines, Session, lines_of
 from chat.errors import phrase
-from chat.interface import CannotCreate, Messenger, ParlourError, Unreachable
+from chat.interface import CannotCreate, Messenger, ParlourError
 from chat.ipc import wire
-from chat.platforms.endpoint import CONNECT_WITHIN, Endpoint
+from chat.platforms import endpoints
+from chat.platforms.endpoint import CONNECT_WITHIN, Endpoint, InTheWay, PathTooLong
 
 SESSIONS_MAX: Final = 16
 """Programs at the socket at once; further ones are closed at once."""
@@ -75,9 +76,7 @@ async def serve_socket(
 
     `listens` is called once they can connect, `problem` with why a session ended. Raises CannotCreate.
     """
-    with suppress(Unreachable):  # nobody listens on what an ended one left
-        wire.connect(path).socket.close()
-        raise CannotCreate(TAKEN)
+    _check_free(path)
     endpoint = wire.listen(path)
     accept = _Sessions(opened, problem, endpoint).accept
     server = await asyncio.start_server(accept, sock=endpoint.socket, limit=LINE_BYTES_MAX)
@@ -88,6 +87,17 @@ async def serve_socket(
     finally:
         server.close()
         endpoint.remove()
+
+
+def _check_free(path: Path) -> None:
+    """Raises CannotCreate unless nobody listens at `path`: an ended program may have left its socket."""
+    # Whatever else fails: a live socket of another kind, with a full queue, or of another user.
+    with suppress(OSError):
+        try:
+            endpoints.connect(path).socket.close()
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError, InTheWay, PathTooLong):
+            return  # `wire.listen` says what is in the way
+    raise CannotCreate(TAKEN)
 
 
 class _Sessions:

@@ -32,6 +32,7 @@ from chat.interface import (
     FileSealing,
     FileSupplied,
     Messenger,
+    Notice,
     NotPermitted,
     ParlourError,
     UsageError,
@@ -413,13 +414,13 @@ class _Follower:
             if not isinstance(event, NO_POSITION):
                 self._changed.set()  # a clearing, another engine, a mended database
             if isinstance(event, Closed):
-                await self._out.put(calls.told(event))
+                await self._out.put(_line(event))
                 return
             if not self.live or not self._scope.sees(event):
                 continue
             await self._admit()
             try:
-                self._out.put_nowait(calls.told(self._scope.shown_event(event)))
+                self._out.put_nowait(_line(self._scope.shown_event(event)))
             except asyncio.QueueFull:
                 raise ParlourError(BEHIND) from None
 
@@ -444,7 +445,7 @@ class _Follower:
         for one in found.arrivals:
             self._waiting.append(one.position)
             self.delivered = one.position
-            await self._out.put(calls.told(_event(one, self._looked), one.position))
+            await self._out.put(_line(_event(one, self._looked), one.position))
         more, self._looked = found.position > self._looked, found.position
         if len(self._waiting) >= WINDOW:
             self._room.clear()
@@ -453,12 +454,24 @@ class _Follower:
         return more
 
 
+def _line(event: Event, position: int | None = None) -> bytes:
+    """The line of an event. One that a fault of the program keeps from being told is named in a notice."""
+    try:
+        return calls.told(event, position)
+    except Exception as fault:  # noqa: BLE001 - else it ends this session, and again after each start
+        what, kind = type(event).__name__, type(fault).__name__
+        said = phrase("{event} could not be shown ({fault}). Please report it.", event=what, fault=kind)
+        return calls.told(Notice(said), position)
+
+
 def _event(arrival: ArrivalView, after: int) -> Event:
     """What happened to an entry, for a client that has everything up to a position."""
     entry = arrival.entry
     if entry.kind in GONE:
         return EntryDeleted(entry.contact, entry.id, entry.deleted_by, entry.kind is EntryKind.EXPIRED)
-    return EntryAdded(entry) if arrival.came > after else EntryEdited(entry)
+    if arrival.came > after:
+        return EntryAdded(entry)
+    return EntryEdited(entry) if entry.file is None else FileProgress(entry.contact, entry.id, entry.file)
 
 
 async def lines_of(reader: asyncio.StreamReader) -> AsyncIterator[bytes | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Awaitable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,10 +36,38 @@ WITH_SEED: Final = (
     "The recovery words will be in the backup: who has it and its passphrase can remove your devices and take"
     " over your identity."
 )
+WORDS_NOWHERE: Final = (
+    "Careful: your recovery words are neither in this backup nor written down. Without them, nobody can go on"
+    " as you on a new device: the backup can only be read there, as an archive. Write the words down with"
+    " 'parlour recovery', or give --with-recovery."
+)
+WORDS_ON_PAPER: Final = (
+    "To go on as you on a new device, this backup needs the recovery words that you wrote down. Without them,"
+    " it can only be read there, as an archive. The device that made your identity shows the words with"
+    " 'parlour recovery' until you confirm that you wrote them down."
+)
+ONLY_READ: Final = "It can be read, searched and exported, and nothing is sent from it:"
+NEW_PEOPLE: Final = (
+    "Its contacts are people to pair with again. No backup of another profile has this archive in it: keep"
+    " the file, or export it."
+)
+WITHOUT_WORDS: Final = (
+    "The backup has no recovery words. If you have them, run the command again with --words: the restored"
+    " profile is then a device of yours. Else begin as a new person with 'parlour init --name NAME'."
+)
 PAIR_AGAIN: Final = "Pair again with each contact: until then, nothing is sent or received."
 PROMPT: Final = "Passphrase of the backup: "
 
 NOT_ENCRYPTED: Final = "This file is not encrypted: anybody who has it can read it."
+PROVEN: Final = (
+    "The root hash covers texts, files, times and their order: another device of yours with the same messages"
+    " has the same one. The checksum alone covers names, who wrote what, and states. Anybody who edits the"
+    " file can compute a new checksum, so compare it with the one that the export printed."
+)
+UNPROVEN: Final = (
+    "The checksum alone covers Markdown. Anybody who edits the file can compute a new one, so compare it with"
+    " the one that the export printed."
+)
 _ENDINGS: Final = {"markdown": "md"}
 
 _FILE_OPTION: Final = click.option(
@@ -63,7 +92,7 @@ _FILE_OPTION: Final = click.option(
     "--verify",
     "verified",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Check a file instead, and print its root hash.",
+    help="Check a file instead, and print its root hash and checksum.",
 )
 @click.option("--salvage", is_flag=True, help="Save what can be read of a damaged profile.")
 @_FILE_OPTION
@@ -99,14 +128,17 @@ async def export(
             note(NOT_ENCRYPTED)
             person = find(await talks(opened), name)[1].person if name is not None else None
             view = await _with_progress(opened, opened.export(path, form, person))
-            call.result(_fields(view), f"{one_line(view.path)} was written: {_contents(view)}")
+            call.result(_fields(view), f"{one_line(view.path)} was written and checked: {_contents(view)}")
             return
         if with_recovery:
             note(WITH_SEED)
         passphrase = _new_passphrase(call, backup_passphrase_file)
         writing = opened.back_up(path, passphrase, with_recovery)
         view = await _with_progress(opened, writing)
+        me = await opened.me()
     call.result(_fields(view), f"{one_line(view.path)} was written and checked: {_contents(view)}")
+    if not view.recovery and me.archived is None:
+        note(WORDS_NOWHERE if me.keeps_seed else WORDS_ON_PAPER)
 
 
 async def _salvage(call: Call, path: str, source: str | None, *, with_recovery: bool) -> None:
@@ -123,14 +155,17 @@ async def _salvage(call: Call, path: str, source: str | None, *, with_recovery: 
     missing = ", ".join(f"{count} {name}" for name, count in lost.items() if count) or "nothing"
     said = f"{one_line(path)} has what could be read: {_contents(view.backup)} Not readable: {missing}."
     call.result(_fields(view.backup) | {"lost": lost}, said)
+    if not view.backup.recovery:
+        note(WORDS_ON_PAPER)
 
 
 async def _verify(call: Call, file: Path, source: str | None) -> None:
     path = _absolute(file)
     # Only a backup has a passphrase.
-    passphrase = "" if file.suffix in (".jsonl", ".html") else read_passphrase(source, call.lines, PROMPT)
-    view = await call.door().verify(path, passphrase)
-    call.result(_fields(view), f"{one_line(view.path)} is whole: {_contents(view)}")
+    asked = file.suffix not in (".jsonl", ".html", ".md", ".markdown")
+    view = await call.door().verify(path, read_passphrase(source, call.lines, PROMPT) if asked else "")
+    proven = f" {PROVEN if view.root else UNPROVEN}" if view.checksum else ""
+    call.result(_fields(view), f"{one_line(view.path)} is whole: {_contents(view)}{proven}")
 
 
 def _absolute(path: Path) -> str:
@@ -186,7 +221,8 @@ async def import_backup(
     """Restore the backup FILE here as a new device, or add what this profile lacks.
 
     Nothing changes before all of the file was checked. A new device needs the recovery words, from the backup
-    or typed, and pairs again with each contact.
+    or typed, and pairs again with each contact. Without them, and in the profile of another identity, the
+    backup becomes an archive, which can only be read.
     """
     door = call.door()
     state = await door.state()
@@ -212,7 +248,7 @@ async def import_backup(
         )
     finally:
         life.end()
-    call.result(_restored_fields(view), _restored_text(call, view))
+    call.result(_restored_fields(view), _restored_text(call, view, existing=state is not DoorState.NEW))
 
 
 def _fields(view: BackupView) -> dict[str, object]:
@@ -222,6 +258,7 @@ def _fields(view: BackupView) -> dict[str, object]:
         "conversations": view.conversations,
         "root": view.root,
         "recovery": view.recovery,
+        **({"checksum": view.checksum} if view.checksum else {}),
     }
 
 
@@ -229,7 +266,9 @@ def _contents(view: BackupView) -> str:
     seed = ", the recovery words" if view.recovery else ""
     counted = "1 conversation" if view.conversations == 1 else f"{view.conversations} conversations"
     messages = "1 message" if view.entries == 1 else f"{view.entries} messages"
-    return f"{messages} in {counted}{seed}. Root hash {view.root}."
+    root = f" Root hash {view.root}." if view.root else ""
+    checksum = f" Checksum {view.checksum}." if view.checksum else ""
+    return f"{messages} in {counted}{seed}.{root}{checksum}"
 
 
 def _restored_fields(view: RestoreView) -> dict[str, object]:
@@ -241,13 +280,19 @@ def _restored_fields(view: RestoreView) -> dict[str, object]:
         "entries": view.entries,
         "root": view.root,
         "backup": _fields(view.backup),
+        "archive": view.archive or None,
     }
 
 
-def _restored_text(call: Call, view: RestoreView) -> str:
+def _restored_text(call: Call, view: RestoreView, *, existing: bool) -> str:
     name = one_line(view.name)
     same = "the same as in the backup" if view.root == view.backup.root else "which differs from the backup's"
-    held = f"{view.entries} messages, root hash {view.root}, {same}."
+    messages = "1 message" if view.entries == 1 else f"{view.entries} messages"
+    held = f"{messages}, root hash {view.root}, {same}."
+    if view.archive:
+        opened = f"  parlour --profile {shlex.quote(one_line(view.archive))}"
+        said = f"This is an archive of what {name} had: {held} {ONLY_READ}\n{opened}\n{NEW_PEOPLE}"
+        return said if existing else f"{said}\n{WITHOUT_WORDS}"
     if not view.new:
         return f"The profile at {call.folder} has now {held}"
     return f"This is a new device of {name}. It has {held} {PAIR_AGAIN}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import Final
 
@@ -109,6 +109,18 @@ def terminal_line(view: TerminalView) -> str:
     seen = f", last seen {timestamp(view.seen)}" if view.seen is not None else ""
     seen = ", online" if view.present else seen
     return f"{view.terminal[:SHORT]}{name}  {state}{', this device' if view.this else ''}{added}{seen}"
+
+
+def other_devices(devices: Iterable[TerminalView]) -> str:
+    """The other live devices of this person, by their names or ids; empty where there is none."""
+    others = (one for one in devices if not one.this and one.state is TerminalState.LIVE)
+    return ", ".join(one_line(one.name) or one.terminal[:SHORT] for one in others)
+
+
+def where_removed(devices: Iterable[TerminalView]) -> str:
+    """Where a contact is removed."""
+    others = other_devices(devices)
+    return f"on all your devices (this one, {others})" if others else "on this device"
 
 
 def device_of(devices: Sequence[TerminalView], name: str) -> TerminalView:

@@ -32,6 +32,7 @@ UNSHOWN: Final[Mapping[str, str]] = {
     DeletedBy.AUTHOR: "deleted by its author",
     DeletedBy.MINE: "deleted on all your devices",
     DeletedBy.HERE: "deleted here",
+    DeletedBy.NOBODY: "deleted",
 }
 
 

@@ -40,38 +40,74 @@ NOT_FOR_ONE = (
     "Only --without-asking, --relayed and --pictures can be those of one contact, whom NAME names; --pictures"
     " and --as-usual need NAME."
 )
+ONE_OF = "Name the ID of each message whose file is saved, or give --all."
+NO_FILES = "No message of {label} names a file."
+NOT_HERE = "These are not on this device: name their IDs to take and save them."
+NOBODY_HAS = "Nobody who has the rest is online: it is taken as soon as that is so. Then run this again."
 NO_FILE = "That message of {label} names no file: see 'parlour history NAME --json'."
 
 
 @command("save")
 @click.argument("name", type=TALK)
-@click.argument("id", type=FILE_ENTRY)
+@click.argument("ids", type=FILE_ENTRY, nargs=-1, metavar="[ID]...")
+@click.option("--all", "every", is_flag=True, help="Save each file of the conversation that is here.")
 @click.option("--to", "folder", type=FOLDER, default=".", metavar="FOLDER", show_default="this folder")
 @click.option("--wait", type=click.FloatRange(0), default=5.0, metavar="SECONDS", show_default=True)
 @coroutine
-async def save(call: Call, name: str, id: str, folder: Path, wait: float) -> int | None:
-    """Save the file of a message of the conversation with NAME into a folder.
+async def save(
+    call: Call, name: str, ids: tuple[str, ...], every: bool, folder: Path, wait: float
+) -> int | None:
+    """Save the files of messages of the conversation with NAME into a folder.
 
-    'parlour history NAME --json' shows the ID. A file that is not here is taken first, which lasts while a
-    device that has it is online. Nothing is overwritten: where there is such a file, the new one gets a
-    number. Only you may read it.
+    'parlour history NAME --json' shows each ID. A file that is not here is taken first, which lasts while a
+    device that has it is online; --all takes none. The files of a folder that was sent come into a folder of
+    its name. Nothing is overwritten: where there is such a file, the new one gets a number. Only you may
+    read it.
 
-    Status 0: the file is saved. Status 75: nobody who has it is online, and it is taken later.
+    Status 0: the files are saved. Status 75: at least one is not here, and is not saved.
     """
+    if bool(ids) == every:
+        raise UsageError(ONE_OF)
     async with messenger(call) as opened:
         label, contact = find(await talks(opened), name)
-        entry = await opened.entry(contact.person, id)
-        if entry is None or entry.file is None:
-            raise UsageError(NO_FILE.format(label=label))
-        if not await _whole_within(opened, entry, wait):
-            now = await opened.entry(contact.person, id)
-            file = now.file if now is not None and now.file is not None else entry.file
-            call.result({"id": id, **file_fields(file)}, file_text(file))
-            note("Nobody who has the rest is online: it is taken as soon as that is so. Then run this again.")
-            return KEPT
-        path = await opened.save_file(contact.person, id, str(folder))
-        call.result({"id": id, "path": path}, f"Saved {one_line(path)}")
-        return None
+        entries = await (_of_all(opened, contact) if every else _of_ids(opened, contact, ids, label))
+        lacking = list[EntryView]()
+        for entry in entries:
+            if _is_whole(entry) if every else await _whole_within(opened, entry, wait):
+                path = await opened.save_file(contact.person, entry.id, str(folder))
+                call.result({"id": entry.id, "path": path}, f"Saved {one_line(path)}")
+            else:
+                lacking.append(await opened.entry(contact.person, entry.id) or entry)
+        for entry in lacking:
+            if entry.file is not None:
+                call.result({"id": entry.id, **file_fields(entry.file)}, file_text(entry.file))
+        if lacking:
+            note(NOT_HERE if every else NOBODY_HAS)
+        elif not entries:
+            call.nothing(NO_FILES.format(label=label))
+        return KEPT if lacking else None
+
+
+async def _of_ids(opened: Messenger, contact: ContactView, ids: Iterable[str], label: str) -> list[EntryView]:
+    """The messages of these ids, each once. UsageError, before any is saved, for one that has no file."""
+    entries = [await opened.entry(contact.person, id) for id in dict.fromkeys(ids)]
+    named = [entry for entry in entries if entry is not None and entry.file is not None]
+    if len(named) < len(entries):
+        raise UsageError(NO_FILE.format(label=label))
+    return named
+
+
+async def _of_all(opened: Messenger, contact: ContactView) -> list[EntryView]:
+    """Each message of a conversation that names a file, the oldest first."""
+    found, page = list[EntryView](), await opened.history(contact.person)
+    while page:
+        found[:0] = [entry for entry in page if entry.file is not None]
+        page = await opened.history(contact.person, before=page[0].id)
+    return found
+
+
+def _is_whole(entry: EntryView) -> bool:
+    return entry.file is not None and entry.file.state in (FileState.WHOLE, FileState.WITHHELD)
 
 
 async def _whole_within(opened: Messenger, entry: EntryView, wait: float) -> bool:

@@ -11,8 +11,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from chat.cli.output import note, one_line
-from chat.cli.terminal import STDIN, Lines
+from chat.cli.output import Stopped, note, one_line
+from chat.cli.terminal import STDIN, Lines, confirmed, is_interactive
 from chat.interface import (
     FEED_PART_MAX,
     ContactView,
@@ -24,6 +24,7 @@ from chat.interface import (
     Outgoing,
     ParlourError,
     UsageError,
+    hidden_names,
     outgoing,
     size_text,
 )
@@ -97,6 +98,22 @@ def to_send(paths: Sequence[Path], name: str | None) -> list[ToSend]:
     return files
 
 
+async def check_hidden(lines: Lines, files: Sequence[ToSend]) -> None:
+    """Name the hidden files below the folders that are sent, and ask where somebody can answer.
+
+    Raises Stopped after a no.
+    """
+    names = hidden_names(one.named for one in files)
+    if not names:
+        return
+    for name in names[:SHOWN]:
+        note(f"Hidden, and sent too: {one_line(name)}")
+    if len(names) > SHOWN:
+        note(f"Hidden, and sent too: {len(names) - SHOWN:,} others")
+    if is_interactive() and not await confirmed(lines, "Send the hidden ones too? [y/n]"):
+        raise Stopped("Nothing was sent.")
+
+
 def _say(path: Path, found: Outgoing) -> None:
     note(f"{one_line(str(path))}: {len(found.files):,} files, {size_text(found.size)}, each sent by itself.")
     for one in found.left_out[:SHOWN]:
@@ -128,7 +145,7 @@ async def give(
     try:
         if file.path:
             return await opened.send_file(contact.person, file.path, file.named, send_id, original)
-        return await _give_input(opened, lines, contact, file, send_id)
+        return await _give_input(opened, lines, contact, file, send_id, original=original)
     except asyncio.CancelledError:
         with suppress(ParlourError):  # it was sent already
             await opened.cancel_file(contact.person, send_id)
@@ -136,11 +153,13 @@ async def give(
 
 
 async def _give_input(
-    opened: Messenger, lines: Lines, contact: ContactView, file: ToSend, send_id: str
+    opened: Messenger, lines: Lines, contact: ContactView, file: ToSend, send_id: str, *, original: bool
 ) -> EntryView:
     """Send what standard input brings."""
     feed = await opened.open_feed()
-    sending = asyncio.create_task(opened.send_file(contact.person, feed, file.named, send_id))
+    sending = asyncio.create_task(
+        opened.send_file(contact.person, feed, file.named, send_id, original=original)
+    )
     feeding = asyncio.create_task(_feed(opened, lines, feed))
     try:
         await asyncio.wait({sending, feeding}, return_when=asyncio.FIRST_COMPLETED)

@@ -13,23 +13,20 @@ import click
 
 from chat.cli.asking import Lines
 from chat.cli.notices import Herald, configuration, outside
-from chat.cli.output import note, one_line, talks
+from chat.cli.output import contained, note, talks
 from chat.cli.printing import Printer
+from chat.cli.saving import Saver, make
 from chat.cli.session import Call, Feed, command, coroutine, messenger, until_stopped
 from chat.interface import (
     AlertsChanged,
-    CannotCreate,
     Closed,
     EntryView,
-    FileProgress,
-    FileState,
     Level,
     Messenger,
     Notice,
     NotPermitted,
     Outside,
     OwnLogChanged,
-    ParlourError,
     QuestionsChanged,
     Ready,
     TerminalState,
@@ -62,8 +59,10 @@ async def listen(call: Call, house: bool, commands: bool, folder: Path | None, n
     With --house this device receives messages and passes them on between your other devices and your
     contacts. It prints only what its owner must know about the device.
 
-    With --save each file of a contact is written into FOLDER as soon as all of it is here. FOLDER is made,
-    for you alone, where it is missing.
+    With --save each file that comes is written into FOLDER as soon as all of it is here. FOLDER is made, for
+    you alone, where it is missing. A file that came while this command did not run is written at its next
+    start, into the folder of that run. No more is written than may be taken without asking: see 'parlour
+    files'.
 
     With --commands each line of standard input is a command, and quit or the end of the input ends it:
 
@@ -90,20 +89,12 @@ async def listen(call: Call, house: bool, commands: bool, folder: Path | None, n
     if notify is not None and way is None:
         raise UsageError(NO_WAY.format(path=configuration()))
     if folder is not None:
-        await asyncio.to_thread(_make, folder)
+        await asyncio.to_thread(make, folder)
     await until_stopped(
         _serve_as_house(call)
         if house
         else _listen(call, folder, commands, Level(notify or Level.NOTHING), way)
     )
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as failure:
-        why = failure.strerror or "an error of the disk"
-        raise CannotCreate(f"{folder} cannot be made ({why}): choose another folder.") from failure
 
 
 NO_WAY: Final = (
@@ -130,16 +121,6 @@ async def _serve_as_house(call: Call) -> None:
         note(f"The engine has stopped ({event.reason}).")
 
 
-async def _save(call: Call, opened: Messenger, event: FileProgress, folder: Path) -> None:
-    """Save a file that has come. A failure is said, and ends nothing."""
-    try:
-        path = await opened.save_file(event.contact, event.id, str(folder))
-    except ParlourError as failure:
-        note(f"{one_line(event.file.path)} was not saved: {failure}")
-    else:
-        call.result({"event": "saved", "id": event.id, "path": path}, f"Saved {one_line(path)}")
-
-
 async def _listen(call: Call, folder: Path | None, commands: bool, level: Level, way: Outside | None) -> None:
     async with messenger(call, patience=inf) as opened, aclosing(Feed(opened)) as events:
         me = await opened.me()
@@ -151,7 +132,10 @@ async def _listen(call: Call, folder: Path | None, commands: bool, level: Level,
         herald = Herald(level, way, me.name, call.turn) if way is not None else None
         if herald is not None:
             herald.know(contacts)
-        works = [_print_all(call, opened, events, printer, folder, herald)]
+        saver = Saver(call, opened, folder) if folder is not None else None
+        if saver is not None:
+            await saver.begin()
+        works = [_print_all(call, opened, events, printer, saver, herald)]
         works += [Lines(call, opened).obey()] if commands else []
         try:
             await _until_one_ends(works)
@@ -165,15 +149,15 @@ async def _print_all(
     opened: Messenger,
     events: Feed,
     printer: Printer,
-    folder: Path | None,
+    saver: Saver | None,
     herald: Herald | None,
 ) -> None:
     while not isinstance(event := await events.next(), Closed):
         printer.print(event)
         if herald is not None:
-            herald.heed(event)
-        if folder is not None and isinstance(event, FileProgress) and event.file.state is FileState.WHOLE:
-            await _save(call, opened, event, folder)
+            contained(event, herald.heed, lambda: call.verbose)
+        if saver is not None:
+            await saver.heed(event)
         if isinstance(event, Ready):
             with suppress(NotPermitted):  # locked meanwhile: `Closed` follows
                 await _resume(opened, printer)

@@ -14,7 +14,15 @@ import click
 from chat.cli.asking import entry_named
 from chat.cli.completing import ENTRY, TALK
 from chat.cli.entries import entry_fields, entry_line
-from chat.cli.giving import ToSend, check_input, give, naming_original, text_of, to_send
+from chat.cli.giving import (
+    ToSend,
+    check_hidden,
+    check_input,
+    give,
+    naming_original,
+    text_of,
+    to_send,
+)
 from chat.cli.limits import limited
 from chat.cli.output import KEPT, exit_status, find, held_line, label_among, note, one_line, talks
 from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger
@@ -96,8 +104,9 @@ async def send(
     open here. With --id a repeat sends no file twice.
 
     A folder is sent as its files, at most 1,000, each a message of its own; saving makes the folder again.
-    Hidden files go too. Symbolic links below it are left out. If PATH is -, the file comes from standard
-    input, is sealed as it comes and never stored in plain, and --name names it:
+    Hidden files go too: they are named, and at a terminal you are asked. Symbolic links below it are left
+    out. If PATH is -, the file comes from standard input, is sealed as it comes and never stored in plain,
+    and --name names it:
 
     \b
       tar c photos | parlour send --file - --name photos.tar NAME
@@ -118,6 +127,7 @@ async def send(
     async with messenger(call) as opened, naming_original(drawn):
         label, contact = find(await talks(opened), name)
         files = await asyncio.to_thread(to_send, paths, named)
+        await check_hidden(call.lines, files)
         devices = await opened.terminals()
         words = await text_of(call.lines, call.door(), text)
         if not text:
@@ -244,7 +254,7 @@ async def state_within(opened: Messenger, events: Feed, entry: EntryView, wait: 
 @click.option("--limit", type=click.IntRange(1), default=100, metavar="N", show_default=True)
 @coroutine
 async def history(call: Call, name: str | None, search: str | None, limit: int) -> None:
-    """Print the newest entries with NAME, oldest first.
+    """Print the newest messages with NAME, oldest first.
 
     Without NAME, --search covers all conversations. It finds messages with all the WORDS: whole words in any
     order, case aside. Chinese, Japanese and Korean text is found by any part of it. A file is found by its

@@ -13,20 +13,22 @@ import sys
 import threading
 import traceback
 import unicodedata
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, TypeVar
 
 import click
 
 from chat.interface import (
+    UNSEEN,
     ContactView,
     Messenger,
     ParlourError,
     UsageError,
     hits,
+    label_parts,
+    looks_same,
     means_notes,
     notes_view,
 )
@@ -36,11 +38,6 @@ _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 _JOINERS: Final = frozenset("\u200c\u200d")
 """Persian, Indic scripts and emoji need them inside a text; in a name they only deceive."""
-
-_UNSEEN: Final = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
-"""Letters and marks that draw nothing: fillers of Hangul and Khmer, empty Braille, variation selectors."""
 
 
 class OutputClosed(Exception):
@@ -53,7 +50,7 @@ class OutputFailed(Exception):
 
 def one_line(text: str) -> str:
     """A name or message without anything that steers, hides or breaks the line."""
-    spaced = "".join(" " if character.isspace() else character for character in _UNSEEN.sub("", text))
+    spaced = "".join(" " if character.isspace() else character for character in UNSEEN.sub("", text))
     return "".join(character for character in spaced if _is_shown(character))
 
 
@@ -159,24 +156,9 @@ def _write(text: str, stream: TextIO, *, newline: bool = True) -> None:
         raise OutputFailed(error.strerror or type(error).__name__) from None
 
 
-_SUFFIX_DIGITS: Final = (4, 8, 16, 64)
-"""Digits of the person id that may follow a name: the fewest that tell all contacts apart."""
-
-
 def labels(contacts: Iterable[ContactView]) -> dict[str, ContactView]:
-    """Each contact by the label to show and to type; none looks like another one or like the notes."""
-    views = list(contacts)
-    drawn = Counter(_drawn(view.label) for view in views)
-    digits = next(
-        n for n in _SUFFIX_DIGITS if n == 64 or len({view.person[:n] for view in views}) == len(views)
-    )
-    named: dict[str, ContactView] = {}
-    for view in views:
-        label = one_line(view.label).strip()
-        if not view.notes and (not label or drawn[_drawn(view.label)] > 1 or means_notes(label)):
-            label = f"{label}~{view.person[:digits]}"
-        named[f"{label}~{view.person}" if label in named else label] = view
-    return named
+    """Each contact by its label, to show and to type: none looks like another one (chat.looks)."""
+    return {one_line(view.label).strip(): view for view in contacts}
 
 
 def held_line(label: str) -> str:
@@ -203,8 +185,8 @@ def find(contacts: Iterable[ContactView], name: str) -> tuple[str, ContactView]:
         return notes
     ways: tuple[Callable[[str, ContactView], bool], ...] = (
         lambda label, view: name in (label, view.person),
-        lambda label, view: drawn in (_drawn(label), _drawn(view.name)),
-        lambda label, view: drawn.casefold() in (_drawn(label).casefold(), _drawn(view.name).casefold()),
+        lambda label, _: drawn == _drawn(label),
+        lambda label, _: drawn.casefold() == _drawn(label).casefold(),
     )
     for fits in ways:
         fitting = {label: view for label, view in held.items() if fits(label, view)}
@@ -212,11 +194,23 @@ def find(contacts: Iterable[ContactView], name: str) -> tuple[str, ContactView]:
             return fitting.popitem()
         if fitting:
             raise UsageError(f"{name} matches more than one contact: name one of {', '.join(fitting)}.")
+    marked = [label for label in held if label_parts(label)[1] and looks_same(label_parts(label)[0], drawn)]
+    if marked:
+        raise UsageError(f"{name} may be somebody else: name {' or '.join(marked)}. {MARKED}")
     others = [label for label, view in held.items() if not view.notes]
     known = f"your contacts are {', '.join(others)}"
     if not others:
         known = "you have no contacts yet, see 'parlour pair --help'"
     raise UsageError(f"No contact is named {name}: {known}.")
+
+
+MARKED: Final = "The digits after ~ are the first of the person's id, and tell apart whose names look alike."
+
+
+def say_marks(labels: Iterable[str]) -> None:
+    """Explain the digits behind a name, where one of these has them."""
+    if any(label_parts(label)[1] for label in labels):
+        note(MARKED)
 
 
 async def talks(opened: Messenger) -> tuple[ContactView, ...]:
@@ -278,6 +272,26 @@ def _verdict(error: BaseException) -> tuple[int, str]:
     kind = type(error).__name__
     line = f"Parlour had an internal error ({kind}): run it with --verbose to see where, and report it."
     return FAILED, line
+
+
+T = TypeVar("T")
+
+
+def contained(what: T, work: Callable[[T], object], verbose: Callable[[], bool]) -> None:
+    """Do work for one event or view. A fault of the program in it is one line, and the next one follows.
+
+    Raises OutputClosed and OutputFailed, after which nothing can be said.
+    """
+    try:
+        work(what)
+    except (OutputClosed, OutputFailed):
+        raise
+    except Exception as fault:  # noqa: BLE001 - whatever it is, it must not end the engine in this process
+        name, kind = type(what).__name__, type(fault).__name__
+        note(f"{name} could not be shown ({kind}): run this with --verbose to see where, and report it.")
+        if verbose():
+            for place in _places(fault):
+                note(place)
 
 
 def _places(error: BaseException) -> Iterator[str]:

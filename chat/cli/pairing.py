@@ -11,7 +11,7 @@ from typing import Final
 
 import click
 
-from chat.cli.output import label_among, note, one_line, question, timestamp
+from chat.cli.output import label_among, note, one_line, question, say_marks, timestamp
 from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger
 from chat.cli.terminal import YES, Lines, is_interactive
 from chat.interface import CUT as CONNECTION_CUT
@@ -99,6 +99,8 @@ class Dialogue:
                 view = await self._other_of(view)
             if yes and view.stage is PairingStage.JOINER:
                 note(f"{_peer(view)} used the invitation.")
+                for line in namesake_lines(view):
+                    note(line)
                 await self._answer(view, True)
                 asking = False
             else:
@@ -108,7 +110,10 @@ class Dialogue:
 
     def _present(self, view: PairingView) -> bool:
         """Show the stage of the pairing. Returns whether that is a question."""
-        peer = _peer(view)
+        peer, hints = _peer(view), namesake_lines(view)
+        if view.stage in (PairingStage.WORDS, PairingStage.JOINER):
+            for line in hints:
+                note(line)
         if view.stage is PairingStage.WORDS:
             note(f"Pairing with {peer}. Both screens must show these words:")
             note(f"    {'  '.join(view.words)}")
@@ -159,6 +164,18 @@ class Dialogue:
     async def _answer(self, view: PairingView, accept: bool) -> None:
         with suppress(UsageError):  # it has ended meanwhile, or another client was faster: its event says so
             await self._opened.answer_pairing(view.id, accept)
+
+
+def namesake_lines(view: NearbyView | PairingView) -> list[str]:
+    """For whom one could take somebody who pairs, or wants to."""
+    lines = [f"This name looks like yours, and {NOT_YOURS}"] if view.mine else []
+    if view.known:
+        lines.append(f"You already know {one_line(' and '.join(view.known))}. This is {NOT_KNOWN}")
+    return lines
+
+
+NOT_YOURS: Final = "it is not a device of yours."
+NOT_KNOWN: Final = "somebody else, or a new device that was set up as a new person."
 
 
 def _peer(view: PairingView) -> str:
@@ -318,6 +335,8 @@ def _offer(dialogue: Dialogue, strangers: tuple[NearbyView, ...]) -> None:
         return
     for number, stranger in enumerate(strangers, 1):
         note(f"  {number}  {stranger.name}")
+        for line in namesake_lines(stranger):
+            note(f"     {line}")
     dialogue.ask("Pair with which number? (or wait for the other person to start)")
 
 
@@ -351,3 +370,4 @@ async def _pairing(call: Call, way: Callable[[Messenger, Dialogue], Awaitable[st
         finally:
             dialogue.stop()
         call.result({"paired": label}, f"Paired with {label}")
+        say_marks([label])

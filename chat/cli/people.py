@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -11,7 +11,15 @@ import click
 
 from chat.cli.changes import until_erased
 from chat.cli.completing import CONTACT, TALK
-from chat.cli.devices import SHORT, SHORTEST_ID, device_of, signed, terminal_line
+from chat.cli.devices import (
+    SHORT,
+    SHORTEST_ID,
+    device_of,
+    named_devices,
+    signed,
+    terminal_line,
+    where_removed,
+)
 from chat.cli.output import (
     Stopped,
     clear_screen,
@@ -23,17 +31,17 @@ from chat.cli.output import (
     one_line,
     passing_screen,
     question,
+    say_marks,
     timestamp,
 )
+from chat.cli.printing import print_contact
 from chat.cli.session import LOOK_EVERY, TEXT, Call, command, coroutine, existing, group, messenger
 from chat.cli.terminal import confirmed, is_interactive, read_new_passphrase, read_passphrase
 from chat.interface import (
     RECOVERY_WORDS,
-    BotCommand,
     CannotCreate,
     ContactView,
     DoorState,
-    EntryView,
     IdentityChangeView,
     Kept,
     KeyringFailure,
@@ -68,11 +76,17 @@ NOT_LOCKED: Final = (
 )
 
 
+OLD_HEADER: Final = (
+    "An old copy of the profile's header, as in a backup of your files, still opens the history with the old"
+    " passphrase: 'parlour passphrase --new-key' ends that."
+)
+
+
 @command("init")
 @click.option("--name", required=True, type=TEXT, help="The name that contacts see.")
 @coroutine
 async def init(call: Call, name: str) -> None:
-    """Create a person and this terminal."""
+    """Create a person and this device."""
     door = call.door()
     if await door.state() is not DoorState.NEW:
         raise CannotCreate(
@@ -98,8 +112,13 @@ async def init(call: Call, name: str) -> None:
     type=click.Choice([UnlockCost.MODERATE.value, UnlockCost.SENSITIVE.value]),
     help="What each try of a passphrase costs: 256 MiB of memory, or 1 GiB and seconds. Default: as before.",
 )
+@click.option(
+    "--new-key",
+    is_flag=True,
+    help="Seal the history under another key, which no older copy of the profile's header opens.",
+)
 @coroutine
-async def passphrase(call: Call, new_passphrase_file: str | None, cost: str | None) -> None:
+async def passphrase(call: Call, new_passphrase_file: str | None, cost: str | None, new_key: bool) -> None:
     """Change the passphrase, or the cost of guessing it: the new one may be the old one."""
     await existing(call)
     if await call.door().kept() is not Kept.NO:
@@ -107,8 +126,10 @@ async def passphrase(call: Call, new_passphrase_file: str | None, cost: str | No
     old = read_passphrase(call.passphrase_file, call.lines, "Current passphrase: ")
     new = read_new_passphrase(new_passphrase_file, call.lines)
     async with messenger(call, old) as opened:
-        await opened.change_passphrase(old, new, UnlockCost(cost or UnlockCost.KEPT))
+        await opened.change_passphrase(old, new, UnlockCost(cost or UnlockCost.KEPT), new_key)
     call.result({"changed": True}, "The passphrase was changed.")
+    if not new_key:
+        note(OLD_HEADER)
 
 
 @command("lock")
@@ -141,14 +162,24 @@ WIPES: Final = (
 )
 
 
+WIPES_ARCHIVES: Final = (
+    "This destroys the profile at {folder}: your keys and every message in it, and its archives ({number}),"
+    " too. Nobody can undo it. Destroy it? [y/n]"
+)
+
+
 @command("wipe")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 @coroutine
 async def wipe(call: Call, yes: bool) -> None:
     """Destroy the profile on this device: its key first, then everything else. It needs no passphrase."""
-    if not yes and not await confirmed(call.lines, WIPES.format(folder=call.folder)):
-        raise Stopped("Nothing was destroyed.")
     door, now = call.door(), asyncio.get_running_loop().time
+    if not yes:
+        asked = WIPES.format(folder=call.folder)
+        if archives := len(await door.archives()):
+            asked = WIPES_ARCHIVES.format(folder=call.folder, number=archives)
+        if not await confirmed(call.lines, asked):
+            raise Stopped("Nothing was destroyed.")
     until = now() + ENDS_WITHIN
     while True:
         with suppress(Unreachable):  # none runs
@@ -307,7 +338,8 @@ async def _list(call: Call) -> None:
         now = await opened.contacts()
         last = {entry.contact: entry for entry in await opened.latest()}
         for label, view in sorted(labels(now).items(), key=lambda one: not one[1].pinned):
-            _print(call, label, view, now, last.get(view.person))
+            print_contact(call, label, view, now, last.get(view.person))
+        say_marks(labels(now))
         if not now:
             call.nothing("You have no contacts yet: 'parlour pair --help' says how to add one.")
 
@@ -317,15 +349,22 @@ async def _list(call: Call) -> None:
 @click.argument("new", type=TEXT)
 @coroutine
 async def rename_contact(call: Call, name: str, new: str) -> None:
-    """Call NAME by the name NEW, here only."""
-    await _change(call, name, lambda opened, person: opened.rename(person, new))
+    """Call NAME by the name NEW, on your devices only."""
+    async with messenger(call) as opened:
+        before, view = find(await opened.contacts(), name)
+        await opened.rename(view.person, new)
+        now = await opened.contacts()
+        label = label_among(now, view.person)
+        fields = {"name": label, "before": before, "called": view.called, "person": view.person}
+        call.result(fields, f"{before} is called {label} here now, and calls itself {one_line(view.called)}.")
+        say_marks([label])
 
 
 @contacts.command("block")
 @click.argument("name", type=CONTACT)
 @coroutine
 async def block(call: Call, name: str) -> None:
-    """Give NAME no answer any more and show nothing from NAME."""
+    """Give NAME no answer any more and show nothing from NAME, on all your devices."""
     await _change(call, name, lambda opened, person: opened.block(person, True))
 
 
@@ -391,7 +430,7 @@ HALF_REMOVED: Final = (
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @coroutine
 async def remove(call: Call, name: str, yes: bool) -> None:
-    """Remove NAME with the whole conversation.
+    """Remove NAME with the whole conversation, on all your devices.
 
     Only the ids of messages that you deleted stay: these do not come back if you pair again. If the command
     is interrupted after NAME is gone, Parlour finishes the work the next time it is open.
@@ -400,11 +439,12 @@ async def remove(call: Call, name: str, yes: bool) -> None:
     """
     async with messenger(call) as opened:
         label, view = find(await opened.contacts(), name)
-        asked = f"Remove {label} and the whole conversation? [y/n]"
+        where = where_removed(await named_devices(opened))
+        asked = f"Remove {label} and the whole conversation {where}? [y/n]"
         if not yes and is_interactive() and not await confirmed(call.lines, asked):
             raise Stopped(f"{label} was not removed: answer y to remove.")
         await until_erased(opened.remove(view.person), HALF_REMOVED.format(label=label))
-        call.result({"removed": label}, f"{label} and the conversation were removed.")
+        call.result({"removed": label}, f"{label} and the conversation were removed {where}.")
 
 
 @command("verify")
@@ -544,50 +584,4 @@ async def _change(call: Call, name: str, change: Callable[[Messenger, str], Awai
         now = await opened.contacts()
         last = next((entry for entry in await opened.latest() if entry.contact == person), None)
         view = next(view for view in now if view.person == person)
-        _print(call, label_among(now, person), view, now, last)
-
-
-def _print(
-    call: Call, label: str, view: ContactView, everybody: Sequence[ContactView], last: EntryView | None
-) -> None:
-    words = ["verified" if view.verified else "not verified", "online" if view.present else "offline"]
-    words += ["through a relay"] if view.relayed else []
-    words += ["bot"] if view.bot else []
-    words += ["pinned"] if view.pinned else []
-    words += ["muted"] if view.muted else []
-    words += ["blocked"] if view.blocked else []
-    words += ["identity changed: nothing is sent"] if view.held else []
-    others = [label_among(everybody, person) for person in view.same_key]
-    words += [f"the same device key as {other}" for other in others]
-    fields = {
-        "name": label,
-        "person": view.person,
-        "verified": view.verified,
-        "present": view.present,
-        "held": view.held,
-        "same_key": others,
-        "pinned": view.pinned,
-        "muted": view.muted,
-        "bot": view.bot,
-        "commands": command_fields(view.commands),
-        "unread": view.unread,
-        "last": None if last is None else _last_fields(last),
-    }
-    call.result(fields, f"{label}  ({', '.join(words)})")
-
-
-def command_fields(commands: Iterable[BotCommand]) -> list[dict[str, str]]:
-    """The commands of a bot, as JSON has them."""
-    return [{"name": one.name, "description": one.description} for one in commands]
-
-
-def _last_fields(entry: EntryView) -> dict[str, object]:
-    """The last entry of a conversation, as `contacts --json` has it."""
-    return {
-        "id": entry.id,
-        "time": timestamp(entry.time),
-        "own": entry.own,
-        "kind": entry.kind,
-        "text": entry.text,
-        "reply": entry.reply,
-    }
+        print_contact(call, label_among(now, person), view, now, last)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
-from chat.cli.entries import UNSHOWN, entry_fields, entry_line, file_fields
-from chat.cli.output import held_line, label_among, note, one_line
+from chat.cli.entries import UNSHOWN, entry_fields, entry_line, file_fields, file_text
+from chat.cli.output import contained, held_line, label_among, note, one_line, timestamp
 from chat.cli.session import Call
 from chat.interface import (
     AlertsChanged,
+    BotCommand,
     ContactChanged,
     ContactRemoved,
     ContactView,
@@ -40,15 +41,11 @@ from chat.interface import (
     SelfView,
 )
 
+T = TypeVar("T")
+
 KNOWN_MAX = 1024
 """Entries of each conversation that a printer knows by id. Contacts fill it, and the oldest goes first."""
 SHORT_ID = 8  # digits of an entry's id that a line to read shows
-_FILE_NEWS: Final = {
-    FileState.ASKS: "is not taken: 'parlour save' takes it",
-    FileState.TAKING: "is taken",
-    FileState.PAUSED: "is paused",
-    FileState.WHOLE: "is here",
-}
 
 
 class Printer:
@@ -89,12 +86,15 @@ class Printer:
     def resume(self, contacts: Iterable[ContactView], held: Iterable[EntryView]) -> None:
         """Print what changed between the end of an engine and the first event of the next one."""
         for view in contacts:
-            self._contact(view)
+            self._contain(view, self._contact)
         for entry in held:
-            if not self.is_known(entry):
-                self._entry(entry)
-            elif entry.own and entry.state is not self._states[entry.contact][entry.id]:
-                self._state(entry.contact, entry.id, entry.state)
+            self._contain(entry, self._missed)
+
+    def _missed(self, entry: EntryView) -> None:
+        if not self.is_known(entry):
+            self._entry(entry)
+        elif entry.own and entry.state is not self._states[entry.contact][entry.id]:
+            self._state(entry.contact, entry.id, entry.state)
 
     def is_known(self, entry: EntryView) -> bool:
         """Whether the entry was printed as it is, or is older than this run."""
@@ -116,6 +116,13 @@ class Printer:
             self._missing.discard(oldest)
 
     def print(self, event: Event) -> None:
+        """Print an event. One that cannot be printed is named on standard error, and ends nothing."""
+        self._contain(event, self._print)
+
+    def _contain(self, what: T, work: Callable[[T], None]) -> None:
+        contained(what, work, lambda: self._call.verbose)
+
+    def _print(self, event: Event) -> None:
         match event:
             case Ready(addresses) if addresses != self._addresses:
                 self._ready(addresses)
@@ -227,8 +234,7 @@ class Printer:
         self._know_file(event.id, event.file)
         label = self._label(event.contact)
         fields = {"event": "file", "id": event.id, "conversation": label, **file_fields(event.file)}
-        named, news = one_line(event.file.path), _FILE_NEWS[event.file.state]
-        self._call.result(fields, f"{label}: {event.id[:SHORT_ID]} {named} {news}")
+        self._call.result(fields, f"{label}: {event.id[:SHORT_ID]} {file_text(event.file)}")
 
     def _know_file(self, entry_id: str, file: FileView) -> None:
         self._files[entry_id] = file.state
@@ -269,3 +275,58 @@ class Printer:
 
     def _label(self, person: str) -> str:
         return label_among(self._contacts.values(), person)
+
+
+def print_contact(
+    call: Call, label: str, view: ContactView, everybody: Sequence[ContactView], last: EntryView | None
+) -> None:
+    """Print a contact as `contacts` lists it. `everybody`: the contacts; `last`: the newest entry with it."""
+    words = ["verified" if view.verified else "not verified", "online" if view.present else "offline"]
+    words += ["through a relay"] if view.relayed else []
+    words += ["bot"] if view.bot else []
+    words += ["pinned"] if view.pinned else []
+    words += ["muted"] if view.muted else []
+    words += ["blocked"] if view.blocked else []
+    words += ["identity changed: nothing is sent"] if view.held else []
+    words += [f"last connected {timestamp(view.seen)}"] if view.seen and not view.present else []
+    words += [f"calls itself {one_line(view.called)}"] if view.called not in ("", view.name) else []
+    others = [label_among(everybody, person) for person in view.same_key]
+    words += [f"the same device key as {other}" for other in others]
+    fields = {
+        "name": label,
+        "person": view.person,
+        "called": view.called,
+        "verified": view.verified,
+        "present": view.present,
+        "seen": timestamp(view.seen) if view.seen is not None else None,
+        "held": view.held,
+        "same_key": others,
+        "pinned": view.pinned,
+        "muted": view.muted,
+        "bot": view.bot,
+        "commands": command_fields(view.commands),
+        "unread": view.unread,
+        "last": None if last is None else _last_fields(last),
+    }
+    if view.past:
+        fields["past"] = True
+        call.result(fields, f"was {label}  (from a backup: pair again)")
+        return
+    call.result(fields, f"{label}  ({', '.join(words)})")
+
+
+def command_fields(commands: Iterable[BotCommand]) -> list[dict[str, str]]:
+    """The commands of a bot, as JSON has them."""
+    return [{"name": one.name, "description": one.description} for one in commands]
+
+
+def _last_fields(entry: EntryView) -> dict[str, object]:
+    """The last entry of a conversation, as `contacts --json` has it."""
+    return {
+        "id": entry.id,
+        "time": timestamp(entry.time),
+        "own": entry.own,
+        "kind": entry.kind,
+        "text": entry.text,
+        "reply": entry.reply,
+    }

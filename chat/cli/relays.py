@@ -84,7 +84,7 @@ async def relay(
     nats: tuple[str, ...],
     examinable: bool,
 ) -> None:
-    """Run a relay: it joins two terminals that are both connected, and holds nothing.
+    """Run a relay: it joins two devices that are both connected, and holds nothing.
 
     It prints its address, which people add with 'parlour relays add', and how the system confines it. It
     never writes a file.

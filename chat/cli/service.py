@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from chat.cli.output import FAILED, note, one_line
 from chat.cli.session import LOOK_EVERY, Call, command, coroutine, existing, group
-from chat.cli.terminal import STDIN
+from chat.cli.terminal import STDIN, check_private
 from chat.interface import (
     CannotCreate,
     Door,
@@ -178,6 +178,7 @@ class Systemd(Manager):
 
     def content(self) -> bytes:
         # `listen` prints messages, which the journal would keep in plain. After a lock nothing starts again.
+        # Memory with keys and messages goes to the disk neither by a core dump nor by swap.
         return f"""# {MARK}
 [Unit]
 Description=Parlour receives while its interface is closed
@@ -191,6 +192,7 @@ RestartSec=10
 RestartPreventExitStatus=64 65 73 77
 UMask=0077
 LimitCORE=0
+MemorySwapMax=0
 NoNewPrivileges=yes
 
 [Install]
@@ -239,6 +241,8 @@ class Launchd(Manager):
             "StandardOutPath": "/dev/null",
             "StandardErrorPath": "/dev/null",
             "Umask": 0o077,
+            "HardResourceLimits": {"Core": 0},
+            "SoftResourceLimits": {"Core": 0},
             "ProcessType": "Background",
             "EnvironmentVariables": {"PARLOUR_SERVICE": MARK},
         }
@@ -409,12 +413,10 @@ async def _passphrase(call: Call, door: Door) -> list[str]:
         return []
     try:
         path = await asyncio.to_thread(Path(call.passphrase_file).resolve, strict=True)
-        mode = (await asyncio.to_thread(path.stat)).st_mode
+        check_private(path, await asyncio.to_thread(path.stat))
     except OSError as failure:
         why = failure.strerror or "unreadable"
         raise UsageError(f"The passphrase file cannot be read ({why}): check its name.") from failure
-    if mode & 0o077:
-        raise UsageError(f"Other users can read {path}: run 'chmod 600' on it.")
     return ["--passphrase-file", str(path)]
 
 
@@ -458,6 +460,8 @@ async def profiles(call: Call, folders: tuple[Path, ...]) -> None:
     listed = 0
     for folder in found:
         listed += await _profile(call, folder)
+        for archive in await call.open_door(folder, None).archives():
+            listed += await _profile(call, Path(archive), archive=True)
     if not listed:
         call.nothing("There is no profile yet: create one with 'parlour init --name NAME'.")
 
@@ -476,8 +480,8 @@ def _candidates(here: Sequence[Path], folders: Sequence[Path]) -> list[Path]:
     return list(found)
 
 
-async def _profile(call: Call, folder: Path) -> bool:
-    """Print the line of a profile; whether there is one."""
+async def _profile(call: Call, folder: Path, *, archive: bool = False) -> bool:
+    """Print the line of a profile, or of an archive of one; whether there is one."""
     door = call.open_door(folder, None)
     try:
         state = await door.state()
@@ -487,6 +491,7 @@ async def _profile(call: Call, folder: Path) -> bool:
     if state is DoorState.NEW:
         return False
     fields: dict[str, object] = {"profile": str(folder), "state": state.value, "name": None, "unread": None}
+    fields["archive"] = archive
     said = "locked"
     if state is DoorState.RUNNING:
         said = "running"
@@ -502,5 +507,5 @@ async def _profile(call: Call, folder: Path) -> bool:
             unread = sum(view.unread for view in views if not view.blocked)
             fields |= {"name": me.name, "unread": unread}
             said = f"running as {one_line(me.name)}, {unread} unread"
-    call.result(fields, f"{one_line(str(folder))}  ({said})")
+    call.result(fields, f"{one_line(str(folder))}  ({'archive, ' if archive else ''}{said})")
     return True

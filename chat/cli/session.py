@@ -18,6 +18,7 @@ from chat.cli import output
 from chat.cli.output import STOPPED, Stopped, in_background, log_to_stderr
 from chat.cli.terminal import STDIN, Lines, read_passphrase
 from chat.interface import (
+    ARCHIVED,
     PATIENCE,
     Closed,
     Door,
@@ -193,6 +194,9 @@ class Session:
             self._secret = read_passphrase(STDIN, self._call.lines)
         self._current = await self._come(*await existing(self._call))
         with suppress(EngineEnded):  # the next call finds that out, too
+            if not self._offline and (await self._current.me()).archived is not None:
+                await self.close()
+                raise NotPermitted(ARCHIVED)
             for alert in await self._current.alerts():
                 read = "" if alert.lasts else " Run 'parlour doctor --seen' when you have read this."
                 output.note(f"{alert.text}{read}")

@@ -7,6 +7,7 @@ import getpass
 import os
 import select
 import signal
+import stat
 import sys
 import warnings
 from contextlib import suppress
@@ -190,9 +191,22 @@ def read_new_passphrase(source: str | None, lines: Lines) -> str:
         passphrase = other
 
 
+_OTHERS: Final = 0o077
+
+
+def check_private(path: Path, found: os.stat_result) -> None:
+    """Raises UsageError where other users can read a passphrase file."""
+    # systemd shows a credential to its service alone, by a list of rights that the mode does not tell.
+    sealed = str(path.parent) == os.environ.get("CREDENTIALS_DIRECTORY")
+    shown = sys.platform != "win32" and stat.S_ISREG(found.st_mode) and found.st_mode & _OTHERS
+    if shown and not sealed:
+        raise UsageError(f"Other users can read {path}: run 'chmod 600' on it.")
+
+
 def _from_file(path: Path) -> str:
     try:
         with path.open("rb") as file:
+            check_private(path, os.fstat(file.fileno()))
             data = file.read(_BYTES_MAX + 1)
     except OSError as error:
         raise UsageError(f"The passphrase file cannot be read ({error.strerror}): check its name.") from error

@@ -10,6 +10,7 @@ import click
 
 from chat.cli.changes import until_clean
 from chat.cli.completing import CONTACT
+from chat.cli.devices import named_devices, other_devices
 from chat.cli.output import SignOfLife, Stopped, find, note
 from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger
 from chat.cli.terminal import confirmed, is_interactive
@@ -74,7 +75,7 @@ def _says(label: str, seconds: int) -> str:
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @coroutine
 async def clear(call: Call, name: str, yes: bool) -> None:
-    """Delete the content of all messages with NAME, on this device alone.
+    """Delete the content of all messages with NAME, on this device alone: your other devices keep theirs.
 
     The contact, the timer and the places of the messages stay. If the command is interrupted, Parlour
     finishes the work the next time it is open.
@@ -88,10 +89,12 @@ async def clear(call: Call, name: str, yes: bool) -> None:
         label, contact = find(await opened.contacts(), name)
         if not yes:
             consequence = (
-                f"Deletes your copy of all messages with {label} permanently. {label} keeps theirs and is not"
-                " notified."
+                f"Deletes all messages with {label} on this device permanently. {label} keeps theirs and is"
+                " not notified."
             )
-            if not await confirmed(call.lines, f"{consequence} Clear the conversation? [y/n]"):
+            if others := other_devices(await named_devices(opened)):
+                consequence += f" Your other devices ({others}) keep their copies: clear them there."
+            if not await confirmed(call.lines, f"{consequence} Clear the conversation here? [y/n]"):
                 raise Stopped("Nothing was deleted: answer y to clear the conversation.")
         await _clear(opened, contact.person)
         await until_clean(opened)

@@ -30,7 +30,7 @@ PERCENT_A_NOTE: Final = 10
 @click.option("--seen", is_flag=True, help="Show no more what happened to the files of the profile.")
 @coroutine
 async def doctor(call: Call, deep: bool, seen: bool) -> int | None:
-    """Find out why two terminals do not see each other.
+    """Find out why two devices do not see each other.
 
     Checks network, port, firewall, clock and profile, and shows how to fix what is wrong.
 

@@ -150,7 +150,7 @@ class Driver:
         return number
 
     async def flush(self, *, arm: bool = True) -> None:
-        """Write the link's output, and set the timer, which who writes more soon leaves to the last time."""
+        """Write the link's output. With `arm`, set the timer: who writes more soon does so the last time."""
         async with self._writing:
             while data := self.link.data_to_send():
                 try:
@@ -248,7 +248,7 @@ class Driver:
 
 
 async def _wake() -> None:
-    """Nothing, so that who waits for the queue looks again."""
+    """Nothing: it wakes what waits for the queue."""
 
 
 class Outgoing:

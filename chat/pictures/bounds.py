@@ -28,9 +28,13 @@ HEADER: Final = ">HH"
 
 
 class Work(Enum):
-    """SHOW: the pixels of the first frame. CLEAN: the same picture without its metadata."""
+    """SHOW: the pixels of the first frame. CLEAN: the same picture without its metadata.
+
+    SHOW_UNCONFINED: as SHOW, where the system cannot confine the process either.
+    """
 
     SHOW = "show"
+    SHOW_UNCONFINED = "show-unconfined"
     CLEAN = "clean"
 
 
@@ -41,6 +45,7 @@ class Status(IntEnum):
     NOT_UNDERSTOOD = 40
     TOO_LARGE = 41
     NO_LIBRARY = 42
+    NOT_CONFINED = 43
 
 
 _BEGINNINGS: Final = {
@@ -59,25 +64,44 @@ def media_of(beginning: bytes) -> str:
     return next((media for media, first in _BEGINNINGS.items() if beginning.startswith(first)), "")
 
 
-_OTHER_BEGINNINGS: Final = (
-    *(b"II*\0", b"MM\0*"),  # TIFF (TIFF 6.0), and what many cameras write
-    *(b"\xff\x0a", b"\0\0\0\x0cJXL "),  # JPEG XL (ISO 18181-2)
-)
-_BRANDS: Final = frozenset(
-    (*(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), *(b"avif", b"avis"))
-)
-"""The brands of HEIF and AVIF (ISO 23008-12, annex B)."""
+OTHER_KINDS: Final[dict[str, tuple[tuple[int, bytes], ...]]] = {
+    "TIFF": ((0, b"II*\0"), (0, b"MM\0*")),  # TIFF 6.0; and DNG, CR2, NEF, ARW, PEF and other raw files
+    "BigTIFF": ((0, b"II+\0"), (0, b"MM\0+")),
+    "Canon CR3": ((4, b"ftypcrx "),),
+    "Canon CRW": ((6, b"HEAPCC"),),
+    "Fujifilm RAF": ((0, b"FUJIFILMCCD-"),),
+    "Olympus ORF": ((0, b"IIRO"), (0, b"IIRS"), (0, b"MMOR")),
+    "Panasonic RW2": ((0, b"IIU\0"),),
+    "Minolta MRW": ((0, b"\0MRM"),),
+    "Sigma X3F": ((0, b"FOVb"),),
+    "JPEG XL": ((0, b"\xff\x0a"), (0, b"\0\0\0\x0cJXL ")),  # ISO 18181-2
+    "JPEG 2000": ((0, b"\xff\x4f\xff\x51"), (0, b"\0\0\0\x0cjP  ")),  # ISO 15444-1
+    "PSD": ((0, b"8BPS"),),
+    "HEIF": tuple(
+        (4, b"ftyp" + brand)
+        for brand in (
+            *(b"mif1", b"mif2", b"mif3", b"msf1", b"miaf", b"heic", b"heix", b"heim", b"heis", b"hevc"),
+            *(b"hevx", b"hevm", b"hevs", b"heoi", b"avci", b"avcs", b"jpeg", b"jpgs", b"j2ki", b"j2is"),
+            *(b"vvic", b"vvis", b"evbi", b"evbs", b"unif"),
+        )
+    ),  # the brands of ISO 23008-12
+    "AVIF": ((4, b"ftypavif"), (4, b"ftypavis"), (4, b"ftypavio")),
+}
+"""Kinds of pictures that can say place, time and camera, and are not understood here: what is where."""
 
 
 def keeps_metadata(beginning: bytes) -> bool:
-    """Whether a picture begins so whose kind can say place, time and camera, and is not understood here."""
-    if beginning[4:8] == b"ftyp":
-        return beginning[8:12] in _BRANDS
-    return beginning.startswith(_OTHER_BEGINNINGS)
+    """Whether a file begins as one of OTHER_KINDS."""
+    marks = (mark for kind in OTHER_KINDS.values() for mark in kind)
+    return any(beginning.startswith(said, at) for at, said in marks)
 
 
 class NotUnderstood(Exception):
     """These bytes are no whole picture of a known kind."""
+
+
+class NotConfined(Exception):
+    """The kernel does not filter the calls of this process."""
 
 
 class TooLarge(Exception):

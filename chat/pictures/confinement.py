@@ -9,7 +9,7 @@ import struct
 import sys
 from typing import Final
 
-from chat.pictures.bounds import MEMORY_MAX, SECONDS_MAX
+from chat.pictures.bounds import MEMORY_MAX, SECONDS_MAX, NotConfined
 
 _LOAD, _EQUAL, _ANY_BIT, _RETURN = 0x20, 0x15, 0x45, 0x06
 _ALLOW, _REFUSE, _ABSENT = 0x7FFF0000, 0x00050001, 0x00050026
@@ -39,13 +39,24 @@ _CALLS: Final = {
 }
 
 
-def confine() -> bool:
-    """Confine this process irrevocably, with everything imported; whether the kernel filters its calls."""
+def confine(*, required: bool = True) -> bool:
+    """Confine this process irrevocably, with everything imported; whether the kernel filters its calls.
+
+    Raises NotConfined where it does not, unless that is not `required`: then the bounds of resources remain.
+    """
     os.chdir("/")
-    filtered = sys.platform == "linux" and _filter_possible()
+    filtered = can_filter()
     if sys.platform != "win32":
         _limit(filtered)
-    return filtered and _filter_calls()
+    filtered = filtered and _filter_calls()
+    if required and not filtered:
+        raise NotConfined
+    return filtered
+
+
+def can_filter() -> bool:
+    """Whether this system has a filter of calls that is known here."""
+    return sys.platform == "linux" and _filter_possible()
 
 
 def _limit(threads: bool) -> None:

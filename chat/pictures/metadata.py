@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from chat.pictures.bounds import NotUnderstood, media_of
+from chat.pictures.colours import PROFILE_MAX, colours_alone
 
 
 def without_metadata(data: bytes) -> bytes:
@@ -68,13 +69,17 @@ def _only_turned(orientation: int) -> bytes:
 _EXIF: Final = b"Exif\0\0"
 _AFTER_SCAN: Final = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 _JFIF_SIZE: Final = 14
+_ADOBE_SIZE: Final = 12
+_PROFILE: Final = b"ICC_PROFILE\0"
+_PROFILE_PART: Final = 65_519
+"""Bytes of a profile in one segment (ICC.1:2022, annex B.4)."""
 _TABLES: Final = frozenset((0xC4, 0xCC, 0xDB, 0xDD, 0xDC))
 _FRAMES: Final = frozenset((*range(0xC0, 0xD0),)) - {0xC4, 0xC8, 0xCC}
 
 
 def _jpeg(data: bytes) -> Iterator[bytes]:
     yield b"\xff\xd8"
-    at, frames, scans, turned = 2, 0, 0, False
+    at, frames, scans, turned, parts = 2, 0, 0, False, dict[int, bytes]()
     while True:
         if data[at] != 0xFF:
             raise NotUnderstood
@@ -97,11 +102,15 @@ def _jpeg(data: bytes) -> Iterator[bytes]:
                 yield _segment(0xE1, _EXIF + _only_turned(orientation))
         elif marker == 0xE0 and body.startswith(b"JFIF\0") and len(body) >= _JFIF_SIZE:
             yield _segment(0xE0, body[: _JFIF_SIZE - 2] + b"\0\0")  # its thumbnail goes
-        elif (
-            (marker == 0xE2 and body.startswith(b"ICC_PROFILE\0"))
-            or (marker == 0xEE and body.startswith(b"Adobe"))
-            or marker in _TABLES
-        ):
+        elif marker == 0xE2 and body.startswith(_PROFILE):
+            number, count = struct.unpack_from("BB", body, len(_PROFILE))
+            if number not in parts:
+                parts[number] = body[len(_PROFILE) + 2 :]
+                if sorted(parts) == [*range(1, count + 1)]:
+                    yield from _profile(b"".join(parts[one] for one in sorted(parts)))
+        elif marker == 0xEE and body.startswith(b"Adobe"):
+            yield _segment(marker, body[:_ADOBE_SIZE])
+        elif marker in _TABLES:
             yield _segment(marker, body)
         elif marker in _FRAMES:
             frames += 1
@@ -118,6 +127,13 @@ def _jpeg(data: bytes) -> Iterator[bytes]:
             raise NotUnderstood
 
 
+def _profile(profile: bytes) -> Iterator[bytes]:
+    colours = colours_alone(profile)
+    parts = [colours[at : at + _PROFILE_PART] for at in range(0, len(colours), _PROFILE_PART)]
+    for number, part in enumerate(parts, 1):
+        yield _segment(0xE2, _PROFILE + bytes((number, len(parts))) + part)
+
+
 def _segment(marker: int, body: bytes) -> bytes:
     return b"\xff" + bytes((marker,)) + struct.pack(">H", len(body) + 2) + body
 
@@ -126,7 +142,7 @@ def _segment(marker: int, body: bytes) -> bytes:
 
 _CHUNKS: Final = frozenset(
     (
-        *(b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT", b"bKGD", b"pHYs"),
+        *(b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"bKGD", b"pHYs"),
         *(b"cICP", b"mDCV", b"cLLI", b"acTL", b"fcTL", b"fdAT"),
     )
 )
@@ -148,10 +164,22 @@ def _png(data: bytes) -> Iterator[bytes]:
                 raise NotUnderstood
             yield _chunk(b"IEND", b"")
             return
-        if name in _CHUNKS:
+        if name == b"iCCP":
+            if colours := colours_alone(_unpacked(whole[8:-4])):
+                yield _chunk(name, b"c\0\0" + zlib.compress(colours))
+        elif name in _CHUNKS:
             yield whole
         elif name == b"eXIf" and (orientation := _turned(whole[8:-4])):
             yield _chunk(b"eXIf", _only_turned(orientation))
+
+
+def _unpacked(body: bytes) -> bytes:
+    """The profile in a chunk: its name, how it is packed, and it. Empty where it is damaged or too large."""
+    _, _, packed = body.partition(b"\0")
+    try:
+        return zlib.decompressobj().decompress(packed[1:], PROFILE_MAX + 1)
+    except zlib.error:
+        return b""
 
 
 def _chunk(name: bytes, body: bytes) -> bytes:
@@ -160,21 +188,25 @@ def _chunk(name: bytes, body: bytes) -> bytes:
 
 # --- WebP (RFC 9649) ---
 
-_IN_WEBP: Final = frozenset((b"VP8 ", b"VP8L", b"ALPH", b"ICCP", b"ANIM"))
+_IN_WEBP: Final = frozenset((b"VP8 ", b"VP8L", b"ALPH", b"ANIM"))
 _IN_FRAME: Final = frozenset((b"VP8 ", b"VP8L", b"ALPH"))
-_HAS_EXIF, _HAS_XMP = 0x08, 0x04
+_HAS_PROFILE, _HAS_EXIF, _HAS_XMP = 0x20, 0x08, 0x04
 _FRAME_HEAD: Final = 16
 
 
 def _webp(data: bytes) -> Iterator[bytes]:
     (size,) = struct.unpack_from("<I", data, 4)
-    kept, orientation, pixels = list[tuple[bytes, bytes]](), 0, False
+    kept, orientation, has, pixels = list[tuple[bytes, bytes]](), 0, 0, False
     for name, body in _riff(_part(data, 12, size - 4)):
         pixels = pixels or name in (b"VP8 ", b"VP8L", b"ANMF")
         if name == b"EXIF":
             orientation = orientation or _turned(body.removeprefix(_EXIF))
         elif name == b"VP8X":
-            kept.append((name, bytes((body[0] & ~(_HAS_EXIF | _HAS_XMP),)) + body[1:]))
+            kept.append((name, bytes((body[0] & ~(_HAS_PROFILE | _HAS_EXIF | _HAS_XMP),)) + body[1:]))
+        elif name == b"ICCP":
+            if colours := colours_alone(body):
+                kept.append((name, colours))
+                has |= _HAS_PROFILE
         elif name == b"ANMF":
             inner = [_riffed(*one) for one in _riff(body[_FRAME_HEAD:]) if one[0] in _IN_FRAME]
             kept.append((name, body[:_FRAME_HEAD] + b"".join(inner)))
@@ -182,10 +214,11 @@ def _webp(data: bytes) -> Iterator[bytes]:
             kept.append((name, body))
     if not pixels:
         raise NotUnderstood
-    if orientation and kept[0][0] == b"VP8X":
-        head = kept[0][1]
-        kept[0] = (b"VP8X", bytes((head[0] | _HAS_EXIF,)) + head[1:])
-        kept.append((b"EXIF", _only_turned(orientation)))
+    if kept[0][0] == b"VP8X":
+        if orientation:
+            kept.append((b"EXIF", _only_turned(orientation)))
+            has |= _HAS_EXIF
+        kept[0] = (b"VP8X", bytes((kept[0][1][0] | has,)) + kept[0][1][1:])
     chunks = b"".join(_riffed(*one) for one in kept)
     yield b"RIFF" + struct.pack("<I", len(chunks) + 4) + b"WEBP"
     yield chunks

@@ -18,13 +18,13 @@ MODULES_FROM: Final = 4
 
 def run(arguments: Sequence[str]) -> int:
     """Do the work; returns the status with which the process ends."""
-    from chat.pictures.bounds import HEADER, INPUT_MAX, NotUnderstood, Status, TooLarge, Work
+    from chat.pictures.bounds import HEADER, INPUT_MAX, NotConfined, NotUnderstood, Status, TooLarge, Work
     from chat.pictures.confinement import confine
     from chat.pictures.metadata import without_metadata
 
     work, width, height = Work(arguments[1]), int(arguments[2]), int(arguments[3])
     do = without_metadata
-    if work is Work.SHOW:
+    if work is not Work.CLEAN:
         try:
             from chat.pictures.decoding import decode
         except ImportError:
@@ -34,9 +34,11 @@ def run(arguments: Sequence[str]) -> int:
             size, pixels = decode(data, width, height)
             return struct.pack(HEADER, *size) + pixels
 
-    confine()
     try:
+        confine(required=work is Work.SHOW)  # what cleans is no library, and the picture is an own one
         _write(do(_read(INPUT_MAX)))
+    except NotConfined:
+        return Status.NOT_CONFINED
     except NotUnderstood:
         return Status.NOT_UNDERSTOOD
     except (TooLarge, MemoryError):

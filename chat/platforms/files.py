@@ -14,6 +14,10 @@ from typing import Final
 
 PRIVATE_MODE: Final = 0o600
 _OTHERS: Final = 0o077
+_HERE: Final = -100  # AT_FDCWD of Linux
+_RENAME_NOREPLACE: Final = 1  # renameat2(2)
+_RENAME_EXCL: Final = 4  # renamex_np(2) of macOS
+_NO_SUCH_CALL: Final = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
 _PARTS_MAX: Final = 1_024  # IOV_MAX of Linux and macOS
 
 
@@ -90,6 +94,38 @@ def free_bytes(descriptor: int, folder: Path) -> int:
         disk = os.fstatvfs(descriptor)
         return disk.f_bavail * disk.f_frsize
     return shutil.disk_usage(folder).free
+
+
+def rename_new(source: Path, target: Path) -> None:
+    """Rename a file to a name that nothing has, in one step. Raises FileExistsError, any other OSError."""
+    if sys.platform == "win32":  # whose rename replaces nothing
+        source.rename(target)
+        return
+    try:
+        _rename_exclusively(source, target)
+    except OSError as error:
+        if error.errno not in _NO_SUCH_CALL:
+            raise
+        # A file system without the call: what made the name first has it, and replaces its own empty file.
+        os.close(open_private(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, follow=False))
+        source.replace(target)
+
+
+def _rename_exclusively(source: Path, target: Path) -> None:
+    """Raises OSError, one of _NO_SUCH_CALL where the system, or this file system, cannot."""
+    import ctypes
+
+    library = ctypes.CDLL(None, use_errno=True)
+    old, new = os.fsencode(source), os.fsencode(target)
+    rename = getattr(library, "renamex_np" if sys.platform == "darwin" else "renameat2", None)
+    here = (
+        (old, new, _RENAME_EXCL) if sys.platform == "darwin" else (_HERE, old, _HERE, new, _RENAME_NOREPLACE)
+    )
+    if rename is None:
+        raise OSError(errno.ENOSYS, "no such call")
+    if rename(*here):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(target))
 
 
 def sync_folder(folder: Path) -> None:

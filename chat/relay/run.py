@@ -18,6 +18,7 @@ from msgspec import Struct
 from chat.interface import BadData, CannotCreate, UsageError
 from chat.network.connection import format_address, listening_socket
 from chat.network.interfaces import MAX_ADDRESSES, Kind, interfaces, own_addresses
+from chat.platforms.descriptors import may_open_descriptors
 from chat.platforms.files import open_private, open_to_others, sync_folder
 from chat.platforms.loops import waits_for_sockets
 from chat.ports import SystemClock
@@ -188,7 +189,7 @@ async def serve(options: Options, say: Callable[[Started], None], tell: Callable
     if options.metrics is not None and not is_loopback(options.metrics[0]):
         raise UsageError("--metrics takes a loopback address, such as 127.0.0.1:9090.")
     pages = _listen(*options.metrics, "--metrics")[0] if options.metrics is not None else None
-    descriptors = sandbox.may_open_descriptors()
+    descriptors = may_open_descriptors()
     relay = Relay(Settings(pair, SystemClock(), descriptors=descriptors), bus)
     hosts, port = reached_at(options.host), port_of(servers[0])
     if not hosts:

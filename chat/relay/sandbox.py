@@ -87,25 +87,6 @@ def landlock_abi() -> int:
     return max(0, _syscall(_CREATE_RULESET, None, 0, _ASK_VERSION))
 
 
-def may_open_descriptors() -> int:
-    """Raise the limit of open descriptors as far as allowed, and return it; 0 if it cannot be read."""
-    if sys.platform == "win32":
-        return 0
-    import resource
-
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if most == resource.RLIM_INFINITY:
-        most = _ENOUGH
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    except (OSError, ValueError):  # macOS has a lower limit that cannot be read
-        return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return most
-
-
-_ENOUGH: Final = 1 << 20
-
-
 def _landlock(abi: int, connecting: bool) -> tuple[Means, Means]:
     if not abi or not _restrict(abi, connecting):
         return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -30,7 +30,8 @@ TEXTS: Final[dict[AlertKind, Phrase]] = {
     AlertKind.OLD_COPY: phrase(
         "This is an older copy of your profile: it has been used since. Messages that are missing here come "
         "back from your contacts when they are online; what you deleted since is here again. Use only one "
-        "copy, and delete the other one."
+        "copy, and delete the other one. Programs that follow your messages wait "
+        "until you say that you have seen this (parlour doctor --seen)."
     ),
     AlertKind.MENDED: phrase(
         "A part of the profile file was older than the rest, as after a failure of the disk. It was put "
@@ -56,7 +57,13 @@ CLOCKS_APART: Final = 3_600_000
 def view(row: AlertRow) -> AlertView:
     """The alert as clients get it."""
     kind = AlertKind(row.kind)
-    return AlertView(kind, utc(row.since), _damage(row) if kind is AlertKind.DAMAGED else TEXTS[kind])
+    counted = _COUNTED.get(kind)
+    return AlertView(kind, utc(row.since), TEXTS[kind] if counted is None else counted(row))
+
+
+def views_of(rows: Iterable[AlertRow]) -> tuple[AlertView, ...]:
+    """The same of several, without kinds of a later version."""
+    return tuple(view(row) for row in rows if row.kind in set(AlertKind))
 
 
 def _damage(row: AlertRow) -> Phrase:
@@ -72,6 +79,27 @@ def _damage(row: AlertRow) -> Phrase:
     )
 
 
+def _set_aside(row: AlertRow) -> Phrase:
+    said = phrase(
+        "{number} stored values of this profile cannot be read, and were set aside: nothing uses them, and "
+        "all else is as it was. A newer Parlour may read them.",
+        number=row.entries,
+    )
+    if not row.others:
+        return said
+    return phrase(
+        "{set_aside} {number} contacts are among them: pair with them again.",
+        set_aside=said,
+        number=row.others,
+    )
+
+
+_COUNTED: Final[dict[AlertKind, Callable[[AlertRow], Phrase]]] = {
+    AlertKind.DAMAGED: _damage,
+    AlertKind.SET_ASIDE: _set_aside,
+}
+
+
 def alert_line(alert: AlertView) -> DiagnosisView:
     """The line of a diagnosis for an alert."""
     return DiagnosisView(IDENTITY if alert.kind is AlertKind.REMOVED else FILES, False, alert.text)
@@ -80,12 +108,14 @@ def alert_line(alert: AlertView) -> DiagnosisView:
 class Keeper(Struct):
     """The mark of an open profile: in its database, and outside of it where `outside` is given.
 
+    `find` finds the mark outside of what has the profile's name now.
     `written` is the one that this engine wrote last, `changes` those of the database when it did. `tried` is
     the one that it began to write after that: a failing disk can have it all the same.
     """
 
     outside: Outside | None
     random: Random
+    find: Callable[[], Outside | None]
     written: Mark | None = None
     tried: Mark | None = None
     changes: int = field(default=0)
@@ -127,6 +157,20 @@ class Keeper(Struct):
         self._write(database, mark)
         return other
 
+    def moved(self, database: Database) -> None:
+        """The database has another key and salt, and so another mark outside; `find` finds that.
+
+        The one before stays, raised: a copy under the old key is recognised by it as older.
+        """
+        before, self.outside = self.outside, self.find()
+        if before is None or self.outside is None:
+            return
+        with suppress(StorageFailure, OSError):
+            with database.transaction():
+                mark = marks.raised(database, before.read(), self.random)
+            before.write(mark)
+            self._write(database, mark)
+
     def _write(self, database: Database, mark: Mark) -> None:
         assert self.outside is not None
         self.tried = mark
@@ -153,7 +197,7 @@ class Alerts:
     ) -> None:
         self._runtime, self._store, self._bus, self._keeper = runtime, store, bus, keeper
         self._keyring = keyring
-        self._views = tuple(map(view, rows))
+        self._views = views_of(rows)
         self._opened, self._seen = runtime.clock.wall(), seen
         self._removed_at = self._opened if keyring.is_removed else None
 
@@ -174,12 +218,12 @@ class Alerts:
         """The same as lines of a diagnosis, read again. Raises a storage failure."""
         rows = await self._store.read(stored_alerts.all_of)
         lasting = self.views()[len(self._views) :]
-        return tuple(alert_line(one) for one in (*map(view, rows), *lasting))
+        return tuple(alert_line(one) for one in (*views_of(rows), *lasting))
 
     async def dismiss(self) -> None:
         """This person has seen them. Raises a storage failure."""
         now = self._runtime.clock.wall()
-        if await self._store.write(stored_alerts.dismiss, now):
+        if await self._store.free(stored_alerts.dismiss, now):
             self._seen = now
             await self._read_again()
             await self._store.read(_drop_salvage)
@@ -220,6 +264,10 @@ class Alerts:
             except (StorageFailure, OSError):
                 self._store.written.set()  # so that the next attempt follows
 
+    async def moved(self) -> None:
+        """The database has another key: its mark outside goes with it."""
+        await self._store.read(self._keeper.moved)
+
     async def watch(self) -> None:
         """Tell clients whenever a damaged database was mended; never ends."""
         while True:
@@ -235,7 +283,7 @@ class Alerts:
             await self._read_again()
 
     async def _read_again(self) -> None:
-        self._views = tuple(map(view, await self._store.read(stored_alerts.all_of)))
+        self._views = views_of(await self._store.read(stored_alerts.all_of))
         self._bus.publish(AlertsChanged(self.views()))
 
 

@@ -29,6 +29,9 @@ KIB: Final = 1 << 10
 WITHOUT_ASKING_IN_ALL: Final = 1_024
 """MiB of the files of a conversation that are taken without asking. A contact can fill so much."""
 
+COPIED: Final = f"{FILES}copied."
+"""Begins the name of the preference with the bytes of a contact's files that were copied unasked."""
+
 _DIGITS: Final = 9
 
 
@@ -69,6 +72,39 @@ def ask(db: Database, rows: Iterable[FileRow], own: Collection[bytes]) -> list[F
         if files.is_of_others(db, row.number, own):
             taken[row.conversation] += size
     return asked
+
+
+def may_copy(db: Database, row: FileRow, own: Collection[bytes]) -> bool:
+    """Whether a plain copy of a file may be written unasked, after those that were."""
+    if not files.is_of_others(db, row.number, own):
+        return True
+    chosen, written, size = of_files(db), _copied(db), files.on_disk(row.body.size)
+    most = max(WITHOUT_ASKING_IN_ALL, number(chosen, WITHOUT_ASKING, DEFAULT_MIB, row.contact))
+    in_all = number(chosen, KEEP_MOST, KEEP_MOST_MIB)
+    fits = written.get(_copies_of(row), 0) + size <= most * MIB
+    return fits and sum(written.values()) + size <= in_all * MIB
+
+
+def copied(db: Database, row: FileRow, own: Collection[bytes]) -> None:
+    """A plain copy of a file was written unasked."""
+    if files.is_of_others(db, row.number, own):
+        written = _copied(db).get(_copies_of(row), 0) + files.on_disk(row.body.size)
+        settings.set_preference(db, _copies_of(row), str(written))
+
+
+def copied_at_most(db: Database, there: int) -> None:
+    """Of the plain copies of each conversation no more than so many bytes are left."""
+    for name, written in _copied(db).items():
+        settings.set_preference(db, name, str(min(written, there)))
+
+
+def _copied(db: Database) -> dict[str, int]:
+    chosen = of_files(db).items()
+    return {name: int(value) for name, value in chosen if name.startswith(COPIED) and value.isdecimal()}
+
+
+def _copies_of(row: FileRow) -> str:
+    return f"{COPIED}{row.contact.hex() if row.contact is not None else ''}"
 
 
 class Allowances:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Executor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from chat.config import Config
 from chat.errors import phrase
@@ -29,6 +32,7 @@ from chat.service.clearing import Clearing
 from chat.service.clients import Clients
 from chat.service.comparison import Comparison, Gaps
 from chat.service.contacts import People
+from chat.service.copies import Copies
 from chat.service.discovery import AddressBook, Announcer, ListeningPort
 from chat.service.events import EventBus
 from chat.service.expiry import AgeClock, Expirer
@@ -62,8 +66,11 @@ from chat.service.sync import Inbound, Outbound, Synchronizer
 from chat.service.transfers import Transfers
 from chat.service.verification import Verification
 from chat.service.views import Views
+from chat.storage import alerts
 from chat.storage.alerts import AlertRow
+from chat.storage.aside import Aside
 from chat.storage.database import Store
+from chat.storage.errors import StorageFailure
 from chat.storage.profile import Vault
 from chat.tasks import AHEAD, Beat, Runtime, Tasks
 from protocol.link.framing import Pattern
@@ -81,20 +88,32 @@ class UseCases:
 
         Raises the StorageFailure family.
         """
-        keeper = Keeper(vault.outside(outside) if outside is not None else None, ports.random)
+        find = partial(vault.outside, outside) if outside is not None else lambda: None
+        keeper = Keeper(find(), ports.random, find)
         loop, wall = asyncio.get_running_loop(), ports.clock.wall
         database = await loop.run_in_executor(executor, vault.database, wall())
-        store = Store(database, executor, lambda damaged, found: vault.mend(damaged, found, wall()))
+        bus = EventBus()
+        store = Store(
+            database,
+            executor,
+            lambda damaged, found: vault.mend(damaged, found, wall()),
+            lambda gone: bus.signal(events.EntriesGone(gone)),
+        )
         opened = partial(keeper.open, now=ports.clock.wall(), read_only=vault.read_only)
         unstored = await store.read(opened)
-        profile = await store.read(read_profile)
-        use_cases = cls(store, profile, vault, ports, config, keeper, unstored)
+        profile = await store.read(read_profile, aside := Aside())
+        if aside.names and not vault.read_only:
+            with suppress(StorageFailure):  # the next start says it
+                await store.write(alerts.tell_of, aside.names, wall())
+                profile = replace(profile, alerts=await store.read(alerts.all_of))
+        use_cases = cls(store, bus, profile, vault, ports, config, keeper, unstored)
         await use_cases.expirer.before_anything_is_shown()
         return use_cases
 
     def __init__(
         self,
         store: Store,
+        bus: EventBus,
         profile: Profile,
         vault: Vault,
         ports: Ports,
@@ -102,9 +121,9 @@ class UseCases:
         keeper: Keeper,
         unstored: tuple[AlertRow, ...],
     ) -> None:
-        self.store, self.book = store, profile.contacts
-        self.bus, self.visibility, adding = EventBus(), Visibility(), Visibility()
-        tasks = Tasks(partial(report, self.bus))
+        self.store, self.book, self.archived = store, profile.contacts, profile.archived
+        self.bus, self.visibility, adding = bus, Visibility(), Visibility()
+        tasks = Tasks(partial(report, bus))
         beat = Beat(config.suspect_after, AHEAD * profile.own.terminal[0] / 256)
         self.runtime = Runtime(ports.clock, ports.random, config, tasks, beat=beat)
         self.keyring = Keyring(
@@ -122,7 +141,7 @@ class UseCases:
             adding=adding,
             awaited=profile.awaited,
         )
-        runtime, bus, keyring, book = self.runtime, self.bus, self.keyring, self.book
+        runtime, keyring, book = self.runtime, self.keyring, self.book
         clock, transport = ports.clock, ports.transport
 
         self.shelf = shelf = Shelf(runtime, store, vault.folder)
@@ -205,7 +224,10 @@ class UseCases:
         )
         self.bots = Bots(runtime, store, keyring, book, views, self.messages, notes)
         self.feeds = Feeds(runtime)
-        self.files = Files(runtime, store, bus, keyring, views, shelf, transfers, self.messages, self.feeds)
+        copies = Copies(store, keyring)
+        self.files = Files(
+            runtime, store, bus, keyring, views, shelf, transfers, self.messages, self.feeds, copies
+        )
         self.reliance = Reliance(runtime, store, bus, keyring, forwarding)
         self.retention = Retention(
             runtime, store, bus, keyring, book, links, forwarding, cleaner, self.reliance
@@ -279,6 +301,7 @@ class UseCases:
         bus.on(events.ContactsChanged, lambda _: self._contacts_changed())
         bus.on(events.NetworkChanged, lambda _: self._network_changed())
         bus.on(events.OwnLogGrew, lambda _: self._own_log_changed())
+        bus.on(events.OwnLogGrew, lambda _: self.views.publish_labels())
         bus.on(events.SecretsRenewed, self._secrets_renewed)
         bus.on(events.DatabaseMended, lambda _: self._database_mended())
         bus.on(events.OwnEntryReturned, self.alerts.own_entry_returned)

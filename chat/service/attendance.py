@@ -1,4 +1,4 @@
-"""When a link with another terminal of this person last lived: a device that is lost shows by that."""
+"""When a link with a contact or another terminal of this person last lived: a lost device shows by that."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from chat.network.links import Links
-from chat.service.keyring import Keyring, terminal_of
+from chat.service.keyring import Keyring
 from chat.service.state import ContactBook
 from chat.storage import persons
 from chat.storage.database import Store
@@ -30,9 +30,9 @@ class Attendance:
 
     async def tick(self) -> None:
         """Note which terminals are there now. The disk hears of it when that changes, and now and then."""
-        now, log = self._runtime.clock.monotonic(), self._keyring.own_log
-        links = [link for link in self._links.of(log.person) if self._links.is_heard(link.peer)]
-        there = frozenset(filter(None, (terminal_of(log, link) for link in links)))
+        now = self._runtime.clock.monotonic()
+        links = [link for link in self._links.all() if self._links.is_heard(link.peer)]
+        there = frozenset(filter(None, map(self._keyring.at, links)))
         time = self._runtime.clock.wall()
         self._book.seen.update(dict.fromkeys(there, time))
         if there != self._there or (there and now >= self._again):

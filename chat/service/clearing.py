@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 
 from chat.interface import HistoryCleared, Notice
-from chat.service.events import EntriesGone, EventBus
+from chat.service.events import EventBus
 from chat.service.keyring import Keyring
 from chat.service.maintenance import Cleaner
 from chat.service.state import ContactBook
@@ -38,7 +38,7 @@ class Clearing:
     async def run(self) -> None:
         """Do what an earlier engine left."""
         try:
-            await self._work()
+            await self._store.with_reserve(self._work)
         except StorageFailure as failure:
             self._bus.publish(Notice(failure.phrase))
 
@@ -55,7 +55,6 @@ class Clearing:
     async def _work(self) -> None:
         async with self._turn:
             while (piece := await self._store.write(clearing.next_piece)) is not None:
-                self._bus.signal(EntriesGone(piece.gone))
                 if piece.done == piece.total:
                     unread = await self._store.read(receipts.unread, piece.conversation)
                     self._ended(piece.contact, unread)

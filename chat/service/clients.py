@@ -9,6 +9,7 @@ from typing import Final
 
 from chat.errors import phrase
 from chat.interface import (
+    AlertKind,
     ArrivalsView,
     ArrivalView,
     ClientChanged,
@@ -20,7 +21,7 @@ from chat.interface import (
 )
 from chat.service.events import EventBus
 from chat.service.views import Views, utc
-from chat.storage import clients, receipts
+from chat.storage import alerts, clients, receipts
 from chat.storage import contacts as stored_contacts
 from chat.storage.clients import ArrivalRow, ClientRow
 from chat.storage.database import Database, Store
@@ -96,7 +97,7 @@ class Clients:
 
     async def forget(self, name: str) -> None:
         """Raises UsageError where there is no such client."""
-        if not await self._store.write(clients.remove, name):
+        if not await self._store.free(clients.remove, name):
             raise UsageError(NO_CLIENT)
         self._turns.pop(name, None)
         self._bus.publish(ClientChanged(name))
@@ -178,6 +179,8 @@ def _arrivals(
     client = _existing(db, name)
     if not client.acknowledged <= after <= clients.last(db):
         raise UsageError(NOT_GIVEN)
+    if alerts.is_raised(db, AlertKind.OLD_COPY):
+        return client, [], after  # it would act again on what the newer copy has acted on
     rows, position = clients.arrivals(db, after, limit)
     talks = stored_contacts.conversations(db)
     persons = {talk.id: stored_contacts.partner(db, talk) for talk in talks}

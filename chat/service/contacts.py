@@ -55,13 +55,17 @@ class People:
         """Give a contact another name here. Raises UsageError."""
         if not is_name(name):
             raise UsageError(NO_NAME)
-        store = partial(contacts.set_petname, person=person, petname=name)
-        await self._set(person, store, Register.PETNAME, PetnameValue(name), petname=name)
+        store = partial(contacts.give_name, person=person, petname=name)
+        written = await self._notes.store(self._share, person, store, Register.PETNAME, PetnameValue(name))
+        self._book.digits.update(await self._store.read(contacts.digits))
+        self._update(person, petname=name)
+        await self._notes.done(written)
 
     async def block(self, person: bytes, on: bool) -> None:
         """Block or unblock; a blocked contact's links end, and it gets no more answers."""
         store = partial(contacts.set_blocked, person=person, on=on)
-        written = await self._notes.store(self._share, person, store, Register.BLOCKED, SwitchValue(on))
+        share = partial(self._notes.store, self._share, person, store, Register.BLOCKED, SwitchValue(on))
+        written = await self._store.with_reserve(share)
         if (keys := self._keyring.contacts.get(person)) is not None:
             keys.blocked = on
         self._update(person, blocked=on)
@@ -125,8 +129,7 @@ class People:
             self._keyring.contacts[person] = keys
             raise
         book, keyring = self._book, self._keyring
-        for memory in (book.rows, book.unread, book.typing, book.timers, book.bots):
-            memory.pop(person, None)
+        book.forget(person)
         keyring.forget_proofs(person)
         keyring.forget_addresses(person)
         self._bus.signal(ContactsChanged())

@@ -12,6 +12,7 @@ from functools import partial
 
 from chat.errors import phrase
 from chat.interface import CannotCreate, NearbyChanged, NearbyView, Notice, ParlourError, VisibilityChanged
+from chat.looks import looks_same
 from chat.network.links import LiveLink, Peer
 from chat.ports import Announcement, Clock, Connection, Discovery, Listener, Transport
 from chat.service.events import EventBus, NetworkChanged, TerminalFound
@@ -188,7 +189,13 @@ class Announcer:
         found_now = self._found.values()
         named = [found for found in found_now if found.name and found.instance not in self._contacts]
         named.sort(key=lambda found: (found.name.casefold(), found.instance))
-        return tuple(NearbyView(found.instance, found.name) for found in named)
+        own = self._keyring.own_log.name
+        return tuple(
+            NearbyView(
+                found.instance, found.name, self._book.namesakes(found.name, own), looks_same(found.name, own)
+            )
+            for found in named
+        )
 
     @property
     def heard(self) -> int:

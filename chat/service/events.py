@@ -71,7 +71,10 @@ class FileLetGo(Struct, frozen=True):
 
 
 class EntriesGone(Struct, frozen=True):
-    """The content of entries was destroyed here: none of it may leave any more."""
+    """The content of entries was destroyed here: none of it may leave any more.
+
+    The store alone signals that (`chat.storage.forgetting`).
+    """
 
     entries: tuple[bytes, ...]
 

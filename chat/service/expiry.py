@@ -9,7 +9,7 @@ from typing import Final
 
 from chat.interface import EntryDeleted, Notice
 from chat.ports import Clock
-from chat.service.events import EntriesGone, EventBus
+from chat.service.events import EventBus
 from chat.service.keyring import Keyring
 from chat.service.maintenance import Cleaner
 from chat.service.state import ContactBook
@@ -147,19 +147,15 @@ class Expirer:
         moment, end = self._ages.now(), await self._store.read(expiry.next_end)
         if end is None:
             return False
-        ended, more = await self._store.write(expiry.expire, moment, PIECE)
+        ended, more = await self._store.free(expiry.expire, moment, PIECE)
         self._said(ended)
         await self._count({(one.contact, one.conversation) for one in ended})
         return more
 
     def _said(self, ended: Iterable[Ended]) -> None:
-        ids = [one.entry for one in ended]
-        if not ids:
-            return
-        self._bus.signal(EntriesGone(tuple(ids)))
         for one in ended:
             self._bus.publish(EntryDeleted(one.contact.hex(), one.entry.hex(), expired=True))
-        self._cleaner.begin()
+            self._cleaner.begin()
 
     async def _count(self, conversations: Iterable[tuple[bytes, bytes]]) -> None:
         for person, conversation in conversations:

@@ -54,9 +54,9 @@ class Feed(io.RawIOBase):
         self._ended = end
         self._given.set()
 
-    async def ready(self) -> None:
-        """Wait until there is something to read, or the end. Raises UsageError where it broke."""
-        while not (self._held or self._ended):
+    async def ready(self, least: int = 1) -> None:
+        """Wait until there are so many bytes to read, or the end. Raises UsageError where it broke."""
+        while not (len(self._held) >= least or self._ended):
             self._given.clear()
             try:
                 async with asyncio.timeout(QUIET_MAX):
@@ -65,6 +65,21 @@ class Feed(io.RawIOBase):
                 self.close()
             if self.closed:
                 raise UsageError(NO_FEED)
+
+    async def beginning(self, size: int) -> bytes:
+        """The first bytes, fewer where it is shorter; they stay to be read. Raises as `ready`."""
+        await self.ready(size)
+        return bytes(self._held[:size])
+
+    async def whole(self, most: int) -> bytes:
+        """Everything up to the end, but no more than `most` bytes. Raises as `ready`."""
+        taken = bytearray()
+        while len(taken) < most:
+            await self.ready()
+            if not (part := self.read(most - len(taken))):
+                break
+            taken += part
+        return bytes(taken)
 
     def readable(self) -> bool:
         return True

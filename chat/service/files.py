@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from chat.errors import phrase
 from chat.interface import (
+    PICTURES_UNCONFINED,
     EntryView,
     FileProgress,
     FileSealing,
@@ -31,6 +32,7 @@ from chat.interface import (
 from chat.pictures.bounds import INPUT_MAX
 from chat.platforms.files import open_source
 from chat.service import allowances
+from chat.service.copies import Copies
 from chat.service.events import EventBus, FileLetGo
 from chat.service.feeds import Feed, Feeds
 from chat.service.history import held_in
@@ -40,7 +42,7 @@ from chat.service.pictures import TOO_LARGE, Pictures
 from chat.service.shelf import Shelf, Volume
 from chat.service.transfers import TOLD_EVERY, Transfers
 from chat.service.views import Views
-from chat.storage import files, receipts
+from chat.storage import clients, files, receipts, settings
 from chat.storage.below import make_below
 from chat.storage.database import Database, Store
 from chat.storage.errors import StorageUnsure
@@ -98,9 +100,11 @@ class Files:
         transfers: Transfers,
         messages: Messages,
         feeds: Feeds,
+        copies: Copies,
     ) -> None:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._views, self._shelf, self._transfers, self._messages = views, shelf, transfers, messages
+        self._copies = copies
         self._feeds, self._due, self._deciding = feeds, asyncio.Event(), asyncio.Lock()
         self._pictures = Pictures()
         self._naming, self._writing = asyncio.Lock(), list[tuple[str, Path]]()
@@ -130,11 +134,14 @@ class Files:
         key, aead = self._runtime.random(KEY_SIZE), usual_aead()
         try:
             with self._sealed_under(person, send_id, client, feed) as sealed:
-                content = source if feed is not None or original else await self._cleaned(source)
-                size = 0 if feed is not None else _size_of(content)
+                if feed is not None:
+                    sealed(0, 0)  # it can be cancelled while it has no beginning yet
+                content = source if original else await self._cleaned(source if feed is None else feed)
+                fed = feed if isinstance(content, Feed) else None
+                size = _size_of(content) if fed is None else 0
                 sealed(0, size)
                 await self._shelf.require_room(Shape(size, aead))
-                ready = [] if feed is None else [feed.ready]
+                ready = [] if fed is None else [fed.ready]
                 made = await self._shelf.seal(content, key, aead, lambda done: sealed(done, size), *ready)
         finally:
             source.close()
@@ -150,8 +157,10 @@ class Files:
         finally:
             self._shelf.settled(made)
 
-    async def _cleaned(self, source: BinaryIO) -> BinaryIO:
+    async def _cleaned(self, source: BinaryIO | Feed) -> BinaryIO:
         try:
+            if isinstance(source, Feed):
+                return await self._pictures.cleaned_feed(source)
             return await self._pictures.cleaned(source)
         except OSError:
             raise NotSendable(CHANGED) from None
@@ -201,13 +210,18 @@ class Files:
     async def run(self) -> None:
         """Delete what a crash left, go on with what was taken, and decide about what comes; never ends."""
         await self._try(self._shelf.sweep)
-        for row in await self._store.read(files.standing, Standing.TAKEN):
-            await self._try(partial(self._transfers.begin, row))
+        await self._try(self._copies.sweep)
+        await self._try(self._go_on)
         self._due.set()
         while True:
             await self._due.wait()
             self._due.clear()
             await self._try(self._decide_all)
+
+    async def _go_on(self) -> None:
+        """Take what an earlier engine began with, a few at a time: the others wait by their ids alone."""
+        async for row in self._shelf.places(Standing.TAKEN):
+            await self._try(partial(self._transfers.go_on, row))
 
     async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
         """A disk that fails once, or with one file, keeps no other file from this person."""
@@ -256,7 +270,7 @@ class Files:
 
     async def _begin_those_with_room(self, rows: list[FileRow]) -> None:
         """Take one after the other, and ask about each that has no room."""
-        lacking = await self._shelf.lacking(await self._store.read(files.standing, Standing.TAKEN))
+        lacking = await self._shelf.lacking()
         for row in rows:
             try:
                 await self._shelf.require_room(shape_of(row.body), lacking)
@@ -280,9 +294,8 @@ class Files:
         with suppress(NoRoom):  # without a look at each of the others, of which a contact can send many
             await self._shelf.require_room(shape, await self._store.read(files.promised))
             return
-        taken = await self._store.read(files.standing, Standing.TAKEN)
-        promised = await self._shelf.lacking(one for one in taken if row is None or one.entry != row.entry)
-        held = 0 if row is None else await self._shelf.measure(row)  # it needs no room again
+        promised = await self._shelf.lacking(row.entry if row is not None else b"")
+        held = 0 if row is None else await self._shelf.measure(row.at)  # it needs no room again
         await self._shelf.require_room(shape, promised - held)
 
     # --- The person ---
@@ -303,12 +316,12 @@ class Files:
         async with self._deciding:
             row = await self._row(person, entry)
             if row.standing is Standing.WHOLE:
-                await self._store.write(files.stand, entry, Standing.WITHHELD)
+                await self._store.free(files.stand, entry, Standing.WITHHELD)
                 await self._transfers.withhold(entry)
                 self._transfers.publish(row, FileState.WITHHELD, row.body.size)
             if row.standing in (Standing.NEW, Standing.TAKEN):
                 held = self._shelf.held(entry) or 0
-                await self._store.write(files.stand, entry, Standing.PAUSED)
+                await self._store.free(files.stand, entry, Standing.PAUSED)
                 await self._transfers.stop(entry)
                 self._transfers.publish(row, FileState.PAUSED, held)
         return await self._store.read(self._shown, person, entry)
@@ -319,7 +332,7 @@ class Files:
             row = await self._row(person, entry)
             if row.standing in files.ON_DISK:
                 await self._transfers.stop(entry)  # or what comes last would call it whole again
-                await self._store.write(files.let_go, entry)
+                await self._store.free(files.let_go, entry)
                 await self._shelf.drop_gone()
                 self._bus.signal(FileLetGo(entry))
         shown = await self._store.read(self._shown, person, entry)
@@ -330,29 +343,44 @@ class Files:
     async def overview(self) -> tuple[FilesView, ...]:
         """As interface.Messenger.files."""
         found = defaultdict[str, list[tuple[int, int]]](list)
-        for row in await self._store.read(files.all_of):
+        async for row in self._shelf.places():
             held = await self._shelf.measure(row) if row.standing in files.ON_DISK else 0
-            found[(row.contact or self._keyring.own.person).hex()].append((row.body.size, held))
+            found[(row.contact or self._keyring.own.person).hex()].append((row.size, held))
         views = list[FilesView]()
         for person, some in found.items():
             size, held = (sum(one) for one in zip(*some, strict=True))
             views.append(FilesView(person, len(some), held, size - held))
         return tuple(sorted(views, key=lambda one: -one.held))
 
-    async def save(self, person: bytes, entry: bytes, folder: Path) -> Path:
+    async def save(self, person: bytes, entry: bytes, folder: Path, *, unasked: bool = False) -> Path:
         """As interface.Messenger.save_file."""
         row = await self._row(person, entry)
         if row.standing not in (Standing.WHOLE, Standing.WITHHELD):
             raise UsageError(NOT_WHOLE)
         if not folder.is_absolute() or not await asyncio.to_thread(os.path.isdir, folder):
             raise UsageError(NO_FOLDER)
+        if not unasked:
+            return await self._copy(row, folder)
+        await self._copies.require_allowed(row, folder)
+        try:
+            path = await self._copy(row, folder)
+        except UsageError:
+            raise
+        except ParlourError:  # of the disk: the next time may be better
+            await self._store.write(clients.comes_again, entry)
+            raise
+        await self._copies.count(row)
+        return path
+
+    async def _copy(self, row: FileRow, folder: Path) -> Path:
+        entry = row.entry
         volume = await self._shelf.take(row, entry)
         try:
             names = [finished_name(safe_name(name)) for name in (*row.body.folder, row.body.name)]
             below = await asyncio.to_thread(make_below, folder, names[:-1])
             async with self._target(below, names[-1]) as target:
                 await self._shelf.save(volume, target)
-                await asyncio.to_thread(target.finish)
+                await asyncio.to_thread(target.finish, islice(_names(names[-1]), NAMES_TRIED))
         except PieceDamaged:
             await self._look_through(volume)
             raise
@@ -384,7 +412,8 @@ class Files:
             await self._shelf.release(volume, user)
         if data is None:
             raise UsageError(NO_FILE)
-        return await self._pictures.show(data, width, height)
+        unconfined = (await self._store.read(settings.preferences)).get(PICTURES_UNCONFINED) == "on"
+        return await self._pictures.show(data, width, height, unconfined=unconfined)
 
     @asynccontextmanager
     async def _target(self, folder: Path, name: str) -> AsyncIterator[NewFile]:
@@ -395,12 +424,14 @@ class Files:
             target = await asyncio.to_thread(_free_target, folder, name, taken)
             self._writing.append((where, target.path))
         try:
+            await self._copies.begin(target)
             yield target
         except BaseException:
             target.abandon()
             raise
         finally:
             self._writing.remove((where, target.path))
+            await self._copies.end(target)
 
     async def _row(self, person: bytes, entry: bytes) -> FileRow:
         """The file of an entry of the conversation with a person. Raises UsageError."""

@@ -581,7 +581,8 @@ def pairs_of(database: Database, own: bytes, person: bytes) -> tuple[Pair, ...]:
         )
 
     roots = dict.fromkeys(row.root for row in rows)
-    return tuple(Pair(root, own, person, shares(root, OWN), shares(root, THEIRS)) for root in roots)
+    made = [(root, shares(root, OWN), shares(root, THEIRS)) for root in roots]
+    return tuple(Pair(root, own, person, mine, theirs) for root, mine, theirs in made if mine and theirs)
 
 
 def remembered(database: Database, state: PersonState) -> dict[Peer, Addresses]:

@@ -17,7 +17,7 @@ from chat.interface import (
     UsageError,
 )
 from chat.service.amending import Amendments, Changed, follow
-from chat.service.events import CutsFollowed, EntriesGone, EventBus
+from chat.service.events import CutsFollowed, EventBus
 from chat.service.expiry import Expirer
 from chat.service.history import held_in
 from chat.service.keyring import REMOVED, Keyring
@@ -66,13 +66,11 @@ TOO_LATE = phrase("The longest timer is a year.")
 BLOCKED = phrase("This contact is blocked: unblock it first.")
 
 NOT_YOURS = phrase("Somebody else wrote this message: you can delete it on your own devices only.")
-IN_FORCE = phrase("This entry holds for other messages: you can delete it on this device only.")
+IN_FORCE = phrase("This message holds for other messages: you can delete it on this device only.")
 NO_TEXT = phrase("Only your own messages whose text is on this device can be edited.")
 NOT_SENT_HERE = phrase("The token of this program edits only what it sent itself with a send_id.")
 
 SEND_ID_MAX: Final = 64
-
-"""Stands where a text is checked: a file has none."""
 
 SETTLES_IN: Final = 1.0
 """Seconds until it is read again whether a text was stored."""
@@ -355,7 +353,6 @@ class Messages:
         delete = partial(self._store.write_once, _is_deleted, _delete, conversation, entry)
         row, receipts_of, unread, deleted, changed = await self._store.with_reserve(delete)
         if deleted:
-            self._bus.signal(EntriesGone((entry,)))
             self._amendments.publish(changed)
             self._bus.publish(EntryDeleted(person.hex(), entry.hex()))
             if self._book.counts(person, unread):
@@ -393,7 +390,6 @@ class Messages:
         delete = partial(self._store.write_once, _is_amended, self._append_delete, person, entry)
         written, changed = await self._store.with_reserve(delete)
         if written is not None:
-            self._sync.deleted.add(entry)
             self._amendments.publish(changed)
             self._sync.send(person, written)
         return await self._store.read(self._shown, person, entry)

@@ -252,8 +252,6 @@ class Notes:
     # What is in memory.
 
     async def _took(self, followed: Followed) -> None:
-        if followed.gone:
-            self._bus.signal(events.EntriesGone(tuple(followed.gone)))
         if followed.deleted:
             self._amendments.publish(await self._store.read(changed_of, followed.deleted))
         if followed.more:
@@ -275,23 +273,21 @@ class Notes:
             self._cleaner.begin()  # it looks itself whether anything was deleted
 
     async def _removed(self, row: ContactRow) -> None:
-        person = row.person
+        person, name = row.person, self._views.name(row.person)
         self._keyring.contacts.pop(person, None)
-        book = self._book
-        for memory in (book.rows, book.unread, book.typing, book.timers, book.bots):
-            memory.pop(person, None)
+        self._book.forget(person)
         self._keyring.forget_proofs(person)
         self._keyring.forget_addresses(person)
         await self._links.close(person, 0)
-        self._bus.publish(ContactRemoved(person.hex(), row.shown))
+        self._bus.publish(ContactRemoved(person.hex(), name))
 
     async def _changed(self, persons: Collection[bytes]) -> None:
         own = self._keyring.own.person
 
-        def read(database: Database) -> list[tuple[ContactRow, ContactKeys, int]]:
+        def read(database: Database) -> tuple[list[tuple[ContactRow, ContactKeys, int]], dict[bytes, int]]:
             rows = [row for person in sorted(persons) if (row := contacts.get(database, person)) is not None]
             talks = {row.person: contacts.conversation_with(database, row.person) for row in rows}
-            return [
+            found = [
                 (
                     row,
                     contact_keys(database, own, row),
@@ -299,8 +295,11 @@ class Notes:
                 )
                 for row in rows
             ]
+            return found, contacts.digits(database)
 
-        for row, keys, unread in await self._store.read(read):
+        found, digits = await self._store.read(read)
+        self._book.digits.update(digits)
+        for row, keys, unread in found:
             person, before = row.person, self._book.rows.get(row.person)
             self._keyring.contacts[person] = keys
             if row.state != PAIRED:

@@ -183,20 +183,22 @@ class PersonLogs:
         causes = await self._worker.run(changes, before, found.state)
         hold, read = views.holds(causes, found.state), (list(held), pins)
 
-        def is_stored(database: Database, _: ContactRow | None) -> bool:
+        def is_stored(database: Database, _: object) -> bool:
             return set(persons.operations_of(database, person)).issuperset(found.new)
 
         try:
             # What is stored and not known here would leave a removed terminal its links.
-            row = await self._store.write_once(is_stored, _store, person, found, hold, read, before.newest)
+            stored = await self._store.write_once(is_stored, _store, person, found, hold, read, before.newest)
         except _Outdated:  # a comparison or a pairing came in between, which is in memory next
             await self._pending.reload(person)
             return await self._receive(person, operations)
-        if row is None:
+        if stored is None:
             return True
+        row, digits = stored
         await self._pending.reload(person)
         if person in self._book.rows:
             self._book.rows[person] = row
+            self._book.digits.update(digits)
             self._views.publish_identity(person, causes)
         self._bus.signal(ContactsChanged())
         return found.whole
@@ -218,10 +220,10 @@ def _store(
     hold: bool,
     read: tuple[list[bytes], Pins],
     newest: bytes,
-) -> ContactRow | None:
-    """The contact as it is now, None if it was removed meanwhile. `found` was made of what was read.
+) -> tuple[ContactRow, dict[bytes, int]] | None:
+    """The contact as it is now, with the digits of all labels; None if it was removed meanwhile.
 
-    `newest`: the newest recovery that was in force before.
+    `found` was made of what was read. `newest`: the newest recovery that was in force before.
 
     Raises _Outdated, and stores nothing, if that has changed.
     """
@@ -236,4 +238,5 @@ def _store(
         contacts.set_held(database, person, True)
     if found.state.newest != newest:
         sharing.renew_standing(database, person)
-    return contacts.get(database, person)
+    row = contacts.get(database, person)
+    return None if row is None else (row, contacts.digits(database))

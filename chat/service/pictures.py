@@ -9,10 +9,10 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
-from typing import IO, BinaryIO, Final
+from typing import IO, BinaryIO, Final, cast
 
 from chat.errors import Phrase, phrase
-from chat.interface import OnlyAsOriginal, ParlourError, PictureView, UsageError
+from chat.interface import OnlyAsOriginal, ParlourError, PictureView, Unconfined, UsageError
 from chat.pictures import program
 from chat.pictures.bounds import (
     BEGINNING,
@@ -25,11 +25,16 @@ from chat.pictures.bounds import (
     keeps_metadata,
     media_of,
 )
+from chat.service.feeds import Feed
 
 NOT_A_PICTURE: Final = phrase("This file is not a picture that can be shown: PNG, JPEG, GIF and WebP can.")
 TOO_LARGE: Final = phrase("This picture is too large to be shown here: save it, and open it elsewhere.")
 DAMAGED: Final = phrase("This picture is damaged, or not what it says it is: it cannot be shown.")
 STOPPED: Final = phrase("This picture needs too much memory or time to be shown, so that was stopped.")
+NOT_CONFINED: Final = phrase(
+    "This system cannot confine what decodes a picture: a picture that is made to attack could read your"
+    " files and reach the network."
+)
 NO_LIBRARY: Final = phrase(
     "Pictures need the library Pillow: install Parlour with its extra (pipx install '.[pictures]')."
 )
@@ -39,8 +44,9 @@ METADATA_STAYS: Final = phrase(
 )
 
 KIND_STAYS: Final = phrase(
-    "Parlour cannot remove the metadata of HEIC, AVIF, TIFF and JPEG XL pictures: send a JPEG of it, or send"
-    " it as the original if its place, its time and its camera may be seen."
+    "Parlour cannot remove the metadata of this kind of picture (HEIC, AVIF, TIFF, JPEG XL, JPEG 2000, PSD"
+    " and the raw files of cameras): send a JPEG of it, or send it as the original if its place, its time and"
+    " its camera may be seen."
 )
 
 _REASONS: Final[dict[int, Phrase]] = {
@@ -56,13 +62,19 @@ class Pictures:
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
 
-    async def show(self, data: bytes, width: int, height: int) -> PictureView:
-        """A picture in at most so many pixels. Raises UsageError, ParlourError."""
+    async def show(self, data: bytes, width: int, height: int, *, unconfined: bool = False) -> PictureView:
+        """A picture in at most so many pixels. `unconfined`: also where the system has no confinement.
+
+        Raises UsageError, Unconfined, any other ParlourError.
+        """
         if not media_of(data[:BEGINNING]):
             raise UsageError(NOT_A_PICTURE)
         width, height = (max(1, min(side, SIDE_MAX)) for side in (width, height))
         async with self._turn:
-            status, shown = await asyncio.to_thread(_run, Work.SHOW, data, width, height)
+            work = Work.SHOW_UNCONFINED if unconfined else Work.SHOW
+            status, shown = await asyncio.to_thread(_run, work, data, width, height)
+        if status == Status.NOT_CONFINED:
+            raise Unconfined(NOT_CONFINED)
         if status != Status.DONE:
             raise ParlourError(_REASONS.get(status, STOPPED))
         head = struct.calcsize(HEADER)
@@ -92,6 +104,13 @@ class Pictures:
         if status != Status.DONE:
             raise OnlyAsOriginal(METADATA_STAYS)
         return io.BytesIO(clean)
+
+    async def cleaned_feed(self, feed: Feed) -> BinaryIO:
+        """The same for what a program gives part by part: a picture is held whole. Raises UsageError too."""
+        beginning = await feed.beginning(BEGINNING)
+        if not (media_of(beginning) or keeps_metadata(beginning)):
+            return cast(BinaryIO, feed)
+        return await self.cleaned(io.BytesIO(await feed.whole(INPUT_MAX + 1)))
 
 
 def _run(work: Work, data: bytes, width: int = 0, height: int = 0) -> tuple[int, bytes]:

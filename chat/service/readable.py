@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from chat.errors import phrase
-from chat.interface import BackupView, BadData, EntryKind, UsageError
+from chat.interface import BackupView, BadData, CannotCreate, UsageError
 from chat.service.events import EventBus
-from chat.service.formats import FORMS, STATE, Form, NotVerified, Shown, verify
+from chat.service.export_check import Totals, verified, verify
+from chat.service.formats import FORMS, Form, Known, NotVerified, Speakers, shown
 from chat.service.keyring import Keyring
 from chat.service.progress import Progress
 from chat.service.state import ContactBook
@@ -24,17 +27,8 @@ from chat.storage.new_file import NewFile
 from chat.storage.receipts import ReceiptRow
 from chat.tasks import Runtime
 from protocol.backup.root import NOT_HELD, RootHash, history_root
-from protocol.entries_and_receipts import (
-    KIND_BOT,
-    KIND_CUT,
-    KIND_EDIT,
-    KIND_STATE,
-    KIND_TEXT,
-    conversation_of,
-    read_edit,
-    read_text,
-)
-from protocol.errors import ProtocolError
+from protocol.entries_and_receipts import conversation_of, parse_entry
+from protocol.messages import Entry
 
 NOTES: Final = "Notes"
 """What a file calls the conversation of a person with itself."""
@@ -64,8 +58,9 @@ class Readable:
             raise UsageError(NOT_ABSOLUTE)
         file = await asyncio.to_thread(NewFile, path)
         try:
-            view = await self._fill(file, FORMS[form], person)
+            view = await self._fill(_Summed(file), FORMS[form], person)
             await asyncio.to_thread(file.end)
+            await self._check(file.unfinished, view)
             await asyncio.to_thread(file.finish)
         except BaseException:
             with suppress(StorageFailure):
@@ -73,9 +68,28 @@ class Readable:
             raise
         return view
 
-    async def _fill(self, file: NewFile, form: Form, person: bytes | None) -> BackupView:
+    async def _check(self, unfinished: Path, view: BackupView) -> None:
+        """Read the whole file again. Raises CannotCreate where it is not what was written."""
+        found, progress = Totals(0, 0), Progress(self._bus, view.entries)
+        try:
+            with _opened(unfinished) as file:
+                pieces = verified(_lines(file))
+                while (more := await asyncio.to_thread(next, pieces, None)) is not None:
+                    found = more
+                    progress.say(found.entries, checking=True)
+        except (NotVerified, OSError, UnicodeDecodeError):
+            found = Totals(0, 0)
+        wanted = view.entries, view.conversations, view.checksum
+        if (found.entries, found.conversations, found.checksum) != wanted or found.root not in (
+            "",
+            view.root,
+        ):
+            raise _spoilt(view.path)
+
+    async def _fill(self, file: _Summed, form: Form, person: bytes | None) -> BackupView:
         own, now = self._keyring.own.person, utc(self._runtime.clock.wall())
-        await _put(file, form.begin(self._keyring.own_log.name, now))
+        name = self._keyring.own_log.name
+        await _put(file, form.begin(own.hex(), name, now))
         noted = [own] if await self._store.read(backup.has_notes) else []
         persons = [person] if person is not None else [*self._book.rows, *noted]
         talks = sorted((conversation_of(own, one), one) for one in persons)
@@ -83,50 +97,59 @@ class Readable:
         progress = Progress(self._bus, await self._store.read(_last))
         for conversation, contact in talks:
             root = RootHash(conversation)
-            await _put(file, form.talk(conversation.hex(), self._name(contact)))
+            # A contact that is renamed meanwhile has one name in the file.
+            who = Speakers(own.hex(), name, contact.hex(), self._name(contact))
+            await _put(file, form.talk(conversation.hex(), who.person, who.contact))
             place: Position | None = BEGINNING
             while place is not None:
-                place = await self._piece(file, form, contact, root, place)
+                place = await self._piece(file, form, who, root, place)
                 progress.say(total + root.count)
             await _put(file, form.end_talk(conversation.hex(), root.count, root.root.hex()))
             total += root.count
             roots.append((conversation, root.root))
         root_of_all = history_root(roots).hex()
         await _put(file, form.end(total, root_of_all))
-        return BackupView(str(file.path), total, len(talks), root_of_all, recovery=False)
+        checksum = file.checksum
+        await _put(file, form.seal(checksum))
+        return BackupView(str(file.path), total, len(talks), root_of_all, recovery=False, checksum=checksum)
 
     async def _piece(
-        self, file: NewFile, form: Form, contact: bytes, root: RootHash, place: Position
+        self, file: _Summed, form: Form, who: Speakers, root: RootHash, place: Position
     ) -> Position | None:
+        contact = bytes.fromhex(who.person)
         conversation = conversation_of(self._keyring.own.person, contact)
         rows, known = await self._store.read(_page, conversation, place)
         lines = list[str]()
         for row in rows:
-            root.add(row.id, row.fields.content if row.salt else NOT_HELD)
-            lines.append(form.entry(self._shown(contact, row, known.get(row.id, []))))
+            entry = parse_entry(Entry(row.header, row.salt, row.body))
+            root.add(entry.id, entry.header.content if entry.has_body else NOT_HELD)
+            view = self._views.entry(contact, row, known.get(row.id, []))
+            lines.append(form.entry(shown(entry, who, Known(view.own, view.state, view.claimed, view.kind))))
         await _put(file, "".join(lines))
         return rows[-1].position if len(rows) == PIECE else None
 
     def _name(self, person: bytes) -> str:
         return NOTES if person == self._keyring.own.person else self._views.name(person)
 
-    def _shown(self, contact: bytes, row: EntryRow, known: list[ReceiptRow]) -> Shown:
-        view, text = self._views.entry(contact, row, known), ""
-        if row.salt and row.kind in (KIND_TEXT, KIND_EDIT):
-            with suppress(ProtocolError):
-                text = (read_text if row.kind == KIND_TEXT else read_edit)(row.body).text
-        kind: str = view.kind
-        if text and row.kind == KIND_TEXT:
-            kind = EntryKind.TEXT
-        elif row.kind == KIND_STATE:
-            kind = STATE
-        shown = view.id, view.author, view.own, view.time, kind, view.state.value, view.reply, text
-        hidden = row.kind == KIND_STATE or (view.noted and row.kind in (KIND_BOT, KIND_CUT))
-        return Shown(*shown, row.header, row.salt, row.body, hidden, view.claimed)
+
+class _Summed:
+    """A new file, and the SHA-256 of what was written to it, in hex."""
+
+    def __init__(self, file: NewFile) -> None:
+        self._file, self._sum, self.path = file, sha256(), file.path
+
+    def write(self, text: str) -> None:
+        data = text.encode()
+        self._sum.update(data)
+        self._file.write(data)
+
+    @property
+    def checksum(self) -> str:
+        return self._sum.hexdigest()
 
 
-async def _put(file: NewFile, text: str) -> None:
-    await asyncio.to_thread(file.write, text.encode())
+async def _put(file: _Summed, text: str) -> None:
+    await asyncio.to_thread(file.write, text)
 
 
 def _page(
@@ -141,10 +164,10 @@ def _last(db: Database) -> int:
 
 
 def is_readable(path: Path) -> bool:
-    """Whether a file begins as a readable export that can be verified. Raises UsageError."""
+    """Whether a file begins as a readable export. Raises UsageError."""
     try:
         with path.open("rb") as file:
-            return file.read(1) in (b"{", b"<")
+            return file.read(1) in (b"{", b"<", b"#")
     except OSError as error:
         raise _unreadable(path, error) from None
 
@@ -154,15 +177,38 @@ LINE_MAX: Final = 1 << 22
 
 
 def check(path: Path) -> BackupView:
-    """Verify a readable export against its root hash. Raises BadData, UsageError."""
+    """Verify a readable export against its checksum, and the roots and what is shown against its entries.
+
+    The root is empty for Markdown, which has no bytes of entries. Raises BadData, UsageError.
+    """
     try:
-        with path.open(encoding="utf-8", newline="\n") as file:
-            totals = verify(iter(partial(file.readline, LINE_MAX), ""))
+        with _opened(path) as file:
+            totals = verify(_lines(file))
     except (NotVerified, UnicodeDecodeError):
         raise BadData(NOT_WHOLE) from None
     except OSError as error:
         raise _unreadable(path, error) from None
-    return BackupView(str(path), totals.entries, totals.conversations, totals.root, recovery=False)
+    return BackupView(
+        str(path), totals.entries, totals.conversations, totals.root, recovery=False, checksum=totals.checksum
+    )
+
+
+def _opened(path: Path) -> TextIO:
+    return path.open(encoding="utf-8", newline="\n")
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    return iter(partial(file.readline, LINE_MAX), "")
+
+
+def _spoilt(path: str) -> CannotCreate:
+    return CannotCreate(
+        phrase(
+            "{path} was not exported: when Parlour read the file again, it was not what it had written. "
+            "Choose another disk with --to.",
+            path=path,
+        )
+    )
 
 
 def _unreadable(path: Path, error: OSError) -> UsageError:

@@ -24,6 +24,7 @@ from chat.storage import (
     entries,
     erasing,
     keys,
+    names,
     ordering,
     persons,
     quarantine,
@@ -68,8 +69,8 @@ from protocol.primitives import Random
 from protocol.redacting import Redacted, Redacting
 
 NO_SEED = phrase("This backup has no recovery words in it: type them, with --words.")
-OTHER_PERSON = phrase(
-    "This backup is of another identity than the profile: choose another folder with --profile."
+AN_ARCHIVE = phrase(
+    "This profile is an archive: what is in it stays as it is. Choose another with --profile."
 )
 
 Progress = Callable[[int, int], None]
@@ -162,6 +163,19 @@ def fill_new(
 ) -> None:
     """Write a new profile, in one transaction. The Recover comes last: what is held before it counts."""
     own = new.own
+    _fill(db, verified, own)
+    restorer = Restorer(db, own, moment)
+    _apply(verified, restorer, progress)
+    pins = persons.take_back(db, own.person, new.follows)
+    held = persons.operations_of(db, own.person)
+    confirmed = Pins(pins.seen, pins.confirmed | {new.confirmed})
+    persons.store(db, own.person, extend(held, new.operations, confirmed))
+    persons.pin(db, own.person, [new.confirmed], confirmed=True)
+    _settle(db)
+
+
+def _fill(db: Database, verified: Verified, own: OwnRow) -> None:
+    """Write the terminal, the self keys and the logs of a profile that nothing is in yet."""
     earlier = verified.start.self_keys[:-1]
     keys.create_own(db, replace(own, self_key=earlier[0].key) if earlier else own)
     for key in verified.start.self_keys[1:]:
@@ -173,23 +187,15 @@ def fill_new(
         persons.pin(db, person, pins.seen, confirmed=False)
         persons.pin(db, person, pins.confirmed, confirmed=True)
         persons.pinned(db, person)
-    restorer = Restorer(db, own, moment)
-    _apply(verified, restorer, progress)
-    pins = persons.take_back(db, own.person, new.follows)
-    held = persons.operations_of(db, own.person)
-    confirmed = Pins(pins.seen, pins.confirmed | {new.confirmed})
-    persons.store(db, own.person, extend(held, new.operations, confirmed))
-    persons.pin(db, own.person, [new.confirmed], confirmed=True)
-    _settle(db)
 
 
-def check_same(db: Database, verified: Verified) -> OwnRow:
-    """The terminal of a profile that a file may add to. Raises UsageError for that of somebody else."""
+def same_person(db: Database, verified: Verified) -> OwnRow | None:
+    """The terminal of a profile that a file may add to, None for that of somebody else. Raises UsageError."""
     own = keys.read_own(db)
+    if own.archived:
+        raise UsageError(AN_ARCHIVE)
     shared = {one.key for one in verified.start.self_keys}.intersection(own.self_keys)
-    if own.person != verified.start.person or not shared:
-        raise UsageError(OTHER_PERSON)
-    return own
+    return own if own.person == verified.start.person and shared else None
 
 
 def merge(
@@ -214,11 +220,45 @@ def merge(
         _settle(db)
 
 
-def _apply(verified: Verified, restorer: Restorer, progress: Progress) -> None:
+def fill_archive(db: Database, verified: Verified, moment: Moment, progress: Progress = _silent) -> None:
+    """Write what a backup without its recovery seed can be, in one transaction: a history without a terminal.
+
+    It has the id of the terminal that wrote the backup, whose entries are one's own, and no key of any.
+    """
+    start = verified.start
+    newest = start.self_keys[-1].key
+    own = OwnRow(start.person, start.terminal, keys.NO_KEY, keys.NO_KEY, newest, None)
+    _fill(db, verified, own)
+    _apply(verified, Restorer(db, own, moment), progress, _without_trust)
+    _settle(db)
+    db.run("DELETE FROM unread")
+    settings.set_archived_at(db, start.time)
+
+
+def _without_trust(record: Record) -> Record | None:
+    """A record as an archive has it: nothing in it was verified, and nothing is reached through it."""
+    match record:
+        case BackupContact():
+            return replace(record, verified=False, held=False, muted=False, comparison=[])
+        case BackupProof() | BackupRelay():
+            return None
+    return record
+
+
+def _as_it_is(record: Record) -> Record | None:
+    return record
+
+
+def _apply(
+    verified: Verified,
+    restorer: Restorer,
+    progress: Progress,
+    taken: Callable[[Record], Record | None] = _as_it_is,
+) -> None:
     reader = verified.reader
     try:
         for read, found in enumerate(reader.read(RecordReader()), 1):
-            restorer.take(found)
+            restorer.take([(known, entry) for record, entry in found if (known := taken(record)) is not None])
             progress(reader.size + min(read * SEALED_CHUNK_SIZE, reader.size), 2 * reader.size)
     except BackupDamaged:  # after all of it was accepted, and some of it written
         raise BackupChanged(reader.path) from None
@@ -235,8 +275,8 @@ def _settle(db: Database) -> None:
         talk = following
 
 
-def report(db: Database, verified: Verified, *, new: bool) -> RestoreView:
-    """What the profile has now."""
+def report(db: Database, verified: Verified, *, new: bool, archive: str = "") -> RestoreView:
+    """What the profile has now. `archive`: where it is, if it is an archive."""
     own = keys.read_own(db)
     roots = backup.roots(db, own.person)
     root = history_root((conversation, one.root) for conversation, one in roots.items())
@@ -244,7 +284,7 @@ def report(db: Database, verified: Verified, *, new: bool) -> RestoreView:
     removed = verified.start.terminal not in state.live
     held = sum(one.count for one in roots.values())
     ids = own.person.hex(), state.name, own.terminal.hex()
-    return RestoreView(*ids, new, removed, held, root.hex(), verified.view)
+    return RestoreView(*ids, new, removed, held, root.hex(), verified.view, archive)
 
 
 class Restorer:
@@ -304,7 +344,7 @@ class Restorer:
                     sharing.ensure(db, record.contact)
             case BackupProof():
                 persons.add_proven_key(db, record.person, record.static)
-            case BackupSetting():
+            case BackupSetting() if not names.take_over(db, record.name, record.value):
                 db.run(
                     "INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)", record.name, record.value
                 )

@@ -9,12 +9,13 @@ from pathlib import Path
 from msgspec import field
 
 from chat.errors import phrase
-from chat.interface import ParlourError, RestoreView, SalvageView
+from chat.interface import CannotCreate, ParlourError, RestoreView, SalvageView
 from chat.ports import Clock, SystemClock
 from chat.service import restore, salvage
 from chat.service.expiry import AgeClock
 from chat.service.restore import Progress, Verified
 from chat.storage import expiry, profile
+from chat.storage import folder as stored_folder
 from chat.storage.database import Database
 from chat.storage.errors import DatabaseDamaged, ProfileUnsettled, StorageFailure, StorageFull
 from chat.storage.expiry import Moment
@@ -41,6 +42,15 @@ class PartRestored(ParlourError):
         super().__init__(FULL if isinstance(cause, StorageFull) else BROKEN)
 
 
+class ArchiveExists(CannotCreate):
+    """There is an archive of the same history already."""
+
+    def __init__(self, place: Path) -> None:
+        super().__init__(
+            phrase("This backup is in an archive already: open it with --profile {path}.", path=str(place))
+        )
+
+
 def silent(done: int, whole: int) -> None:
     """Says nothing of the progress."""
 
@@ -62,11 +72,14 @@ class Asked(Redacting, frozen=True):
 def restore_new(
     folder: Path, passphrase: str, asked: Asked, random: Random, cost: Cost, progress: Progress = silent
 ) -> RestoreView:
-    """Make a profile of a backup; a crash at any moment leaves none or a complete one.
+    """Make a profile of a backup, or an archive where no recovery words are there or typed.
 
-    Raises as `profile.create`, `restore.verify` and `restore.plan_new`.
+    A crash at any moment leaves none or a complete one. Raises as `archive`, `profile.create`,
+    `restore.verify` and `restore.plan_new`.
     """
     verified = restore.verify(asked.path, asked.passphrase, progress)
+    if not (verified.start.recovery or asked.words or asked.remove_old):
+        return archive(folder, passphrase, verified, asked, random, cost, progress)
     new = restore.plan_new(verified, asked.words, remove_old=asked.remove_old, random=random)
 
     def fill(database: Database) -> None:
@@ -85,22 +98,57 @@ def restore_into(
 ) -> RestoreView:
     """Add to the profile of the same person what it lacks; a repeat goes on with what is missing.
 
-    What can be read of a damaged profile is saved first, as when it is opened to be used.
+    What can be read of a damaged profile is saved first, as when it is opened to be used. A backup of another
+    person becomes an archive of the profile, whose database stays as it is.
 
-    `random` and `cost` are not needed. Raises PartRestored, and as `profile.unlock`, `restore.verify`,
-    `restore.check_same`.
+    Raises PartRestored, and as `archive`, `profile.unlock`, `restore.verify`, `restore.same_person`.
     """
     verified = restore.verify(asked.path, asked.passphrase, progress)
     with profile.unlock(folder, passphrase) as vault, _opened(vault, asked) as database:
         try:
-            return _merged(database, verified, asked, progress)
+            merged = _merged(database, verified, asked, progress)
         except DatabaseDamaged as damage:
             vault.mend(database, damage, asked.clock.wall())
-            return _merged(database, verified, asked, progress)
+            merged = _merged(database, verified, asked, progress)
+    return merged or archive(folder, passphrase, verified, asked, random, cost, progress)
 
 
-def _merged(database: Database, verified: Verified, asked: Asked, progress: Progress) -> RestoreView:
-    own = restore.check_same(database, verified)
+def archive(
+    folder: Path,
+    passphrase: str,
+    verified: Verified,
+    asked: Asked,
+    random: Random,
+    cost: Cost,
+    progress: Progress,
+) -> RestoreView:
+    """Make an archive of a backup in the folder of a profile: a profile that can only be read.
+
+    It has a key and a passphrase of its own, so that nothing of the profile depends on it. Raises
+    ArchiveExists, and as `profile.create`.
+    """
+    place = stored_folder.archive_place(
+        folder, verified.start.time, verified.start.person.hex(), verified.view.root
+    )
+    if stored_folder.state(place) is not stored_folder.ProfileState.NEW:
+        raise ArchiveExists(place)
+
+    def fill(database: Database) -> None:
+        restore.fill_archive(database, verified, _moment(database, asked), progress)
+
+    with profile.create(place, passphrase, fill, random=random, cost=cost) as vault:
+        try:
+            with _opened(vault, asked) as database:
+                return restore.report(database, verified, new=False, archive=str(place))
+        except StorageFailure:  # it is there
+            raise ProfileUnsettled from None
+
+
+def _merged(database: Database, verified: Verified, asked: Asked, progress: Progress) -> RestoreView | None:
+    """What the profile has now; None, with nothing changed, where it is that of another person."""
+    own = restore.same_person(database, verified)
+    if own is None:
+        return None
     try:
         restore.merge(database, verified, own, _moment(database, asked), progress)
         return restore.report(database, verified, new=False)

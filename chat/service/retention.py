@@ -109,7 +109,7 @@ class Retention:
         if days and not alone and not others:
             raise NotPermitted(_alone(days))
         before = (await self._store.read(retention.kept)).days
-        await self._store.write(retention.keep, days, self._clock(), alone=alone)
+        await self._store.free(retention.keep, days, self._clock(), alone=alone)
         wider = before > 0 and not 0 < days <= before
         for link, outgoing in list(self._forwarding.links.items()):
             if wider:
@@ -273,7 +273,7 @@ class Retention:
         return False
 
     async def _let_go(self, ids: Sequence[bytes], holder: bytes) -> None:
-        gone: list[Ended] = await self._store.write(retention.let_go, ids, holder, self._clock(), self._began)
+        gone: list[Ended] = await self._store.free(retention.let_go, ids, holder, self._clock(), self._began)
         if gone:
             self._say({one.contact for one in gone})
             self._cleaner.begin()

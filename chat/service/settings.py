@@ -109,7 +109,7 @@ class Preferences:
             value.encode()
         except UnicodeEncodeError:
             raise UsageError(NOT_TEXT) from None
-        await self._store.write(settings.set_preference, name, value)
+        await self._store.free(settings.set_preference, name, value)
         if name.startswith(FILES):
             self._bus.signal(FilesBounded())
         if name == WORDS_READ:

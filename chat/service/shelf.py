@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, Final, TypeVar
 
 from chat.errors import UsageError, phrase
 from chat.storage import files, pieces
 from chat.storage.database import Store
 from chat.storage.errors import StorageFailure
-from chat.storage.files import FileRow, Standing
+from chat.storage.files import FilePlace, FileRow, Standing
 from chat.storage.new_file import NewFile
 from chat.storage.pieces import Made, Pieces, SealedFile, Sealing
 from chat.tasks import Runtime, Tasks
@@ -22,6 +22,9 @@ from protocol.messages import PieceRange
 from protocol.primitives import Aead
 
 T = TypeVar("T")
+
+AWAKE_MAX: Final = 8
+"""Volumes whose three files each are open at a time, beyond those that are at work or not durable yet."""
 
 DELETED = phrase("This file was deleted here before all of it was saved: nothing is left of it.")
 
@@ -53,10 +56,13 @@ class Volume:
     `gone`: its key is. `going`: so it is as soon as the thread that uses it lets go of it.
     """
 
-    def __init__(self, row: FileRow, file: SealedFile, tasks: Tasks) -> None:
+    def __init__(
+        self, row: FileRow, file: SealedFile, tasks: Tasks, used: Callable[[Volume], None] = lambda _: None
+    ) -> None:
+        """`used` hears each time before its files are needed."""
         self.row, self.gone, self.going, self._closed = row, False, False, False
         self._file, self._turn, self._closing = file, asyncio.Lock(), asyncio.Lock()
-        self._tasks = tasks
+        self._tasks, self._used = tasks, used
         self._syncing: asyncio.Task[None] | None = None
         self._failure: StorageFailure | None = None  # of making durable, which nobody waits for
         self.users = set[object]()
@@ -74,6 +80,10 @@ class Volume:
     def shape(self) -> Shape:
         return self._file.shape
 
+    def holds(self, first: int, count: int) -> bool:
+        """Whether any of so many pieces is held."""
+        return any(map(self._file.has, range(first, min(first + count, self.shape.count))))
+
     def missing(self, most: int, apart: Collection[int]) -> list[PieceRange]:
         """The next ranges of pieces that are not held, without some."""
         return self._file.missing(0, most, apart)
@@ -86,10 +96,19 @@ class Volume:
                 raise failure
             if self.gone:
                 return None
-            done = await _in_thread(partial(work, self._file))
+            self._used(self)
+            done = await _in_thread(partial(self._work, work))
             if self._file.sync_due and (self._syncing is None or self._syncing.done()):
                 self._syncing = self._tasks.spawn(self._sync())
             return done
+
+    def _work(self, work: Callable[[SealedFile], T]) -> T:
+        self._file.wake()
+        return work(self._file)
+
+    def rest(self) -> bool:
+        """Close its files until they are needed again; False where they are needed now."""
+        return not self._turn.locked() and not self.gone and self._file.rest()
 
     async def _sync(self) -> None:
         """Make durable what was written so far, while others write."""
@@ -129,12 +148,16 @@ class Volume:
 
 
 class Shelf:
-    """All pieces of a profile. The files of a volume are open while it has users."""
+    """All pieces of a profile. A volume is open while it has users, of its files those used last.
+
+    So few descriptors are open, however much others ask for at a time.
+    """
 
     def __init__(self, runtime: Runtime, store: Store, profile: Path) -> None:
         self._runtime, self._store = runtime, store
         self._pieces = Pieces(profile, lambda: runtime.clock.boot()[0])
         self._open = dict[bytes, Volume]()
+        self._awake = dict[Volume, None]()  # those whose files are open, the ones used last at the end
         self._opening = asyncio.Lock()
         self._dropping: asyncio.Task[None] | None = None
         self._making = set[bytes]()  # places of what is sealed, which no entry has yet
@@ -150,7 +173,8 @@ class Shelf:
             volume = self._open.get(row.entry)
             if volume is None or volume.gone:
                 file = await asyncio.to_thread(self._pieces.open, row.place, shape_of(row.body))
-                volume = self._open[row.entry] = Volume(row, file, self._runtime.tasks)
+                volume = self._open[row.entry] = Volume(row, file, self._runtime.tasks, self._used)
+                self._used(volume)
                 # A deletion that came before this had nothing to close, and one that comes after it finds it.
                 if not await self._store.read(files.has_place, row.place):
                     await volume.close(gone=True)
@@ -158,29 +182,52 @@ class Shelf:
             volume.users.add(user)
             return volume
 
+    def _used(self, volume: Volume) -> None:
+        """The files of a volume are needed now. Those of the ones used longest ago are closed for them."""
+        self._awake.pop(volume, None)
+        self._awake[volume] = None
+        for other in list(self._awake)[:-1]:
+            if other.gone or (len(self._awake) > AWAKE_MAX and other.rest()):
+                del self._awake[other]
+
     async def release(self, volume: Volume, user: object) -> None:
         """A user has no use for a volume any more. Raises StorageFailure."""
         async with self._opening:
             volume.users.discard(user)
             if not volume.users and self._open.get(volume.row.entry) is volume:
                 del self._open[volume.row.entry]
+                self._awake.pop(volume, None)
                 await volume.close(gone=False)
 
     async def require_room(self, shape: Shape, promised: int = 0) -> None:
         """Raises NoRoom unless the disk has room for a file, and for so many bytes of others."""
         await asyncio.to_thread(self._pieces.require_room, shape, promised)
 
-    async def measure(self, row: FileRow) -> int:
+    async def measure(self, row: FilePlace) -> int:
         """Bytes of the content of a file that are held here. Raises StorageFailure."""
         whole = row.standing in (Standing.WHOLE, Standing.WITHHELD)
-        held = row.body.size if whole else self.held(row.entry)
+        held = row.size if whole else self.held(row.entry)
         if held is None:
-            held = await asyncio.to_thread(self._pieces.measure, row.place, shape_of(row.body))
+            held = await asyncio.to_thread(self._pieces.measure, row.place, row.size)
         return held
 
-    async def lacking(self, rows: Iterable[FileRow]) -> int:
-        """Bytes that are still to come of some files. Raises StorageFailure."""
-        return sum([row.body.size - await self.measure(row) for row in rows])
+    async def places(self, some: Standing | None = None) -> AsyncIterator[FilePlace]:
+        """All files, or those of a standing, the newest entries first. In memory there is a part of them."""
+        last: int | None = None
+        while part := await self._store.read(files.part_of, last, some):
+            for row in part:
+                yield row
+            last = part[-1].number
+
+    async def lacking(self, apart: bytes = b"") -> int:
+        """Bytes still to come of the files that are taken, `apart` from one (id). Raises StorageFailure."""
+        return sum(
+            [
+                row.size - await self.measure(row)
+                async for row in self.places(Standing.TAKEN)
+                if row.entry != apart
+            ]
+        )
 
     async def seal(
         self,
@@ -270,7 +317,7 @@ class Shelf:
                 await volume.close(gone=True)
             for place in due:
                 await asyncio.to_thread(self._pieces.delete, place)
-            await self._store.write(files.forget_gone, due)
+            await self._store.free(files.forget_gone, due)
 
     async def sweep(self) -> None:
         """Delete what a crash left: pieces that no entry has. Raises StorageFailure."""

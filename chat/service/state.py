@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from chat.interface import WORDS_READ
+from chat.looks import label, look
 from chat.network.links import Peer
 from chat.service import allowances, keyring
 from chat.service.keyring import Addresses, ContactKeys, OpenInvitation
 from chat.storage import alerts, bots, contacts, expiry, persons, receipts, settings, sharing
 from chat.storage import keys as stored_keys
 from chat.storage.alerts import AlertRow
+from chat.storage.aside import CONTACT, Aside
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
+from chat.storage.errors import IdentityLost
 from chat.storage.expiry import Moment
-from chat.storage.keys import OwnRow
+from chat.storage.keys import InvitationRow, OwnRow
 from chat.storage.settings import RelayRow, Settings
+from protocol.errors import ProtocolError
 from protocol.identity.reduction import PersonState, reduce
 from protocol.keys import X25519Pair
 from protocol.messages import BotBody
@@ -26,11 +31,12 @@ from protocol.pairing.invitation import parse_invitation
 
 
 class ContactBook(Struct, frozen=True):
-    """The contacts' rows, the number of unread entries, who is typing, timers, bots, and own terminals seen.
+    """The contacts' rows, the number of unread entries, who is typing, timers, bots, and terminals seen.
 
     `typing`: by contact and static key of its terminals, until when (monotonic). `timers`: seconds, 0 for
     none, of the conversations in which a timer was ever set. `bots`: what contacts declare. `seen`: by id of
-    an own terminal, when a link with it last lived (Unix milliseconds).
+    a terminal, when a link with it last lived (Unix milliseconds). `digits`: of each contact's id those that
+    its label needs, as `contacts.digits` counts them.
     """
 
     rows: dict[bytes, ContactRow]
@@ -39,6 +45,23 @@ class ContactBook(Struct, frozen=True):
     timers: dict[bytes, int] = field(default_factory=dict)
     bots: dict[bytes, BotBody] = field(default_factory=dict)
     seen: dict[bytes, int] = field(default_factory=dict)
+    digits: dict[bytes, int] = field(default_factory=dict)
+
+    def forget(self, person: bytes) -> None:
+        """A contact was removed."""
+        for memory in (self.rows, self.unread, self.typing, self.timers, self.bots, self.digits):
+            memory.pop(person, None)
+
+    def label(self, person: bytes, own: str) -> str:
+        """What a contact is called in each client, empty if there is none. `own`: this person's name."""
+        row = self.rows.get(person)
+        return "" if row is None else label(row.shown, person.hex(), self.digits.get(person, 0), own)
+
+    def namesakes(self, name: str, own: str, but: bytes = b"") -> tuple[str, ...]:
+        """What the contacts, `but` for one, are called whose names look like that of somebody else."""
+        seen = look(name)
+        alike = (row for row in self.rows.values() if seen in (look(row.shown), look(row.name)))
+        return tuple(sorted(self.label(row.person, own) for row in alike if row.person != but))
 
     def counts(self, person: bytes, unread: int) -> bool:
         """Keep the number of a contact's unread entries; whether it is another one than before."""
@@ -67,7 +90,7 @@ class Profile(Struct, frozen=True):
 
     `own` is without the recovery seed, and `keeps_seed` whether it is in the database. `own_terminals`: the
     ids of this person's terminals, former ones included. `awaited`: as in Keyring. `words`: as in
-    Preferences.
+    Preferences. `archived`: when the backup of an archive was written (Unix milliseconds), 0 for no archive.
     """
 
     own: OwnRow
@@ -89,17 +112,31 @@ class Profile(Struct, frozen=True):
     awaited: frozenset[bytes] = frozenset()
     allowances: Mapping[str, str] = field(default_factory=dict)
     words: str = ""
+    archived: int = 0
 
 
-def read_profile(database: Database) -> Profile:
+def _invitation(row: InvitationRow) -> OpenInvitation:
+    return OpenInvitation(parse_invitation(row.text), row.text, X25519Pair(row.one_time), row.burned_by)
+
+
+def read_profile(database: Database, aside: Aside) -> Profile:
+    """What cannot be read of it is set `aside`. Raises IdentityLost where that is this person itself."""
     own = stored_keys.read_own(database)
-    paired = contacts.all(database)
-    rows = [*paired, *contacts.pending(database)]
-    keys = {row.person: keyring.contact_keys(database, own.person, row) for row in rows}
+    pins = persons.pins_of(database, own.person)
+    try:
+        log = reduce(persons.operations_of(database, own.person), pins)
+    except ProtocolError:
+        raise IdentityLost(database.path) from None
+    keys = dict[bytes, ContactKeys]()
+    for row in (*contacts.all(database), *contacts.pending(database)):
+        known = aside.read(
+            CONTACT + row.person.hex(), partial(keyring.contact_keys, database, own.person, row)
+        )
+        if known is not None:
+            keys[row.person] = known
+    paired = [row for row in contacts.all(database) if row.person in keys]
     counts, conversations = receipts.unread_all(database), contacts.conversations(database)
     unread = {row.contact: counts.get(row.id, 0) for row in conversations if row.contact is not None}
-    pins = persons.pins_of(database, own.person)
-    log = reduce(persons.operations_of(database, own.person), pins)
     former = persons.former_terminals(database, own.person)
     return Profile(
         own=replace(own, recovery_seed=None),
@@ -110,9 +147,10 @@ def read_profile(database: Database) -> Profile:
         contacts=ContactBook(
             {row.person: row for row in paired},
             unread,
-            timers=expiry.timers(database),
-            bots=bots.of_contacts(database),
+            timers=expiry.timers(database, aside),
+            bots=bots.of_contacts(database, aside),
             seen=persons.seen(database),
+            digits=contacts.digits(database),
         ),
         keys=keys,
         proven=tuple(persons.proven_keys(database)),
@@ -122,10 +160,9 @@ def read_profile(database: Database) -> Profile:
             for peer, places in keyring.remembered(database, state).items()
         },
         invitations={
-            row.secret: OpenInvitation(
-                parse_invitation(row.text), row.text, X25519Pair(row.one_time), row.burned_by
-            )
+            row.secret: opened
             for row in stored_keys.invitations(database)
+            if (opened := aside.read(f"invitation {row.secret.hex()}", partial(_invitation, row)))
         },
         settings=settings.load(database),
         notes_pinned=settings.notes_pinned(database),
@@ -133,7 +170,8 @@ def read_profile(database: Database) -> Profile:
         alerts=alerts.all_of(database),
         alerts_seen=settings.alerts_seen(database),
         clock=expiry.read_clock(database),
-        awaited=frozenset(sharing.awaited(database)),
+        awaited=frozenset(sharing.awaited(database, aside)),
         allowances=allowances.of_files(database),
         words=settings.preferences(database).get(WORDS_READ, ""),
+        archived=max(1, settings.archived_at(database)) if own.archived else 0,
     )

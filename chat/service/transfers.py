@@ -26,10 +26,10 @@ from chat.service.pace import Pace
 from chat.service.shelf import Shelf, Volume
 from chat.service.views import file_view
 from chat.service.waiting import Waiting
-from chat.storage import files
+from chat.storage import clients, files
 from chat.storage.database import Store
 from chat.storage.errors import StorageFailure
-from chat.storage.files import FileRow, Standing
+from chat.storage.files import FilePlace, FileRow, Standing
 from chat.storage.pieces import RUN, NoRoom, SealedFile
 from chat.tasks import Runtime
 from protocol.attachments import Proofs, Proven
@@ -99,6 +99,11 @@ class _Serving(Struct, eq=False):
     asks: int = 0
     sent: int = 0
     told: float = -TOLD_EVERY
+
+    @property
+    def count(self) -> int:
+        """Pieces that there are of it, 0 where none may go out."""
+        return self.volume.shape.count if self.volume is not None else 0
 
     @property
     def lasts(self) -> bool:
@@ -278,8 +283,8 @@ class Transfers:
             return  # it has ended meanwhile
         match message:
             case AskPieces() as ask:
-                await self._allow(link, end, ask.entry)
-                end.supply.take(ask)
+                serving = await self._allow(link, end, ask.entry)
+                end.supply.take(ask, serving.count)
                 end.outgoing.below(partial(self._serve, link, end))
             case StopPieces(entry=entry):
                 end.drop(entry)
@@ -319,7 +324,7 @@ class Transfers:
 
     # --- Supplying ---
 
-    async def _allow(self, link: LiveLink, end: _End, entry: bytes) -> None:
+    async def _allow(self, link: LiveLink, end: _End, entry: bytes) -> _Serving:
         """Let what is asked for be served, if the other end may have it. No answer says whether it may."""
         serving = end.serving.setdefault(entry, _Serving())
         serving.asks += 1
@@ -335,6 +340,7 @@ class Transfers:
             if entry not in self._unreadable:
                 self._unreadable.add(entry)
                 self._bus.publish(Notice(failure.phrase))
+        return serving
 
     async def _has_it(self, link: LiveLink, end: _End, entry: bytes) -> None:
         """The other end says that it holds a file now. Of one that it may not have that means nothing.
@@ -419,6 +425,8 @@ class Transfers:
     async def _fill(self, end: _End) -> None:
         """Read the next pieces that are due, if they are held, or come to the end of an ask."""
         due = end.supply.next(RUN)
+        while isinstance(due, Turn) and not self._holds(end, due):
+            due = end.supply.next(RUN)  # what is not there costs no turn of a thread
         if isinstance(due, PiecesEnd):
             end.ready.append(due)
         elif due is not None:
@@ -430,6 +438,12 @@ class Transfers:
                     end.ready.extend(sound)
                 if lost and await self.lost(due.entry):
                     self._bus.publish(Notice(LOST))
+
+    def _holds(self, end: _End, due: Turn) -> bool:
+        """Whether any of some pieces can go out."""
+        serving = end.serving.get(due.entry)
+        volume = serving.volume if serving is not None else None
+        return volume is not None and volume.holds(due.first, due.count)
 
     async def lost(self, entry: bytes) -> bool:
         """The disk has damaged pieces of a file, which are taken again; whether it was whole until now.
@@ -497,6 +511,15 @@ class Transfers:
         else:
             self._tell(taking, FileState.TAKING)
             self._plan()
+
+    async def go_on(self, row: FilePlace) -> None:
+        """Take a file that an earlier engine began with. Raises NoRoom, StorageFailure."""
+        if row.entry in self._taking or row.entry in self._waiting:
+            return
+        if not self._has_room(row.contact):
+            self._waiting.add(row.entry, row.contact)
+        elif (whole := await self._store.read(files.get, row.entry)) is not None:
+            await self.begin(whole)
 
     async def stop(self, entry: bytes) -> None:
         """Take no more of a file for now: what came of it stays."""
@@ -632,7 +655,7 @@ class Transfers:
     async def _finish(self, taking: _Taking) -> None:
         entry = taking.row.entry
         del self._taking[entry]
-        await self._store.write(files.stand, entry, Standing.WHOLE)
+        await self._store.write(clients.file_came, entry)
         self._tell(taking, FileState.WHOLE)
         for end in self._ends.values():
             if entry in end.demand.entries:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -136,10 +135,11 @@ class Views:
     ) -> None:
         """`held`: bytes that are held of the file of an entry (id), None where that is not known."""
         self._keyring, self._now, self._held_of = keyring, now, held
-        self._allowances = allowances
+        self._allowances, self._past = allowances, keyring.own.archived
         self._book = contacts
         self._links = links
         self._bus = bus
+        self._labels = {person: self.name(person) for person in contacts.rows}  # as clients know them
 
     def added(
         self,
@@ -381,8 +381,8 @@ class Views:
         return any(link.carried.get(entry) is False for link in self._links.of(person))
 
     def name(self, person: bytes) -> str:
-        contact = self._book.rows.get(person)
-        return contact.shown if contact is not None else ""
+        """What a contact is called wherever a client names it (chat.looks), empty where there is none."""
+        return self._book.label(person, self._keyring.own_log.name)
 
     def named(self, typed: str, *, own: bool) -> set[bytes]:
         """The persons whom a name, label or id means: all of it, or else its start.
@@ -395,15 +395,14 @@ class Views:
             return {this}
         rows = self._book.rows.values()
         names = [(row.person, name) for row in rows for name in (row.shown, row.person.hex())]
-        names += unique_labels(rows).items()
+        names += [(row.person, self.name(row.person)) for row in rows]
         names += [(this, self._keyring.own_log.name)] if own else []
         whole = {person for person, name in names if _drawn(name) == wanted}
         return whole or {person for person, name in names if _drawn(name).startswith(wanted)}
 
     def contacts(self) -> tuple[ContactView, ...]:
         rows = sorted(self._book.rows.values(), key=lambda row: (row.shown.casefold(), row.person))
-        labels = unique_labels(rows)
-        return tuple(self._contact(row, labels[row.person]) for row in rows)
+        return tuple(map(self._contact, rows))
 
     def terminals(self) -> tuple[TerminalView, ...]:
         """The terminals of this person, the most senior first."""
@@ -431,10 +430,17 @@ class Views:
         )
 
     def publish_contact(self, person: bytes) -> None:
-        """Publish how a contact is now; it may have been removed meanwhile."""
-        if (row := self._book.rows.get(person)) is not None:
-            label = unique_labels(self._book.rows.values())[person]
-            self._bus.publish(ContactChanged(self._contact(row, label)))
+        """Publish how a contact is now, unless it was removed meanwhile, and whom that gave another label."""
+        self._labels.pop(person, None)
+        self.publish_labels()
+
+    def publish_labels(self) -> None:
+        """Publish the contacts that are called otherwise than clients know."""
+        for row in list(self._book.rows.values()):
+            label = self.name(row.person)
+            if self._labels.get(row.person) != label:
+                self._labels[row.person] = label
+                self._bus.publish(ContactChanged(self._contact(row)))
 
     async def publish_all(self, store: Store) -> None:
         """Publish that other entries are held than before, and how many are unread."""
@@ -446,9 +452,10 @@ class Views:
 
     def publish_identity(self, person: bytes, causes: Sequence[Cause]) -> None:
         """Publish each change of a contact's identity with its signed cause (SPEC §7.3)."""
+        known = self._labels.get(person) or self.name(person)  # not yet the one that a cause may bring
         for cause in causes:
             said = change_text(cause, self._keyring.log(person))
-            self._bus.publish(IdentityChanged(person.hex(), self.name(person), said))
+            self._bus.publish(IdentityChanged(person.hex(), known, said))
         self.publish_contact(person)
 
     def publish_same_key(self, person: bytes) -> None:
@@ -470,12 +477,20 @@ class Views:
         holders = self._keyring.holders_of_same_key(person)
         return tuple(one.hex() for one in holders if one in self._book.rows)
 
-    def _contact(self, row: ContactRow, label: str) -> ContactView:
+    def _seen(self, person: bytes) -> datetime | None:
+        """When a link with a terminal of a contact last lived."""
+        keys, seen = self._keyring.contacts.get(person), self._book.seen
+        times = [seen[one.id] for one in keys.state.terminals() if one.id in seen] if keys is not None else []
+        return utc(max(times)) if times else None
+
+    def _contact(self, row: ContactRow) -> ContactView:
         declared = self._book.bots.get(row.person)
         return ContactView(
             person=row.person.hex(),
             name=row.shown,
-            label=label,
+            label=self.name(row.person),
+            called=row.name,
+            seen=self._seen(row.person),
             verified=row.verified,
             present=self._links.is_present(row.person) and not row.blocked,
             blocked=row.blocked,
@@ -489,6 +504,7 @@ class Views:
             same_key=self._same_key(row.person) if self._keyring.shared else (),
             bot=declared is not None and declared.bot,
             commands=offered(declared) if declared is not None else (),
+            past=self._past,
         )
 
 
@@ -537,26 +553,10 @@ def _unshown(row: EntryRow) -> EntryKind:
     return _PLAIN.get(row.kind, EntryKind.UNKNOWN)
 
 
-def unique_labels(rows: Iterable[ContactRow]) -> dict[bytes, str]:
-    """A unique name per contact: equal names get a suffix from the persons' ids."""
-    rows = list(rows)
-    digits = 0
-    labels = {row.person: row.shown for row in rows}
-    while len(set(labels.values())) < len(rows):
-        digits += 4
-        shared = Counter(row.shown for row in rows)
-        labels = {
-            row.person: f"{row.shown}~{row.person.hex()[:digits]}" if shared[row.shown] > 1 else row.shown
-            for row in rows
-        }
-    return labels
-
-
 TEXTS = {
     CauseKind.FOUNDED: phrase("is new"),
     CauseKind.REMOVED: phrase("removed a device"),
     CauseKind.VOIDED: phrase("lost a device that a removed device had added"),
-    CauseKind.RENAMED: phrase("changed the name"),
     CauseKind.RECOVERED: phrase("used the recovery key: compare the safety number before you continue"),
     CauseKind.FORKED: phrase("has a device whose key was copied: it is shut out until its owner removes it"),
     CauseKind.CONTESTED: phrase(
@@ -568,6 +568,8 @@ TEXTS = {
 def change_text(cause: Cause, log: PersonState | None = None) -> Phrase:
     """What a change of a contact's identity did, after the contact's name. `log`: as it is now."""
     device = _device_of(cause, log)
+    if cause.kind is CauseKind.RENAMED:
+        return phrase('changed the name to "{name}"', name=cause.name)
     if cause.kind is CauseKind.ADDED:
         return phrase('added the device "{device}"', device=device)
     if cause.kind is CauseKind.REMOVED and device:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from msgspec import Struct
 
 from chat.storage import contacts, keys, quarantine
+from chat.storage.aside import Aside
 from chat.storage.database import Database
 from protocol.bots import read_bot
 from protocol.entries_and_receipts import KIND_BOT, is_own
@@ -38,13 +40,17 @@ def of_contact(db: Database, conversation: bytes) -> BotBody | None:
     return read_bot(row[1]) if row is not None and row[1] else None
 
 
-def of_contacts(db: Database) -> dict[bytes, BotBody]:
+def of_contacts(db: Database, aside: Aside | None = None) -> dict[bytes, BotBody]:
     """The contacts that declare anything, by person."""
+    aside = aside or Aside()
     declares = f"SELECT 1 FROM entries AS e WHERE e.conversation = c.number AND e.kind = {KIND_BOT}"
     rows = db.rows(
         f"SELECT c.contact, c.id FROM conversations AS c WHERE c.contact IS NOT NULL AND EXISTS ({declares})"
     )
-    found = {contact: of_contact(db, conversation) for contact, conversation in rows}
+    found = {
+        contact: aside.read(f"bot {contact.hex()}", partial(of_contact, db, conversation))
+        for contact, conversation in rows
+    }
     return {contact: body for contact, body in found.items() if body is not None}
 
 

@@ -19,7 +19,7 @@ DELETED: Final = 1
 
 
 class Cleared(Struct, frozen=True):
-    """A piece of clearing a conversation: steps done and in all, and ids of what is gone.
+    """A piece of clearing a conversation: steps done and in all.
 
     `contact` is the contact's person id, this person's for the notes.
     """
@@ -28,7 +28,6 @@ class Cleared(Struct, frozen=True):
     conversation: bytes
     done: int
     total: int
-    gone: tuple[bytes, ...]
 
 
 def begin(db: Database, conversation: bytes) -> None:
@@ -54,19 +53,18 @@ def next_piece(db: Database) -> Cleared | None:
     done = min(before + PIECE, last)
     kept = ",".join(map(str, sorted(LASTING)))
     rows = db.rows(
-        "SELECT number, id FROM entries WHERE number > ? AND number <= ? AND conversation = ?"
+        "SELECT number FROM entries WHERE number > ? AND number <= ? AND conversation = ?"
         f" AND NOT destroyed AND kind NOT IN ({kept}) ORDER BY number",
         *(before, done, number),
     )
     numbers = [row[0] for row in rows]
-    if (count := at_once(db, numbers)) < len(rows):
-        rows, numbers, done = rows[:count], numbers[:count], numbers[count - 1]
-    if rows:
+    if (count := at_once(db, numbers)) < len(numbers):
+        numbers, done = numbers[:count], numbers[count - 1]
+    if numbers:
         destroy_all(db, numbers, DELETED)
         Follower(db).gone(numbers)  # what an edit names may come later, and then stays
     if done < last:
         db.run("UPDATE clearing SET done = ? WHERE conversation = ?", done, number)
     else:
         db.run("DELETE FROM clearing WHERE conversation = ?", number)
-    gone = tuple(row[1] for row in rows)
-    return Cleared(contact, conversation, done - first + 1, last - first + 1, gone)
+    return Cleared(contact, conversation, done - first + 1, last - first + 1)

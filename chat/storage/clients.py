@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from chat.storage import files
 from chat.storage.database import Database, Row
 from chat.storage.entries import COLUMNS, EntryRow, read_row, unsaid_in_notes
 
@@ -86,6 +87,30 @@ def acknowledge(db: Database, name: str, position: int) -> None:
         "UPDATE clients SET acknowledged = ? WHERE name = ? AND acknowledged < ?", position, name, position
     ):
         _prune(db)
+
+
+def file_came(db: Database, entry: bytes) -> None:
+    """All of the file of an entry (id) came: it is whole, and each client hears of it."""
+    files.stand(db, entry, files.Standing.WHOLE)
+    comes_again(db, entry)
+
+
+def comes_again(db: Database, entry: bytes) -> None:
+    """Each client gets an entry (id) again, behind what came since.
+
+    So does the schema where content comes or changes. Without a client nothing is written.
+    """
+    newest = "max(position, (SELECT ifnull(max(position), 0) FROM arrivals))"
+    if not db.run(
+        f"UPDATE arrived SET position = 1 + max((SELECT max(acknowledged) FROM clients), {newest})"
+        " WHERE EXISTS (SELECT 1 FROM clients)"
+    ):
+        return
+    number = db.value("SELECT number FROM entries WHERE id = ?", entry)
+    came = db.row("SELECT ifnull(came, position) FROM arrivals WHERE entry = ?", number)
+    db.run("DELETE FROM arrivals WHERE entry = ?", number)
+    insert = "INSERT INTO arrivals (position, entry, came) SELECT position, ?, ? FROM arrived"
+    db.run(insert, number, came[0] if came is not None else 0)
 
 
 def _prune(db: Database) -> None:

@@ -8,19 +8,18 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
-from chat.storage import removal, secure_deletion, settings
+from chat.storage import names, removal, secure_deletion, settings
 from chat.storage.database import Database
 from chat.storage.errors import StorageMisuse
 
 TWO: Final = 1
-GROUP: Final = 2
 NOTES: Final = 3
 
 _SELECT_CONVERSATIONS = "SELECT number, id, kind, contact FROM conversations"
 
 
 class ConversationRow(Struct, frozen=True):
-    """A conversation. `kind` is TWO, GROUP or NOTES, `contact` the other person of a TWO."""
+    """A conversation. `kind` is TWO or NOTES, `contact` the other person of a TWO."""
 
     number: int
     id: bytes
@@ -134,6 +133,7 @@ def add(db: Database, row: ContactRow) -> None:
         *(row.person, row.name, row.petname, row.state),
         *(int(row.verified), int(row.blocked), int(row.held), row.since, int(row.pinned), int(row.muted)),
     )
+    _called(db, row.person)
 
 
 def get(db: Database, person: bytes) -> ContactRow | None:
@@ -155,21 +155,43 @@ def pending(db: Database) -> list[ContactRow]:
 def set_name(db: Database, person: bytes, name: str) -> None:
     """Store the current name of the person's log."""
     db.run("UPDATE contacts SET name = ? WHERE person = ?", name, person)
+    _called(db, person)
 
 
 def set_petname(db: Database, person: bytes, petname: str) -> None:
     """Store this person's name for the contact; empty for the contact's own."""
     db.run("UPDATE contacts SET petname = ? WHERE person = ?", petname, person)
+    _called(db, person)
+
+
+def give_name(db: Database, person: bytes, petname: str) -> None:
+    """Store a name that this person chooses, which it takes from those who have it no more."""
+    set_petname(db, person, petname)
+    names.given(db, person, petname, ((row.person, row.shown) for row in all(db)))
+
+
+def digits(db: Database) -> dict[bytes, int]:
+    """By paired contact how many digits of its id its label needs, 0 for none."""
+    return names.digits(db, {row.person: row.shown for row in all(db)})
+
+
+def _called(db: Database, person: bytes) -> None:
+    """Keep what a paired contact is called from now on."""
+    row = get(db, person)
+    if row is not None and row.state == PAIRED:
+        names.called(db, person, row.shown)
 
 
 def set_state(db: Database, person: bytes, state: str) -> None:
     """Store PENDING or PAIRED."""
     db.run("UPDATE contacts SET state = ? WHERE person = ?", state, person)
+    _called(db, person)
 
 
 def set_paired(db: Database, person: bytes, since: int) -> None:
     """Store that a person is a contact since this Unix time in milliseconds."""
     db.run("UPDATE contacts SET state = ?, since = ? WHERE person = ?", PAIRED, since, person)
+    _called(db, person)
 
 
 def set_verified(db: Database, person: bytes, on: bool) -> None:
@@ -245,16 +267,18 @@ def remove(db: Database, person: bytes) -> None:
     the rest.
     """
     settings.forget_person(db, person)
+    names.forget(db, person)
     conversation = conversation_with(db, person)
     if conversation is not None:
         removal.begin(db, conversation.number)
-    db.run(
-        "DELETE FROM known_addresses WHERE terminal IN (SELECT terminal FROM terminals WHERE number IN"
-        " (SELECT terminal FROM person_terminals WHERE person = ?1))"
-        " AND terminal NOT IN (SELECT terminal FROM terminals WHERE number IN"
-        " (SELECT terminal FROM person_terminals WHERE person != ?1))",
-        person,
-    )
+    for table in ("known_addresses", "seen"):
+        db.run(
+            f"DELETE FROM {table} WHERE terminal IN (SELECT terminal FROM terminals WHERE number IN"
+            " (SELECT terminal FROM person_terminals WHERE person = ?1))"
+            " AND terminal NOT IN (SELECT terminal FROM terminals WHERE number IN"
+            " (SELECT terminal FROM person_terminals WHERE person != ?1))",
+            person,
+        )
     db.run("DELETE FROM shares WHERE contact = ?", person)
     db.run("DELETE FROM operations WHERE person = ?", person)
     db.run("DELETE FROM proven_keys WHERE person = ?", person)

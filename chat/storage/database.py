@@ -107,6 +107,8 @@ class Database:
         self._wal = path.with_name(f"{path.name}-wal")
         self._places: dict[Path, tuple[int, int]] = {}
         self._key, self._pages = key, cast(PageFile | None, None)
+        self.gone = list[bytes]()
+        """Ids of the entries whose content was destroyed, until somebody takes them from here."""
         self._open(key + salt, read_only=read_only)
 
     def replaced(self, key: bytes, replace: Callable[[], object]) -> None:
@@ -228,9 +230,11 @@ class Database:
                 with suppress(StorageFailure):
                     self._roll_back()
                 raise StorageUnsure from None
+            self.gone.clear()
             self._roll_back()
             raise
         except BaseException:
+            self.gone.clear()
             self._roll_back()
             raise
         self._check_place()
@@ -281,6 +285,20 @@ class Database:
         """Write everything into the one file and empty the log. Raises StorageBusy while something reads."""
         if self.row("PRAGMA wal_checkpoint(TRUNCATE)") != (0, 0, 0):
             raise StorageBusy
+
+    @property
+    def key(self) -> bytes:
+        """The raw key of 32 bytes."""
+        return self._key
+
+    def stored_pages(self) -> tuple[int, Callable[[int], bytes]]:
+        """How many pages the file has, and what reads one as it is stored. The log is empty then.
+
+        Raises StorageBusy while something reads.
+        """
+        self.checkpoint()
+        file = self._page_file()
+        return file.size, file.read
 
     def shown_to(self, look: Callable[[Path, bytes], Shown]) -> Shown:
         """Let something else read the file, with its raw key, while this connection writes nothing.
@@ -430,11 +448,16 @@ class Store:
         database: Database,
         executor: Executor,
         mend: Callable[[Database, DatabaseDamaged], None] | None = None,
+        gone: Callable[[tuple[bytes, ...]], object] = lambda _: None,
     ) -> None:
-        """`mend` repairs a damaged database in place. What found the damage is then done again."""
+        """`mend` repairs a damaged database in place. What found the damage is then done again.
+
+        `gone`: hears in the event loop of the entries (ids) whose content was destroyed, before the caller
+        whose work did that goes on.
+        """
         self._database = database
         self._executor = executor
-        self._mend = mend
+        self._mend, self._gone = mend, gone
         self._mended = 0
         self.mended = asyncio.Event()
         """Set when the database was mended: what was read of it before may not hold any more."""
@@ -462,9 +485,14 @@ class Store:
     ) -> T:
         """Run `work(database, …)` in one transaction, which is on the disk when this returns."""
 
+        loop = asyncio.get_running_loop()
+
         def transaction() -> T:
             with self._database.transaction():
-                return work(self._database, *args, **kwargs)
+                done = work(self._database, *args, **kwargs)
+            if self._database.gone:
+                self._say_gone(loop)
+            return done
 
         try:
             return await self.run(transaction)
@@ -485,16 +513,20 @@ class Store:
         log. Raises StorageUnsure where neither is possible.
         """
 
+        loop = asyncio.get_running_loop()
+
         def transaction() -> T:
             done = list[T]()
             try:
                 with self._database.transaction():
                     done.append(work(self._database, *args, **kwargs))
             except StorageUnsure:
-                return again(done)
+                again(done)
+            if self._database.gone:
+                self._say_gone(loop)
             return done[-1]
 
-        def again(done: list[T]) -> T:
+        def again(done: list[T]) -> None:
             try:
                 if not is_stored(self._database, done[-1]):
                     try:
@@ -505,21 +537,30 @@ class Store:
                             raise
             except StorageFailure:
                 raise StorageUnsure from None
-            return done[-1]
 
         try:
             return await self.run(transaction)
         finally:
             self.written.set()
 
+    def _say_gone(self, loop: asyncio.AbstractEventLoop) -> None:
+        """From the thread of the database: who waits for the write may be cancelled meanwhile."""
+        gone = tuple(self._database.gone)
+        self._database.gone.clear()
+        loop.call_soon_threadsafe(self._gone, gone)
+
     async def with_reserve(self, act: Callable[[], Awaitable[T]]) -> T:
-        """Do what deletes. On a full disk it gets the profile's reserve. Raises as `act`."""
+        """Do what frees room. On a full disk it gets the profile's reserve. Raises as `act`."""
         try:
             return await act()
         except StorageFull:
             if not await self.run(partial(give_up_reserve, self._database.path.parent)):
                 raise
             return await act()
+
+    async def free(self, work: Callable[Concatenate[Database, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `write`, for what frees room or bounds what comes: a full disk must not refuse it."""
+        return await self.with_reserve(partial(self.write, work, *args, **kwargs))
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run other work on the profile's files in the same thread."""

@@ -26,7 +26,7 @@ from chat.storage import (
 from chat.storage.database import Database, Row
 from chat.storage.errors import DatabaseDamaged, StorageMisuse
 from chat.storage.expiry import EXPIRED, Moment
-from chat.storage.secure_deletion import forget_one
+from chat.storage.forgetting import destroy_content, forget_one
 from protocol import labels
 from protocol.entries_and_receipts import (
     KIND_BOT,
@@ -305,7 +305,7 @@ class _Burst:
             contacts.ensure_conversation(db, self._conversation, contacts.TWO, contact)
             standing = db.row(_STANDING, self._conversation)
         if standing is None:
-            raise StorageMisuse("no such conversation: see conversations.ensure")
+            raise StorageMisuse("no such conversation: see contacts.ensure_conversation")
         self._number, self._last, self._unsettled, self._awaited, self.removals, self._timeless = standing
         authors = {own_terminal}
         for entry in new:
@@ -620,10 +620,7 @@ def destroy(db: Database, entry: bytes, how: int = 1) -> bool:
     number = db.value("SELECT number FROM entries WHERE id = ? AND NOT destroyed", entry)
     if number is None:
         return False
-    db.run("UPDATE entries SET destroyed = ? WHERE number = ?", how, number)
-    db.run("DELETE FROM unread WHERE entry = ?", number)
-    for table in ("headers_alone", "bodies", "amended", "expiring", "let_go"):
-        db.run(f"DELETE FROM {table} WHERE entry = ?", number)
+    destroy_content(db, [number], how)
     forget_one(db, number)
     return True
 

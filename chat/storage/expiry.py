@@ -12,6 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from chat.storage import quarantine, settings
+from chat.storage.aside import Aside
 from chat.storage.database import Database
 from chat.storage.removal import REMOVED
 from chat.storage.secure_deletion import at_once, destroy_all
@@ -195,7 +196,7 @@ def timer_of(db: Database, conversation: bytes) -> int:
     return _timer(db, db.value("SELECT number FROM conversations WHERE id = ?", conversation))
 
 
-def timers(db: Database) -> dict[bytes, int]:
+def timers(db: Database, aside: Aside | None = None) -> dict[bytes, int]:
     """The timers by contact, for the conversations in which one was ever set.
 
     The word of another terminal of this person goes until an entry that says it is here.
@@ -204,7 +205,9 @@ def timers(db: Database) -> dict[bytes, int]:
         "SELECT DISTINCT c.contact, c.number FROM timers AS t JOIN entries AS e ON e.number = t.entry"
         " JOIN conversations AS c ON c.number = e.conversation WHERE c.contact IS NOT NULL"
     )
-    return settings.handed_timers(db) | {contact: _timer(db, number) for contact, number in rows}
+    return settings.handed_timers(db, aside or Aside()) | {
+        contact: _timer(db, number) for contact, number in rows
+    }
 
 
 def _timer(db: Database, conversation: int | None) -> int:

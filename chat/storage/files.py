@@ -12,7 +12,7 @@ from msgspec import Struct
 from chat.storage import persons
 from chat.storage.database import Database, Row
 from chat.storage.quarantine import QUARANTINED
-from protocol.attachments import read_file
+from protocol.attachments import read_file as read_file
 from protocol.entries_and_receipts import KIND_FILE
 from protocol.errors import ProtocolError
 from protocol.messages import FileBody
@@ -60,7 +60,31 @@ class FileRow(Struct, frozen=True):
     body: FileBody
     time: int
 
+    @property
+    def at(self) -> FilePlace:
+        return FilePlace(self.number, self.entry, self.contact, self.place, self.standing, self.body.size)
 
+
+class FilePlace(Struct, frozen=True):
+    """The same without its body, which names a file at length: what it takes of the disk, and where."""
+
+    number: int
+    entry: bytes
+    contact: bytes | None
+    place: bytes
+    standing: Standing
+    size: int
+
+
+PART: Final = 256
+"""Rows that are read together. Contacts name thousands of files, each with folders of some kilobytes."""
+
+_PLACES: Final = (
+    "SELECT e.number, e.id, c.contact, f.place, f.state, f.size FROM files AS f"
+    " JOIN entries AS e ON e.number = f.entry JOIN conversations AS c ON c.number = e.conversation"
+    " WHERE {} f.entry < ? AND EXISTS (SELECT 1 FROM bodies WHERE entry = f.entry) AND {}"
+    " ORDER BY f.entry DESC LIMIT ?"
+)
 _FIELDS: Final = (
     "SELECT e.number, e.id, c.id, c.contact, f.place, f.state, b.body, e.time FROM files AS f"
     " JOIN entries AS e ON e.number = f.entry JOIN bodies AS b ON b.entry = e.number"
@@ -191,12 +215,21 @@ def let_go(db: Database, entry: bytes) -> None:
     db.run(sql, int(Standing.LET_GO), entry)
 
 
-def all_of(db: Database) -> list[FileRow]:
-    """The files of all conversations, the oldest first."""
-    return [_row(one) for one in db.rows(f"{_FIELDS} WHERE {_COUNTS} ORDER BY e.number")]
+def part_of(db: Database, before: int | None = None, some: Standing | None = None) -> list[FilePlace]:
+    """The next files of all conversations, or of this standing, the newest entries first: at most PART.
+
+    `before`: the number of the last entry of the part before this one.
+    """
+    open_ones = f"f.{_OPEN} AND" if some in (Standing.NEW, Standing.TAKEN) else ""
+    chosen = "" if some is None else f"{open_ones} f.state = {int(some)} AND"
+    rows = db.rows(_PLACES.format(chosen, _COUNTS), 2**63 - 1 if before is None else before, PART)
+    return [
+        FilePlace(number, entry, contact, place, Standing(state), size)
+        for number, entry, contact, place, state, size in rows
+    ]
 
 
-def standing(db: Database, some: Standing, most: int = -1) -> list[FileRow]:
+def standing(db: Database, some: Standing, most: int = PART) -> list[FileRow]:
     """The files of this standing, those of the newest entries first, and `most` of them at most."""
     open_ones = f"f.{_OPEN} AND" if some in (Standing.NEW, Standing.TAKEN) else ""
     sql = f"{_FIELDS} WHERE {open_ones} f.state = ? AND {_COUNTS} ORDER BY f.entry DESC LIMIT ?"

@@ -13,6 +13,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -20,7 +21,7 @@ from typing import Final
 from chat.errors import phrase
 from chat.interface import BadData, UsageError
 from chat.platforms import locks
-from chat.platforms.files import open_private
+from chat.platforms.files import open_private, rename_new
 from chat.platforms.files import sync_folder as sync_folder
 from chat.storage import errors, pages
 from protocol import profile_header
@@ -108,6 +109,12 @@ def move(source: Path, target: Path) -> None:
     _sync_name(target)
 
 
+def move_new(source: Path, target: Path) -> None:
+    """As `move`, where another program may make `target` meanwhile."""
+    rename_new(source, target)
+    _sync_name(target)
+
+
 def _sync_name(path: Path) -> None:
     """Make a rename to `path` durable. Raises NotDurable."""
     try:
@@ -119,7 +126,7 @@ def _sync_name(path: Path) -> None:
 
 RESERVE: Final = "reserve"
 RESERVE_BYTES: Final = 1 << 20
-_RESERVE_ROOM: Final = 16 * RESERVE_BYTES
+RESERVE_ROOM: Final = 16 * RESERVE_BYTES
 """Free bytes below which no reserve is made: others need them more."""
 
 
@@ -132,7 +139,7 @@ def make_reserve(folder: Path) -> None:
     with system_failures():
         if path.exists() and path.stat().st_size == RESERVE_BYTES:
             return
-        if shutil.disk_usage(folder).free >= _RESERVE_ROOM:
+        if shutil.disk_usage(folder).free >= RESERVE_ROOM:
             path.unlink(missing_ok=True)
             # A file system that compresses must not make nothing of it.
             write_private(path, hashlib.shake_256(RESERVE.encode()).digest(RESERVE_BYTES))
@@ -224,12 +231,47 @@ DAMAGED: Final = "damaged.db"
 SALVAGING: Final = "salvaging.db"
 SALVAGED: Final = "salvaged.db"
 
-_HEADERS: Final = (HEADER, f"{HEADER}.next", NEW_HEADER)
-_DATABASES: Final = DATABASE, NEW_DATABASE, DAMAGED, SALVAGING, SALVAGED
+# The database under another key: unfinished, in force with its header; and what was before.
+REKEYING: Final = "rekeying.db"
+REKEYED: Final = "rekeyed.db"
+REKEYED_HEADER: Final = "rekeyed.header"
+REPLACED: Final = "replaced.db"
+REPLACED_HEADER: Final = "replaced.header"
+
+_HEADERS: Final = (HEADER, f"{HEADER}.next", NEW_HEADER, REKEYED_HEADER, REPLACED_HEADER)
+_DATABASES: Final = DATABASE, NEW_DATABASE, DAMAGED, SALVAGING, SALVAGED, REKEYING, REKEYED, REPLACED
 _OTHERS: Final = (
     *(f"{name}{ending}" for name in _DATABASES for ending in ("", "-wal", "-shm", "-pages", "-schema")),
     RESERVE,
 )
+
+
+ARCHIVES: Final = "archives"
+"""The folder of the archives of a profile, each with a folder of its own."""
+
+
+def archive_place(folder: Path, time: int, person: str, root: str) -> Path:
+    """The folder of an archive in a profile's: the day of its backup (Unix milliseconds), whose it was, and
+    the root hash.
+
+    The same history has one archive, also of a later backup. Raises StorageFailure.
+    """
+    ending = f"-{person[:8]}-{root[:8]}"
+    for one in archives(folder):
+        if one.name.endswith(ending) and holds_any(one):
+            return one
+    day = f"{datetime.fromtimestamp(min(time, _LAST_DAY) / 1000, UTC):%Y-%m-%d}"
+    return folder / ARCHIVES / f"{day}{ending}"
+
+
+_LAST_DAY: Final = 253_402_300_799_000  # the calendar's end
+
+
+def archives(folder: Path) -> list[Path]:
+    """The folders of the archives in a profile's, the oldest backup first. Raises StorageFailure."""
+    with system_failures(), suppress(FileNotFoundError, NotADirectoryError):
+        return sorted(one for one in (folder / ARCHIVES).iterdir() if one.is_dir() and not one.is_symlink())
+    return []
 
 
 def schema_copy(database: Path) -> Path:
@@ -240,7 +282,7 @@ def schema_copy(database: Path) -> Path:
 def holds_any(folder: Path) -> bool:
     """Whether a folder contains a file of a profile, or of the rest of one, but for a lock."""
     names = (*_HEADERS, *_OTHERS, KEYRING, KEYRING_PAUSED)
-    return any((folder / name).exists() for name in names)
+    return any((folder / name).exists() for name in names) or any(map(holds_any, archives(folder)))
 
 
 def destroy(folder: Path) -> None:
@@ -320,7 +362,8 @@ def state(folder: Path) -> ProfileState:
             return ProfileState.NEW
         read_header(place)
         replaced = not (folder / DATABASE).exists() and (folder / SALVAGED).exists()
-        pages.check_present(folder / (SALVAGED if replaced else DATABASE))
+        database = SALVAGED if replaced else DATABASE
+        pages.check_present(folder / (REKEYED if (folder / REKEYED).exists() else database))
         return ProfileState.LOCKED
 
 
@@ -334,7 +377,9 @@ def port(folder: Path) -> int:
 
 
 def header_place(folder: Path) -> Path | None:
-    """The path of the header, which has another name before the last step of creation, or None."""
+    """The path of the header, which has another name before the last step of creation and of another key."""
+    if (folder / REKEYED).exists() and (folder / REKEYED_HEADER).exists():
+        return folder / REKEYED_HEADER
     if (folder / HEADER).exists():
         return folder / HEADER
     if not (folder / DATABASE).exists():

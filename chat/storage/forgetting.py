@@ -1,7 +1,8 @@
-"""Deletes rows of the full-text index, and marks the file as unclean (`chat.storage.secure_deletion`)."""
+"""Destroys the content of entries, and marks the file as unclean (`chat.storage.secure_deletion`)."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Final
 
@@ -9,6 +10,19 @@ from chat.storage.database import Database
 
 DESTROYED_BYTES: Final = 4_194_304
 """Bytes of bodies that one piece of work destroys: some ten milliseconds, for which users wait."""
+
+
+def destroy_content(db: Database, numbers: Sequence[int], how: int) -> None:
+    """Delete salt and body of entries by number, and keep their headers. Their words stay in the index.
+
+    Every deletion comes by here: what is destroyed is in `Database.gone` until the transaction ends. `how`:
+    what `entries.destroyed` says from now on. No body that comes later is taken.
+    """
+    some, chosen = json.dumps(numbers), "(SELECT value FROM json_each(?))"
+    db.gone += [entry for (entry,) in db.rows(f"SELECT id FROM entries WHERE number IN {chosen}", some)]
+    db.run(f"UPDATE entries SET destroyed = ? WHERE number IN {chosen}", how, some)
+    for table in ("unread", "headers_alone", "bodies", "amended", "expiring", "let_go"):
+        db.run(f"DELETE FROM {table} WHERE entry IN {chosen}", some)
 
 
 def forget(db: Database, rows: str, *values: object) -> None:

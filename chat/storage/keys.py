@@ -18,6 +18,9 @@ from protocol.redacting import Redacted, Redacting
 
 SIZE: Final = 32
 
+NO_KEY: Final = bytes(SIZE)
+"""The keys of an archive: with them nothing is signed that counts, and no link opens."""
+
 
 def joined_ids(ids: Iterable[bytes]) -> bytes:
     """A column value that concatenates ids of 32 bytes. Raises StorageMisuse for another size."""
@@ -45,6 +48,11 @@ class OwnRow(Redacting, frozen=True):
     self_key: Redacted[bytes]
     recovery_seed: Redacted[bytes | None]
     earlier: Redacted[tuple[bytes, ...]] = ()
+
+    @property
+    def archived(self) -> bool:
+        """Whether this is what is left of a person: a history that can be read, and no terminal."""
+        return self.signing_seed == NO_KEY
 
     @property
     def self_keys(self) -> tuple[bytes, ...]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from chat.errors import phrase
 from chat.interface import CannotCreate
+from chat.platforms import files
 from chat.platforms.files import open_private
 from chat.storage import errors, folder
 
@@ -19,6 +22,11 @@ _UNFINISHED: Final = ".parlour-part"
 def finished_name(name: str) -> str:
     """A name that no unfinished file has: else another file of this person would be taken for one."""
     return f"{name}_" if name.casefold().endswith(_UNFINISHED) else name
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a path is that of a file which has no name yet."""
+    return path.name.endswith(_UNFINISHED)
 
 
 class FileExists(CannotCreate):
@@ -64,6 +72,11 @@ class NewFile:
         except (errors.StorageReadOnly, errors.StorageBroken):  # a folder of the system, or too long a path
             raise FolderUnwritable(path.parent) from None
 
+    def free(self) -> int:
+        """Bytes that its disk has left."""
+        with folder.system_failures():
+            return files.free_bytes(self._file.fileno(), self.path.parent)
+
     def write(self, data: bytes) -> None:
         with folder.system_failures():
             self._file.write(data)
@@ -74,17 +87,19 @@ class NewFile:
             self._file.flush()
             os.fsync(self._file.fileno())
 
-    def finish(self) -> None:
-        """Give the file its name, durably."""
+    def finish(self, others: Iterable[str] = ()) -> None:
+        """Give the file its name, durably; one of `others` where a program took that meanwhile."""
         with folder.system_failures():
             # Another program may have begun the same file, and removed this one.
             if not os.path.samestat(self.unfinished.stat(), os.fstat(self._file.fileno())):
                 raise errors.StorageGone
             self._file.close()
-            try:
-                folder.move(self.unfinished, self.path)
-            except FileExistsError:
-                raise FileExists(self.path) from None
+            for path in chain((self.path,), map(self.path.with_name, others)):
+                with suppress(FileExistsError):
+                    folder.move_new(self.unfinished, path)
+                    self.path = path
+                    return
+        raise FileExists(self.path)
 
     def abandon(self) -> None:
         """Remove the unfinished file, if there is one."""

@@ -185,12 +185,12 @@ def forget_addresses(db: Database, terminal: bytes, host: str, port: int) -> Non
 
 
 def keep_seen(db: Database, seen: Mapping[bytes, int]) -> None:
-    """Store when a link with each of some own terminals last lived (milliseconds)."""
+    """Store when a link with each of some terminals last lived (milliseconds)."""
     db.run_many("INSERT OR REPLACE INTO seen (terminal, time) VALUES (?, ?)", seen.items())
 
 
 def seen(db: Database) -> dict[bytes, int]:
-    """When a link with an own terminal last lived, by its id (milliseconds)."""
+    """When a link with a terminal last lived, by its id (milliseconds)."""
     return dict(db.rows("SELECT terminal, time FROM seen"))
 
 

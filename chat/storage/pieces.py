@@ -35,6 +35,7 @@ from protocol.attachments import (
     leaf_hash,
     levels,
     open_piece,
+    pieces_in,
     seal_piece,
 )
 from protocol.errors import AuthenticationFailed
@@ -156,12 +157,13 @@ class Pieces:
         if free < room_for(shape) + promised + SPARE:
             raise NoRoom
 
-    def measure(self, place: bytes, shape: Shape) -> int:
-        """Bytes of the content of a file that is not open which are held; 0 where nothing of it is."""
-        size, path = (shape.count + 7) // 8, self.paths(place)[2]
+    def measure(self, place: bytes, size: int) -> int:
+        """Bytes of the content of a file, of so many, that is not open which are held."""
+        count, path = pieces_in(size), self.paths(place)[2]
         with system_failures(), suppress(FileNotFoundError):
-            held = int.from_bytes(path.read_bytes()[BOOT_BYTES : BOOT_BYTES + size]).bit_count()
-            return shape.size if held == shape.count else min(shape.size, held * PIECE_BYTES)
+            bits = path.read_bytes()[BOOT_BYTES : BOOT_BYTES + (count + 7) // 8]
+            held = int.from_bytes(bits).bit_count()
+            return size if held == count else min(size, held * PIECE_BYTES)
         return 0
 
     def _make(self) -> None:
@@ -238,15 +240,36 @@ class SealedFile:
         self._written = self._synced = 0  # pieces since this was opened: stored, and durable
         self._flushing = threading.Lock()
         self._flush_failure: OSError | None = None
-        self._path, self._descriptors = paths[0], list[int]()
+        self._paths_of, self._path, self._descriptors = paths, paths[0], list[int]()
         try:
-            for path in paths:
-                self._descriptors.append(_open(path))
-            self._data, self._tree, self._held = self._descriptors
+            self._open()
             self._load()
         except BaseException:
             self.close(sync=False)
             raise
+
+    def _open(self) -> None:
+        for path in self._paths_of:
+            self._descriptors.append(_open(path))
+        self._data, self._tree, self._held = self._descriptors
+
+    def wake(self) -> None:
+        """Open its files, if they rest."""
+        if not self._descriptors:
+            try:
+                with system_failures():
+                    self._open()
+            except BaseException:
+                self.rest()
+                raise
+
+    def rest(self) -> bool:
+        """Close its files until `wake`; False while something that was written is not durable."""
+        if self._written > self._synced:
+            return False
+        while self._descriptors:
+            os.close(self._descriptors.pop())
+        return True
 
     def _load(self) -> None:
         """What is held: after a power cut only what had been made durable before."""
@@ -653,13 +676,17 @@ def sealers() -> int:
 
 
 def save(file: SealedFile, key: bytes, target: NewFile, goes: Callable[[], bool] = lambda: False) -> bool:
-    """Write the plain content of a whole file for the person. Raises PieceDamaged, StorageFailure.
+    """Write the plain content of a whole file for the person. Raises NoRoom, PieceDamaged, StorageFailure.
 
     False, at once, if it `goes` meanwhile: what was deleted is not written to its end.
     """
+    if target.free() < file.shape.size + SPARE:
+        raise NoRoom
     for part in file.contents(key):
         if goes():
             return False
+        if target.free() < SPARE:  # something else fills the disk, too
+            raise NoRoom
         target.write(part)
     target.end()
     return True

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from chat.errors import phrase
-from chat.storage import checks, errors, marks, salvage, schema_pages
+from chat.storage import checks, errors, marks, rekeying, salvage, schema_pages
 from chat.storage import folder as stored_folder
 from chat.storage.damaged import DamagedDatabase
 from chat.storage.database import Database
@@ -69,6 +69,8 @@ def unlock(folder: Path, passphrase: str, *, reading: bool = False) -> Vault:
             if not lock.read_only:
                 stored_folder.close_to_others(folder)
                 stored_folder.drop_unfinished(folder / HEADER)
+            if not lock.read_only or (folder / stored_folder.REKEYED).exists():
+                rekeying.finish(folder)
             _finish_creation(folder)
             if not lock.read_only:
                 # SQLite may have failed to remove it when the new database was closed.
@@ -89,23 +91,36 @@ def unlock(folder: Path, passphrase: str, *, reading: bool = False) -> Vault:
 def wipe(folder: Path, outside: Path | None = None) -> None:
     """Destroy the profile in `folder`, also a damaged one or the rest of one, without its passphrase.
 
-    `outside`: the folder of its mark, which goes too.
+    Its archives go with it, and with each its mark in the folder `outside`.
 
     Raises ProfileMissing, ProfileInUse, any other StorageFailure (something is left: try again).
     """
     if not stored_folder.holds_any(folder):
         raise errors.ProfileMissing(folder)
     with system_failures():
-        lock = ProfileLock(folder)
+        folders, locks = [folder, *stored_folder.archives(folder)], list[ProfileLock]()
         try:
-            mark = marks.place(outside, folder / DATABASE) if outside is not None else None
-            stored_folder.destroy(folder)
-            if mark is not None:
-                mark.unlink(missing_ok=True)
+            # All are taken first: what is in use keeps all of it.
+            for one in folders:
+                locks.append(ProfileLock(one))
+            for one in folders:
+                _wipe_one(one, outside)
         except BaseException:
-            lock.release()
+            for lock in locks:
+                lock.release()
             raise
-        lock.remove()
+        for lock in reversed(locks):
+            lock.remove()
+        with suppress(OSError):  # there is none, or something else is in it
+            (folder / stored_folder.ARCHIVES).rmdir()
+            folder.rmdir()
+
+
+def _wipe_one(folder: Path, outside: Path | None) -> None:
+    mark = marks.place(outside, folder / DATABASE) if outside is not None else None
+    stored_folder.destroy(folder)
+    if mark is not None:
+        mark.unlink(missing_ok=True)
 
 
 class Vault:
@@ -211,13 +226,46 @@ class Vault:
         Raises PassphraseUnsettled: the new passphrase is in force. Raises WrongPassphrase, UsageError (no new
         passphrase) or any other StorageFailure: the old one is in force.
         """
-        key = stored_folder.unwrap(self._header, old)
-        if key != self._open_key():
-            raise errors.StorageMisuse("the header has another key than this vault")
+        key = self._checked(old)
         try:
             self._replace(stored_folder.wrap(key, new, cost or self._header.cost, self.port, random))
         except errors.StorageUnsettled:
             raise errors.PassphraseUnsettled from None
+
+    def change_key(
+        self, database: Database, old: str, new: str, *, random: Random, cost: Cost | None = None
+    ) -> None:
+        """Change the passphrase as `change_passphrase`, and seal this open database under another key.
+
+        No older copy of the header opens it then. Takes as long as copying it. Raises StorageFull where the
+        disk has no room for a second one, DatabaseDamaged, and as `change_passphrase`.
+        """
+        self._checked(old)
+        key = DatabaseKey.generate(random)
+        header = stored_folder.wrap(key, new, cost or self._header.cost, self.port, random)
+        rekeying.prepare(database, key.reveal(), header.to_bytes(), random)
+        unsettled = False
+        try:
+            with system_failures():
+                rekeying.commit(self.folder)
+        except errors.StorageUnsettled:
+            unsettled = True
+        self._header, self._key = header, key
+        try:
+            with system_failures():
+                database.replaced(key.reveal(), lambda: rekeying.finish(self.folder))
+        except errors.StorageFailure:
+            raise errors.PassphraseUnsettled from None  # the next start goes on
+        database.keep_schema()
+        if unsettled:
+            raise errors.PassphraseUnsettled
+
+    def _checked(self, passphrase: str) -> DatabaseKey:
+        """The key, where this passphrase opens it. Raises WrongPassphrase, UsageError."""
+        key = stored_folder.unwrap(self._header, passphrase)
+        if key != self._open_key():
+            raise errors.StorageMisuse("the header has another key than this vault")
+        return key
 
     def close(self) -> None:
         """Drop the key and release the lock. A second call does nothing."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 from chat.storage import quarantine
+from chat.storage.aside import Aside
 from chat.storage.database import Database
 from protocol.messages import PairingValue, StateBody, StateWrite
 from protocol.notes import OF_CONTACT, Register, read_state, read_value, subject
@@ -29,26 +31,32 @@ def _contact(one: StateWrite) -> bytes | None:
 
 
 class Write(NamedTuple):
-    """A write that counts: the number of its entry, and its value, None while the body is missing."""
+    """A write that counts: the number of its entry, and its value, None where the body is missing."""
 
     entry: int
     value: bytes | None
 
 
-def writes(db: Database, register: int, of: bytes) -> list[Write]:
-    """The writes of a register that count, in their order."""
+def writes(db: Database, register: int, of: bytes, aside: Aside | None = None) -> list[Write]:
+    """The writes of a register that count, in their order. One that cannot be read is set `aside`."""
     rows = db.rows(
         "SELECT r.entry, b.body FROM registers AS r JOIN entries AS e ON e.number = r.entry"
         " LEFT JOIN bodies AS b ON b.entry = r.entry"
         f" WHERE r.register = ? AND r.subject = ? AND {COUNTS} ORDER BY e.rank, e.id",
         *(register, of),
     )
-    return [Write(entry, None if body is None else _value(body, register, of)) for entry, body in rows]
+    read = partial((aside or Aside()).read, f"register {register} {of.hex()}")
+    return [
+        Write(entry, None if body is None else read(partial(_value, body, register, of)))
+        for entry, body in rows
+    ]
 
 
 def _value(body: bytes, register: int, of: bytes) -> bytes:
-    written = read_state(body).writes
-    return next(one.value for one in written if (one.register, one.of) == (register, of))
+    """What a body writes to a register. Raises Malformed, ValueError (nothing)."""
+    (value,) = [one.value for one in read_state(body).writes if (one.register, one.of) == (register, of)][:1]
+    read_value(register, value)
+    return value
 
 
 def is_undone(db: Database, register: int, of: bytes) -> bool:
@@ -61,9 +69,9 @@ def is_undone(db: Database, register: int, of: bytes) -> bool:
     return bool(counts) and not any(counts)
 
 
-def in_force(db: Database, register: int, of: bytes) -> bytes | None:
+def in_force(db: Database, register: int, of: bytes, aside: Aside | None = None) -> bytes | None:
     """The value in force of a register, None where nothing that counts writes it, or the body is missing."""
-    found = writes(db, register, of)
+    found = writes(db, register, of, aside)
     return found[-1].value if found else None
 
 

@@ -282,11 +282,6 @@ def _release(db: Database, numbers: Sequence[int], holder: int) -> None:
     db.run_many("INSERT OR REPLACE INTO let_go (entry, holder) VALUES (?, ?)", rows)
 
 
-def is_let_go(db: Database, number: int) -> bool:
-    """Whether this terminal let go of the body of an entry, by number."""
-    return bool(db.value("SELECT EXISTS (SELECT 1 FROM let_go WHERE entry = ?)", number))
-
-
 def take_back(db: Database, after: int, now: int) -> tuple[int, int | None]:
     """Let those of the next PIECE bodies that were let go of be missing which are wanted here again.
 

@@ -16,7 +16,7 @@ from chat.storage import removal
 from chat.storage.database import Database
 from chat.storage.folder import drop_salvage, system_failures
 from chat.storage.forgetting import at_once as at_once
-from chat.storage.forgetting import forget
+from chat.storage.forgetting import destroy_content, forget
 from chat.storage.forgetting import forget_one as forget_one
 from chat.storage.forgetting import mark_unclean as mark_unclean
 from protocol.entries_and_receipts import KIND_EDIT
@@ -36,19 +36,16 @@ def destroy_all(db: Database, numbers: Iterable[int], how: int) -> None:
 
     `how`: what `entries.destroyed` says from now on. No body that comes later is taken.
     """
-    some = json.dumps(list(numbers))
-    chosen = "(SELECT value FROM json_each(?))"
+    chosen = list(numbers)
     edits = db.rows(
         "SELECT a.entry FROM entries AS e JOIN amendments AS a ON a.target = e.id"
-        f" JOIN entries AS x ON x.number = a.entry WHERE e.number IN {chosen} AND x.kind = {KIND_EDIT}"
-        " AND NOT x.destroyed",
-        some,
+        " JOIN entries AS x ON x.number = a.entry WHERE e.number IN (SELECT value FROM json_each(?))"
+        f" AND x.kind = {KIND_EDIT} AND NOT x.destroyed",
+        json.dumps(chosen),
     )
-    some = json.dumps([*json.loads(some), *(number for (number,) in edits)])
-    db.run(f"UPDATE entries SET destroyed = ? WHERE number IN {chosen}", how, some)
-    for table in ("unread", "headers_alone", "bodies", "amended", "expiring", "let_go"):
-        db.run(f"DELETE FROM {table} WHERE entry IN {chosen}", some)
-    forget(db, f"rowid IN {chosen}", some)
+    gone = [*chosen, *(number for (number,) in edits)]
+    destroy_content(db, gone, how)
+    forget(db, "rowid IN (SELECT value FROM json_each(?))", json.dumps(gone))
 
 
 def cleaning_is_due(db: Database) -> bool:

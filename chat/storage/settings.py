@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import partial
 from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import fields
 
+from chat.storage.aside import Aside
 from chat.storage.database import Database
 from protocol.notes import subject
 
 _ON, _OFF = "on", "off"
+_ARCHIVED = "archive.time"
 
 PREFERENCE: Final = "interface."  # prefix of the interface's rows
 _PAST: Final = "interface/"
@@ -34,6 +38,17 @@ def save(db: Database, settings: Settings) -> None:
     for one in fields(Settings):
         value = _ON if getattr(settings, one.name) else _OFF
         db.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", one.name, value)
+
+
+def archived_at(db: Database) -> int:
+    """When the backup was written of which an archive was made (Unix milliseconds), 0 if that is not said."""
+    said = db.value("SELECT value FROM settings WHERE name = ?", _ARCHIVED)
+    return int(said) if said is not None and str(said).isdecimal() else 0
+
+
+def set_archived_at(db: Database, time: int) -> None:
+    """Store it."""
+    db.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", _ARCHIVED, str(time))
 
 
 def changed(before: Settings, now: Settings) -> set[str]:
@@ -96,10 +111,15 @@ def hand_timer(db: Database, person: bytes, seconds: int) -> None:
         db.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", _timer(person), str(seconds))
 
 
-def handed_timers(db: Database) -> dict[bytes, int]:
+def handed_timers(db: Database, aside: Aside) -> dict[bytes, int]:
     """By contact the timers that another terminal of this person has named."""
     rows = db.rows("SELECT name, value FROM settings WHERE name >= ? AND name < ?", _TIMER, _TIMERS_END)
-    return {bytes.fromhex(name.removeprefix(_TIMER)): int(value) for name, value in rows}
+    read = [aside.read(f"setting {name}", partial(_handed, name, value)) for name, value in rows]
+    return dict(filter(None, read))
+
+
+def _handed(name: str, value: str) -> tuple[bytes, int]:
+    return bytes.fromhex(name.removeprefix(_TIMER)), int(value)
 
 
 def _timer(person: bytes) -> str:
@@ -126,6 +146,12 @@ def forget_person(db: Database, person: bytes) -> None:
     for name in preferences(db):
         if name.endswith(f".{person.hex()}"):
             set_preference(db, name, "")
+
+
+def note_aside(db: Database, name: str) -> bool:
+    """Store that a value was set aside, by a name of any length; whether that is new."""
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    return db.run("INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)", f"aside/{digest}", _ON) > 0
 
 
 _CHECKED: Final = "checked"

@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chat.storage import contacts, entries, erasing, keys, persons, registers, settings
+from chat.storage.aside import Aside
 from chat.storage.contacts import NOTES, PAIRED, ComparisonRow, ContactRow
 from chat.storage.database import Database, Row
 from chat.storage.erasing import Outcome
@@ -395,7 +396,7 @@ def _follow_relays(db: Database) -> bool:
 # --- Contacts whose log has not come ---
 
 
-def awaited(db: Database) -> set[bytes]:
+def awaited(db: Database, aside: Aside | None = None) -> set[bytes]:
     """The persons whom another terminal has as contacts, and of whom this one has no log.
 
     Of more than AWAITED_MAX the first and the last ones: what a stolen device invents comes between these.
@@ -406,7 +407,7 @@ def awaited(db: Database) -> set[bytes]:
 
     def persons_of(subjects: Iterable[bytes]) -> Iterator[bytes]:
         for of in subjects:
-            said = registers.in_force(db, Register.CONTACT, of)
+            said = registers.in_force(db, Register.CONTACT, of, aside)
             value = read_value(Register.CONTACT, said) if said else None
             if isinstance(value, ContactValue):
                 yield value.person

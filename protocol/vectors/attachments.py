@@ -94,7 +94,7 @@ def _asked(world: World, step: Json) -> Json:
     message = _message(step)
     if not isinstance(message, AskPieces):
         raise VectorMismatch("another message than the step is about")
-    world.supply.take(message)
+    world.supply.take(message, step.get("pieces", 2**32 + 256))
     return {"unanswered": len(world.supply)}
 
 

@@ -95,7 +95,7 @@ VALUES: Final[Mapping[str, Mapping[str, Any]]] = {
         "CHEAPEST": Cost(1, 1 << 23),
     },
     "chat.storage.amendments": {"IN_FORCE": 0, "DUE": 1, "WAITING": 2, "APART": 3},
-    "chat.storage.contacts": {"TWO": 1, "GROUP": 2},
+    "chat.storage.contacts": {"TWO": 1, "NOTES": 3},
     "chat.storage.entries": {
         "BEGINNING": (-(1 << 63), b""),
         "END": ((1 << 63) - 1, b""),

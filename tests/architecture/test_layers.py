@@ -40,6 +40,7 @@ HOMES: dict[str, str | tuple[str, ...]] = {
     "apsw": "chat.storage.second_reader",
     "PIL": "chat.pictures.decoding",
     "resource": (
+        "chat.platforms.descriptors",
         "chat.pictures.confinement",
         "chat.storage.folder",
         "chat.relay.sandbox",
@@ -50,6 +51,7 @@ HOMES: dict[str, str | tuple[str, ...]] = {
         "chat.storage.folder",
         "chat.relay.sandbox",
         "chat.network.clock_steps",
+        "chat.platforms.files",
         "chat.platforms.memory",
     ),
     "keyring": "chat.storage.system_keyring",
@@ -65,6 +67,7 @@ ENGINE_ROWS = (
         "chat.interface",
         "chat.errors",  # which the door offers as its own
         "chat.views",
+        "chat.looks",
         "chat.searching",
         "chat.outgoing",
         "chat.notifying",
@@ -80,6 +83,7 @@ ENGINE_ROWS = (
     ("chat.tools.share",),
     ("chat.service",),
     ("chat.engine",),
+    ("chat.archive",),
     ("chat.ipc.wire",),
     ("chat.ipc.server", "chat.ipc.client"),
     ("chat.api",),
@@ -215,7 +219,7 @@ def relay_stores_nothing(found: Import) -> bool:
 
 DOOR = (
     *("chat.interface", "chat.errors", "chat.views", "chat.searching", "chat.outgoing"),
-    *("chat.recording", "chat.ports", "chat.notifying", "chat.session_bus"),
+    *("chat.recording", "chat.ports", "chat.notifying", "chat.session_bus", "chat.looks"),
 )
 
 
@@ -228,7 +232,7 @@ def the_door_stands_alone(found: Import) -> bool:
     below = {
         "chat.interface": (
             *("chat.errors", "chat.views", "chat.searching"),
-            *("chat.outgoing", "chat.recording", "chat.notifying"),
+            *("chat.outgoing", "chat.recording", "chat.notifying", "chat.looks"),
         ),
         "chat.views": ("chat.errors",),
         "chat.searching": ("chat.errors", "chat.views"),
@@ -439,6 +443,7 @@ def test_the_whole_interface_loads_nothing_of_the_engine_but_its_door() -> None:
         "chat.interface",
         "chat.errors",  # which the door offers as its own
         "chat.views",  # and these
+        "chat.looks",
         "chat.searching",
         "chat.outgoing",
         "chat.notifying",

@@ -120,6 +120,7 @@ def test_every_dependency_is_locked_with_hashes() -> None:
         "requirements-keyring.lock": project["project"]["optional-dependencies"]["keyring"],
         "requirements-pictures.lock": project["project"]["optional-dependencies"]["pictures"],
         "requirements-reader.lock": project["project"]["optional-dependencies"]["reader"],
+        "requirements-uv.lock": project["dependency-groups"]["uv"],
         "requirements-peers.lock": project["dependency-groups"]["peers"],
     }
     for lock, requirements in wanted.items():
@@ -219,3 +220,44 @@ def test_the_workflow_says_that_it_was_not_run_and_names_what_is_there() -> None
             assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), line
         for path in re.findall(r"requirements[\w-]*\.lock|tests/[\w/]+\.py", line):
             assert (ROOT / path).is_file(), line
+
+
+IMAGE = re.compile(r"^FROM (?!\S+@sha256:[0-9a-f]{64}(?: |$))(?!scratch$).*", re.MULTILINE)
+ACTION = re.compile(r"\buses: (?!\./)(?!\S+@[0-9a-f]{40} # v\d).*")
+INSTALLS = re.compile(
+    r"(?:\bpip3?|\(PIP\)) (?:[^\n&|;]|\\\n)*?\b(?:install|wheel|download)\b(?:[^\n&|;]|\\\n)*"
+)
+PINNED = ("--require-hashes", "--no-deps", "--no-index")
+
+
+def unpinned(text: str) -> list[str]:
+    """Images, actions and installations that name no digest, no commit and no hashes."""
+    found = [one.group() for pattern in (IMAGE, ACTION) for one in pattern.finditer(text)]
+    installs = (" ".join(one.group().split()) for one in INSTALLS.finditer(text))
+    return found + [one for one in installs if not any(option in one for option in PINNED)]
+
+
+BUILT_FROM = ("docs/Containerfile", ".github/workflows/check.yml", "Makefile", ".ci/run")
+
+
+def test_what_the_project_is_built_from_is_named_by_its_content() -> None:
+    texts = {name: (ROOT / name).read_text() for name in BUILT_FROM}
+    assert {name: found for name, text in texts.items() if (found := unpinned(text))} == {}
+    others = {name for name in files(ROOT) if re.search(r"(?i)(container|docker)file$|workflows/", name)}
+    assert others <= set(BUILT_FROM)
+
+
+@pytest.mark.parametrize(
+    ("name", "pinned", "loose"),
+    [
+        ("docs/Containerfile", re.compile(r"@sha256:\w+"), ""),
+        ("docs/Containerfile", re.compile(r"--require-hashes"), ""),
+        (".github/workflows/check.yml", re.compile(r"@[0-9a-f]{40} # v4\.4\.0"), "@v4"),
+        (".github/workflows/check.yml", re.compile(r"--require-hashes"), ""),
+        ("Makefile", re.compile(r"--require-hashes --requirement requirements-uv.lock"), "uv"),
+    ],
+)
+def test_what_is_not_pinned_would_be_found(name: str, pinned: re.Pattern[str], loose: str) -> None:
+    text, changed = pinned.subn(loose, (ROOT / name).read_text())
+    assert changed
+    assert unpinned(text)

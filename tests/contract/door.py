@@ -197,6 +197,7 @@ class DoorContract:
         doorway.damage()
         await door.wipe()
         assert await door.state() is DoorState.NEW
+        assert await door.archives() == ()
         with pytest.raises(BadData):
             await door.wipe()
         again = await door.create("Ben", PASSPHRASE)

@@ -184,7 +184,7 @@ def backup_not_synced() -> None:
 def backup_in_place() -> None:
     """A backup is written under its own name."""
     new_file._UNFINISHED = ""  # type: ignore[misc]
-    new_file.NewFile.finish = lambda self: self._file.close()  # type: ignore[method-assign]
+    new_file.NewFile.finish = lambda self, others=(): self._file.close()  # type: ignore[method-assign]
 
 
 def history_afterwards() -> None:

@@ -22,10 +22,13 @@ KILLED: Final = -signal.SIGKILL
 _TRACER: Final = ("strace", "-D", "-f", "-qq", "-y")
 SYNCS: Final = ("fsync", "fdatasync")
 WRITES: Final = ("pwrite64", "write", "ftruncate")
-NAMES: Final = ("rename", "unlink")
+RENAMES: Final = ("rename", "renameat2")
+NAMES: Final = (*RENAMES, "unlink")
 RUNS: Final = "execve"
 # A thread, a call, and the file that it gets as a descriptor or by name.
-_CALL: Final = re.compile(r'^(\d+) +(\w+)\((?:(\d+)<([^>]*)>|"([^"]*)")', re.MULTILINE)
+_CALL: Final = re.compile(
+    r'^(\d+) +(\w+)\((?:AT_FDCWD(?:<[^>]*>)?, )?(?:(\d+)<([^>]*)>|"([^"]*)")', re.MULTILINE
+)
 ANY: Final = "*"
 FOLDER: Final = "."
 ABOVE: Final = ".."
@@ -52,7 +55,7 @@ FAULTS: Final = {
     for fault in (
         Fault("kill", "signal=KILL", True, (*WRITES, *NAMES)),
         Fault("EIO", "error=EIO", True, (*WRITES, *NAMES)),
-        Fault("ENOSPC", "error=ENOSPC", True, ("pwrite64", "write", "rename")),
+        Fault("ENOSPC", "error=ENOSPC", True, ("pwrite64", "write", *RENAMES)),
         Fault("full", "error=ENOSPC", False, ("pwrite64",), lasting=True, alone=("write",)),
     )
 }
@@ -193,7 +196,7 @@ def unsettled(made: Sequence[Call]) -> Iterator[str]:
             dirty.discard(call.file)
         elif call.file and call.name in WRITES:
             dirty.add(call.file)
-        elif call.name == "rename" and call.file:
+        elif call.name in RENAMES and call.file:
             if call.file in dirty:
                 yield f"{call.file} is renamed before it is synced"
             renamed = call

@@ -197,6 +197,7 @@ def test_the_exit_statuses_tell_what_happened(ada: Station, ben: Station, tmp_pa
     nowhere = Station("Cy", tmp_path, ada.host)
     nowhere.profile = tmp_path / "passphrase" / "cy"
     nowhere.run("init", "--name", "Cy").failed(73)
+    (tmp_path / "passphrase").touch(0o600)
     (tmp_path / "passphrase").write_text("another\n")
     assert "Wrong passphrase" in ada.run("contacts").failed(77)
     unasked = Station("Ada", tmp_path, ada.host)
@@ -205,6 +206,7 @@ def test_the_exit_statuses_tell_what_happened(ada: Station, ben: Station, tmp_pa
 
 
 def test_a_passphrase_is_changed_and_may_come_from_a_pipe(ada: Station, tmp_path: Path) -> None:
+    (tmp_path / "new").touch(0o600)
     (tmp_path / "new").write_text("other words\n")
     changed = ada.run("passphrase", "--new-passphrase-file", str(tmp_path / "new"))
     assert changed.objects == [{"changed": True}]

@@ -26,6 +26,8 @@ from tests.fuzz.target import Target, cut, drawn, joined, published, text_of
 SHAPE: Final = Shape(4 * PIECE_BYTES + 9, AEADS[1])
 ENTRY, *LEAVES = (drawn("file")(32 * n)[-32:] for n in range(1, 6))
 DATA: Final = b"x" * SHAPE.length(4)
+HELD: Final = 100
+"""Pieces of each file that is asked for."""
 ROOT: Final = root_of([*LEAVES, leaf_hash(DATA)])
 
 
@@ -54,7 +56,7 @@ def _served(data: bytes) -> int:
     for part in cut(data):
         message = m.MESSAGE.decode(part)
         if isinstance(message, m.AskPieces):
-            supply.take(message)
+            supply.take(message, HELD)
             asked += 1
         elif isinstance(message, m.StopPieces):
             supply.drop(message.entry)
@@ -62,6 +64,7 @@ def _served(data: bytes) -> int:
     while (turn := supply.next(64)) is not None:
         if isinstance(turn, Turn):
             assert 0 < turn.count <= 64
+            assert turn.first + turn.count <= HELD
             due += turn.count
         else:
             ends += 1

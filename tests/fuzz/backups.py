@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Final
 
-from chat.service import formats
+from chat.interface import EntryState
+from chat.service import export_check, formats
 from chat.service.views import utc
 from protocol.backup import sealed
 from protocol.backup.records import BackupEnd, BackupLog, BackupStart, RecordReader
@@ -13,7 +15,7 @@ from protocol.backup.root import RootHash, history_root
 from protocol.errors import ProtocolError
 from protocol.profile_header import CHEAPEST
 from tests.fuzz.target import PHRASE, Target, drawn, text_of
-from tests.vectors.backup import content_of, entry_of, example, person, stored
+from tests.vectors.backup import content_of, entry_of, example, person
 from tests.vectors.files import Seed
 
 
@@ -41,25 +43,25 @@ def _contents() -> dict[str, bytes]:
 
 
 def _export(data: bytes) -> object:
-    return formats.verify(text_of(data).splitlines(keepends=True))
+    return export_check.verify(text_of(data).splitlines(keepends=True))
 
 
 def _exports() -> dict[str, bytes]:
     seed = Seed(PHRASE, "export")
-    entry = entry_of(seed, person(seed, "Own"), person(seed, "Other"), "hello")
-    record, root = stored(entry), RootHash(entry.header.conversation)
+    own, other = person(seed, "Own"), person(seed, "Other")
+    entry = entry_of(seed, own, other, "hello")
+    root = RootHash(entry.header.conversation)
     root.add(entry.id, entry.header.content)
-    time = utc(entry.header.time)
-    shown = (entry.id.hex(), "Ada", True, time, "text", "queued", "", "hello")
-    made = formats.Shown(*shown, record.header, record.salt, record.body)
+    who = formats.Speakers(own.person.hex(), "Ada", other.person.hex(), "Ben")
+    made = formats.shown(entry, who, formats.Known(own=True, state=EntryState.QUEUED))
     talk = entry.header.conversation.hex()
     whole = history_root([(entry.header.conversation, root.root)]).hex()
     found = {}
-    for name in ("jsonl", "html"):
-        form = formats.FORMS[name]
-        parts = form.begin("Ada", time), form.talk(talk, "Ben"), form.entry(made)
-        ends = form.end_talk(talk, 1, root.root.hex()), form.end(1, whole)
-        found[name] = "".join((*parts, *ends)).encode()
+    for name, form in formats.FORMS.items():
+        time = utc(entry.header.time)
+        parts = form.begin(who.own, "Ada", time), form.talk(talk, who.person, "Ben"), form.entry(made)
+        text = "".join((*parts, form.end_talk(talk, 1, root.root.hex()), form.end(1, whole)))
+        found[name] = f"{text}{form.seal(sha256(text.encode()).hexdigest())}".encode()
     return found
 
 

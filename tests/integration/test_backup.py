@@ -342,13 +342,14 @@ async def test_a_profile_that_was_restored_is_there_though_it_cannot_be_read(
 
 
 @in_virtual_time
-async def test_a_file_of_somebody_else_changes_nothing(tmp_path: Path) -> None:
+async def test_a_file_of_somebody_else_changes_nothing_of_a_profile(tmp_path: Path) -> None:
     async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
         path = tmp_path / "ada.backup"
         await back_up(ada, path)
         await ben.stop()
-        with pytest.raises(UsageError):
-            await asyncio.to_thread(restore_into, ben.folder, path)
+        before = (ben.folder / "history.db").read_bytes()
+        assert (await asyncio.to_thread(restore_into, ben.folder, path)).archive
+        assert (ben.folder / "history.db").read_bytes() == before
 
 
 @in_virtual_time
@@ -447,10 +448,14 @@ async def test_without_the_seed_in_it_the_words_bring_the_new_terminal_in(tmp_pa
         path = tmp_path / "ada.backup"
         assert not (await back_up(ada, path, recovery=False)).recovery
         await ada.stop()
-        for typed in ((), others, words[:-1]):
+        for typed, remove_old in (((), True), (others, False), (words[:-1], False)):
             with pytest.raises(UsageError):
-                await asyncio.to_thread(restore_new, tmp_path / "new", path, words=typed)
+                await asyncio.to_thread(
+                    restore_new, tmp_path / "new", path, words=typed, remove_old=remove_old
+                )
             assert not (tmp_path / "new").exists()
+        # Who finds the words later has an archive in the folder already.
+        assert (await asyncio.to_thread(restore_new, tmp_path / "new", path)).archive
         view = await asyncio.to_thread(restore_new, tmp_path / "new", path, words=words, remove_old=True)
         assert view.removed
         other = await started(ada, tmp_path / "new")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chat.interface import BotCommand, ContactChanged, ContactView, EntryAdded, UsageError
-from chat.service.formats import verify
+from chat.service.export_check import verify
 from chat.storage.database import Database
 from protocol.bots import bot_body
 from protocol.entries_and_receipts import KIND_BOT, KIND_DELETE, delete_body

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,16 +26,15 @@ from chat.interface import (
     UsageError,
 )
 from chat.service import feeds
-from chat.service.shelf import Shelf, Volume
+from chat.service.shelf import AWAKE_MAX, Shelf, Volume
 from chat.storage import files
 from chat.storage.database import Database
 from chat.storage.errors import StorageBroken
 from chat.storage.files import FileRow
 from chat.storage.new_file import NewFile
 from chat.storage.pieces import Pieces, SealedFile
-from protocol.attachments import Shape
 from protocol.limits import PIECE_BYTES
-from protocol.messages import Piece, PiecesEnd, WholeFile
+from protocol.messages import FileBody, Piece, PieceRange, PiecesEnd, WholeFile
 from tests.integration.steps import current
 from tests.integration.test_files import LONG, answers, at, content, on_disk, saved, send, target_of
 from tests.integration.test_folders_and_feeds import bytes_at, sent_and_taken
@@ -69,9 +71,9 @@ async def test_attack_75_files_that_never_come_cost_neither_a_look_at_each_nor_t
 ) -> None:
     looked, measure = list[bytes](), Pieces.measure
 
-    def looking(some: Pieces, place: bytes, shape: Shape) -> int:
+    def looking(some: Pieces, place: bytes, size: int) -> int:
         looked.append(place)
-        return measure(some, place, shape)
+        return measure(some, place, size)
 
     monkeypatch.setattr(Pieces, "measure", looking)
     async with two_contacts(tmp_path) as (_, ada, ben):
@@ -235,6 +237,110 @@ async def test_a_feed_that_is_let_go_of_while_a_thread_reads_it_has_no_end() -> 
     feed.close()
     with pytest.raises(OSError, match="broken"):
         feed.read(9)
+
+
+@in_virtual_time
+async def test_a_start_reads_the_bodies_of_no_files_that_wait_and_their_rows_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A contact can have very many taken, each in folders with long names, and supply none."""
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        sent = await slow_files(ada, ben, tmp_path)
+        await ben.stop()
+        bodies, parts = list[object](), list[int]()
+        read_file, part_of = files.read_file, files.part_of
+
+        def reads(body: bytes) -> FileBody:
+            bodies.append(body)
+            return read_file(body)
+
+        def part(*arguments: Any) -> list[files.FilePlace]:
+            found = part_of(*arguments)
+            parts.append(len(found))
+            return found
+
+        monkeypatch.setattr(files, "PART", 3)
+        monkeypatch.setattr(files, "read_file", reads)
+        monkeypatch.setattr(files, "part_of", part)
+        await ben.start()
+        waiting = ben.engine._use_cases.transfers._waiting
+        await talk(ada, ben, "he is back")
+        assert len(waiting) == MANY - 2
+        assert parts == [3, 3, 2, 0]
+        assert len(set(bodies)) <= 2
+        done = whole(ben, MANY)
+        await ada.engine.limit_files(0)
+        await done
+        assert [await saved(ben, ada, one, tmp_path) for one in sent] == [content(9)] * MANY
+        (seen,) = await ben.engine.files()
+        assert (seen.number, seen.held, seen.lacking) == (MANY, 9 * MANY, 0)
+
+
+def descriptors_of(person: Person) -> int:
+    """Files of pieces that this process has open for a person."""
+    folder, found = person.folder / "files", 0
+    for one in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            found += one.readlink().parent == folder
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+@in_virtual_time
+async def test_few_files_are_open_however_many_are_asked_for_and_all_of_them_come(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await ben.engine.set_preference(WITHOUT_ASKING, "0")  # asks go out by hand, one for each file
+        sent = [await send(ada, ben, tmp_path, content(3 * PIECE_BYTES), f"{n}.bin") for n in range(16)]
+        await talk(ada, ben, "all came")
+        link = current(ben, ada)
+        demand = ben.engine._use_cases.transfers._ends[link].demand
+        most = 0
+
+        def look(kind: type[SealedFile]) -> None:
+            read = kind.read
+
+            def reads(self: SealedFile, entry: bytes, first: int, count: int) -> list[Piece]:
+                nonlocal most
+                most = max(most, descriptors_of(ada))
+                return read(self, entry, first, count)
+
+            patch.setattr(kind, "read", reads)
+
+        with pytest.MonkeyPatch.context() as patch:
+            look(SealedFile)
+            for one in sent:
+                await link.driver.send(demand.ask(bytes.fromhex(one.id), [PieceRange(0, 3)]))
+            async with asyncio.timeout(600):
+                while any(demand.waits(bytes.fromhex(one.id)) for one in sent):  # noqa: ASYNC110 - no event
+                    await asyncio.sleep(1)
+        assert 0 < most <= 3 * AWAKE_MAX
+        assert descriptors_of(ada) == 0
+
+
+@in_virtual_time
+async def test_an_ask_for_what_is_not_there_costs_no_turn_of_a_thread(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        whole_there = at(ben, FileState.WHOLE)
+        small = await send(ada, ben, tmp_path, b"x")
+        await whole_there
+        link = current(ben, ada)
+        demand, used = ben.engine._use_cases.transfers._ends[link].demand, list[Volume]()
+        use = Volume.use
+
+        async def counted(self: Volume, work: Callable[[SealedFile], object]) -> object:
+            used.append(self)
+            return await use(self, work)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Volume, "use", counted)
+            for entry in (bytes.fromhex(small.id), b"?" * 32):
+                await link.driver.send(
+                    demand.ask(entry, [PieceRange(1_000 + 256 * n, 256) for n in range(16)])
+                )
+                async with asyncio.timeout(600):
+                    while demand.waits(entry):  # noqa: ASYNC110 - no event
+                        await asyncio.sleep(1)
+        assert used == []
 
 
 @in_virtual_time

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,15 @@ from chat.interface import (
     EntryView,
     FileProgress,
     FileState,
+    OnlyAsOriginal,
     UsageError,
     outgoing,
 )
+from chat.pictures.metadata import without_metadata
 from chat.service import feeds, files
 from protocol.errors import LocalMisuse
 from tests.support.engines.engines import Person, in_virtual_time, two_contacts
+from tests.support.pictures import SECRET, dressed_png
 
 
 def at(person: Person, state: FileState) -> asyncio.Future[FileProgress]:
@@ -143,11 +147,40 @@ async def test_what_a_program_gives_part_by_part_arrives_whole(tmp_path: Path) -
             await ada.engine.send_file(friend, name, "backup.tar")
 
 
+async def fed(ada: Person, friend: str, content: bytes, *, original: bool = False) -> EntryView:
+    """Send what a program gives in parts, the first of them a few bytes."""
+    name = await ada.engine.open_feed()
+    sending = asyncio.create_task(ada.engine.send_file(friend, name, "photo", original=original))
+    with suppress(UsageError):  # it is refused before its end
+        for part in (content[:5], content[5:]):
+            await ada.engine.feed(name, part)
+        await ada.engine.feed(name, b"", end=True)
+    return await sending
+
+
+@in_virtual_time
+async def test_a_picture_from_a_pipe_is_cleaned_as_a_file_is(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        friend, back = await ada.contact(ben), await ben.contact(ada)
+        for content, original in ((dressed_png(), False), (dressed_png(), True), (b"text " + SECRET, False)):
+            whole = at(ben, FileState.WHOLE)
+            sent = await fed(ada, friend, content, original=original)
+            await whole
+            came = bytes_at(await ben.engine.save_file(back, sent.id, str(tmp_path)))
+            if original or content != dressed_png():
+                assert came == content
+            else:
+                assert came == without_metadata(content)
+        for beginning in (b"II*\0\x08\0\0\0", b"\x89PNG\r\n\x1a\n damaged"):
+            with pytest.raises(OnlyAsOriginal):
+                await fed(ada, friend, beginning + SECRET)
+
+
 @in_virtual_time
 async def test_a_feed_that_breaks_off_sends_nothing(tmp_path: Path) -> None:
     async with two_contacts(tmp_path) as (_, ada, ben):
         name = await ada.engine.open_feed()
-        await ada.engine.feed(name, b"half")
+        await ada.engine.feed(name, b"half of what comes")
         with pytest.raises(UsageError):
             await ada.engine.send_file(await ada.contact(ben), name, "half.tar")
         with pytest.raises(UsageError):

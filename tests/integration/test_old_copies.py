@@ -11,9 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from chat.interface import AlertKind, AlertsChanged, EntriesConflict, EntryAdded, EntryChanged, EntryState
-from chat.storage import folder
-from chat.storage.errors import WrongPassphrase
+from chat.interface import (
+    AlertKind,
+    AlertsChanged,
+    ArrivalsView,
+    EntriesConflict,
+    EntryAdded,
+    EntryChanged,
+    EntryState,
+)
+from chat.storage import folder, pages
+from chat.storage.errors import DatabaseForeign, WrongPassphrase
 from chat.storage.pages import PAGE_SIZE
 from tests.integration.steps import in_touch, meet, now, presence
 from tests.integration.test_damaged_profiles import flip, root_of
@@ -77,6 +85,30 @@ async def test_case_66_an_older_copy_is_told_when_it_is_opened_until_it_was_seen
         await ada.start()
         assert await kinds(ada) == []
         assert await talk(ada, ben, "it goes on")
+
+
+@in_virtual_time
+async def test_a_program_that_follows_gets_nothing_of_an_older_copy_until_that_was_seen(
+    tmp_path: Path,
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        await again(ada)
+        await ada.engine.follow("echo")
+        await ada.stop()
+        keep(ada, tmp_path / "copy")
+        await ada.start()
+        known = await talk(ben, ada, "a question that the newer copy has answered")
+        after = (await ada.engine.arrivals("echo", 0)).position
+        await ada.engine.acknowledge("echo", after)
+        await ada.stop()
+        put_back(ada, tmp_path / "copy")
+        came = ada.wait(EntryAdded, lambda event: event.entry.id == known)
+        await ada.start()
+        await came
+        assert await ada.engine.arrivals("echo", 0) == ArrivalsView((), 0)
+        await ada.engine.dismiss_alerts()
+        held = await ada.engine.arrivals("echo", 0)
+        assert known in [one.entry.id for one in held.arrivals]
 
 
 @in_virtual_time
@@ -219,6 +251,31 @@ async def test_case_66_a_header_and_a_database_of_different_days(tmp_path: Path)
         with pytest.raises(WrongPassphrase):
             await ada.start()
         shutil.copy(tmp_path / "copy" / "header", ada.folder / "header")
+        await ada.start()
+        assert await kinds(ada) == [AlertKind.OLD_COPY]
+
+
+@in_virtual_time
+async def test_case_66_a_copy_from_before_another_key_is_told_and_its_header_opens_nothing_newer(
+    tmp_path: Path,
+) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await again(ada)
+        keep(ada, tmp_path / "copy")  # as it runs: both marks are the same
+        with pytest.raises(WrongPassphrase):
+            await ada.engine.change_passphrase("wrong", PASSPHRASE, new_key=True)
+        await ada.engine.change_passphrase(PASSPHRASE, PASSPHRASE, new_key=True)
+        assert await talk(ada, ben, "after it")
+        old = folder.unwrap(folder.read_header(tmp_path / "copy" / "header"), PASSPHRASE).reveal()
+        with pytest.raises(DatabaseForeign):
+            pages.check_key(ada.folder / folder.DATABASE, old)
+        for _start in range(2):
+            await ada.stop()
+            await ada.start()
+            assert await kinds(ada) == []
+            assert "after it" in await ada.texts(ben)
+        await ada.stop()
+        put_back(ada, tmp_path / "copy")
         await ada.start()
         assert await kinds(ada) == [AlertKind.OLD_COPY]
 

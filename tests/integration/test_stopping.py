@@ -11,8 +11,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from chat.errors import CUT, REFUSED
-from chat.interface import NearbyChanged, Notice, PairingStage
+from chat.errors import CUT, ENGINE_ENDED, REFUSED, Phrase
+from chat.interface import Closed, NearbyChanged, Notice, PairingStage
 from chat.network.driver import Driver, Opening
 from chat.network.mdns import ZeroconfDiscovery
 from chat.ports import Announcement
@@ -55,6 +55,20 @@ async def test_a_task_that_loses_its_cancellation_is_cancelled_again() -> None:
     woken.set()
     await asyncio.sleep(0)
     await asyncio.wait_for(tasks.stop(), 10)
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"), [("close", ENGINE_ENDED), ("lock", Phrase("The profile was locked."))]
+)
+@in_virtual_time
+async def test_an_engine_that_ends_says_so_in_a_sentence(tmp_path: Path, end: str, reason: Phrase) -> None:
+    """A screen that is attached to it shows no more than this."""
+    async with people(tmp_path, "Ada") as (_network, (ada,)):
+        events = ada.engine.events()
+        await getattr(ada.engine, end)()
+        said = [event async for event in events]
+        assert said[-1] == Closed(reason, locked=end == "lock")
+        assert reason.endswith(".")
 
 
 @in_virtual_time

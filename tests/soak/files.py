@@ -197,7 +197,10 @@ class Two:
 
     def _check_roots(self) -> None:
         with profile.unlock(self.ben.profile, PASSPHRASE) as opened, closing(opened.database()) as database:
-            rows = files.all_of(database)
+            rows, last = list[files.FileRow](), 1 << 62
+            while part := files.part_of(database, last):
+                rows += filter(None, (files.get(database, one.entry) for one in part))
+                last = part[-1].number
         pieces = Pieces(self.ben.profile, lambda: SystemClock().boot()[0])
         for row in rows:
             file = pieces.open(row.place, shape_of(row.body))

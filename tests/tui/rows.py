@@ -197,6 +197,8 @@ DIALOGS: Final = (
             *form("FilesDialog", Text("/files"), "enter", text="12"),
             *form("DayDialog", "f10"),
             *form("RelaysDialog", "alt+r"),
+            *form("BackupDialog", Text("/backup"), "enter", "tab"),
+            *dialog("WipeDialog", Text("/wipe"), "enter"),
             *dialog("PassphraseDialog", "alt+k"),
         ),
         before=_wait,
@@ -204,7 +206,8 @@ DIALOGS: Final = (
     Row(
         "Dialogs that show or ask",
         (
-            *dialog("MenuDialog", "ctrl+n", enter=False),
+            *dialog("MenuDialog", "ctrl+o", enter=False),
+            *dialog("AddContactDialog", "ctrl+n", enter=False),
             *dialog("InviteDialog", "f2"),
             *dialog("PairingDialog", DOV_BEGINS),
             *dialog("VerifyDialog", "ctrl+t"),
@@ -219,6 +222,7 @@ DIALOGS: Final = (
         (
             *at("Message box", "ctrl+up"),
             *form("SaveDialog", "ctrl+up", "s"),
+            *at("SaveDialog: a file of no folder", "ctrl+up", "s", "ctrl+o", "escape"),
             *at("History once more", "ctrl+up"),
             *at("History: a message with links", "ctrl+up", "end", "up"),
             *dialog("OpenLinkDialog", "ctrl+up", "u", enter=False),
@@ -469,6 +473,14 @@ PLACES: Final = (
                 "enter",
             ),
             *at(
+                "Back up or export",
+                *(Text("/backup"), "enter", "right", "l", "left", "h", "space", "enter", "down", "up", "f2"),
+                *("escape", Text("/backup"), "enter", "tab", "ctrl+u", Text("/a.backup"), "enter"),
+                *(Text("secret words"), "enter", Text("secret"), "enter", Text("secret words"), "enter"),
+                *(Text("secret words"), "enter"),
+            ),
+            *at("Destroying, and not", Text("/wipe"), "enter", Text("yes"), "enter", "f2", "escape"),
+            *at(
                 "Settings",
                 *("f12", "down", "right", "l", "left", "h", "space", "enter", "j", "up", "k", "tab"),
                 *("shift+tab", "shift+tab", "up", "k", "down", "j", "up", "space", "escape", "f12"),
@@ -519,7 +531,8 @@ PLACES: Final = (
             "Message box: lines, sending, what was sent before",
             *(Text("one"), "alt+enter", Text("two"), "shift+enter", "ctrl+enter", "ctrl+shift+enter", "up"),
             *("enter", "alt+h", "enter", "alt+h", "up", "down", "down", "escape", Text("first"), "enter"),
-            *("up", Text(" again"), "escape", "up", "enter", "up", "escape", "ctrl+up", "r", Text("yes")),
+            *("up", "alt+h", Text(" again"), "escape", "up", "alt+h", "enter", "up", "down", "ctrl+up", "r"),
+            Text("yes"),
             *("escape", "escape", "enter", Text(":heart"), "down", "tab", Text(":heart"), "up", "enter"),
             *(Text(":cat"), "escape", "enter", Text(":cat:"), "ctrl+u", Text("/hel"), "tab", "enter"),
             *(
@@ -543,7 +556,7 @@ PLACES: Final = (
         at(
             "Message box: keys of the history",
             *("pageup", "pageup", "pagedown", "alt+end", "alt+home", "ctrl+end", "ctrl+home", "end"),
-            *("ctrl+up", "up", "pageup", "pagedown", "home", "end"),
+            *("ctrl+up", "up", "pageup", "pagedown", "home", "end", "shift+end"),
         ),
         before=_fill,
     ),
@@ -718,6 +731,47 @@ PLACES: Final = (
         state=NEW,
     ),
     Row(
+        "Nobody yet, and a backup",
+        (
+            *at(
+                "First screen: without the old device",
+                "f4",
+                "down",
+                "up",
+                "ctrl+c",
+                "super+c",
+                "tab",
+                "shift+tab",
+                "f4",
+                "f8",
+                "escape",
+                "f4",
+                "enter",
+                "escape",
+            ),
+            *at(
+                "First screen: a backup that is not there",
+                *(
+                    "f4",
+                    "enter",
+                    "f2",
+                    "f2",
+                    "down",
+                    "up",
+                    "ctrl+c",
+                    "super+c",
+                    "enter",
+                    "shift+tab",
+                    "shift+tab",
+                ),
+                *("right", "left", "tab"),
+                *(Text("/none"), "enter", Text("secret"), "enter", PASSPHRASE, "enter", Text("another")),
+                *("enter", "enter", "escape"),
+            ),
+        ),
+        state=NEW,
+    ),
+    Row(
         "Nobody yet on this device",
         at(
             "First screen: link this device",
@@ -730,6 +784,7 @@ PLACES: Final = (
         "A locked profile",
         at(
             "First screen: the passphrase",
+            *("f8", "f2", Text("no"), "enter", "escape", "f4", "escape"),
             *("enter", Text("wrong"), "enter", Text("Hello"), "f2", "f3", "enter", PASSPHRASE, "enter"),
             Text("Hi"),
         ),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chat import outgoing as module
-from chat.interface import UsageError, outgoing
+from chat.interface import UsageError, hidden_names, outgoing
 
 
 def made(folder: Path, *names: str) -> Path:
@@ -35,6 +35,8 @@ def test_a_folder_is_sent_as_its_regular_files_hidden_ones_too(tmp_path: Path) -
     Path(os.fsdecode(os.fsencode(folder) + b"/\xff")).touch()
     found = outgoing(folder)
     assert [one.named for one in found.files] == ["f/.a", "f/b", "f/sub/c", "f/sub/.d/e"]
+    assert hidden_names(one.named for one in found.files) == ["f/.a", "f/sub/.d"]
+    assert hidden_names(one.named for one in outgoing(folder / ".a").files) == []  # its person named it
     assert {Path(one.path).name for one in found.left_out} == {"up", "to", "pipe", "?"}
     why = {Path(one.path).name: one.why for one in found.left_out}
     assert (why["up"], why["pipe"]) == (module.IS_LINK, module.IS_SPECIAL)

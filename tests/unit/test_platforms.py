@@ -29,6 +29,7 @@ from chat.ipc.client import RemoteMessenger
 from chat.ipc.server import ControlServer
 from chat.network.transport import TcpTransport
 from chat.platforms import clocks, endpoints, files, loopback, loops, peers
+from chat.platforms.descriptors import may_open_descriptors
 from chat.platforms.endpoint import InTheWay
 from chat.relay import sandbox
 from chat.relay.run import Options, serve
@@ -284,12 +285,25 @@ async def test_without_unix_sockets_no_desktop_is_told(tmp_path: Path) -> None:
 def test_what_only_unix_bounds_is_left_alone_elsewhere() -> None:
     with pytest.MonkeyPatch.context() as patch:
         take_away("windows", patch)
-        assert sandbox.may_open_descriptors() == 0
+        assert may_open_descriptors() == 0
         assert not sandbox.writing_will_be_forbidden().holds
         assert sandbox.landlock_abi() == 0
         assert not folder.hide_memory()
         assert not has_shell()
         stop_job()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs setrlimit")
+def test_as_many_descriptors_as_the_system_allows() -> None:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, before[0]), before[1]))
+    try:
+        most = may_open_descriptors()
+        assert most == resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= before[0]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_no_key_that_macos_shows_needs_alt(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from chat.interface import BotCommand, Guard, Messenger, UsageError
+from tui.linear.backups import Backups
 from tui.linear.composer import SLASH, Composer, Deletion
 from tui.linear.contacts import Contacts
 from tui.linear.devices import Devices
@@ -20,6 +21,7 @@ from tui.linear.voice import VoiceMessages
 from tui.linear.wording import listed
 from tui.preferences import Options, Preferences
 from tui.text.bots import offered
+from tui.text.people import unfinished_lines
 from tui.text.safe import safe_line, shorten
 from tui.text.translation import N_, _
 
@@ -49,7 +51,7 @@ class Parts:
         output: Output,
         guard: Guard,
     ) -> None:
-        self.exit = Exit(messenger)
+        self.exit = Exit(messenger, output, input.at_terminal, self._unfinished)
         self.state = state = State(messenger, preferences)
         self.questions = questions = Questions(output, options, input.at_terminal)
         self.history = history = History(messenger, output, options, preferences, state)
@@ -61,9 +63,16 @@ class Parts:
         self.pairing = Pairing(messenger, output, options, state, questions, history)
         self.settings = Settings(messenger, output, preferences, state)
         self.passphrase = Passphrase(messenger, output, input)
+        self.backups = Backups(messenger, output, input, state, self.exit)
         self.recovery = Recovery(messenger, output, state, questions)
         self.relays = Relays(messenger, output, state, questions)
         self.devices = Devices(messenger, output, state, questions, options.zone)
+
+    def _unfinished(self) -> list[str]:
+        """What quitting would end or leave waiting."""
+        contacts = self.state.contacts
+        waiting = [self.state.name_of(one) for one in self.state.recent.waiting() if one in contacts]
+        return unfinished_lines(self.files.sealed, waiting)
 
 
 def _talking(p: Parts) -> dict[str, Row]:
@@ -71,7 +80,7 @@ def _talking(p: Parts) -> dict[str, Row]:
         "open": (N_("Open a conversation; a number from /people is enough."), p.history.open, _NAME),
         "where": (N_("Show which conversation is open; so does an empty line."), p.history.where, ""),
         "write": (N_("Write a message of several lines; new lines wait meanwhile."), p.composer.write, ""),
-        "reply": (N_("Reply to an entry by its number."), p.composer.reply, N_("NUMBER TEXT")),
+        "reply": (N_("Reply to a message by its number."), p.composer.reply, N_("NUMBER TEXT")),
         "send": (
             N_("Send a file, several, or a folder as its files; with quotes around a path with spaces."),
             p.files.send,
@@ -88,9 +97,9 @@ def _talking(p: Parts) -> dict[str, Row]:
             N_("PATH"),
         ),
         "cancel": (N_("Do not send the file that is being prepared."), p.files.cancel, ""),
-        "edit": (N_("Change an entry of yours by its number."), p.composer.edit, N_("NUMBER TEXT")),
+        "edit": (N_("Change a message of yours by its number."), p.composer.edit, N_("NUMBER TEXT")),
         "delete": (
-            N_("Delete an entry here, on all your devices or, your own, for everyone."),
+            N_("Delete a message here, on all your devices or, your own, for everyone."),
             p.deletion.delete,
             N_("NUMBER here, mine or everyone"),
         ),
@@ -99,40 +108,44 @@ def _talking(p: Parts) -> dict[str, Row]:
             p.deletion.timer,
             N_("off, 30s, 5m, 1h, 1d or 1w"),
         ),
-        "clear": (N_("Delete your copy of all messages of this conversation."), p.deletion.clear, ""),
+        "clear": (
+            N_("Delete all messages of this conversation, on this device alone."),
+            p.deletion.clear,
+            "",
+        ),
         "close": (N_("Close the conversation here; the contact is not notified."), p.history.close, ""),
     }
 
 
 def _reading(p: Parts) -> dict[str, Row]:
     return {
-        "next": (N_("Show the next unread entries."), p.history.next, ""),
-        "last": (N_("Show the newest entries, with numbers."), p.history.last, _HOW_MANY),
-        "read": (N_("Show the entries before those already shown."), p.history.read, _HOW_MANY),
-        "day": (N_("Show the entries of a day and later."), p.history.day, N_("YEAR-MONTH-DAY")),
+        "next": (N_("Show the next unread messages."), p.history.next, ""),
+        "last": (N_("Show the newest messages, with numbers."), p.history.last, _HOW_MANY),
+        "read": (N_("Show the messages before those already shown."), p.history.read, _HOW_MANY),
+        "day": (N_("Show the messages of a day and later."), p.history.day, N_("YEAR-MONTH-DAY")),
         "search": (
             N_(
-                "Find entries in this conversation. The start of the last word is enough, as is WORD*. Also "
+                "Find messages in this conversation. The start of the last word is enough, as is WORD*. Also "
                 '"a phrase", from:NAME, from:me, before:2026-11, after:2026-11-25.'
             ),
             p.history.search,
             _WORDS,
         ),
         "everywhere": (
-            N_("Find entries everywhere, as /search does; in:NAME names a conversation."),
+            N_("Find messages everywhere, as /search does; in:NAME names a conversation."),
             p.history.search_all,
             _WORDS,
         ),
-        "around": (N_("Show the entries before and after an entry."), p.history.around, _NUMBER),
-        "whole": (N_("Show all lines of an entry."), p.history.whole, _NUMBER),
-        "copy": (N_("Copy an entry to the clipboard, or the newest one."), p.history.copy, _NUMBER),
+        "around": (N_("Show the messages before and after a message."), p.history.around, _NUMBER),
+        "whole": (N_("Show all lines of a message."), p.history.whole, _NUMBER),
+        "copy": (N_("Copy a message to the clipboard, or the newest one."), p.history.copy, _NUMBER),
         "save": (
-            N_("Save the file of an entry, here or in a folder; take it first, or pause that."),
+            N_("Save the file of a message, here or in a folder; take it first, or pause that."),
             p.history.save,
             N_("NUMBER FOLDER"),
         ),
         "letgo": (
-            N_("Delete the file of an entry here; the entry stays."),
+            N_("Delete the file of a message here; the message stays."),
             p.history.let_go,
             _NUMBER,
         ),
@@ -147,11 +160,11 @@ def _reading(p: Parts) -> dict[str, Row]:
             _ON_OFF,
         ),
         "show": (
-            N_("Show the picture of an entry in blocks of colour."),
+            N_("Show the picture of a message in blocks of colour."),
             p.history.show,
             _NUMBER,
         ),
-        "details": (N_("Show author, terminal, times and receipts of an entry."), p.history.details, _NUMBER),
+        "details": (N_("Show author, device, times and receipts of a message."), p.history.details, _NUMBER),
     }
 
 
@@ -165,7 +178,11 @@ def _people(p: Parts) -> dict[str, Row]:
         "visible": (N_("Be visible to people nearby for two minutes, or hide."), p.pairing.visible, _ON_OFF),
         "invite": (N_("Make a one-time invitation."), p.pairing.invite, ""),
         "join": (N_("Use an invitation that you received."), p.pairing.join, _TEXT),
-        "address": (N_("Pair by address where no one is found."), p.pairing.address, N_("HOST:PORT")),
+        "address": (
+            N_("Add somebody by network address where no one is found."),
+            p.pairing.address,
+            N_("HOST:PORT"),
+        ),
         "verify": (
             N_("Compare the safety number; then /verify yes."),
             p.contacts.verify,
@@ -219,6 +236,17 @@ def _parlour(p: Parts, help_: Execute) -> dict[str, Row]:
             N_("WORDS or use"),
         ),
         "passphrase": (N_("Change the passphrase that opens this profile."), p.passphrase.change, ""),
+        "backup": (
+            N_("Write an encrypted backup of all your messages; with words, the recovery words are in it."),
+            p.backups.backup,
+            N_("FILE, or words FILE"),
+        ),
+        "export": (
+            N_("Write a file for reading, which is not encrypted, of all your messages."),
+            p.backups.export,
+            N_("html, markdown or jsonl, and FILE"),
+        ),
+        "wipe": (N_("Destroy the profile on this device, after a question."), p.backups.wipe, ""),
         "doctor": (N_("Find out why two devices cannot connect."), p.settings.diagnose, ""),
         "lock": (N_("Lock the profile; the passphrase opens it again."), p.exit.lock, ""),
         "quit": (N_("Close Parlour. Queued messages are sent after the next start."), p.exit.quit, ""),

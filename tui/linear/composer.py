@@ -32,6 +32,7 @@ from tui.linear.state import Questions, State
 from tui.linear.wording import DELIVERY, quoted, timer_line
 from tui.preferences import Preferences, kept_send_id, send_id
 from tui.text.formatting import counter, deletion, gone_line
+from tui.text.people import clearing_line
 from tui.text.safe import safe_line
 from tui.text.translation import _, told
 
@@ -88,7 +89,7 @@ class Composer:
         if entry is not None:
             _refuse_deleted(entry)
         if person != self.state.current:
-            problem = _("This entry belongs to the conversation with {name}: open that first.")
+            problem = _("This message belongs to the conversation with {name}: open that first.")
             raise UsageError(problem.format(name=self.state.name_of(person)))
         if text.strip():
             send = partial(self._send_or_keep, person, text.strip(), answered)
@@ -99,7 +100,7 @@ class Composer:
     async def edit(self, typed: str) -> None:
         number, _space, text = typed.partition(" ")
         if not number:
-            raise UsageError(_("Type /edit and the number of an entry: /last lists entries with numbers."))
+            raise UsageError(_("Type /edit and the number of a message: /last lists messages with numbers."))
         entry = await self.history.find(number)
         _refuse_deleted(entry)
         if not entry.own or entry.kind is not EntryKind.TEXT:
@@ -284,7 +285,9 @@ class Deletion:
     async def delete(self, typed: str) -> None:
         number, _space, wanted = typed.partition(" ")
         if not number:
-            raise UsageError(_("Type /delete and the number of an entry: /last lists entries with numbers."))
+            raise UsageError(
+                _("Type /delete and the number of a message: /last lists messages with numbers.")
+            )
         entry = await self.history.find(number)
         wanted = wanted.strip().casefold()
         scope = self._scope(entry, wanted)
@@ -318,7 +321,9 @@ class Deletion:
                 _("Somebody else wrote this message: you can delete it on your own devices only.")
             )
         if wanted in (DeletionScope.MINE, DeletionScope.EVERYONE) and entry.scopes == (DeletionScope.HERE,):
-            raise UsageError(_("This entry holds for other messages: you can delete it on this device only."))
+            raise UsageError(
+                _("This message holds for other messages: you can delete it on this device only.")
+            )
         if wanted and wanted not in entry.scopes:
             raise UsageError(gone_line(entry.kind))
         return DeletionScope(wanted) if wanted else entry.scopes[0]
@@ -327,7 +332,7 @@ class Deletion:
         """An entry was deleted, by this client or another client of the profile."""
         self.history.erasing.add(entry)
         if contact in self.state.talks:
-            said = _("Deleting an entry of the conversation with {name}…")
+            said = _("Deleting a message of the conversation with {name}…")
             await self.output.notify(said.format(name=self.state.name_of(contact)))
 
     async def being_cleaned(self, done: float) -> None:
@@ -352,15 +357,11 @@ class Deletion:
 
     async def clear(self, _typed: str = "") -> None:
         view = self.state.chosen()
-        name = self.state.name_of(view.person)
-        why = _(
-            "Deletes your copy of all messages permanently. {name} keeps theirs and is not notified. "
-            "The contact and the timer stay."
-        )
-        lines = (_("Clear the conversation with {name}?").format(name=name), why.format(name=name))
-        if view.notes:
-            kept = _("Deletes all of them here permanently. Your other devices keep theirs.")
-            lines = (_("Clear your notes on this device?"), kept)
+        name = "" if view.notes else self.state.name_of(view.person)
+        question = _("Clear your notes on this device?")
+        if name:
+            question = _("Clear the conversation with {name} on this device?").format(name=name)
+        lines = (question, clearing_line(name, await self.messenger.terminals()))
         await self.questions.confirm(view.person, lines, lambda: self.messenger.clear(view.person))
 
     async def history_cleared(self, step: HistoryCleared) -> None:

@@ -14,6 +14,7 @@ from tui.linear.wording import number_lines, plain_name, presence_line, self_lin
 from tui.preferences import Options, Preferences
 from tui.recent import last_line
 from tui.text.formatting import comparison_lines, not_me, question_lines, same_key_line
+from tui.text.people import block_lines, called_lines, digits_line, removal_line, renamed_line
 from tui.text.safe import safe_line, shorten
 from tui.text.translation import _, _n, told
 
@@ -99,6 +100,7 @@ class Contacts:
             *(line for number in found.numbers for line in number_lines(number)),
             _("Read it to each other in person or by phone, never in a message."),
             then,
+            *called_lines(view, self.options.zone),
             *comparison_lines(found, name, self.options.zone),
             *(same_key_line(self.state.name_of(other)) for other in view.same_key),
         )
@@ -168,31 +170,22 @@ class Contacts:
         view = self.state.other()
         name = self.state.name_of(view.person)
 
-        async def block(on: bool = True) -> None:
+        on = on_or_off(typed, default=not view.blocked)
+
+        async def block() -> None:
             await self.messenger.block(view.person, on)
             self.state.update(replace(view, blocked=on))
             said = _("{name} is blocked.") if on else _("{name} is no longer blocked.")
             await self.output.say(said.format(name=name))
 
-        if not on_or_off(typed, default=not view.blocked):
-            await block(on=False)
-            return
-        question = _("Block {name}?").format(name=name)
-        why = _(
-            "A blocked contact gets no answer, and you see nothing from them. You can unblock them later."
-        )
-        await self.questions.confirm(view.person, (question, why), block)
+        await self.questions.confirm(view.person, block_lines(name, on=on), block)
 
     async def remove(self, typed: str) -> None:
         view = self.state.find(typed) if typed else self.state.other()
         if view.notes:
             raise UsageError(_("These are your own notes: only conversations with contacts have that."))
         question = _("Remove {name}?").format(name=self.state.name_of(view.person))
-        why = _(
-            "Deletes the contact, their keys and the conversation from this device permanently. Only the "
-            "ids of messages that you deleted stay: these do not come back if you pair again."
-        )
-        lines = (question, why)
+        lines = (question, removal_line(await self.messenger.terminals()))
         await self.questions.confirm(view.person, lines, lambda: self.messenger.remove(view.person))
 
     async def changed(self, view: ContactView) -> None:
@@ -203,7 +196,8 @@ class Contacts:
         if before is None:
             return
         if name != called:
-            await self.output.notify(_("{before} is now called {name}.").format(before=called, name=name))
+            explained = digits_line(view.label) if view.label != before.label else ""
+            await self.output.notify(*filter(None, (renamed_line(called, name), explained)))
         if (said := presence_line(before, view)) and self.state.announces("presence"):
             await self.output.notify(said.format(name=name))
         await self._announce_typing(view, name)

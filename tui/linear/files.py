@@ -24,6 +24,7 @@ from tui.linear.history import History
 from tui.linear.output import Output
 from tui.linear.state import Questions, State
 from tui.linear.wording import listed
+from tui.text.formatting import hidden_line
 from tui.text.paths import typed_paths
 from tui.text.safe import safe_line, shorten
 from tui.text.translation import _, _n, told
@@ -43,6 +44,7 @@ class Files:
     questions: Questions
     preparing: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     """Set while files are prepared: then `cancel` is of use."""
+    sealed: str = field(init=False, default="")  # the safe name of the file that is being encrypted
     _now: tuple[str, str] | None = field(init=False, default=None)  # the person, and the id of the call
     _cancelled: bool = field(init=False, default=False)
 
@@ -77,6 +79,8 @@ class Files:
         )
         size, name = size_text(sum(one.size for one in files)), self.state.name_of(person)
         lines = [question.format(number=len(files), size=size, name=name)]
+        if hidden := hidden_line(files):
+            lines.append(hidden)
         if left_out:
             less = _n("{number} is left out", "{number} are left out", len(left_out))
             first = _("{path}: {reason}").format(
@@ -97,7 +101,7 @@ class Files:
             left = await self._send_each(person, files, refused, original=original)
         finally:
             self.preparing.clear()
-            self._now = None
+            self._now, self.sealed = None, ""
         if self._cancelled:
             said = _n(
                 "Cancelled: {number} file was not sent.", "Cancelled: {number} files were not sent.", left
@@ -129,7 +133,7 @@ class Files:
         self, person: str, one: Given, send_id: str, refused: list[Given], *, original: bool
     ) -> bool:
         """Whether it was sent. Raises ParlourError."""
-        self._now = person, send_id
+        self._now, self.sealed = (person, send_id), shorten(safe_line(one.named), _NAME_CELLS)
         try:
             entry = await self.messenger.send_file(person, one.path, one.named, send_id, original)
         except OnlyAsOriginal:

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Final
 
 from chat.interface import (
+    PICTURES_UNCONFINED,
     SAYS_SOMETHING,
     EntryKind,
     EntryView,
     FileProgress,
     FileState,
     Messenger,
+    Unconfined,
     UsageError,
     parse_query,
     pattern,
@@ -26,10 +28,10 @@ from tui.linear.output import Output
 from tui.linear.state import State, on_or_off
 from tui.linear.wording import day_line, details_lines, entry_lines, quoted, standing
 from tui.preferences import AMOUNTS, DOWNLOADS, ON, Options, Preferences, amount, is_size, pictures_of
-from tui.text.formatting import clock_time, day_of, ends_mark, file_line, unsearched, whole_text
+from tui.text.formatting import clock_time, day_of, ends_mark, file_line, safe_label, unsearched, whole_text
 from tui.text.pictures import COLUMNS_MAX, ROWS_MAX, cells, escaped, may_be_picture
-from tui.text.safe import safe_line, safe_name, without_controls
-from tui.text.translation import _, _n
+from tui.text.safe import safe_line, without_controls
+from tui.text.translation import _, _n, sentences, told
 
 PAGE: Final = 20
 """Unread entries that are shown at once."""
@@ -42,6 +44,7 @@ _MOST: Final = 200
 _AROUND: Final = 3
 _OWN_MAX: Final = 64
 _FILES_MAX: Final = 256
+_UNCONFINED: Final = "unconfined"
 _USUAL: Final = "usual"
 _RELAY: Final = "relay"
 
@@ -130,7 +133,7 @@ class History:
         for person, number in counts.items():
             view = self.state.contacts.get(person)
             if number and view is not None and not view.muted:  # the list says how many are unread
-                said = _n("{number} new entry from {name}.", "{number} new entries from {name}.", number)
+                said = _n("{number} new message from {name}.", "{number} new messages from {name}.", number)
                 await self.output.notify(said.format(number=number, name=self.state.name_of(person)))
 
     async def conflict(self, person: str) -> None:
@@ -155,7 +158,7 @@ class History:
         number, _space, folder = typed.partition(" ")
         entry = await self.find(number)
         if entry.file is None:
-            raise UsageError(_("This entry has no file."))
+            raise UsageError(_("This message has no file."))
         if entry.file.state is FileState.WHOLE:
             path = await self.messenger.save_file(entry.contact, entry.id, _folder(folder.strip()))
             await self.output.say(_("Saved as {path}").format(path=safe_line(path)))
@@ -168,7 +171,7 @@ class History:
         """Delete what this device has of a file."""
         entry = await self.find(typed)
         if entry.file is None:
-            raise UsageError(_("This entry has no file."))
+            raise UsageError(_("This message has no file."))
         await self.messenger.let_go_of_file(entry.contact, entry.id)
 
     async def sizes(self, typed: str) -> None:
@@ -196,6 +199,10 @@ class History:
 
     async def pictures(self, typed: str) -> None:
         """Show the pictures of the open conversation as they come, or when one is asked for."""
+        if typed == _UNCONFINED:
+            await self.messenger.set_preference(PICTURES_UNCONFINED, ON)
+            await self.output.say(_("Pictures are decoded here, though this system cannot confine that."))
+            return
         view = self.state.chosen()
         name = pictures_of(view.person)
         before = self.preferences.get(name) == ON
@@ -210,10 +217,14 @@ class History:
         """Draw the picture of an entry, which nobody hears."""
         entry = await self.find(typed)
         if entry.file is None:
-            raise UsageError(_("This entry has no file."))
+            raise UsageError(_("This message has no file."))
         if not self.output.colours:
             raise UsageError(_("This terminal draws no colours, which a picture needs: /save saves it."))
-        await self._draw(entry.contact, entry.id)
+        try:
+            await self._draw(entry.contact, entry.id)
+        except Unconfined as refused:
+            allow = _("Type /pictures unconfined to decode pictures here all the same.")
+            raise Unconfined(sentences(told(refused.phrase), allow)) from None
         await self.output.say(file_line(entry.file))
 
     async def _draw(self, person: str, entry: str) -> None:
@@ -332,7 +343,7 @@ class History:
         found = await self.messenger.entry_at(person, moment)
         entry = await self.messenger.entry(person, found) if found is not None else None
         if entry is None:
-            await self.output.say(_("There are no entries on that day or later."))
+            await self.output.say(_("There are no messages on that day or later."))
             return
         self._oldest = entry.id
         await self._show_numbered((entry, *await self.messenger.history(person, _FEW, after=entry.id)))
@@ -351,7 +362,7 @@ class History:
         if not entries:
             await self.output.say(_("Nothing was found with “{words}”.").format(words=words))
             return
-        found = _n("{number} entry with “{words}”.", "{number} entries with “{words}”.", len(entries))
+        found = _n("{number} message with “{words}”.", "{number} messages with “{words}”.", len(entries))
         await self.output.say(found.format(number=len(entries), words=words))
         where = self.state.current
         for entry in entries:
@@ -398,7 +409,7 @@ class History:
         """The entry with this number. Raises UsageError."""
         entry = await self.messenger.entry(*self.numbered(typed))
         if entry is None:
-            raise UsageError(_("This entry no longer exists here."))
+            raise UsageError(_("This message no longer exists here."))
         return entry
 
     def numbered(self, typed: str) -> tuple[str, str]:
@@ -407,7 +418,7 @@ class History:
         for key, number in self._numbers.items():
             if number == at:
                 return key
-        raise UsageError(_("No entry has this number: /last and /search list entries with numbers."))
+        raise UsageError(_("No message has this number: /last and /search list messages with numbers."))
 
     async def _show_numbered(self, entries: Sequence[EntryView]) -> None:
         for entry in entries:
@@ -455,7 +466,7 @@ class History:
 
     def _author(self, entry: EntryView) -> str:
         if entry.claimed == "device":
-            return safe_name(entry.author)
+            return safe_label(entry.author)
         if entry.own:
             return _("You")
         view, name = self.state.contacts.get(entry.contact), self.state.name_of(entry.contact)

@@ -14,10 +14,12 @@ from tui.linear.state import Question, Questions, State, on_or_off, pick
 from tui.linear.wording import in_digits, invitation_lines, listed, plain_name
 from tui.preferences import Options
 from tui.text.formatting import parse_address
+from tui.text.people import digits_line, namesake_lines
 from tui.text.safe import safe_line
 from tui.text.translation import _, told
 
 _ORDER: Final = tuple(PairingStage)
+_OVER: Final = (PairingStage.DONE, PairingStage.FAILED)
 STRANGERS_MAX: Final = 5
 """Strangers who are announced; more would be a way to disturb, because anyone can announce many."""
 
@@ -34,22 +36,31 @@ class Pairing:
     _stages: dict[str, PairingStage] = field(init=False, default_factory=dict)
     _instances: set[str] = field(init=False, default_factory=set)
     _announced: set[str] = field(init=False, default_factory=set)
+    _left: set[str] = field(init=False, default_factory=set)  # once, as somebody may come and go
 
     async def list_nearby(self, _typed: str = "") -> None:
         self.state.nearby = await self.messenger.nearby()
         self._announced.clear()
+        self._left.clear()
         if not self.state.nearby:
             said = _("No one nearby is visible. /address, /invite and /join work anyway.")
             await self.output.say(said)
         for at, view in enumerate(self.state.nearby, 1):
-            await self.output.say(_("{number}. {line}").format(number=at, line=plain_name(view.name)))
+            line = _("{number}. {line}").format(number=at, line=plain_name(view.name))
+            await self.output.say(line, *namesake_lines(view))
 
     async def nearby_changed(self, nearby: tuple[NearbyView, ...]) -> None:
-        """Announce who has become visible, as long as they are few."""
-        before = self._instances
+        """Announce who has become visible, as long as they are few, and which of them no longer is."""
+        before, names = self._instances, {plain_name(view.name) for view in self.state.nearby}
         self.state.nearby = nearby
         self._instances = {view.instance for view in nearby}
-        for name in (plain_name(view.name) for view in nearby if view.instance not in before):
+        pairs = any(stage not in _OVER for stage in self._stages.values())  # then they leave as contacts
+        for gone in sorted(names & self._announced - self._left - {plain_name(view.name) for view in nearby}):
+            if self.state.announces("presence") and not pairs:
+                self._left.add(gone)
+                await self.output.notify(_("{name} is no longer visible nearby.").format(name=gone))
+        for view in (view for view in nearby if view.instance not in before):
+            name = plain_name(view.name)
             if name in self._announced or len(self._announced) > STRANGERS_MAX:
                 continue
             self._announced.add(name)
@@ -57,7 +68,7 @@ class Pairing:
                 await self.output.notify(_("More people are visible nearby: /nearby lists them."))
             elif self.state.announces("presence"):
                 said = _("{name} is visible nearby. /pair pairs with them.")
-                await self.output.notify(said.format(name=name))
+                await self.output.notify(said.format(name=name), *namesake_lines(view))
 
     async def visible(self, typed: str) -> None:
         await self.messenger.set_visible(on_or_off(typed, default=not self.state.me.visible))
@@ -124,7 +135,10 @@ class Pairing:
         compared = _("Paired with {name}. You can write now.")
         later = _("Paired with {name}. Compare the safety number when you can: {key}.")
         said = compared if view.words else later
-        await self.output.say(said.format(name=self.state.name_of(view.contact), key="/verify"))
+        known = self.state.contacts.get(view.contact)
+        digits = digits_line(known.label) if known is not None else ""
+        line = said.format(name=self.state.name_of(view.contact), key="/verify")
+        await self.output.say(line, *filter(None, [digits]))
         if self.state.current is None:  # a text that is being typed had no recipient
             await self.history.open_conversation(view.contact)
 
@@ -133,6 +147,7 @@ def _question_lines(view: PairingView, name: str) -> tuple[str, ...]:
     if view.stage is PairingStage.JOINER:
         return (
             _("Someone named {name} used your invitation.").format(name=name),
+            *namesake_lines(view),
             _("Is this the person you invited? Anyone can use any name. If in doubt, ask them."),
             _("Type /yes or /no."),
         )
@@ -141,6 +156,7 @@ def _question_lines(view: PairingView, name: str) -> tuple[str, ...]:
     same = _("Read them to each other. Does {name} have the same words in the same order? Type /yes or /no.")
     return (
         begins.format(name=name),
+        *namesake_lines(view),
         _("The five words are {words}.").format(words=words),
         in_digits(view.digits),
         same.format(name=name),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from chat.interface import (
     SHORT_PASSPHRASE,
@@ -31,6 +32,7 @@ from tui.linear.wording import diagnosis_line, error_line
 from tui.preferences import Options, Preferences
 from tui.terminal import EVERY, NOT_AGAIN, Handover, heed_signals, start_again, taken_over
 from tui.text import translation
+from tui.text.backups import LOST, RESTORES, percent, quarter, restored_text
 from tui.text.formatting import strength
 from tui.text.translation import DEMO_ABOUT, DEMO_TITLE, DEMO_TRIES, _, told
 
@@ -105,6 +107,7 @@ class Opener:
         await self.output.say(
             _("Choose a name that others see, and a passphrase that protects your history."),
             _("The passphrase cannot be recovered. Without it, your history is lost."),
+            _("/restore FILE restores a backup. /lost says what to do without your old device."),
         )
         while True:
             await self.output.say(_("Type the name."))
@@ -112,12 +115,52 @@ class Opener:
             if not name:
                 await self.output.say(_("Enter a name. Others will see it."))
                 continue
+            if name == "/lost":
+                await self.output.say(*map(_, LOST))
+                continue
+            if name.startswith("/restore"):
+                if await self._restored(name.removeprefix("/restore").strip()):
+                    return await self._open()
+                continue
             passphrase = await self._new_passphrase()
             await self.output.say(_("Opening…"))
             try:
                 return await self.door.create(name, passphrase)
             except UsageError as refused:
                 await self._refuse(refused)
+
+    async def _restored(self, path: str) -> bool:
+        """Restore a backup; whether there is a profile now."""
+        if not path:
+            await self.output.say(_("Type /restore and the name of a file."))
+            return False
+        await self.output.say(_(RESTORES))
+        with self.input.hidden():
+            secret = await self._secret(_("Type the passphrase of the backup. It is not shown."))
+            await self.output.say(_("Type the recovery words, or an empty line where the backup has them."))
+            words = tuple((await self._line(secret=True)).split())
+        await self.output.say(_("Type yes if the device that wrote the backup is lost: it is removed then."))
+        removes = (await self._line()).strip().casefold() in ("yes", _("yes").casefold())
+        own = await self._new_passphrase()
+        progress = asyncio.Queue[str]()
+        following = asyncio.create_task(self._follow(progress))
+        try:
+            view = await self.door.restore(
+                _absolute(path), secret, own, words, removes, _quarters(progress.put_nowait)
+            )
+        except ParlourError as refused:
+            await self._refuse(refused)
+            return False
+        finally:
+            following.cancel()
+            await asyncio.wait({following})
+        await self.output.say(restored_text(view))
+        return not view.archive
+
+    async def _follow(self, progress: asyncio.Queue[str]) -> None:
+        said = _("Restoring the backup: {percent}")
+        while True:
+            await self.output.say(said.format(percent=await progress.get()))
 
     async def _new_passphrase(self) -> str:
         """Typed twice, and confirmed by an empty line where it is short."""
@@ -215,6 +258,22 @@ class Opener:
         await self.output.say(error_line(refused))
 
 
+def _absolute(typed: str) -> str:
+    return str(Path(typed).expanduser().absolute())
+
+
+def _quarters(say: Callable[[str], None]) -> Callable[[int, int], None]:
+    """Says each quarter in the event loop, also where it is called in another thread."""
+    loop, last = asyncio.get_running_loop(), [0]
+
+    def came(done: int, whole: int) -> None:
+        if (now := quarter(done, whole)) > last[0]:
+            last[0] = now
+            loop.call_soon_threadsafe(say, percent(done, whole))
+
+    return came
+
+
 @dataclass
 class Program:
     """The mode on one input and one output. `every`: seconds between two looks at the keys.
@@ -265,12 +324,19 @@ class Program:
             if end is End.QUIT:
                 await self.output.say(_("Parlour is closed."))
                 return 0
-            await self.output.say(reason)
+            await self.output.say(await self._wiped() if end is End.WIPED else reason)
             if self.input.at_terminal:
                 await self.output.say(_("Earlier lines can still be read in this window: close or clear it."))
             if self.options.starts_again:
                 return await self._start_again()
         return opener.status
+
+    async def _wiped(self) -> str:
+        try:
+            await self.door.wipe()
+        except ParlourError as refused:
+            return error_line(refused)
+        return _("The profile is destroyed.")
 
     async def _start_again(self) -> int:
         """Go on in a new start of the program: of this one, keys and texts would stay in memory."""

@@ -29,8 +29,9 @@ from tui.linear.state import End
 from tui.linear.wording import diagnosis_line, error_line, self_lines
 from tui.preferences import Options, Preferences
 from tui.terminal import EVERY
+from tui.text.backups import archive_line
 from tui.text.safe import safe_line
-from tui.text.translation import _, told
+from tui.text.translation import _, told, unshown
 
 _EVENTS_MAX: Final = 1000
 """Events that are read ahead; more wait in the stream of the engine."""
@@ -101,6 +102,7 @@ class Session:
                 each.cancel()
             await asyncio.gather(*ended, return_exceptions=True)
             self._parts.passphrase.stop()
+            self._parts.backups.stop()
             await self._parts.voice.discard()
             with suppress(ParlourError):  # it is closed either way
                 await self.messenger.close()
@@ -114,11 +116,13 @@ class Session:
         await self._alarm(await self.messenger.alerts())  # the most important comes first
         hint = () if self.again else (_("/help lists the commands."),)
         await self.output.say(self_lines(state.me)[0], *hint)
+        if state.me.archived is not None:
+            await self.output.say(archive_line(state.me.archived, self.options.zone))
         await self._parts.contacts.count()
         if asked := await self.messenger.questions():
             await self._parts.contacts.questions_changed(asked)
         if not self.again:
-            await self._parts.recovery.remind()
+            await self._attempt(self._parts.recovery.remind(self.preferences, self.options))
         if len(state.contacts) == 1:
             await self._parts.history.open_conversation(next(iter(state.contacts)))
         await self._parts.pairing.nearby_changed(nearby)
@@ -133,10 +137,10 @@ class Session:
             async with self._turn:
                 if self._parts.exit.reached is not None:  # what an end causes is no news
                     return
-                await self._attempt(self._announce(event))
+                await self._announce_safely(event)
                 # Events that came together are announced together, but lines get their turn too.
                 for _more in range(min(self._events.qsize(), _BATCH)):
-                    await self._attempt(self._announce(self._events.get_nowait()))
+                    await self._announce_safely(self._events.get_nowait())
                 await self._attempt(self._announce_summaries())
 
     async def _execute_all(self) -> None:
@@ -188,6 +192,9 @@ class Session:
             self._ahead = None
             return False
         if line in _ALWAYS and self.input.at_terminal:  # a script has its files sent first
+            if line == "/quit" and await self._parts.exit.waits():
+                self._ahead = None
+                return await self._reads_ahead(working)
             await self._attempt(self._parts.files.cancel())
         return True
 
@@ -222,7 +229,7 @@ class Session:
         if self._parts.exit.reached is not None or not 0 < limit <= now - self._touched:
             return False
         self._touched = now
-        if not self._parts.passphrase.asking:
+        if not (self._parts.passphrase.asking or self._parts.backups.asking):
             await self._attempt(self._parts.composer.keep_half_line(self.input.editor.text))
         await self._attempt(self._parts.exit.lock_because(_("Locked after inactivity.")))
         return True
@@ -235,9 +242,11 @@ class Session:
 
     async def _execute(self, line: str | None) -> None:
         if line is None:
-            await self._parts.exit.quit()
+            self._parts.exit.leave()
         elif self._parts.passphrase.asking:
             await self._parts.passphrase.take_line(line)
+        elif self._parts.backups.asking:
+            await self._parts.backups.take_line(line)
         elif self._parts.composer.composing and not (
             line in _ALWAYS or (self._parts.questions.pending and line in _ANSWERS)
         ):
@@ -254,6 +263,13 @@ class Session:
                 await self._parts.composer.send_line(line)
             else:
                 await self._commands.execute(*parsed)
+
+    async def _announce_safely(self, event: Event) -> None:
+        """Announce an event. A fault of the program in it is one line, and the next one gets its turn."""
+        try:
+            await self._attempt(self._announce(event))
+        except Exception as fault:  # noqa: BLE001 - else it ends the engine in this process
+            await self.output.say(unshown(event, fault))
 
     async def _announce(self, event: Event) -> None:
         if self._parts.state.recent.follow(event):
@@ -317,9 +333,7 @@ class Session:
             case interface.OwnLogChanged(cause=text) | interface.Notice(text=text):
                 await self.output.notify(_("Notice. {text}").format(text=safe_line(told(text))))
             case interface.Closed(reason):
-                line = safe_line(told(reason))
-                ended = _("The engine has ended ({reason}).").format(reason=line)
-                self._parts.exit.closed(line if line.endswith((".", "。")) else ended)
+                self._parts.exit.closed(safe_line(told(reason)))
 
     async def _alarm(self, alerts: tuple[AlertView, ...]) -> None:
         """Say what happened to the files of the profile."""

@@ -24,7 +24,7 @@ from tui.linear.input import LineInput
 from tui.linear.output import Output
 from tui.linear.state import ANNOUNCED, ON_OFF, Questions, State, on_or_off, pick
 from tui.linear.wording import diagnosis_line, listed, plain_name
-from tui.preferences import AMOUNTS, AUTOLOCK_MAX, Preferences, amount, is_size, switch
+from tui.preferences import AMOUNTS, AUTOLOCK_MAX, Options, Preferences, amount, is_size, switch
 from tui.text import translation
 from tui.text.formatting import (
     GONE,
@@ -48,6 +48,7 @@ from tui.text.formatting import (
     strength,
     words,
 )
+from tui.text.profile import OLD_HEADER, SEALED, SEALING
 from tui.text.translation import N_, _, _n, sentences, told
 
 _USE: Final = "use"
@@ -61,14 +62,14 @@ _ANNOUNCEMENTS: Final = {
     ),
 }
 _SETTINGS: Final = {
-    "receipts": N_("Send contacts a receipt when I have read an entry"),
+    "receipts": N_("Send contacts a receipt when I have read a message"),
     "typing": N_("Show contacts that I am typing"),
-    "bell": N_("Ring the terminal's bell for new entries"),
+    "bell": N_("Ring the terminal's bell for new messages"),
     "autolock": N_("Idle minutes after which Parlour locks, 0 for never"),
     "language": N_("The language, one of {languages}"),
     "keep": N_("Days for which this device keeps messages, 0 for all"),
     "files": N_("MiB up to which files come to this device without a question"),
-    "relayed": N_("MiB up to which files go through a relay"),
+    "relayed": N_("MiB of the largest file that goes through a relay"),
     "most": N_("MiB of files on this device above which you are asked about each"),
     "rate": N_("KiB of files that this device sends a second, 0 for as many as go"),
 }
@@ -228,14 +229,23 @@ class Relays:
         self._known.pop(address, None)
 
 
+_KEY = "key"
+TYPE_KEY = N_(
+    "Type /passphrase key to seal the history under a new key, which no old copy opens. It takes as long as"
+    " copying the history, and as much room on the disk meanwhile."
+)
+
+
 @dataclass
 class _Asked:
     """What was typed: the current passphrase, the new one, the new one again.
 
-    `held`: new lines were held back before. `short`: the new passphrase is short, and was typed twice.
+    `held`: new lines were held back before. `new_key`: the history is sealed under another one, and the
+    passphrase stays. `short`: the new passphrase is short, and was typed twice.
     """
 
     held: bool
+    new_key: bool = False
     typed: list[str] = field(default_factory=list, repr=False)
     short: bool = False
 
@@ -255,9 +265,9 @@ class Passphrase:
         return self._asked is not None
 
     async def change(self, typed: str) -> None:
-        if typed:
+        if typed not in ("", _KEY):
             raise UsageError(_("Type /passphrase alone: each passphrase is asked for, and not shown."))
-        self._asked = _Asked(self.output.holding)
+        self._asked = _Asked(self.output.holding, typed == _KEY)
         self.input.editor.hidden = self.output.holding = True
         await self.output.say(_("Type the current passphrase. It is not shown. An empty line cancels."))
 
@@ -273,6 +283,11 @@ class Passphrase:
             asked.typed[1 if asked.short else 3 :] = [line]
             asked.short = False
         match asked.typed:
+            case [old] if asked.new_key:
+                self.stop()
+                await self.output.say(_(SEALING))
+                await self.messenger.change_passphrase(old, old, new_key=True)
+                await self.output.say(_(SEALED))
             case [_old]:
                 await self.output.say(_("Type the new passphrase. It is not shown."))
             case [_old, new]:
@@ -287,7 +302,7 @@ class Passphrase:
             self.stop()
             await self.output.say(_("Changing the passphrase…"))
             await self.messenger.change_passphrase(old, new)
-            await self.output.say(_("The passphrase was changed."))
+            await self.output.say(_("The passphrase was changed."), _(OLD_HEADER), _(TYPE_KEY))
             return
         asked.short = problem is SHORT_PASSPHRASE
         lines = [told(problem)]
@@ -314,8 +329,8 @@ class Recovery:
     questions: Questions
     _devices_shown: list[TerminalView] = field(init=False, default_factory=list)
 
-    async def remind(self) -> None:
-        if self.state.me.keeps_seed and self.state.contacts:
+    async def remind(self, preferences: Preferences, options: Options) -> None:
+        if self.state.me.keeps_seed and self.state.contacts and await preferences.reminds(options):
             await self.output.say(_(RECOVERY_DUE).format(key="/recovery"))
 
     async def rename_self(self, typed: str) -> None:

@@ -221,6 +221,7 @@ class Questions:
 class End(Enum):
     QUIT = auto()
     LOCKED = auto()
+    WIPED = auto()
 
 
 @dataclass
@@ -228,9 +229,27 @@ class Exit:
     """The way out of a session. `reached`: why it ended, with a line that explains it."""
 
     messenger: Messenger
+    output: Output
+    live: bool
+    unfinished: Callable[[], Sequence[str]]
     reached: tuple[End, str] | None = field(init=False, default=None)
+    _said: tuple[str, ...] = field(init=False, default=())
 
     async def quit(self, _typed: str = "") -> None:
+        if not await self.waits():
+            self.leave()
+
+    async def waits(self) -> bool:
+        """Say what quitting leaves unfinished; whether it waits for the same command once more."""
+        before, self._said = self._said, tuple(self.unfinished())
+        if not self._said or self._said == before:
+            return False
+        await self.output.say(*self._said)
+        if self.live:
+            await self.output.say(_("Type /quit again to quit now."))
+        return self.live
+
+    def leave(self) -> None:
         self.reached = (End.QUIT, "")
 
     async def lock(self, _typed: str) -> None:
@@ -240,6 +259,11 @@ class Exit:
         """Drop the key. Raises ParlourError."""
         await self.messenger.lock()
         self.reached = (End.LOCKED, why)
+
+    async def wipe(self) -> None:
+        """Drop the key, so that the profile can be destroyed. Raises ParlourError."""
+        await self.messenger.lock()
+        self.reached = (End.WIPED, "")
 
     def closed(self, why: str) -> None:
         """The engine has closed the profile by itself."""

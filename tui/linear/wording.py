@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Final
 
 from chat.interface import (
-    NOTES_NAME,
     SAYS_SOMETHING,
     AwaitedView,
     ContactView,
@@ -27,6 +25,7 @@ from chat.interface import (
     ReceiptView,
     SelfView,
     hits,
+    label_parts,
 )
 from tui.linear.output import CELLS_MAX
 from tui.text.formatting import (
@@ -34,6 +33,7 @@ from tui.text.formatting import (
     claim_cause,
     clock_time,
     conflict_cause,
+    contact_label,
     day_of,
     day_title,
     duration,
@@ -55,7 +55,6 @@ _HIT_CELLS: Final = 120
 _NAME_WORDS: Final = 2
 """A name of more words could be a sentence of ours, and is quoted."""
 
-_DIGITS: Final = (4, 8, 16, 64)
 # What is or looks like a colon, quotation marks, and the mark of our own suffix.
 _SEPARATORS: Final = dict.fromkeys(map(ord, ":：∶꞉︓﹕ː˸։׃፡᛬⁚~～“”「」"), " ")
 _IN_WORDS: Final = frozenset(" -'’·")
@@ -88,18 +87,10 @@ def _in_quotes(text: str) -> str:
 
 
 def names_of(contacts: Iterable[ContactView]) -> dict[str, str]:
-    """The name of each contact, by person id; the ids distinguish names that sound the same."""
+    """The name of each contact, by person id, with the digits of its label."""
     views = list(contacts)
-    plain = {view.person: plain_name(view.name) for view in views}
-    noted = {view.person for view in views if view.notes}  # whose name nobody else has
-    seen = Counter(name.casefold() for name in plain.values())
-    taken = {_("You").casefold(), _("Goes on").casefold(), "parlour", NOTES_NAME}
-    taken |= {name for name, times in seen.items() if times > 1}
-    digits = next(n for n in _DIGITS if n == _DIGITS[-1] or len({one[:n] for one in plain}) == len(plain))
-    return {
-        person: f"{name}~{person[:digits]}" if name.casefold() in taken and person not in noted else name
-        for person, name in plain.items()
-    }
+    split = ((view.person, *label_parts(contact_label(view))) for view in views)
+    return {person: f"{plain_name(name)}{digits}" for person, name, digits in split}
 
 
 def entry_lines(
@@ -182,11 +173,11 @@ def quoted(entry: EntryView | None) -> str:
     if entry is None:
         return _("a message that is not on this device")
     if entry.kind is EntryKind.DELETED:
-        return _("a deleted entry")
+        return _("a deleted message")
     if entry.kind is EntryKind.EXPIRED:
-        return _("an entry that has disappeared")
+        return _("a message that has disappeared")
     if entry.kind is EntryKind.MISSING:
-        return _("an entry that is not here yet")
+        return _("a message that is not here yet")
     if entry.kind is EntryKind.ELSEWHERE:
         return _("a message that is not on this device")
     text = safe_line(" ".join(_texts(entry)[:2]).translate(_SEPARATORS))
@@ -197,6 +188,8 @@ def standing(view: ContactView) -> str:
     """How a conversation stands, the most important first."""
     if view.notes:
         return listed([_("on your devices only"), *([_("pinned")] if view.pinned else [])])
+    if view.past:
+        return _("from a backup: pair again")
     if view.blocked:
         marks = [_("blocked")]
     else:
@@ -336,10 +329,12 @@ def details_lines(
         lines.append(claim_cause(details.claimed))
     if details.conflicts:
         lines.append(conflict_cause())
-        lines += [_("It conflicts with the entry {id}.").format(id=grouped(one)) for one in details.conflicts]
+        lines += [
+            _("It conflicts with the message {id}.").format(id=grouped(one)) for one in details.conflicts
+        ]
     return (
         *lines,
         _("The person is {id}.").format(id=grouped(details.person)),
-        _("The terminal is {id}.").format(id=grouped(details.terminal)),
-        _("The entry is {id}.").format(id=grouped(details.id)),
+        _("The device is {id}.").format(id=grouped(details.terminal)),
+        _("The message is {id}.").format(id=grouped(details.id)),
     )

@@ -34,6 +34,7 @@ from tui.text.formatting import (
     same_key_line,
     uncovered_cause,
 )
+from tui.text.people import called_lines
 from tui.text.safe import safe_line, safe_name, shorten
 from tui.text.translation import N_, _, _n, filled
 
@@ -174,6 +175,7 @@ class VerifyDialog(Dialog[str]):
             plain("", id="number"),
             plain(_("Read it to each other in person or by phone, never in a message.")),
             plain(_standing(self._contact)),
+            *(plain(line) for line in called_lines(self._contact, self._zone)),
             *(plain(line) for line in comparison_lines(found, self._named, self._zone)),
             *(plain(same_key_line(other)) for other in self._same_key),
         ]

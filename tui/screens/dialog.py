@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import PurePath
 from typing import ClassVar, Generic, TypeVar
@@ -284,6 +284,15 @@ class LockDialog(ConfirmDialog):
         super().__init__(_("Lock Parlour?"), kept)
 
 
+class QuitDialog(ConfirmDialog):
+    """Says what quitting leaves unfinished."""
+
+    heading = N_("Quit")
+
+    def __init__(self, unfinished: Iterable[str]) -> None:
+        super().__init__(_("Quit now?"), "\n".join(unfinished))
+
+
 class DeleteDialog(Dialog[DeletionScope]):
     """Where a message is to be deleted; None: not at all.
 
@@ -341,8 +350,11 @@ class MenuDialog(Dialog[str]):
         """The key of an action does the same here as without the menu."""
         self.end(name)
 
+    def options(self) -> list[Option]:
+        return [*map(_option, self._actions)]
+
     def body(self) -> list[Widget]:
-        return [Listed(*map(_option, self._actions), markup=False, compact=True)]
+        return [Listed(*self.options(), markup=False, compact=True)]
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.end(event.option_id)
@@ -376,17 +388,34 @@ class RenameDialog(Dialog[str]):
 
 
 class SaveDialog(Dialog[str]):
+    """Asks for the folder in which to save. `about` says what; `only`, if any, what else may be saved.
+
+    `alone`: that was chosen.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+o", "other", priority=True, show=False)]
     KEPT = ("folder",)
     heading = N_("Save the file")
     hints = (("enter", N_("Save")), ("escape", N_("Cancel")))
 
-    def __init__(self, name: str, folder: str) -> None:
+    def __init__(self, about: str, folder: str, only: str = "") -> None:
         super().__init__()
-        self._named, self._folder = safe_line(name), folder
+        self._about, self._folder, self._only = about, folder, only
+        self.alone = False
 
     def body(self) -> list[Widget]:
-        about = _("Save {name} in this folder. A file that is there is not overwritten.")
-        return [plain(about.format(name=self._named)), Field(id="folder", value=self._folder)]
+        return [plain(self._about, id="about"), Field(id="folder", value=self._folder)]
+
+    def draw(self) -> None:
+        if self._only:
+            self.query_one("#about", Static).update(Content(self._only if self.alone else self._about))
+            other = _("All of its folder") if self.alone else _("Only this file")
+            save, cancel = self.hints
+            self.set_hints(((save[0], _(save[1])), ("ctrl+o", other), (cancel[0], _(cancel[1]))))
+
+    def action_other(self) -> None:
+        self.alone = bool(self._only) and not self.alone
+        self.draw()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if event.value.strip():

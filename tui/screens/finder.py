@@ -135,7 +135,7 @@ class EmojiDialog(Finder[str]):
 
     opener = "emoji"
     heading = N_("Emoji")
-    placeholder = N_("Part of the English name")
+    placeholder = N_("Part of the name")
     none = N_("No matching emoji.")
     hints = (("↑ ↓", N_("Select")), ("enter", N_("Insert")), ("escape", N_("Close")))
 

@@ -52,7 +52,7 @@ _WRITING = (
         "slash",
         N_("Begins a command: the name of any action. Tab completes it. Two slashes begin a text with one."),
     ),
-    ("up", N_("In an empty message box: edit your last message. Esc leaves it, and keeps what you changed.")),
+    ("up", N_("In an empty message box: what you sent before, to send it again. ↓ goes back.")),
     ("ctrl+underscore", N_("Undo. Ctrl+Y is redo.")),
     ("tab", N_("Move between message box, contacts and messages. The arrow keys move within them.")),
 )

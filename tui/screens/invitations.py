@@ -192,7 +192,7 @@ class AddressDialog(Dialog[tuple[str, int]]):
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "address.tcss"]
     KEPT = ("address",)
-    heading = N_("Pair by address")
+    heading = N_("Add by network address")
     hints = (("enter", N_("Connect")), ("escape", N_("Cancel")))
 
     def __init__(self, own: tuple[str, ...], last: str = "", reason: str = "") -> None:

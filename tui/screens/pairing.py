@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar
 
 from msgspec.structs import replace
@@ -10,15 +10,19 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Button, Static
+from textual.widgets import Button, OptionList, Static
+from textual.widgets.option_list import Option
 
-from chat.interface import LinkingView, Messenger, PairingStage, PairingView, Phrase
+from chat.interface import LinkingView, Messenger, NearbyView, PairingStage, PairingView, Phrase
+from tui.actions import Group, action, of_group
 from tui.messages import Problem, attempt, start_worker
-from tui.screens.dialog import WHOLE_FROM, CSSPath, Dialog, plain
+from tui.screens.dialog import WHOLE_FROM, CSSPath, Dialog, MenuDialog, plain
+from tui.text.people import namesake_lines
 from tui.text.safe import safe_line, safe_name
 from tui.text.translation import N_, _, filled, told
 
 _ROOMY, _SCARCE = 30, 18  # rows of a screen from which the words stand apart; below each other
+_NEARBY_CELLS = 20
 ASKING = (PairingStage.WORDS, PairingStage.JOINER)
 
 
@@ -120,7 +124,9 @@ class PairingDialog(Dialog[PairingView]):
 
     def draw(self) -> None:
         stage = self.view.stage
-        self.query_one("#who", Static).update(_who(self.view))
+        hints = namesake_lines(self.view) if stage in ASKING else []
+        who = Content("\n").join([_who(self.view), *(Content.styled(line, "$warning") for line in hints)])
+        self.query_one("#who", Static).update(who)
         words = self.query_one("#words", Static)
         words.update(compared(self.view, self.app.size.height, digits=self._digits))
         words.display = stage is PairingStage.WORDS
@@ -134,6 +140,44 @@ class PairingDialog(Dialog[PairingView]):
         leave = _("Close") if stage is PairingStage.FAILED else _("Hide")
         asked = (digits_hint(digits=self._digits),) if stage is PairingStage.WORDS else ()
         self.set_hints(asked if stage in ASKING else (("escape", leave),))
+
+
+class AddContactDialog(MenuDialog):
+    """Every way to add a contact, and the people nearby, of whom the instance is the result.
+
+    They come last, as they come and go: Enter means what it meant.
+    """
+
+    def __init__(self, nearby: Sequence[NearbyView]) -> None:
+        ways = tuple(one for one in of_group(Group.ADD) if one.id != "add")
+        super().__init__(action("add").label, ways)
+        self._nearby = {view.instance: view for view in nearby}
+
+    def options(self) -> list[Option]:
+        return [*super().options(), *map(_person, self._nearby.values())]
+
+    def name_of(self, instance: str) -> str | None:
+        """The name of somebody nearby, also of one who has just left."""
+        view = self._nearby.get(instance)
+        return view.name if view is not None else None
+
+    def show_nearby(self, nearby: Sequence[NearbyView]) -> None:
+        """List these people now, and say who can no longer be seen; the cursor stays on its line."""
+        listed, now = self.query_one(OptionList), {view.instance: view for view in nearby}
+        gone = [safe_name(view.name) for one, view in self._nearby.items() if one not in now]
+        at = listed.highlighted
+        chosen = listed.get_option_at_index(at).id if at is not None else None
+        self._nearby = now
+        listed.set_options(self.options())
+        ids = [one.id for one in self.options()]
+        listed.highlighted = ids.index(chosen) if chosen in ids else None
+        if gone:
+            self.fail(_("{name} is no longer visible nearby.").format(name=", ".join(gone)))
+
+
+def _person(view: NearbyView) -> Option:
+    pair = _("{name}, nearby").format(name=safe_name(view.name, _NEARBY_CELLS))
+    return Option(Content.assemble((f"{'+':<8}", "bold $success"), pair), id=view.instance)
 
 
 class BeginDialog(PairingDialog):

@@ -21,8 +21,15 @@ from tui.widgets.controls import Field
 _FIELDS = ("old", "new", "again")
 
 
-class PassphraseDialog(Dialog[bool]):
-    """True once the passphrase was changed. Nothing that is typed is shown before F2."""
+NEW_KEY = N_("Seal the history under a new key?")
+NEW_KEY_TAKES = N_(
+    "No old copy opens it then. It takes as long as copying the history, and as much room on the disk"
+    " meanwhile."
+)
+
+
+class PassphraseDialog(Dialog[str]):
+    """The new passphrase once it was changed. Nothing that is typed is shown before F2."""
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "passphrase.tcss"]
     KEYS_WAIT_FOR = frozenset(("passphrase",))
@@ -109,7 +116,7 @@ class PassphraseDialog(Dialog[bool]):
     async def _work(self, old: str, new: str) -> None:
         changed = await attempt(self._messenger.change_passphrase(old, new))
         if not isinstance(changed, Problem):
-            self.end(True)
+            self.end(new)
             return
         self.fail(changed.text)
         self._begin_at("old")

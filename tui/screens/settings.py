@@ -26,7 +26,7 @@ _MINUTES: Final = (0, 1, 5, 15, 30, 60)
 _NATIVE: Final = dict(zip(LANGUAGES, ("English", "简体中文"), strict=True))
 _NONE_SHOWN: Final = N_("This terminal is not known to support notifications.")
 _TOLD: Final = ("read_receipts", "typing")
-_OPENED: Final = ("rename_self", "passphrase", "relays", "devices", "recovery")
+_OPENED: Final = ("rename_self", "passphrase", "relays", "devices", "recovery", "backup", "wipe")
 """Actions that change what belongs to this person, each in a dialog of its own."""
 _KEEP: Final = "keep"
 _LEAVES: Final = "leaves"
@@ -170,7 +170,7 @@ class SettingsDialog(Dialog[str]):
         return [
             _section(_("Files on this device")),
             self._amount("files", _("MiB without a question")),
-            self._amount("relayed", _("MiB through a relay")),
+            self._amount("relayed", _("MiB of a file by a relay")),
             self._amount("most", _("MiB in all, then ask")),
             self._amount("rate", _("KiB sent a second"), _("unlimited")),
             plain(note.format(key=action("contact").key), classes="quiet"),

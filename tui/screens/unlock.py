@@ -12,7 +12,15 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
-from chat.interface import SHORT_PASSPHRASE, Door, DoorState, Kept, Messenger, passphrase_problem
+from chat.interface import (
+    SHORT_PASSPHRASE,
+    Door,
+    DoorState,
+    Kept,
+    Messenger,
+    RestoreView,
+    passphrase_problem,
+)
 from tui.actions import action, keys_of
 from tui.messages import Opened, Problem, attempt, start_worker
 from tui.screens.dialog import WHOLE_FROM, plain
@@ -44,7 +52,8 @@ _FORMS = ("new", "link")  # of a first run
 
 
 class UnlockScreen(Screen[None]):
-    """`reason` says why one is here again; `first` is awaited before the door is asked (a lock, say).
+    """`reason` says why one is here again; `first` is awaited before the door is asked (a lock, say): it
+    says why, too.
 
     `keyring`: the system's keyring may open the profile, which is so at a start only. `demo` is the
     passphrase of a demo.
@@ -57,6 +66,8 @@ class UnlockScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f2", "reveal", priority=True),
         Binding("f3", "link", priority=True),
+        Binding("f4", "lost", priority=True),
+        Binding("f8", "wipe", priority=True),
         # Ahead of the keys after it, however fast they come: a passphrase must not end up in the name.
         Binding("enter", "next_field", priority=True, show=False),
         Binding("enter", "again"),
@@ -68,7 +79,7 @@ class UnlockScreen(Screen[None]):
         door: Door,
         *,
         reason: str = "",
-        first: Callable[[], Awaitable[None]] | None = None,
+        first: Callable[[], Awaitable[str]] | None = None,
         keyring: bool = False,
         demo: str = "",
     ) -> None:
@@ -118,6 +129,10 @@ class UnlockScreen(Screen[None]):
             return self._stage in _FORMS and self._next_field is not None
         if action == "link":
             return self._stage in _FORMS
+        if action == "lost":
+            return self._stage in (*_FORMS, "locked") and not self._demo
+        if action == "wipe":
+            return self._stage in ("locked", "broken") and not self._demo
         return super().check_action(action, parameters)
 
     def action_next_field(self) -> None:
@@ -132,6 +147,47 @@ class UnlockScreen(Screen[None]):
         """A new profile, or one that is linked to a device that its person has: change between the two."""
         self._form = "link" if self._form == "new" else "new"
         self._enter(self._form)
+
+    def action_lost(self) -> None:
+        """Say what to do without the old device, and restore a backup."""
+        from tui.screens.backup import LostDialog
+
+        self.app.push_screen(LostDialog(), self._restore)
+
+    def _restore(self, wanted: bool | None) -> None:
+        if wanted:
+            from tui.screens.backup import RestoreDialog
+
+            self.app.push_screen(RestoreDialog(self._door, new=self._stage in _FORMS), self._restored)
+
+    def _restored(self, view: RestoreView | None) -> None:
+        if view is not None:
+            from tui.text.backups import restored_text
+
+            self._look_again(restored_text(view))
+
+    def action_wipe(self) -> None:
+        start_worker(self, "door", self._ask_to_wipe, exclusive=True)
+
+    async def _ask_to_wipe(self) -> None:
+        from tui.screens.backup import WipeDialog
+
+        archives = await attempt(self._door.archives())
+        self.app.push_screen(WipeDialog(() if isinstance(archives, Problem) else archives), self._wipe)
+
+    def _wipe(self, yes: bool | None) -> None:
+        if yes:
+            start_worker(self, "door", self._destroy, exclusive=True)
+
+    async def _destroy(self) -> None:
+        wiped = await attempt(self._door.wipe())
+        self._look_again(wiped.text if isinstance(wiped, Problem) else _("The profile is destroyed."))
+
+    def _look_again(self, reason: str) -> None:
+        """Ask the door once more, and say why."""
+        self._reason = reason
+        self._enter("looking")
+        start_worker(self, "door", self._look, exclusive=True)
 
     def action_again(self) -> None:
         if self._stage == "broken":
@@ -154,13 +210,13 @@ class UnlockScreen(Screen[None]):
         field = self.query_one(f"#{name}", Field)
         if field.value.strip() if name == "name" else field.value:
             return False
-        self._say(_(_NEEDED[name]))
+        self.say(_(_NEEDED[name]))
         self.set_focus(field)
         return True
 
     async def _look(self) -> None:
         if self._first is not None:
-            await self._first()
+            self._reason = await self._first() or self._reason
             self._first = None
         state = await attempt(self._door.state())
         if isinstance(state, Problem):
@@ -205,7 +261,7 @@ class UnlockScreen(Screen[None]):
             return
         if problem is not None:
             self._confirmed = problem is SHORT_PASSPHRASE
-            self._say(told(problem))
+            self.say(told(problem))
             if not self._confirmed:
                 self._select_secrets()
         else:
@@ -244,7 +300,7 @@ class UnlockScreen(Screen[None]):
 
     def _fail(self, problem: Problem, stage: Stage) -> None:
         self._enter(stage)
-        self._say(problem.text, problem=True)
+        self.say(problem.text, problem=True)
         self._select_secrets()
 
     def _select_secrets(self) -> None:
@@ -255,7 +311,8 @@ class UnlockScreen(Screen[None]):
     def _secrets(self) -> tuple[Field, Field]:
         return self.query_one("#passphrase", Field), self.query_one("#again", Field)
 
-    def _say(self, text: str, *, problem: bool = False) -> None:
+    def say(self, text: str, *, problem: bool = False) -> None:
+        """Show a safe line below the fields."""
         message = self.query_one("#message", Static)
         message.update(Content(text))
         message.set_class(problem, "-problem")
@@ -278,8 +335,9 @@ class UnlockScreen(Screen[None]):
         label = _("Name of this device") if form == "link" else _("Name")
         self.query_one("#name-label", Static).update(label)
         if stage in ("opening", *_FORMS, "locked"):
-            self._say(_("Opening…") if stage == "opening" else self._take_reason())
-        self.query_one(Hints).show(_hints(stage))
+            self.say(_("Opening…") if stage == "opening" else self._take_reason())
+        hints = _hints(stage)  # a demo has nothing to restore or to destroy
+        self.query_one(Hints).show([one for one in hints if not self._demo or one[0] not in ("f4", "f8")])
         if stage in (*_FORMS, "locked"):
             self._focus_first()
 
@@ -305,14 +363,21 @@ def _hints(stage: Stage) -> tuple[Hint, ...]:
         "new": (
             ("enter", _("Start")),
             ("f2", _("Show passphrase")),
+            ("f4", _("Lost or backup")),
             ("f3", _("Link to a device that you have")),
         ),
         "link": (
             ("enter", _("Link this device")),
             ("f2", _("Show passphrase")),
+            ("f4", _("Lost or backup")),
             ("f3", _("Create a new profile")),
         ),
-        "locked": (("enter", _("Open")), ("f2", _("Show passphrase"))),
-        "broken": (("enter", _("Check again")), (doctor.keys[0], doctor.title)),
+        "locked": (
+            ("enter", _("Open")),
+            ("f2", _("Show passphrase")),
+            ("f4", _("Lost or backup")),
+            ("f8", _("Destroy")),
+        ),
+        "broken": (("enter", _("Check again")), (doctor.keys[0], doctor.title), ("f8", _("Destroy"))),
     }
     return (*keys.get(stage, ()), *((key, action("quit").title) for key in quitting))

@@ -16,7 +16,7 @@ from tui.text.translation import _
 SLASH: Final = "/"
 _WORD: Final = re.compile(r"/([A-Za-z][A-Za-z-]*)(\s+\S.*)?\s*", re.DOTALL)
 _BEGUN: Final = re.compile(r"/([A-Za-z0-9_-]*)")
-_NOT_HERE: Final = frozenset(("write", "stop_writing", "choose_entry", "alt_key", "recall"))
+_NOT_HERE: Final = frozenset(("write", "stop_writing", "choose_entry", "alt_key", "edit_sent"))
 """Actions that only move the focus, or mean another key."""
 
 

@@ -10,6 +10,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from tui.text.emoji_chinese import NAMES
+
 CHOICES_MAX: Final = 6
 _RECENT_MAX: Final = 24
 _LEAST: Final = 2  # characters after the colon before anything is offered: `:D` and `:p` are no beginnings
@@ -52,7 +54,9 @@ _NAME: Final = r"[:\uff1a]([0-9A-Za-z_+-]{1,60})$"
 _WHOLE: Final = re.compile(rf"(?<![0-9A-Za-z_:\uff1a/]){_NAME}")
 # Enter takes what is offered, so nothing is where a colon may well be of the text: the full-width one is
 # written before words, and after a word or an ideograph so is the other.
-_BEGUN: Final = re.compile(rf"(?:(?<=\s)|(?<=[(\u3000])|^){_NAME}")
+# A Chinese name is only offered: between two colons it may well be of the text.
+_HAN: Final = "\u4e00-\u9fff"
+_BEGUN: Final = re.compile(rf"(?:(?<=\s)|(?<=[(\u3000])|^)(?:{_NAME}|[:\uff1a]([{_HAN}]{{1,8}})$)")
 
 
 class Choice(Struct, frozen=True):
@@ -70,9 +74,9 @@ class Begun(Struct, frozen=True):
 def begun(before: str) -> Begun | None:
     """What completes the shortcode at the end of this text of one line; None where there is none."""
     match = _BEGUN.search(before)
-    if match is None or len(match[1]) < _LEAST:
+    if match is None or (match[1] is not None and len(match[1]) < _LEAST):
         return None
-    found = matching(match[1])
+    found = matching(match[1] or match[2])
     return Begun(match.start(), found) if found else None
 
 
@@ -85,7 +89,7 @@ def ended(before: str) -> Begun | None:
 
 def named(name: str) -> str | None:
     name = _plain(name)
-    return ALIASES.get(name) or _names().get(name)
+    return ALIASES.get(name) or _names().get(name) or _chinese().get(name)
 
 
 def matching(beginning: str, most: int = CHOICES_MAX) -> tuple[Choice, ...]:
@@ -118,7 +122,7 @@ def _plain(name: str) -> str:
 
 
 def _ranked(beginning: str) -> Iterator[Choice]:
-    tables = (ALIASES, _names())
+    tables = (ALIASES, _names(), _chinese())
     yield from (Choice(beginning, table[beginning]) for table in tables if beginning in table)
     for table in tables:
         found = [Choice(name, emoji) for name, emoji in table.items() if name.startswith(beginning)]
@@ -136,6 +140,16 @@ def _names() -> Mapping[str, str]:
     }
     free = ((name, one) for name, one in found.items() if name not in ALIASES)
     return dict(sorted(free, key=lambda pair: (len(pair[0]), pair[0])))
+
+
+@cache
+def _chinese() -> Mapping[str, str]:
+    return {name: emoji for emoji, names in NAMES.items() for name in names.split()}
+
+
+def chinese_name(emoji: str) -> str:
+    """The Chinese name that is shown of an emoji; empty where it has none."""
+    return NAMES.get(emoji, "").partition(" ")[0]
 
 
 def _is(character: str) -> bool:

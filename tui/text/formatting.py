@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, tzinfo
 from typing import Final
@@ -20,6 +19,7 @@ from chat.interface import (
     EntryView,
     FileState,
     FileView,
+    Given,
     HistoryMoving,
     IdentityChangeView,
     OwnChange,
@@ -31,7 +31,9 @@ from chat.interface import (
     TerminalView,
     UsageError,
     VerificationView,
+    hidden_names,
     is_short,
+    label_parts,
     length_text,
     notes_view,
     size_text,
@@ -178,20 +180,15 @@ def notes_of(me: SelfView) -> ContactView:
     return replace(notes_view(me), name=_("Notes"), label=_("Notes"))
 
 
-def look_alikes(contacts: Iterable[ContactView]) -> frozenset[str]:
-    """The safe names that several contacts have, whatever their names hold that cannot be seen."""
-    looks = Counter(safe_name(view.name) for view in contacts)
-    return frozenset(name for name, times in looks.items() if times > 1)
+def contact_label(view: ContactView) -> str:
+    """What a contact is called, or was, in an archive; not made safe."""
+    return _("was {name}").format(name=view.label) if view.past else view.label
 
 
-def contact_name(view: ContactView, alike: frozenset[str], cells: int = NAME_CELLS) -> str:
-    """The name of a contact in `cells` columns, with `~xxxx` where another one looks the same."""
-    looks = safe_name(view.name)
-    if view.notes:  # the contact who is called like them has the suffix
-        return shorten(looks, cells)
-    labelled = view.label != view.name and view.label.startswith(view.name)
-    suffix = view.label[len(view.name) :] if labelled else f"~{view.person[:4]}" if looks in alike else ""
-    return shorten(looks, max(1, cells - len(suffix))) + safe_line(suffix)
+def safe_label(label: str, cells: int = NAME_CELLS) -> str:
+    """What somebody is called, in `cells` columns: its digits stay where the name before them is cut."""
+    name, digits = label_parts(label)
+    return safe_name(name, max(1, cells - len(digits))) + digits
 
 
 def clock_time(moment: datetime, zone: tzinfo | None = None) -> str:
@@ -314,7 +311,7 @@ def _file_line(file: FileView) -> str:
     }
     match file.state:
         case FileState.ASKS:
-            return _("File {name}, {size}: not here").format(**named)
+            return _("File {name}, {size}: not fetched yet").format(**named)
         case FileState.PAUSED:
             return _("File {name}, {size}: paused at {percent} %").format(**named)
         case FileState.TAKING if file.rate > 0:
@@ -329,7 +326,7 @@ def _file_line(file: FileView) -> str:
         case FileState.DIRECT:
             return _("File {name}, {size}: waits for a direct connection").format(**named)
         case FileState.LET_GO if file.kept_on:
-            named["where"] = safe_name(file.kept_on)
+            named["where"] = safe_label(file.kept_on)
             return _("File {name}, {size}: not on this device, last known on {where}").format(**named)
         case FileState.LET_GO:
             return _("File {name}, {size}: not on this device").format(**named)
@@ -337,6 +334,18 @@ def _file_line(file: FileView) -> str:
             return _("File {name}, {size}").format(**named)
         case FileState.WITHHELD:
             return _("File {name}, {size}: not given to others for now").format(**named)
+
+
+_HIDDEN_NAMED: Final = 5
+
+
+def hidden_line(files: Iterable[Given]) -> str:
+    """The hidden files and folders among what is to be sent, in one safe line; empty where there are none."""
+    names = hidden_names(one.named for one in files)
+    shown = ", ".join(shorten(safe_line(name), FILE_CELLS) for name in names[:_HIDDEN_NAMED])
+    said = _n("Hidden, and sent too: {names}", "{number} hidden, and sent too: {names}", len(names))
+    more = "…" if len(names) > _HIDDEN_NAMED else ""
+    return said.format(number=len(names), names=shown + more) if names else ""
 
 
 def instead_of_text(entry: EntryView, *, erasing: bool = False) -> str:
@@ -582,7 +591,7 @@ NEW_KEYS: Final = N_("This device has new keys: pair again with each contact tha
 OWN_NAME: Final = N_("The name that your contacts see.")
 RECOVERY_ERASED: Final = N_("The recovery words were erased here: only your paper has them.")
 RECOVERY_DUE: Final = N_(
-    "A thief of this profile could take over your identity: write down your recovery words ({key})."
+    "Write down your recovery words ({key}): with them you can lock out a thief of one of your devices."
 )
 
 

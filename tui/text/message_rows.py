@@ -11,7 +11,7 @@ from types import MappingProxyType
 from msgspec import Struct
 from rich.cells import cell_len
 
-from chat.interface import EntryKind, EntryView, PictureView, hits
+from chat.interface import DeletedBy, EntryKind, EntryView, FileState, PictureView, hits
 from tui.actions import action
 from tui.conversation import Window
 from tui.text import kitty
@@ -21,6 +21,7 @@ from tui.text.formatting import (
     day_title,
     ends_mark,
     instead_of_text,
+    safe_label,
     state_mark,
     warnings,
 )
@@ -28,7 +29,7 @@ from tui.text.kitty import Placed
 from tui.text.markdown import Line, Span, addresses, lines
 from tui.text.matching import between, with_hits
 from tui.text.pictures import cells, spans
-from tui.text.safe import safe, safe_line, safe_name, shorten, widest, with_room
+from tui.text.safe import safe, safe_line, shorten, widest, with_room
 from tui.text.translation import _, _n
 from tui.text.wrapping import Cut, cuts, pieces, wrap
 
@@ -52,7 +53,8 @@ class Setting(Struct, frozen=True):
     Columns, time zone, the day that is today; the entry (id) before which a line says that it is new; what
     finds the words of a search; whether a blank row parts all entries; the language of the words; the deleted
     entries (ids) of which something may still be in the profile's file; the pictures shown, and those of them
-    that the terminal draws itself; the long entries (ids) of which all rows are shown.
+    that the terminal draws itself; the long entries (ids) of which all rows are shown; whether the contact
+    is a bot; whether so many are new that the key is named which marks all as read.
     """
 
     width: int
@@ -67,6 +69,7 @@ class Setting(Struct, frozen=True):
     unfolded: frozenset[str] = frozenset()
     placed: Mapping[str, Placed] = _NONE_PLACED
     bot: bool = False
+    many: bool = False
 
 
 class Place(Struct, frozen=True):
@@ -91,11 +94,63 @@ def quoted(entry: EntryView, window: Window, erasing: frozenset[str] = frozenset
     origin = window.get(entry.reply)
     if origin is None:
         return _("a message that is not on this device") if entry.reply in window.origins else "…"
-    name = _("You") if origin.own else safe_name(origin.author)
+    name = _("You") if origin.own else safe_label(origin.author)
     if origin.kind != "text":
         return _("{name}: {text}").format(name=name, text=_unshown(origin, erasing))
     text = " ".join(line.text for line in lines(safe(origin.text[:_QUOTED_MAX])))
     return _("{name}: {text}").format(name=name, text=safe_line(text))
+
+
+class Folded(Struct, frozen=True):
+    """The place of an entry among those that are gone and fold into one row, which the last of them has.
+
+    How many disappeared and were deleted here, 0 and 0 but in the last; the index of the first.
+    """
+
+    expired: int = 0
+    deleted: int = 0
+    first: int = 0
+
+
+def folded(entries: Sequence[EntryView], setting: Setting) -> dict[int, Folded]:
+    """What is gone and says nothing more than that, in one row for those that follow each other on a day."""
+    found, run = dict[int, Folded](), list[int]()
+
+    def close() -> None:
+        if len(run) > 1:
+            expired = sum(entries[at].kind is EntryKind.EXPIRED for at in run)
+            found.update(dict.fromkeys(run, Folded()))
+            found[run[-1]] = Folded(expired, len(run) - expired, run[0])
+        run.clear()
+
+    for at, entry in enumerate(entries):
+        if not _folds(entry, setting):
+            close()
+            continue
+        if run and day_of(entry.time, setting.zone) != day_of(entries[run[0]].time, setting.zone):
+            close()
+        run.append(at)
+    close()
+    return found
+
+
+def _folds(entry: EntryView, setting: Setting) -> bool:
+    here = entry.kind is EntryKind.DELETED and entry.deleted_by in (DeletedBy.HERE, DeletedBy.NOBODY)
+    gone = here or entry.kind is EntryKind.EXPIRED
+    return gone and entry.id not in (setting.unread, *setting.erasing)
+
+
+def folded_rows(entry: EntryView, standing: Place, setting: Setting, folded: Folded) -> tuple[Row, ...]:
+    """The row of entries that are gone, after that of its day."""
+    expired = _n("{number} disappeared", "{number} disappeared", folded.expired)
+    deleted = _n("{number} deleted here", "{number} deleted here", folded.deleted)
+    parts = [(expired, folded.expired), (deleted, folded.deleted)]
+    said, *more = (text.format(number=number) for text, number in parts if number)
+    said = _("{one}, {other}").format(one=said, other=more[0]) if more else said
+    day = day_title(day_of(entry.time, setting.zone), setting.today)
+    rows = _separator("day", day, setting.width) if standing.day else [_blank(setting.width)]
+    text = shorten(f"({said})", _inner(setting))
+    return (*rows, (("time", "  "), ("gone", _fill(text, setting.width - len(_BAR)))))
 
 
 def rows_of(entry: EntryView, standing: Place, setting: Setting, answers: str = "") -> tuple[Row, ...]:
@@ -105,7 +160,7 @@ def rows_of(entry: EntryView, standing: Place, setting: Setting, answers: str = 
     if standing.day:
         rows += _separator("day", day_title(day_of(entry.time, setting.zone), setting.today), setting.width)
     if new:
-        rows += _separator("unread", _("New"), setting.width)[standing.day :]
+        rows += _separator("unread", _new(setting), setting.width)[standing.day :]
     elif (standing.head or setting.roomy) and not standing.day:
         rows.append(_blank(setting.width))
     if standing.head or new:
@@ -156,6 +211,11 @@ def _separator(style: str, title: str, width: int) -> list[Row]:
     return [_blank(width), line, _blank(width)]
 
 
+def _new(setting: Setting) -> str:
+    key = action("mark_all_read").key if setting.many else ""
+    return _("New · {key} marks all as read").format(key=key) if key else _("New")
+
+
 def _blank(width: int) -> Row:
     return (("text", " " * width),)
 
@@ -164,7 +224,7 @@ def _head(entry: EntryView, setting: Setting) -> Row:
     side, width = _side(entry), setting.width
     of_bot = setting.bot and not entry.own and entry.claimed != "device"
     mark = f" {_('bot')}" if of_bot else ""
-    name = _("You") if entry.own else safe_name(entry.author, max(4, width - 4 - cell_len(mark)))
+    name = _("You") if entry.own else safe_label(entry.author, max(4, width - 4 - cell_len(mark)))
     if mark:
         plain = with_room(name)
         rest = (("time", _fill(mark, width - len(_BAR) - cell_len(plain))),)
@@ -222,7 +282,10 @@ def _picture(entry: EntryView, setting: Setting) -> list[Row]:
 
 def _lines(entry: EntryView, setting: Setting) -> list[Line]:
     if entry.file is not None:
-        return [Line((("text", instead_of_text(entry)),))]
+        said, key = instead_of_text(entry), action("save").key
+        if entry.file.state is FileState.ASKS and key:
+            said = _("{file}, {key} fetches it").format(file=said, key=key)
+        return [Line((("text", said),))]
     if entry.kind is not EntryKind.TEXT:
         return [Line((("gone", _unshown(entry, setting.erasing)),))]
     return lines(safe(entry.text).rstrip() or _("(nothing that can be shown)"))

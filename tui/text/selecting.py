@@ -12,9 +12,9 @@ from rich.cells import cell_len
 
 from chat.interface import EntryView
 from tui.conversation import Window
-from tui.text.formatting import clock_time, day_of, whole_text
+from tui.text.formatting import clock_time, day_of, safe_label, whole_text
 from tui.text.message_rows import Part, Setting, shown_text
-from tui.text.safe import safe_name, widest
+from tui.text.safe import widest
 from tui.text.translation import _
 from tui.text.wrapping import places
 
@@ -101,5 +101,5 @@ def selected_text(selected: Selected, window: Window, setting: Setting) -> str:
 
 def _line(entry: EntryView, text: str, zone: tzinfo | None) -> str:
     when = f"{day_of(entry.time, zone).isoformat()} {clock_time(entry.time, zone)}"
-    name = _("You") if entry.own else safe_name(entry.author)
+    name = _("You") if entry.own else safe_label(entry.author)
     return f"[{when}] {name}: {text}"

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 DOMAIN: Final = "parlour"
 FOLDER: Final = Path(__file__).parents[1] / "locale"
 ENGLISH: Final = "en"
-LANGUAGES: Final = (ENGLISH, "zh_CN")
-WORDS: Final = {"zh_CN": "zh"}
+CHINESE: Final = "zh_CN"
+LANGUAGES: Final = (ENGLISH, CHINESE)
+WORDS: Final = {CHINESE: "zh"}
 """The list of pairing words that a reader of a language reads, where it is not the English one."""
 _VARIABLES: Final = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 
@@ -27,6 +28,7 @@ _BEGINS: Final = re.compile(_HAN)
 _ENDS: Final = re.compile(f"{_HAN}\\Z")
 
 _catalogue: gettext.NullTranslations = gettext.NullTranslations()
+_language = ENGLISH
 
 
 class Translated(str):
@@ -55,8 +57,14 @@ def _closed(sentence: str, values: Mapping[str, object]) -> str:
     return str(sentence)
 
 
+def language() -> str:
+    """The language in use, one of LANGUAGES."""
+    return _language
+
+
 def use(language: str) -> None:
-    global _catalogue
+    global _catalogue, _language
+    _language = language
     _catalogue = gettext.translation(DOMAIN, FOLDER, [language], fallback=True)
 
 
@@ -85,6 +93,12 @@ def told(said: str) -> str:
         return str(said)
     values = {name: told(one) if isinstance(one, str) else one for name, one in said.values.items()}
     return template.format(**values)
+
+
+def unshown(event: object, fault: Exception) -> str:
+    """What is said in place of an event that a fault of the program keeps from being shown."""
+    text = _("{event} could not be shown ({fault}). Please report it.")
+    return text.format(event=type(event).__name__, fault=type(fault).__name__)
 
 
 def sentences(*parts: str) -> str:

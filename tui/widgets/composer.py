@@ -29,18 +29,18 @@ from tui.messages import (
     CommandTyped,
     DraftChanged,
     DropReply,
-    EditLast,
     EndWanted,
     SendText,
     TextPasted,
+    TextRecalled,
     TextRefused,
 )
 from tui.text.bots import sent_command
 from tui.text.commands import SLASH, begun_command, escaped, stands_alone, typed_command, unescaped
-from tui.text.emoji import Begun, Choice, begun, ended
+from tui.text.emoji import Begun, Choice, begun, chinese_name, ended
 from tui.text.formatting import TEXT_LIMIT, counter
 from tui.text.safe import shorten, with_room, without_controls
-from tui.text.translation import _
+from tui.text.translation import CHINESE, _, language
 from tui.text.wrapping import Shape, settled
 
 _BLANK: Final = " \t"
@@ -243,8 +243,6 @@ class Composer(Editor):
             self._type("\n")
         elif key == "escape" and self.answering:
             self.post_message(DropReply())
-        elif key == "up" and not self.text and not self._recalling:
-            self.post_message(EditLast())
         elif key == "end" and not self.text:
             self.post_message(EndWanted())
         elif key in ("up", "down"):
@@ -306,8 +304,7 @@ class Composer(Editor):
             bindings = self._bindings.get_bindings_for_key(key)
         except NoBinding:
             return False
-        await self.run_action(bindings[0].action)
-        return True
+        return await self.app.run_action(bindings[0].action, self)
 
     # Shortcodes.
 
@@ -378,10 +375,10 @@ class Composer(Editor):
 
     # Texts that were sent.
 
-    def recall(self) -> None:
-        """Call back the last text that was sent; what is written here stays instead."""
-        if not self.text:
-            self._recall(1)
+    @property
+    def recalled(self) -> int:
+        """Which of the texts that were sent is shown, 1 for the last; 0 for what was written here."""
+        return self._recalled if self._recalling else 0
 
     @property
     def _recalling(self) -> bool:
@@ -399,6 +396,7 @@ class Composer(Editor):
         at = min(len(texts), (self._recalled if self._recalling else 0) + by)
         self.set_text(escaped(texts[-at]) if at else "")
         self._recalled, self._recalled_text = at, self.text
+        self.post_message(TextRecalled(at > 0))
         return True
 
 
@@ -439,7 +437,10 @@ def pictured(choice: Choice) -> str:
     if choice.emoji.startswith(SLASH):
         return f" {choice.emoji}  {choice.name}"
     picture = with_room(f" {choice.emoji[0]}")
-    return picture.ljust(_PICTURE - cell_len(picture) + len(picture)) + f":{choice.name}:"
+    named = f":{choice.name}:"
+    if language() == CHINESE and (local := chinese_name(choice.emoji)) not in ("", choice.name):
+        named = f"{named} {local}"
+    return picture.ljust(_PICTURE - cell_len(picture) + len(picture)) + named
 
 
 def _line(choice: Choice, columns: int, chosen: bool) -> Content:

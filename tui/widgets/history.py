@@ -84,7 +84,7 @@ class History(Selecting, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "cursor_up", show=False),
         Binding("down,j", "cursor_down", show=False),
-        Binding("end,G", "newest", show=False),
+        Binding("end,G", command("newest"), show=False),
         Binding("shift+up", "select(-1)", show=False),
         Binding("shift+down", "select(1)", show=False),
         Binding("ctrl+c,super+c", command("copy"), show=False),
@@ -110,12 +110,14 @@ class History(Selecting, can_focus=True):
 
     # What it shows.
 
-    def show(self, window: Window, first: str = "") -> None:
-        """Show another conversation, from a held entry on or from its end."""
+    def show(self, window: Window, first: str = "", *, many: bool = False) -> None:
+        """Show another conversation, from a held entry on or from its end. `many`: are unread."""
         self.window = window
         self.selected = None
         self.cursor, self._pointed, self.below = "", "", 0
-        self._setting = replace(self._setting, unread=self.unread, wanted=None, unfolded=frozenset())
+        self._setting = replace(
+            self._setting, unread=self.unread, many=many, wanted=None, unfolded=frozenset()
+        )
         self._opening = first
         self._open()
         self.post_message(ViewChanged())
@@ -246,8 +248,8 @@ class History(Selecting, can_focus=True):
         at = self.window.index(self.cursor)
         if at >= 0:
             return self.window.entries[at]
-        last = self._sheet.ending(self.scroll_offset.y + self.size.height)
-        return self._sheet.shown[last - 1] if 0 < last <= len(self._sheet.shown) else None
+        shown = self._sheet.shown[: self._sheet.ending(self.scroll_offset.y + self.size.height)]
+        return next((one for one in reversed(shown) if not self._sheet.is_folded(one.id)), None)
 
     @property
     def reading(self) -> int:
@@ -395,7 +397,7 @@ class History(Selecting, can_focus=True):
                 self.post_message(AddressClicked(address))
 
     def _move_cursor(self, by: int) -> None:
-        at = self.window.index(self.cursor) + by
+        at = self._next(self.window.index(self.cursor), by)
         if 0 <= at < len(self.window):
             self.cursor = self.window.entries[at].id
             self._bring(by)

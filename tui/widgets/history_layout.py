@@ -25,10 +25,13 @@ from chat.interface import EntryState, EntryView, FileView
 from tui.conversation import Window
 from tui.text.formatting import warnings
 from tui.text.message_rows import (
+    Folded,
     Part,
     Place,
     Row,
     Setting,
+    folded,
+    folded_rows,
     lead_rows,
     place,
     quoted,
@@ -37,6 +40,8 @@ from tui.text.message_rows import (
     shown_text,
 )
 from tui.text.pictures import colours
+
+HIDDEN = Folded()
 
 Spot = tuple[str, int]
 """An entry (id) and how many of its rows are above."""
@@ -51,12 +56,14 @@ class Laid(Struct, frozen=True):
     change: tuple[str, str, FileView | None]
     answers: str
     warnings: list[str]
+    folded: Folded | None
     rows: tuple[Row, ...]
     lead: int
 
     @property
-    def made_from(self) -> tuple[Place, EntryState, str, tuple[str, str, FileView | None], str, list[str]]:
-        return self.standing, self.state, self.kind, self.change, self.answers, self.warnings
+    def made_from(self) -> tuple[object, ...]:
+        made = self.standing, self.state, self.kind, self.change, self.answers, self.warnings
+        return (*made, self.folded)
 
 
 class Words(NamedTuple):
@@ -78,6 +85,7 @@ class Sheet:
         self._starts = [0]
         self._laid: dict[str, Laid] = {}
         self._texts: dict[str, Words] = {}
+        self._folded: dict[int, Folded] = {}
 
     @property
     def height(self) -> int:
@@ -96,6 +104,7 @@ class Sheet:
             self._laid = {}
         self.window, self.setting = window, setting
         self._texts.clear()
+        self._folded = folded(window.entries, setting)
         laid: list[Laid] = []
         end = around
         while end < len(window) and below > 0:
@@ -161,19 +170,29 @@ class Sheet:
             one for one in dict.fromkeys(answered) if window.get(one) is None and one not in window.origins
         ]
 
+    def is_folded(self, entry: str) -> bool:
+        """Whether an entry has no row, as another one has a row for it."""
+        held = self._laid.get(entry)
+        return held is not None and not held.rows
+
     def _at(self, y: int) -> int | None:
         return bisect_right(self._starts, y) - 1 if 0 <= y < self.height else None
 
     def _lay(self, index: int) -> Laid:
         window, setting = self.window, self.setting
         entry = window.entries[index]
-        standing = place(entry, window.entries[index - 1] if index else None, setting.zone)
+        fold = self._folded.get(index)
+        first = fold.first if fold is not None and fold != HIDDEN else index
+        standing = place(entry, window.entries[first - 1] if first else None, setting.zone)
         answers = quoted(entry, window, setting.erasing)
         held = self._laid.get(entry.id)
         change = entry.change, entry.deleted_by, entry.file
-        made_from = (standing, entry.state, entry.kind, change, answers, warnings(entry))
+        made_from = (standing, entry.state, entry.kind, change, answers, warnings(entry), fold)
         if held and held.made_from == made_from:
             return held
+        if fold is not None:
+            rows = () if fold == HIDDEN else folded_rows(entry, standing, setting, fold)
+            return Laid(*made_from, rows, max(0, len(rows) - 1))
         rows = rows_of(entry, standing, setting, answers)
         lead = lead_rows(standing, new=entry.id == setting.unread, roomy=setting.roomy)
         return Laid(*made_from, rows, lead)

@@ -40,6 +40,15 @@ class Selecting(Barred):
     def selected_text(self) -> str:
         return selected_text(self.selected, self.window, self._setting) if self.selected is not None else ""
 
+    @property
+    def selected_entries(self) -> tuple[EntryView, ...]:
+        """Each entry of which something is selected."""
+        ends = self.selected.ends(self.window) if self.selected is not None else None
+        if ends is None:
+            return ()
+        first, last = (self.window.index(end.entry) for end in ends)
+        return tuple(self.window.entries[first : last + 1])
+
     def select_nothing(self) -> None:
         if self.selected is not None:
             self.selected = None
@@ -134,7 +143,8 @@ class Selecting(Barred):
     def action_select(self, by: int) -> None:
         """Select the message under the cursor and the next one in a direction; one more each time."""
         begun = self.selected.begun.entry if self.selected is not None else self.cursor
-        now = self.window.index(self.selected.now.entry if self.selected is not None else self.cursor) + by
+        at = self.window.index(self.selected.now.entry if self.selected is not None else self.cursor)
+        now = self._next(at, by)
         if begun not in self.window or not 0 <= now < len(self.window):
             return
         self.cursor = self.window.entries[now].id
@@ -143,6 +153,13 @@ class Selecting(Barred):
         ends = Place(begun, 0 if down else self._length(begun)), self._end(self.cursor, down)
         self.selected = Selected(*ends)
         self._redraw()
+
+    def _next(self, at: int, by: int) -> int:
+        """The next index in a direction whose entry has a row; one outside of the window where none has."""
+        at += by
+        while 0 <= at < len(self.window) and self._sheet.is_folded(self.window.entries[at].id):
+            at += by
+        return at
 
     def _end(self, entry: str, down: bool) -> Place:
         return Place(entry, self._length(entry) if down else 0)

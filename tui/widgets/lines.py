@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.cells import cell_len
 from textual import events
@@ -99,6 +99,8 @@ class Header(Static):
         marks = [(_("✓ verified"), "$success") if view.verified else (_("not verified"), "$quiet")]
         if view.notes:
             marks = [(_("on your devices only"), "$quiet")]
+        elif view.past:
+            marks = [(_("from a backup: pair again"), "$quiet")]
         elif view.blocked:
             marks.append((_("⊘ blocked"), "$error"))
         elif view.typing:
@@ -134,30 +136,46 @@ class Header(Static):
         await self.run_action(command("contact"))
 
 
+_NOTICES_LONGER = 3  # as long as other news: nobody waits for a notice
+
+
 class Said(Static):
     """One line of news or of a refusal; hidden while there is nothing to say.
 
-    `seconds`: how long news is shown.
+    `seconds`: how long news is shown. `looked_at`: whether somebody looks at the screen now.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, looked_at: Callable[[], bool]) -> None:
         super().__init__("", id="said", markup=False)
-        self._seconds = seconds
+        self._seconds, self._looked_at = seconds, looked_at
+        self._waits = False  # for somebody who reads it
         self._person: str | None = None
         self._timer: Timer | None = None
         self.display = False
 
     def say(
-        self, text: str, *, person: str | None = None, problem: bool = False, stays: bool = False
+        self, text: str, *, person: str | None = None, problem: bool = False, notice: bool = False
     ) -> None:
-        """Show a safe line. `person` is whose conversation it belongs to, None for no conversation."""
+        """Show a safe line. `person` is whose conversation it belongs to, None for no conversation.
+
+        A `notice` may come while nobody is there: its time begins when somebody looks.
+        """
         self.clear()
         self._person = person
         self.set_class(problem, "-problem")
         self.update(Content(text))
         self.display = bool(text)
-        if text and not (problem or stays):
+        if text and notice:
+            self._waits = True
+            self.look()
+        elif text and not problem:
             self._timer = self.set_timer(self._seconds, self.clear)
+
+    def look(self) -> None:
+        """Somebody may look at the screen from now on."""
+        if self._waits and self._looked_at():
+            self._waits = False
+            self._timer = self.set_timer(self._seconds * _NOTICES_LONGER, self.clear)
 
     def opened(self, person: str | None) -> None:
         """Another conversation is open now, or none: drop what belongs to the one before."""
@@ -167,7 +185,7 @@ class Said(Static):
     def clear(self) -> None:
         if self._timer is not None:
             self._timer.stop()
-        self._timer, self._person = None, None
+        self._timer, self._person, self._waits = None, None, False
         self.display = False
 
 

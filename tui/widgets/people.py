@@ -18,7 +18,8 @@ from textual.strip import Strip
 
 from chat.interface import ContactView, NearbyView
 from tui.messages import OpenConversation, PairWith
-from tui.text.formatting import contact_name, look_alikes
+from tui.text.formatting import contact_label, safe_label
+from tui.text.people import namesake_mark
 from tui.text.safe import safe_name, shorten, with_room
 from tui.text.translation import _
 
@@ -155,23 +156,23 @@ class People(ScrollView, can_focus=True):
     def _build(self) -> list[Line]:
         heading = ("people--heading", _("Contacts"))
         lines = [Line(None, (("", " "), heading))] if self._contacts else []
-        alike = look_alikes(self._contacts.values())
         for view in self._contacts.values():
-            lines += self._contact(view, alike)
+            lines += self._contact(view)
         if self._contacts:
             lines.append(Line(None, ()))
         lines.append(Line(None, (("", " "), ("people--heading", _("Nearby")))))
-        lines += [self._stranger(view) for view in self._nearby.values()]
+        for stranger in self._nearby.values():
+            lines += self._stranger(stranger)
         if not self._nearby:
             lines.append(Line(None, (("people--quiet", " " + _("No one nearby")),)))
         return lines
 
-    def _contact(self, view: ContactView, alike: frozenset[str]) -> tuple[Line, Line]:
+    def _contact(self, view: ContactView) -> tuple[Line, Line]:
         open_now, quiet = view.person == self._current, view.blocked or view.muted
         right = "" if view.blocked or not view.unread else str(view.unread) if view.unread < 1000 else "999+"
         marks = self._marks(view)
         taken = _LEAD + sum(cell_len(mark) for _style, mark in marks) + (len(right) + 2 if right else 1)
-        name = with_room(contact_name(view, alike, max(1, self._width - taken)))
+        name = with_room(safe_label(contact_label(view), max(1, self._width - taken)))
         style = "current" if open_now else "quiet" if view.blocked else "name"
         pieces = (
             ("people--current", _OPEN if open_now else " "),
@@ -198,9 +199,13 @@ class People(ScrollView, can_focus=True):
         )
         return [mark for holds, mark in marks if holds]
 
-    def _stranger(self, view: NearbyView) -> Line:
+    def _stranger(self, view: NearbyView) -> list[Line]:
         name = with_room(safe_name(view.name, max(4, self._width - 4)))
-        return Line(view.instance, (("people--stranger", " + "), ("people--name", name)))
+        lines = [Line(view.instance, (("people--stranger", " + "), ("people--name", name)))]
+        if mark := namesake_mark(view):
+            said = with_room(shorten(mark, max(1, self._width - 4)))
+            lines.append(Line(view.instance, (("", "   "), ("people--alert", said)), goes_on=True))
+        return lines
 
     def _keys(self) -> list[str]:
         return [line.key for line in self._lines if line.key is not None and not line.goes_on]

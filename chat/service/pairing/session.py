@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from chat.errors import CUT, NOTHING_SAID, PENDING, PROBLEM, REFUSED, WRONG_KEYS, Phrase, phrase
 from chat.interface import PairingChanged, PairingStage, PairingView, ParlourError, Unconfirmed, UsageError
+from chat.looks import looks_same
 from chat.network.driver import Driver, Handler
 from chat.network.links import Links
 from chat.service.discovery import AddressBook
@@ -149,7 +150,7 @@ class ActivePairing:
 
     def move(self, **changed: object) -> None:
         """Change the view, and publish it."""
-        self.view = replace(self.view, **changed)
+        self.view = self._service.named(replace(self.view, **changed))
         self._service.publish(self)
 
     def fail_with(self, problem: Phrase) -> None:
@@ -294,7 +295,7 @@ class PairingService:
     ) -> ActivePairing:
         """A pairing that begins, and times out if the other side or the user does not answer."""
         name = self._runtime.random(8).hex()
-        view = PairingView(name, PairingStage.CONNECTING, peer, incoming, invitation=invitation)
+        view = self.named(PairingView(name, PairingStage.CONNECTING, peer, incoming, invitation=invitation))
         pairing = ActivePairing(self, view, hosts, storing, completed, failed)
         self._active[view.id] = pairing
         self._runtime.tasks.spawn(self._watch(pairing))
@@ -346,7 +347,7 @@ class PairingService:
         row = self._book.rows.get(person)
         if row is None or not row.blocked:
             return None
-        return blocked(row.shown)
+        return blocked(self._book.label(person, self._keyring.own_log.name))
 
     async def store(self, pairing: ActivePairing, contact: PendingContact) -> None:
         if pairing.storing is not None:
@@ -360,7 +361,7 @@ class PairingService:
     async def complete(self, pairing: ActivePairing, person: bytes) -> None:
         """Complete the contact, which both sides have stored."""
         await self._pending.promote(person)
-        peer = pairing.view.peer or self._book.rows[person].shown  # a joiner sees no name before
+        peer = pairing.view.peer or self._book.rows[person].name  # a joiner sees no name before
         pairing.move(stage=PairingStage.DONE, contact=person.hex(), peer=peer)
         if pairing.completed is not None:
             pairing.completed(person)
@@ -372,6 +373,12 @@ class PairingService:
         for place in reversed(pairing.places):
             if (met := await self._addresses.met(person, pairing.terminal, *place)) is not None:
                 self._bus.signal(TerminalFound(met))
+
+    def named(self, view: PairingView) -> PairingView:
+        """A view with whom the name of the other side could be taken for."""
+        own = self._keyring.own_log.name
+        known = self._book.namesakes(view.peer, own, bytes.fromhex(view.contact)) if view.peer else ()
+        return replace(view, known=known, mine=looks_same(view.peer, own))
 
     def publish(self, pairing: ActivePairing) -> None:
         if pairing.over:

@@ -61,20 +61,21 @@ class PendingContacts:
         before, own = self._keyring.contacts.get(contact.person), self._keyring.own.person
         old, now = before.state if before is not None else None, self._clock.wall()
 
-        def store(database: Database) -> tuple[ContactRow, ContactKeys, tuple[Cause, ...], Written]:
+        def store(database: Database) -> _Stored:
             row, keys, causes = _store_pending(database, own, contact, verified, old, now, meanwhile)
             shared = [] if row.state == PENDING else [[sharing.pairing(database, row.person, contact.root)]]
             if shared and verified:
                 shared.append([sharing.standing(database, row)])
-            return row, keys, causes, self._notes.write(database, *shared)
+            return row, keys, causes, self._notes.write(database, *shared), contacts.digits(database)
 
-        row, keys, causes, written = await self._store.write_once(_is_stored, store)
+        row, keys, causes, written, digits = await self._store.write_once(_is_stored, store)
         # Nothing may fail from here on, or a pairing would say that nothing was stored.
         if before is None or contact.person in self._keyring.contacts:
             self._keyring.contacts[contact.person] = keys
             self._prove(contact.person, contact.static)
         if row.person in self._book.rows:
             self._book.rows[row.person] = row
+            self._book.digits.update(digits)
             self._views.publish_identity(row.person, causes)
         self._bus.signal(ContactsChanged())  # before anything is released: the links of a losing recovery end
         await self._notes.done(written)
@@ -119,16 +120,17 @@ class PendingContacts:
         if keys is None or not keys.pending:
             return
 
-        def promote(database: Database) -> tuple[ContactRow | None, Written]:
+        def promote(database: Database) -> tuple[ContactRow | None, Written, dict[bytes, int]]:
             contacts.set_state(database, person, PAIRED)
             shared = self._notes.write(database, *sharing.of_contact(database, person))
-            return contacts.get(database, person), shared
+            return contacts.get(database, person), shared, contacts.digits(database)
 
-        row, written = await self._store.write_once(
+        row, written, digits = await self._store.write_once(
             lambda db, result: contacts.get(db, person) == result[0], promote
         )
         assert row is not None, "a contact that was just changed is there"
         self._book.rows[person] = row
+        self._book.digits.update(digits)
         keys.pending = False
         self._bus.signal(ContactsChanged())
         self._views.publish_contact(person)
@@ -177,6 +179,10 @@ class PendingContacts:
         if dropped:
             self._bus.signal(ContactsChanged())
             self._cleaner.begin()
+
+
+_Stored = tuple[ContactRow, ContactKeys, tuple[Cause, ...], Written, dict[bytes, int]]
+"""A contact as it was stored, its keys, what changed, what other terminals get, the digits of all labels."""
 
 
 def _is_stored(database: Database, result: tuple[ContactRow, ContactKeys, *tuple[object, ...]]) -> bool:

@@ -170,7 +170,7 @@ CREATE TABLE unread (
 ) STRICT;
 CREATE INDEX unread_by_conversation ON unread (conversation);
 
--- Words of text entries in the form of chat/storage/words.py; rowid is entries.number.
+-- Words of text entries in the form of chat/storage/entries.py; rowid is entries.number.
 CREATE VIRTUAL TABLE search USING fts5 (
     text,
     columnsize = 0,

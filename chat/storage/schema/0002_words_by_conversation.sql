@@ -4,7 +4,7 @@
 
 ALTER TABLE search RENAME TO search_before;
 
--- Words of text entries in the form of chat/storage/words.py; rowid is entries.number.
+-- Words of text entries in the form of chat/storage/entries.py; rowid is entries.number.
 CREATE VIRTUAL TABLE search USING fts5 (
     text,
     columnsize = 0,

@@ -1,5 +1,5 @@
 -- Schema 3. What was deleted stays in free pages, in gaps and in the log until the file is cleaned: that this is
--- still to be done is a fact of its own, so that whoever dies in between cleans at the next start.
+-- still to be done is a fact of its own, so that the next start cleans after a crash.
 
 CREATE TABLE cleaning (
     id    INTEGER PRIMARY KEY CHECK (id = 1), -- one row, while a cleaning is due

@@ -1,5 +1,4 @@
--- Schema 4. The relays that this person named: terminals are met there, and nothing of them is told anybody but
--- in an invitation.
+-- Schema 4. The relays that this person named. Terminals meet there. Only invitations pass an address on.
 
 CREATE TABLE relays (
     number  INTEGER PRIMARY KEY,          -- in the order in which they came

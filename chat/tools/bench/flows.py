@@ -102,6 +102,7 @@ class Person:
         self._enter = enter
         self._profile = folder / name
         self._secret = folder / f"{name}.passphrase"
+        self._secret.touch(0o600)
         self._secret.write_text(PASSPHRASE + "\n")
 
     def command(self, *words: str) -> Program:

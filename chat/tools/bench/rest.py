@@ -310,6 +310,7 @@ class _Place:
     def __init__(self, ground: _Ground, terminals: Terminals, case: Case) -> None:
         self._ground, self._terminals, self._case = ground, terminals, case
         self._secret = ground.folder / "passphrase"
+        self._secret.touch(0o600)
         self._secret.write_text(PASSPHRASE + "\n")
         self.hub = self.begin(_HUB)
         for number in range(case.contacts):

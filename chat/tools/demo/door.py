@@ -120,6 +120,9 @@ class DemoDoor:
     ) -> Messenger:
         raise CannotCreate(HAS_A_PERSON)
 
+    async def archives(self) -> tuple[str, ...]:
+        return ()
+
     async def restore(
         self,
         path: str,

@@ -207,9 +207,11 @@ class DemoEngine(Engine):
         self._demo.invited(made.text)
         return made
 
-    async def change_passphrase(self, old: str, new: str, cost: UnlockCost = UnlockCost.KEPT) -> None:
+    async def change_passphrase(
+        self, old: str, new: str, cost: UnlockCost = UnlockCost.KEPT, new_key: bool = False
+    ) -> None:
         await super().change_passphrase(
-            old and self._demo.secret + old, new and self._demo.secret + new, cost
+            old and self._demo.secret + old, new and self._demo.secret + new, cost, new_key
         )
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:

@@ -35,6 +35,7 @@ CHECKS: Final[tuple[tuple[Phrase, Check], ...]] = (
     (machine.PORT_CHECK, machine.check_port),
     (machine.CLOCK_CHECK, machine.check_clock),
     (machine.PROFILE_CHECK, machine.check_profile),
+    (machine.PICTURES_CHECK, machine.check_pictures),
 )
 """What is looked at on this terminal itself, each by itself."""
 

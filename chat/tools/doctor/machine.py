@@ -6,6 +6,7 @@ import asyncio
 import shlex
 import shutil
 import socket
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from chat.interface import DiagnosisView
 from chat.network import probe
 from chat.network.connection import format_address
 from chat.network.interfaces import Interface, Kind, outward, own_addresses
+from chat.pictures.confinement import can_filter
 from chat.platforms.files import has_modes, is_own, open_to_others
 from chat.tools.doctor import gather
 from chat.tools.doctor.firewall import stops
@@ -112,6 +114,23 @@ async def _database(context: Context) -> DiagnosisView:
         return DiagnosisView(DATABASE, True, phrase("every page is intact"))
     fix = phrase("Run 'parlour doctor --deep': it saves what can be read and asks contacts for the rest.")
     return DiagnosisView(DATABASE, False, Phrase(wrong), fix)
+
+
+PICTURES_CHECK = phrase("pictures")
+
+
+async def check_pictures(context: Context, found: Sequence[Interface]) -> list[DiagnosisView]:
+    """One line: what a process may do here that decodes the picture of a contact."""
+    if can_filter():
+        said = phrase("what decodes them can open no file, no connection and no program")
+    elif sys.platform == "win32":
+        said = phrase("this system cannot confine what decodes them: you are asked before the first one")
+    else:
+        said = phrase(
+            "this system bounds memory, time and files of what decodes them, and cannot confine it: you are"
+            " asked before the first one"
+        )
+    return [DiagnosisView(PICTURES_CHECK, True, said)]
 
 
 PORT_CHECK = phrase("port")

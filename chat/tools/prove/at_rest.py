@@ -38,7 +38,7 @@ async def show_only_ciphertext(stage: Stage, record: Record) -> None:
     await stage.say(stage.ben, f"{stage.needle} to Ada")
     record.did("Two people on throw-away profiles told each other a random word, the needle.")
     picture = await stage.give(stage.ada, stage.needle)
-    record.did("Ada sent a picture full of it, which Ben's terminal took.")
+    record.did("Ada sent a picture full of it, which Ben's device took.")
     await stage.show(picture, record)
     _control(stage, record)
     profiles = [await asyncio.to_thread(search_module.look, each.folder, texts) for each in stage.both]
@@ -67,7 +67,7 @@ def _look_at_pieces(stage: Stage, record: Record) -> None:
     least, total = 8.0, 0
     for each in stage.both:
         held = _sealed_pieces(each)
-        record.require(len(held) == 1, f"{each.name}'s terminal holds {len(held)} files and not the one sent")
+        record.require(len(held) == 1, f"{each.name}'s device holds {len(held)} files and not the one sent")
         for path in held:
             data = path.read_bytes()
             least, total = min(least, entropy(data)), total + len(data)
@@ -81,7 +81,7 @@ async def _look_elsewhere(stage: Stage, texts: Mapping[str, str], record: Record
     homes = [await asyncio.to_thread(search_module.look, each.home, texts) for each in stage.both]
     for each, looked in zip(stage.both, homes, strict=True):
         for place in looked.found:
-            record.violated(f"in the home of {each.name}'s terminal {place}")
+            record.violated(f"in the home of {each.name}'s device {place}")
     record.did(
         "So were the homes and the folders for temporary files, new ones, that their programs were given."
     )
@@ -91,7 +91,7 @@ async def _look_elsewhere(stage: Stage, texts: Mapping[str, str], record: Record
     for each in stage.both:
         for one in await asyncio.to_thread(search_module.open_files, each.pid):
             if one.keeps and not Path(one.target).is_relative_to(each.folder):
-                record.violated(f"{each.name}'s terminal has {one.target} open for writing")
+                record.violated(f"{each.name}'s device has {one.target} open for writing")
     record.did("Their open files were looked at: those that can be written to are the profile's own.")
 
 
@@ -211,10 +211,10 @@ async def show_deleted(stage: Stage, record: Record) -> None:
     needles = word, word[len(word) // 2 :]
     texts = [f"{stage.deleted} {number} to be deleted, among other words" for number in range(ENTRIES)]
     entries = [*await stage.say(stage.ada, *texts), *await stage.say(stage.ben, *texts[:3])]
-    record.did(f"{len(entries)} entries with another random word were said, and found in both databases.")
+    record.did(f"{len(entries)} messages with another random word were said, and found in both databases.")
     others = _pieces_of(stage)
     entries.append(await stage.give(stage.ada, stage.deleted))
-    record.did("Ada sent a picture full of that word, too, which Ben's terminal took.")
+    record.did("Ada sent a picture full of that word, too, which Ben's device took.")
     await stage.show(entries[-1], record)
     record.measure("pieces_before", _pieces_of(stage) - others, "bytes of its sealed pieces before")
     before = await _search_both(stage, needles)
@@ -266,9 +266,9 @@ async def _delete(terminal: Terminal, entries: Sequence[EntryView], record: Reco
     left = {entry.id: entry for entry in await terminal.history()}
     for entry in entries:
         kept = left.get(entry.id)
-        record.require(kept is not None, f"at {terminal.name}'s the place of a deleted entry is gone")
+        record.require(kept is not None, f"at {terminal.name}'s the place of a deleted message is gone")
         if kept is not None and (kept.kind is not EntryKind.DELETED or kept.text):
-            record.violated(f"at {terminal.name}'s a deleted entry is still shown")
+            record.violated(f"at {terminal.name}'s a deleted message is still shown")
 
 
 async def _search_both(stage: Stage, needles: tuple[bytes, ...]) -> list[Search]:
@@ -336,30 +336,30 @@ async def show_delivered(stage: Stage, record: Record) -> None:
         held = await asyncio.to_thread(_held, ben, burst.mark.encode())
         lost = len(burst.delivered - {id.hex() for id, _body in held})
         twice = len(held) - len({body for _id, body in held})
-        record.require(not lost, f"after a kill {lost} entries that were called delivered are not there")
-        record.require(not twice, f"after a kill {twice} entries are there twice")
+        record.require(not lost, f"after a kill {lost} messages that were called delivered are not there")
+        record.require(not twice, f"after a kill {twice} messages are there twice")
         await ben.run()
         ada.look_around()
     record.did(
-        f"Ada said one thing after the other, and Ben's terminal was killed {KILLS} times at random moments,"
+        f"Ada said one thing after the other, and Ben's device was killed {KILLS} times at random moments,"
         " by kill -9. Each time its database was read before it started again."
     )
     if not under_way:
         raise CannotShow("nothing was under way when the kills came, so that nothing can be told from them")
     record.measure("kills", KILLS, "kills, and readings of the database")
-    record.measure("kills_under_way", under_way, "of them while entries were under way")
+    record.measure("kills_under_way", under_way, "of them while messages were under way")
     record.measure(
-        "entries_called_delivered", len(burst.delivered), "entries called delivered until the last"
+        "entries_called_delivered", len(burst.delivered), "messages called delivered until the last"
     )
     if burst.delivered < burst.sent.keys():
         await burst.follow(lambda _: burst.delivered >= burst.sent.keys(), "the rest was not delivered")
     shown = Counter(entry.text for entry in await ben.history())
     missing = sum(not shown[text] for text in burst.sent.values())
     twice = sum(shown[text] > 1 for text in burst.sent.values())
-    record.require(not missing, f"{missing} entries that were sent are not shown")
-    record.require(not twice, f"{twice} entries are shown twice")
+    record.require(not missing, f"{missing} messages that were sent are not shown")
+    record.require(not twice, f"{twice} messages are shown twice")
     record.measure(
-        "entries_shown", len(burst.sent) - missing, f"of {len(burst.sent)} entries shown at the end"
+        "entries_shown", len(burst.sent) - missing, f"of {len(burst.sent)} messages shown at the end"
     )
 
 

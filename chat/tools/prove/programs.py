@@ -182,9 +182,9 @@ class Terminal:
         self._program, self._next = self._next, None
         program = self._program
         program.write(self.passphrase)
-        told = await program.expect(lambda said: "listening" in said, f"{self.name}'s terminal")
+        told = await program.expect(lambda said: "listening" in said, f"{self.name}'s device")
         self._wire.lead(self.name, told["listening"])
-        ready = await program.expect(lambda said: "ready" in said, f"{self.name}'s terminal")
+        ready = await program.expect(lambda said: "ready" in said, f"{self.name}'s device")
         self.pid = ready["ready"]
         self.messenger = await RemoteMessenger.open(self.folder / folder.SOCKET)
         self._events = asyncio.Queue()
@@ -230,7 +230,7 @@ class Terminal:
         except TimeoutError:
             raise CannotShow(f"{what} within {PATIENCE:.0f} seconds") from None
         self._events.put_nowait(None)
-        raise CannotShow(f"{self.name}'s terminal has stopped")
+        raise CannotShow(f"{self.name}'s device has stopped")
 
     def mark(self) -> None:
         while not self._events.empty():

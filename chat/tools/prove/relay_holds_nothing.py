@@ -204,7 +204,7 @@ async def _absent(searching: Search) -> None:
     line, stream = await line_to(relay.address)
     try:
         if await line.dial(token) is not None:
-            record.violated("the relay joined a terminal with somebody who was not there")
+            record.violated("the relay joined a device with somebody who was not there")
     except Lost:
         record.violated("the relay did not say that somebody was absent")
     taken = (time.monotonic() - began) * 1000
@@ -217,9 +217,9 @@ async def _absent(searching: Search) -> None:
     await waiting.called()
     await searching.for_any([needle], "pieces that were sent for somebody absent")
     waiting.close()
-    record.measure("absent_milliseconds", round(taken), "milliseconds until an absent terminal was refused")
+    record.measure("absent_milliseconds", round(taken), "milliseconds until an absent device was refused")
     record.did(
-        "A terminal that was not there was asked for: the relay said so at once, and took nothing for it."
+        "A device that was not there was asked for: the relay said so at once, and took nothing for it."
     )
 
 
@@ -305,7 +305,7 @@ async def _converse(stage: Stage, searching: Search) -> None:
         "The direct way between the two people was cut: they talked through the relay, and its memory was"
         " searched again."
     )
-    record.measure("entries_relayed", ENTRIES, "entries delivered through it")
+    record.measure("entries_relayed", ENTRIES, "messages delivered through it")
 
 
 def _look_for_names(stage: Stage, tap: Tap, record: Record) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from chat.interface import ParlourError
-from chat.tools.prove import at_rest, relay_holds_nothing, traffic
+from chat.tools.prove import at_rest, exports, relay_holds_nothing, traffic
 from chat.tools.prove.findings import CannotShow, Claim, Finding, Outcome, Record, judged, read_claims
 from chat.tools.prove.stage import Setting, Stage, staged
 
@@ -18,6 +18,7 @@ Show = Callable[[Stage, Record], Awaitable[None]]
 EXPERIMENTS: Final[Mapping[str, Show]] = {
     "C4": traffic.show_unreadable,
     "C2": at_rest.show_only_ciphertext,
+    "C7": exports.show,
     "C5": at_rest.show_deleted,
     "C1": relay_holds_nothing.show,
     "C3": traffic.show_nobody_else,  # ends both terminals
@@ -58,7 +59,7 @@ async def prove(
     except CannotShow as why:
         unshown = str(why)
     except (OSError, ParlourError) as error:
-        unshown = f"two terminals cannot be set up here ({error})"
+        unshown = f"two devices cannot be set up here ({error})"
     findings = [found.get(id) or judged(claim, Record(), unshown) for id, claim in wanted.items()]
     return Proof(tuple(findings), not_claimed, time.monotonic() - began)
 

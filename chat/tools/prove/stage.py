@@ -120,9 +120,9 @@ class Stage:
             try:
                 shown = await each.messenger.show_picture(each.contact, entry.id, SIDE, SIDE)
             except ParlourError as failure:
-                record.did(f"{each.name}'s terminal showed no picture: {failure}")
+                record.did(f"{each.name}'s device showed no picture: {failure}")
             else:
-                record.did(f"{each.name}'s terminal showed {shown.width} × {shown.height} pixels of it.")
+                record.did(f"{each.name}'s device showed {shown.width} × {shown.height} pixels of it.")
 
 
 def _picture(word: str) -> bytes:

@@ -63,7 +63,7 @@ async def show_unreadable(stage: Stage, record: Record) -> None:
     """The two talk and what passed is searched. Then each trick is played in both directions."""
     texts = [f"{stage.needle} on the wire, {number}" for number in range(TALK // 2)]
     said = [*await stage.say(stage.ada, *texts), *await stage.say(stage.ben, *texts)]
-    record.did(f"{TALK} entries passed between two terminals, through somebody who keeps every byte of it.")
+    record.did(f"{TALK} messages passed between two devices, through somebody who keeps every byte of it.")
     await _control(stage, said, record)
     for trick, make in TRICKS.items():
         rejected = 0
@@ -77,7 +77,7 @@ async def show_unreadable(stage: Stage, record: Record) -> None:
         record.measure(f"frames_{trick}_rejected", rejected, f"of {ROUNDS} frames {name} were rejected")
     record.did(
         "Then whole frames were changed by a bit, cut, sent twice, exchanged with the next, left out and"
-        " replaced by others, and each time it was seen whether the terminal that heard it ended the link."
+        " replaced by others, and each time it was seen whether the device that heard it ended the link."
     )
     await _compare_entries(stage, said, record)
     _read(stage, record)
@@ -118,11 +118,11 @@ async def _compare_entries(stage: Stage, said: Sequence[EntryView], record: Reco
         twice = [id for id, times in Counter(entry.id for entry in held).items() if times > 1]
         other = [entry.id for entry in held if entry.text != wanted[entry.id]]
         missing = len(wanted) - len({entry.id for entry in held})
-        record.require(not twice, f"{each.name} has {len(twice)} entries twice")
-        record.require(not other, f"{each.name} has {len(other)} entries that were altered")
-        record.require(not missing, f"{each.name} lacks {missing} entries")
+        record.require(not twice, f"{each.name} has {len(twice)} messages twice")
+        record.require(not other, f"{each.name} has {len(other)} messages that were altered")
+        record.require(not missing, f"{each.name} lacks {missing} messages")
     record.measure(
-        "entries_whole", len(wanted), "entries arrived whole and once, those of spoilt links by the next"
+        "entries_whole", len(wanted), "messages arrived whole and once, those of spoilt links by the next"
     )
 
 
@@ -141,7 +141,7 @@ def _read(stage: Stage, record: Record) -> None:
         record.violated(f"{what} stands on the wire")
     for each in stage.both:
         record.require(not any(id in wire for id in each.ids), f"who {each.name} is stands on the wire")
-    record.did("So it was for the ids of both people and of their terminals.")
+    record.did("So it was for the ids of both people and of their devices.")
 
 
 # --- C3 ---
@@ -149,7 +149,7 @@ def _read(stage: Stage, record: Record) -> None:
 PUBLIC: Final = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1")
 TOLD_MAX: Final = 20
 FROM_WITHIN: Final = (
-    "Everything that both terminals did while all of this ran was looked at: each connection, datagram, name"
+    "Everything that both devices did while all of this ran was looked at: each connection, datagram, name"
     " looked up and program started, as Python itself tells of them from inside the process."
     " The one program that may start decodes a picture, without files and connections."
 )
@@ -179,7 +179,7 @@ async def show_nobody_else(stage: Stage, record: Record) -> None:
     record.did(WITHOUT)
     where = Counter(str(each) for calls in inside for each in calls.reached)
     if not where:
-        raise CannotShow("the terminals made no connection that could be looked at")
+        raise CannotShow("the devices made no connection that could be looked at")
     record.measure("connections", where.total(), "connections opened")
     told = [f"{address} ({times})" for address, times in where.most_common(TOLD_MAX)]
     record.measure("addresses", told, "to these addresses, how often")
@@ -196,11 +196,11 @@ async def _ask_for_more(stage: Stage, record: Record) -> None:
         except UsageError:
             refused += 1
         except Unreachable:
-            record.violated(f"a terminal that was asked to reach {host} tried to")
+            record.violated(f"a device that was asked to reach {host} tried to")
     record.measure(
         "public_addresses_refused", refused, f"of {len(PUBLIC)} public addresses asked for were refused"
     )
-    record.did("A terminal was asked to connect to public addresses, as somebody might be talked into.")
+    record.did("A device was asked to connect to public addresses, as somebody might be talked into.")
 
 
 def from_within(said: Sequence[Said]) -> Calls:
@@ -217,15 +217,15 @@ def _judge(stage: Stage, both: Sequence[Calls], record: Record) -> None:
     for terminal, calls in zip(stage.both, both, strict=True):
         away = {each for each in calls.reached if not (is_local(each.host) or each in stage.relays)}
         for where in sorted(map(str, away)):
-            record.violated(f"{terminal.name}'s terminal reached for {where}, which is not local")
+            record.violated(f"{terminal.name}'s device reached for {where}, which is not local")
         for name in sorted(set(calls.names)):
-            record.violated(f"{terminal.name}'s terminal looked up {name}")
+            record.violated(f"{terminal.name}'s device looked up {name}")
         for path in sorted({each for each in calls.sockets if not Path(each).is_relative_to(stage.folder)}):
-            record.violated(f"{terminal.name}'s terminal spoke to another program at {path}")
+            record.violated(f"{terminal.name}'s device spoke to another program at {path}")
         for program in calls.programs:
-            record.violated(f"{terminal.name}'s terminal started {program}")
+            record.violated(f"{terminal.name}'s device started {program}")
         for line in calls.unread:
-            record.violated(f"a call of {terminal.name}'s terminal may have reached anywhere: {line}")
+            record.violated(f"a call of {terminal.name}'s device may have reached anywhere: {line}")
 
 
 def _compare_calls(inside: Sequence[Calls], outside: Sequence[Calls], record: Record) -> None:
@@ -234,6 +234,6 @@ def _compare_calls(inside: Sequence[Calls], outside: Sequence[Calls], record: Re
     for where in seen - told:
         record.violated(f"a connection to {where} was made behind Python's back")
     if told - seen:
-        raise CannotShow("strace did not record everything that the terminals did")
+        raise CannotShow("strace did not record everything that the devices did")
     record.measure("calls_traced", seen.total(), "connections recorded by strace")
     record.measure("calls_by_both", (seen & told).total(), "of them told by Python too")

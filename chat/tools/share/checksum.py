@@ -42,8 +42,9 @@ def groups(digest: str) -> str:
 
 def line(address: str, name: str) -> str:
     """A line of Python that fetches a file and prints the words of what came. It quotes for every shell."""
+    # SECURITY: without -I, a hashlib.py in the folder where it is typed would run, and could print any words.
     return (
-        'python3 -c "import hashlib,urllib.request as u;'
+        'python3 -I -c "import hashlib,urllib.request as u;'
         f"b=u.urlopen('{address}/{name}').read();open('{name}','wb').write(b);"
         "h=hashlib.sha256(b).hexdigest();"
         f"print(*[''.join('{SYLLABLES}'[2*int(d,16):][:2] for d in h[i:i+{_A_WORD}]) "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -16,6 +17,10 @@ from chat.tools.share.checksum import checksum
 
 NAME: Final = "parlour.pyz"
 """What the file is called on the other machine."""
+
+
+_FIELD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+"""A version, a system or a Python, as a bundle names it."""
 
 
 class NoBundle(Exception):
@@ -41,9 +46,9 @@ def read(path: Path) -> Bundle:
         places = [place.split() for place in contents["fits"]]
         return Bundle(
             path,
-            str(contents["version"]),
-            tuple(sorted({system for system, _ in places})),
-            tuple(sorted({python.partition("-")[2] for _, python in places})),
+            _field(contents["version"]),
+            tuple(sorted({_field(system) for system, _ in places})),
+            tuple(sorted({_field(python.partition("-")[2]) for _, python in places})),
             checksum(path),
             path.stat().st_size,
         )
@@ -51,6 +56,13 @@ def read(path: Path) -> Bundle:
         raise NoBundle(f"{path} is damaged, and so would be what you give: get it again.") from None
     except (launch.Refused, OSError, KeyError, TypeError, ValueError):
         raise NoBundle(f"{path} is no bundle of Parlour: choose a parlour.pyz.") from None
+
+
+def _field(value: object) -> str:
+    """What a bundle says of itself. Raises ValueError: its maker may be anybody, and a terminal shows it."""
+    if not isinstance(value, str) or not _FIELD.fullmatch(value):
+        raise ValueError("no name of a version, a system or a Python")
+    return value
 
 
 def running() -> Path | None:

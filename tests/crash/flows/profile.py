@@ -58,6 +58,7 @@ class Passphrase(Flow):
 
     def play(self, scene: Scene) -> Ended:
         file = scene.folder / "new"
+        file.touch(0o600)
         file.write_text(f"{self.new}\n")
         return scene.run(scene.ada, "passphrase", "--new-passphrase-file", str(file))
 
@@ -90,6 +91,7 @@ class Migrate(Flow):
 
     def _ada(self, scene: Scene) -> Station:
         ada = scene.ada
+        (scene.folder / "old").touch(0o600)
         (scene.folder / "old").write_text(f"{released.PASSPHRASE}\n")
         ada.options = ("--passphrase-file", str(scene.folder / "old"))
         return ada

@@ -66,6 +66,7 @@ class Line:
         self.messenger = Played()
         self.door = FakeDoor(self.messenger, state=DoorState.LOCKED, passphrase=PASSPHRASE)
         self.file = folder / "passphrase"
+        self.file.touch(0o600)
         self.file.write_text(PASSPHRASE + "\n")
         self.opened: list[tuple[Path, int | None]] = []
         self._capture = capture

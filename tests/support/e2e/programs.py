@@ -41,6 +41,7 @@ class Station:
         self.host = host
         self.program = program
         secret = folder / "passphrase"
+        secret.touch(0o600)
         secret.write_text(f"{PASSPHRASE}\n")
         self.options: tuple[str, ...] = ("--passphrase-file", str(secret))
 

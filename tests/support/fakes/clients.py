@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TypeGuard
 
 from msgspec.structs import replace
 
@@ -18,6 +19,8 @@ from chat.interface import (
     EntryEdited,
     EntryFilled,
     Event,
+    FileProgress,
+    FileState,
     NotPermitted,
     TokenView,
     UsageError,
@@ -25,6 +28,10 @@ from chat.interface import (
 from tests.support.fakes.others import START, Others
 
 CLIENT = re.compile(r"[a-z0-9._-]{1,64}")
+
+
+def _is_whole(event: Event) -> TypeGuard[FileProgress]:
+    return isinstance(event, FileProgress) and event.file.state is FileState.WHOLE
 
 
 class Clients(Others):
@@ -41,7 +48,7 @@ class Clients(Others):
     def emit(self, event: Event) -> None:
         if self.programs and isinstance(event, EntryAdded | EntryFilled | EntryEdited):
             self._place(event.entry.contact, event.entry.id, isinstance(event, EntryEdited))
-        elif self.programs and isinstance(event, EntryDeleted):
+        elif self.programs and (isinstance(event, EntryDeleted) or _is_whole(event)):
             self._place(event.contact, event.id, True)
         super().emit(event)
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from chat.errors import phrase
 from chat.interface import (
+    PICTURES_UNCONFINED,
     EntryAdded,
     EntryKind,
     EntryView,
@@ -19,6 +20,7 @@ from chat.interface import (
     FileView,
     ParlourError,
     PictureView,
+    Unconfined,
     UsageError,
 )
 from tests.support.fakes.clients import Clients
@@ -27,7 +29,8 @@ NO_FILE = "This message names no file that is known here."
 
 
 class Files(Clients):
-    """`contents`: by entry, what a file has in it. `pictures`: what is shown of it.
+    """`contents`: by entry, what a file has in it. `pictures`: what is shown of it, `confines`: in a
+    process that the system can confine.
 
     `limits`: the rates that were set. `sealed`: contact and id of those being sealed. `sealing`: where it is
     there, a file is sealed until it is cancelled, and this is set meanwhile.
@@ -38,6 +41,7 @@ class Files(Clients):
         self.contents: dict[str, bytes] = {}
         self.limits: list[int] = []
         self.pictures: dict[str, PictureView] = {}
+        self.confines = True
         self.sealed: set[tuple[str, str, str]] = set()
         self.sealing: asyncio.Event | None = None
         self._cancelling = asyncio.Event()
@@ -167,7 +171,7 @@ class Files(Clients):
     async def limit_files(self, rate: int) -> None:
         self.limits.append(rate)
 
-    async def save_file(self, contact: str, id: str, folder: str) -> str:
+    async def save_file(self, contact: str, id: str, folder: str, unasked: bool = False) -> str:
         file = self._file(contact, id)
         if file.state not in (FileState.WHOLE, FileState.WITHHELD):
             raise UsageError(phrase("This file is not whole."))
@@ -177,6 +181,8 @@ class Files(Clients):
         file = self._file(contact, id)
         if file.state not in (FileState.WHOLE, FileState.WITHHELD):
             raise UsageError(phrase("This file is not whole."))
+        if not self.confines and self._preferences.get(PICTURES_UNCONFINED) != "on":
+            raise Unconfined(phrase("This system cannot confine what decodes a picture."))
         if id not in self.pictures:
             raise UsageError(phrase("This file is not a picture that can be shown."))
         return self.pictures[id]

@@ -218,7 +218,7 @@ class FakeMessenger(Files):
         if not is_name(name):
             raise UsageError(NO_NAME)
         self._contacts[contact] = replace(self._contact(contact), name=name)
-        self._label_again()
+        self._label_again(contact)
         self.emit(ContactChanged(self._contacts[contact]))
 
     async def block(self, contact: str, on: bool) -> None:
@@ -519,7 +519,9 @@ class FakeMessenger(Files):
         del self._relays[address]
         self.emit(RelayRemoved(address))
 
-    async def change_passphrase(self, old: str, new: str, cost: UnlockCost = UnlockCost.KEPT) -> None:
+    async def change_passphrase(
+        self, old: str, new: str, cost: UnlockCost = UnlockCost.KEPT, new_key: bool = False
+    ) -> None:
         if old != self.passphrase:
             raise NotPermitted(WRONG)
         self.passphrase = new
@@ -595,6 +597,8 @@ class FakeDoor:
         self.failures: dict[str, ParlourError] = {}
         self.held = False
         self.in_keyring = Kept.NO
+        self.lacks_words = False
+        self.archived: tuple[str, ...] = ()
         self._state = state
         self._damaged = False
 
@@ -709,7 +713,11 @@ class FakeDoor:
         self._enter("restore", path, words, remove_old)
         _look_for(path)
         backup = BackupView(path, 0, 0, "00" * 32, recovery=not words)
-        return RestoreView("aa" * 32, "Ada", "bb" * 32, True, remove_old, 0, "00" * 32, backup)
+        view = RestoreView("aa" * 32, "Ada", "bb" * 32, True, remove_old, 0, "00" * 32, backup)
+        if self.lacks_words and not words:
+            self.archived = ("/profile/archives/2026-12-01-00000000",)
+            return replace(view, new=False, removed=False, archive=self.archived[0])
+        return view
 
     async def salvage(self, path: str, passphrase: str, own: str, recovery: bool = False) -> SalvageView:
         self._enter("salvage", path, recovery)
@@ -720,7 +728,12 @@ class FakeDoor:
     async def verify(self, path: str, passphrase: str) -> BackupView:
         self._enter("verify", path)
         _look_for(path)
-        return BackupView(path, 0, 0, "00" * 32, recovery=False)
+        root = "" if path.endswith(".md") else "00" * 32
+        return BackupView(path, 0, 0, root, recovery=False, checksum="" if passphrase else "cd" * 32)
+
+    async def archives(self) -> tuple[str, ...]:
+        self._enter("archives")
+        return self.archived
 
     async def wipe(self) -> None:
         self._enter("wipe")

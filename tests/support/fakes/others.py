@@ -83,6 +83,7 @@ from chat.interface import (
     VisibilityChanged,
     notes_view,
 )
+from chat.looks import label, look, looks_same, telling
 from chat.service.alerts import view as alert_view
 from chat.service.keyring import ASKS
 from chat.storage.alerts import AlertRow
@@ -241,6 +242,7 @@ class Others:
         ids = identity(f"person {name}"), identity(f"terminal {name}")
         self._me = SelfView(*ids, name, 4747, ("192.168.1.20:4747", "[fe80::1c2d]:4747"), visible)
         self._contacts: dict[str, ContactView] = {}
+        self._called: dict[str, set[str]] = {}
         self._bot = BotView(False)
         self._declared: dict[str, tuple[BotCommand, ...] | None] = {}
         self._nearby: dict[str, NearbyView] = {}
@@ -273,7 +275,7 @@ class Others:
         view = ContactView(person, name, name, False, False, False, False, 0)
         self._contacts[person] = replace(view, **marks)
         self._conversations[person] = Conversation()
-        self._label_again()
+        self._label_again(person)
         self.emit(ContactChanged(self._contacts[person]))
         return self._contacts[person]
 
@@ -503,10 +505,15 @@ class Others:
         self.emit(EntryChanged(person, entry, state))
 
     def see_stranger(self, name: str) -> NearbyView:
-        view = NearbyView(f"instance-{next(self._numbers)}", name)
+        view = NearbyView(f"instance-{next(self._numbers)}", name, **self._namesakes(name))
         self._nearby[view.instance] = view
         self.emit(NearbyChanged(tuple(self._nearby.values())))
         return view
+
+    def lose_stranger(self, name: str) -> None:
+        """Nobody of this name is visible any more."""
+        self._nearby = {one: view for one, view in self._nearby.items() if view.name != name}
+        self.emit(NearbyChanged(tuple(self._nearby.values())))
 
     def number(self, contact: str, branch: str = "") -> str:
         """The safety number with a contact, or that of another branch."""
@@ -614,13 +621,23 @@ class Others:
 
     def change_identity(self, person: str, cause: str, *, holds: bool = False) -> None:
         """A contact's person log changes, in a way after which this person has to look (`holds`) or not."""
-        self.emit(IdentityChanged(person, self._contacts[person].name, phrase(cause)))
+        self.emit(IdentityChanged(person, self._contacts[person].label, phrase(cause)))
         view = self._contacts[person]
         self._set_contact(replace(view, held=True, verified=False) if holds else view)
 
     def keep_seed(self) -> None:
         """The recovery words were not written down yet."""
         self._me = replace(self._me, keeps_seed=True)
+
+    def become_archive(self) -> None:
+        """The profile turns out to be an archive, made of a backup."""
+        self._me = replace(self._me, archived=datetime(2026, 12, 1, tzinfo=UTC), visible=False)
+        self._contacts = {
+            person: replace(view, past=True, verified=False, present=False, unread=0)
+            for person, view in self._contacts.items()
+        }
+        for view in self._contacts.values():
+            self.emit(ContactChanged(view))
 
     def change_own_log(self, kind: str) -> None:
         """A contact returns a change of this person's log."""
@@ -682,11 +699,22 @@ class Others:
         self._contacts[view.person] = view
         self.emit(ContactChanged(view))
 
-    def _label_again(self) -> None:
-        names = [view.name for view in self._contacts.values()]
+    def _label_again(self, but: str = "") -> None:
+        """Each contact gets its label; a name of two keeps its digits. Announces all `but` one."""
+        self._called = {one: held for one, held in self._called.items() if held & self._contacts.keys()}
         for person, view in self._contacts.items():
-            label = f"{view.name}~{person[:4]}" if names.count(view.name) > 1 else view.name
-            self._contacts[person] = replace(view, label=label)
+            self._called.setdefault(look(view.name), set()).add(person)
+        for person, view in self._contacts.items():
+            digits = telling(self._called[look(view.name)])
+            named = label(view.name, person, digits, self._me.name)
+            self._contacts[person] = replace(view, label=named, called=view.called or view.name)
+            if named != view.label and person != but:
+                self.emit(ContactChanged(self._contacts[person]))
+
+    def _namesakes(self, name: str) -> dict[str, Any]:
+        """Whom a stranger's name could be taken for, as fields of its view."""
+        alike = [view.label for view in self._contacts.values() if looks_same(name, view.name)]
+        return {"known": tuple(sorted(alike)), "mine": looks_same(name, self._me.name)}
 
     def _count_unread(self, person: str) -> None:
         if person == self._me.person:
@@ -697,7 +725,7 @@ class Others:
         self, contact: ContactView, text: str, *, own: bool, time: datetime | None, reply: str = ""
     ) -> EntryView:
         self._now += timedelta(minutes=1)
-        author = self._me.name if own else contact.name
+        author = self._me.name if own else contact.label
         state = EntryState.QUEUED if own else EntryState.RECEIVED
         state = EntryState.KEPT if contact.notes else state
         number = next(self._numbers)
@@ -757,6 +785,7 @@ class Others:
 
     def _begin(self, peer: str, *, incoming: bool) -> PairingView:
         view = PairingView(f"pairing-{next(self._numbers)}", PairingStage.CONNECTING, peer, incoming)
+        view = replace(view, **self._namesakes(peer))
         self._pairings[view.id] = view
         self.emit(PairingChanged(view))
         return view

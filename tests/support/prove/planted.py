@@ -16,6 +16,7 @@ from chat.interface import PictureView
 from chat.relay.circuit import Buffers
 from chat.service.files import Files
 from chat.storage.database import Database
+from chat.storage.new_file import NewFile
 from chat.storage.pieces import Pieces
 from chat.tools.prove import tracing
 from chat.tools.prove.tracing import tell_of_connections
@@ -94,6 +95,19 @@ def drawing_terminal() -> None:
         tracing.main()
 
 
+def embellishing_terminal() -> None:
+    """A terminal that writes other words into an export than were said."""
+    finish = NewFile.finish
+
+    def embellish(file: NewFile) -> None:
+        said = file.unfinished.read_bytes()
+        file.unfinished.write_bytes(said.replace(b"I left", b"I took"))
+        finish(file)
+
+    with patch.object(NewFile, "finish", embellish):
+        tracing.main()
+
+
 def hasty_terminal() -> None:
     """A terminal that says that it has entries before it has stored them."""
     receipt_before_commit(0.1)
@@ -125,6 +139,8 @@ if __name__ == "__main__":
             hoarding_terminal()
         case ["keep_pixels"]:
             drawing_terminal()
+        case ["embellish"]:
+            embellishing_terminal()
         case ["hasten"]:
             hasty_terminal()
         case ["hoard", log]:

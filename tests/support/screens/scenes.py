@@ -326,7 +326,7 @@ TALKING = (
         keys(":", "h", "e", "down"),
         back=("escape", "ctrl+u"),
     ),
-    dialog("emoji-chooser", "alt+e", "Emoji", Seen("Part of the English name"), Typed("cat")),
+    dialog("emoji-chooser", "alt+e", "Emoji", Seen("Part of the name"), Typed("cat")),
     dialog("switcher", "ctrl+k", "Go to a conversation"),
     dialog("commands", "ctrl+p", "Commands"),
     dialog("commands-found", "ctrl+p", "Commands", Seen("Type a command"), Typed("inv", "邀")),
@@ -382,6 +382,7 @@ _NAMED = (Others(_name_relays), Seen("key does not match"))
 _DOV_BEGINS = Others(lambda fake: fake.stranger_begins("Dov"))
 _DOV_IS_AWAY = Others(lambda fake: fake.failures.update(pair_nearby=Unreachable(NO_ANSWER)))
 _ADDS = (Seen("Your devices"), keys("a"), Seen("Stop"))
+_EXPORTS = (Seen("Back up or export"), keys("right"))
 _FULL = Others(lambda fake: fake.failures.update(send=StorageFull()))
 ON_THE_FAKE = (
     Scene("link", "new", _LINK, "Name of this device"),
@@ -409,6 +410,21 @@ ON_THE_FAKE = (
     ),
     acted("timed", "(disappeared)", _time),
     acted("bot", "/rename-me", _declare, keys("/", "r", "e")),
+    Scene("lost", "new", (keys("f4"),), "I lost my only device. What now?"),
+    Scene(
+        "restore", "new", (keys("f4"), Seen("A lost device, or a new one"), keys("enter")), "Restore a backup"
+    ),
+    acted("backup", "Back up or export", lambda fake: fake.keep_seed(), Typed("/backup"), keys("enter")),
+    talk(
+        "export",
+        "This file is not encrypted: anybody who has it can read it.",
+        Typed("/backup"),
+        keys("enter"),
+        *_EXPORTS,
+    ),
+    talk("wipe", "Destroy this profile", Typed("/wipe"), keys("enter")),
+    talk("locked-lost", "I lost my only device. What now?", *_LOCK, keys("f4"), back=()),
+    acted("archive", "from a backup: pair again", lambda fake: fake.become_archive()),
     acted("recovery", "Recovery words", lambda fake: fake.keep_seed(), keys("alt+w")),
     acted(
         "recovery-asked",

@@ -13,6 +13,7 @@ from pathlib import Path
 from msgspec import Struct, structs
 from msgspec.structs import replace
 
+from chat.network.connection import format_address
 from chat.storage import (
     bots,
     clients,
@@ -73,8 +74,10 @@ from protocol.identity.log import (
     terminal_id,
 )
 from protocol.identity.reduction import reduce
+from protocol.keys import X25519Pair
 from protocol.messages import BotBody, BotCommand, ContactValue, CutHead, FileBody, SwitchValue
 from protocol.notes import Register, deletion, state_body, write
+from protocol.pairing.invitation import format_invitation, make_invitation
 from protocol.pairing.renewal import Drawn
 from protocol.primitives import KEY_SIZE, ed25519_from_seed, x25519_generate
 from protocol.profile_header import CHEAPEST
@@ -144,6 +147,8 @@ def fill(database: Database) -> None:
     settings.save(database, Settings(read_receipts=False, typing=True))
     settings.pin_notes(database, True)
     settings.set_preference(database, "theme", "dark")
+    settings.set_preference(database, f"draft.{BEN.person.hex()}", "not sent yet")
+    settings.hand_timer(database, CAT.person, 3_600)
     settings.add_relay(database, RelayRow(str(RelayAddress("192.168.1.2", 4746, b"\x07" * 32)), True, TIME))
 
 
@@ -180,9 +185,14 @@ def write_contacts(database: Database) -> None:
         share = blob(f"share {owner} {number}")
         keys.add_share(database, ShareRow(BEN.person, owner, number, share, [blob("a head")], blob("root")))
     keys.acknowledge(database, BEN.person, blob("static key"), [1_700_000_001])
-    secret = blob("invitation", 16)
-    keys.add_invitation(database, InvitationRow(secret, blob("one-time key"), 1_700_003_600, "PARLOUR:TEXT"))
-    keys.burn_invitation(database, secret, blob("joiner"))
+    one_time = X25519Pair(blob("one-time key"))
+    made = make_invitation(
+        *(ANN.person, X25519Pair(ANN.static_secret).public, one_time.public, TIME // 1_000),
+        *([format_address("192.168.1.1", 4747)], [], seeded("invitation")),
+    )
+    row = InvitationRow(made.secret, one_time.reveal(), made.expires, format_invitation(made))
+    keys.add_invitation(database, row)
+    keys.burn_invitation(database, made.secret, blob("joiner"))
     persons.add_address(database, AddressRow(BEN.terminal, "192.168.1.7", 4747, TIME))
     persons.keep_seen(database, {blob("a laptop"): TIME})
 

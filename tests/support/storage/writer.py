@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from protocol import profile_header
 from tests.support.storage.samples import PASSPHRASE, THEIR_TERMINAL, Author, first_rows, seeded, store
 
 CREATE, RENEW, WRITE, INSIST, STARVE, WIPE = "create", "renew", "write", "insist", "starve", "wipe"
+REKEY = "rekey"
 NEW_PASSPHRASE = "another one"
 
 
@@ -112,7 +114,10 @@ def main() -> None:
             say("renewed")
             return
         database = opened.database()
-        if task == INSIST:
+        if task == REKEY:
+            opened.change_key(database, PASSPHRASE, NEW_PASSPHRASE, random=os.urandom)
+            say("rekeyed")
+        elif task == INSIST:
             insist(database, int(sys.argv[3]))
         else:
             write(database, int(sys.argv[3]), say)

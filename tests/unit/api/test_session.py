@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from chat.api.scopes import MAY
 from chat.api.serve import serve_socket
 from chat.api.session import WINDOW
 from chat.interface import (
+    CannotCreate,
     ClientRights,
     Closed,
     ContactChanged,
@@ -516,3 +520,46 @@ async def test_the_end_of_the_socket_ends_its_sessions_without_a_fault(
     assert await reader.read() == b""
     writer.close()
     assert faults == []
+
+
+def live_datagram(path: Path) -> list[socket.socket]:
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    made.bind(str(path))
+    return [made]
+
+
+def full_stream(path: Path) -> list[socket.socket]:
+    made = [socket.socket(socket.AF_UNIX)]
+    made[0].bind(str(path))
+    made[0].listen(0)
+    with suppress(BlockingIOError):
+        while True:
+            made.append(socket.socket(socket.AF_UNIX))
+            made[-1].setblocking(False)
+            made[-1].connect(str(path))
+    return made
+
+
+@pytest.mark.parametrize("live", [live_datagram, full_stream])
+async def test_the_live_socket_of_another_program_is_left_alone(
+    fake: FakeMessenger, tmp_path: Path, live: Callable[[Path], list[socket.socket]]
+) -> None:
+    path = tmp_path / "api.sock"
+    others = live(path)
+    before = path.stat().st_ino
+    with pytest.raises(CannotCreate, match="Another program listens"):
+        await asyncio.wait_for(serve_socket(fake, path, lambda: None, lambda _: None), 20)
+    assert path.stat().st_ino == before
+    for other in others:
+        other.close()
+
+
+async def test_the_socket_of_an_ended_program_is_replaced(fake: FakeMessenger, tmp_path: Path) -> None:
+    path, listens = tmp_path / "api.sock", asyncio.Event()
+    with socket.socket(socket.AF_UNIX) as ended:
+        ended.bind(str(path))
+        ended.listen()
+    serving = asyncio.create_task(serve_socket(fake, path, listens.set, lambda _: None))
+    await asyncio.wait_for(listens.wait(), 20)
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from chat.cli.output import find, label_among, labels
 from chat.errors import phrase
@@ -17,6 +18,7 @@ from chat.interface import (
     UsageError,
     VerificationView,
 )
+from chat.looks import label, look, telling
 from tests.support.cli.line import Line
 
 
@@ -30,8 +32,10 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
         {
             "name": "Ben",
             "person": ben.person,
+            "called": "Ben",
             "verified": True,
             "present": True,
+            "seen": None,
             "held": False,
             "same_key": [],
             "pinned": False,
@@ -44,8 +48,10 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
         {
             "name": "Cleo",
             "person": cleo.person,
+            "called": "Cleo",
             "verified": False,
             "present": False,
+            "seen": None,
             "held": False,
             "same_key": [],
             "pinned": False,
@@ -58,8 +64,10 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
         {
             "name": "Dan",
             "person": dan.person,
+            "called": "Dan",
             "verified": False,
             "present": True,
+            "seen": None,
             "held": False,
             "same_key": [],
             "pinned": False,
@@ -70,7 +78,8 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
             "last": None,
         },
     ]
-    marks = ["verified", "present", "held", "same_key", "pinned", "muted", "bot", "commands"]
+    marks = ["called", "verified", "present", "seen", "held", "same_key"]
+    marks += ["pinned", "muted", "bot", "commands"]
     fields = ["name", "person", *marks, "unread", "last"]
     assert list(outcome.objects[0]) == fields
     assert line.run("contacts").out.splitlines() == [
@@ -247,8 +256,17 @@ def test_verify_own_lists_changes_and_confirms_the_named_ones(line: Line) -> Non
     assert line.run("verify", "Ben").status == 0
 
 
-def person(name: str, digit: str, label: str = "") -> ContactView:
-    return ContactView((digit * 64)[:64], name, label or name, False, False, False, False, 0)
+def person(name: str, digit: str) -> ContactView:
+    return ContactView((digit * 64)[:64], name, name, False, False, False, False, 0)
+
+
+def told_apart(*views: ContactView) -> list[ContactView]:
+    """Contacts with the labels that the engine gives them."""
+    alike = [[one.person for one in views if look(one.name) == look(view.name)] for view in views]
+    return [
+        replace(view, label=label(view.name, view.person, telling(held), "Ada"))
+        for view, held in zip(views, alike, strict=True)
+    ]
 
 
 def test_a_label_a_name_and_an_id_find_the_contact() -> None:
@@ -266,45 +284,48 @@ def test_a_label_a_name_and_an_id_find_the_contact() -> None:
     ],
 )
 def test_case_14_two_names_that_look_the_same_get_labels_that_do_not(other: str) -> None:
-    one, two = person("Ben", "a"), person(other, "b")
+    one, two = told_apart(person("Ben", "a"), person(other, "b"))
     first, second = labels([one, two])
     assert first != second
     assert {first.partition("~")[2], second.partition("~")[2]} == {"aaaa", "bbbb"}
-    with pytest.raises(UsageError, match=f"more than one.*{first}, {second}"):
+    with pytest.raises(UsageError, match=f"may be somebody else: name {first} or {second}"):
         find([one, two], "Ben")
-    for label, view in ((first, one), (second, two)):
-        assert find([one, two], label) == (label, view)
+    for named, view in ((first, one), (second, two)):
+        assert find([one, two], named) == (named, view)
 
 
-@pytest.mark.parametrize(
-    "honest",
-    [
-        [person("Ben", "a", "Ben~aaaa"), person("Ben", "b", "Ben~bbbb")],
-        [person("Ben", "a"), person("Ben\u200b", "b")],  # the suffix is made here
-    ],
-)
-def test_case_14_a_name_that_imitates_a_suffix_hides_nobody(honest: list[ContactView]) -> None:
-    everybody = [*honest, person("Ben~aaaa", "c")]
+def test_a_name_that_was_that_of_two_means_nobody_though_one_is_gone() -> None:
+    view = replace(person("Ben", "a"), label="Ben~aaaa")
+    for typed in ("Ben", "ben", "Веn"):
+        with pytest.raises(UsageError, match="may be somebody else: name Ben~aaaa"):
+            find([view, person("Cleo", "c")], typed)
+    assert find([view], "Ben~aaaa") == ("Ben~aaaa", view)
+
+
+@pytest.mark.parametrize("other", ["Ben", "Ben\u200b"])
+def test_case_14_a_name_that_imitates_a_suffix_hides_nobody(other: str) -> None:
+    everybody = told_apart(person("Ben", "a"), person(other, "b"), person("Ben~aaaa", "c"))
     for order in (everybody, everybody[::-1]):
         held = labels(order)
         assert sorted(view.person[0] for view in held.values()) == ["a", "b", "c"]
-        for label, view in held.items():
-            assert find(order, label)[1] == view
+        for named, view in held.items():
+            assert find(order, named)[1] == view
 
 
 def test_names_of_nothing_visible_and_ids_with_a_common_beginning_have_labels() -> None:
-    ghost = person("\u200b\u2060", "d")
+    (ghost,) = told_apart(person("\u200b\u2060", "d"))
     assert list(labels([ghost])) == ["~dddd"]
     assert find([ghost], "~dddd") == ("~dddd", ghost)
-    assert len(labels([person("Ben", "ab"), person("Ben", "ab" * 31 + "cd")])) == 2
+    assert len(labels(told_apart(person("Ben", "ab"), person("Ben", "ab" * 31 + "cd")))) == 2
 
 
-def test_capitals_count_where_they_tell_two_apart() -> None:
-    lower, upper = person("ben", "a"), person("Ben", "b")
-    assert find([lower, upper], "ben")[1] == lower
-    assert find([lower, upper], "Ben")[1] == upper
-    with pytest.raises(UsageError):
-        find([lower, upper], "BEN")
+def test_capitals_tell_nobody_apart_but_are_typed_as_one_likes() -> None:
+    lower, upper = told_apart(person("ben", "a"), person("Ben", "b"))
+    assert find([lower, upper], "ben~aaaa")[1] == lower
+    assert find([lower, upper], "BEN~bbbb")[1] == upper
+    for typed in ("ben", "Ben", "BEN"):
+        with pytest.raises(UsageError, match="name ben~aaaa or Ben~bbbb"):
+            find([lower, upper], typed)
 
 
 @pytest.mark.parametrize(

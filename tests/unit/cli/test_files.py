@@ -114,11 +114,75 @@ def test_a_file_that_does_not_come_is_not_saved(line: Line, tmp_path: Path) -> N
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.parametrize(("typed", "sent"), [("y\n", 2), ("n\n", 0), ("", 0), (None, 2)])
+def test_hidden_files_are_named_and_asked_about(
+    line: Line, tmp_path: Path, typed: str | None, sent: int
+) -> None:
+    line.messenger.add_contact("Ben", present=True)
+    folder = tmp_path / "project"
+    folder.mkdir()
+    for name in ("a.txt", ".env"):
+        (folder / name).write_text(name)
+    line.patch.setattr("chat.cli.giving.is_interactive", lambda: typed is not None)
+    outcome = line.run("send", "Ben", "look", "--file", str(folder), typed=typed or "")
+    assert "Hidden, and sent too: project/.env" in outcome.err
+    assert len(line.messenger.called("send_file")) == sent
+    assert len(line.messenger.called("send")) == bool(sent)
+    assert outcome.status == (0 if sent else 1)
+
+
 def test_a_text_has_no_file_to_save(line: Line) -> None:
     friend = line.messenger.add_contact("Ben", present=True)
     entry = line.messenger.receive(friend.person, "hello")
     assert entry is not None
     assert line.run("save", "Ben", entry.id).status == 64
+
+
+def several(line: Line, *states: FileState) -> list[str]:
+    friend = line.messenger.add_contact("Ben", present=True)
+    line.messenger.receive(friend.person, "between")
+    files = [
+        FileView(f"{number}.txt", "", 12, state, 12 if state is FileState.WHOLE else 0)
+        for number, state in enumerate(states)
+    ]
+    return [line.messenger.receive_file(friend.person, file, b"twelve bytes").id for file in files]
+
+
+def test_several_files_are_saved_at_once(line: Line, tmp_path: Path) -> None:
+    entries, folder = several(line, *[FileState.WHOLE] * 2, FileState.ASKS), tmp_path / "to"
+    folder.mkdir()
+    outcome = line.run("save", "Ben", *entries, entries[0], "--to", str(folder), "--json")
+    assert (outcome.status, [one["id"] for one in outcome.objects]) == (0, entries)
+    assert sorted(path.name for path in folder.iterdir()) == ["0.txt", "1.txt", "2.txt"]
+
+
+def test_nothing_is_saved_where_one_of_several_has_no_file(line: Line, tmp_path: Path) -> None:
+    (entry,) = several(line, FileState.WHOLE)
+    assert line.run("save", "Ben", entry, "no such", "--to", str(tmp_path)).status == 64
+    assert line.messenger.called("save_file") == []
+
+
+def test_all_files_that_are_here_are_saved_and_no_other_is_taken(line: Line, tmp_path: Path) -> None:
+    entries = several(line, *[FileState.WHOLE] * 150, FileState.ASKS)
+    outcome = line.run("save", "Ben", "--all", "--to", str(tmp_path), "--json")
+    assert outcome.status == 75
+    assert [one["id"] for one in outcome.objects] == entries
+    assert len(list(tmp_path.glob("*.txt"))) == 150
+    assert line.messenger.called("take_file") == []
+    assert "name their IDs" in outcome.err
+
+
+def test_all_of_none_is_said(line: Line) -> None:
+    line.messenger.add_contact("Ben", present=True)
+    outcome = line.run("save", "Ben", "--all")
+    assert (outcome.status, outcome.out) == (0, "")
+    assert "names a file" in outcome.err
+
+
+@pytest.mark.parametrize("given", [[], ["an id", "--all"]])
+def test_save_takes_ids_or_all(line: Line, given: list[str]) -> None:
+    line.messenger.add_contact("Ben", present=True)
+    assert line.run("save", "Ben", *given).status == 64
 
 
 def test_history_names_files(line: Line) -> None:
@@ -325,7 +389,7 @@ def test_listen_says_each_fact_of_a_file_once_and_makes_the_folder(line: Line, t
     said = [row for row in outcome.out.splitlines() if "papers/report.txt" in row]
     assert len(said) == 2
     assert said[0].endswith("Ben: [file] papers/report.txt (12 B, is taken when it can be)")
-    assert said[1].endswith(" papers/report.txt is here")
+    assert said[1].endswith(" [file] papers/report.txt (12 B, here)")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert [path.read_bytes() for path in folder.rglob("*.txt")] == [b"twelve bytes"]
 

@@ -121,16 +121,25 @@ def test_options_for_all_commands_stand_anywhere_and_the_last_counts(line: Line,
 
 
 def test_passphrase_is_changed_with_the_old_one_even_where_an_engine_runs(line: Line, tmp_path: Path) -> None:
+    (tmp_path / "new").touch(0o600)
     (tmp_path / "new").write_text("next one\n")
     outcome = line.run("passphrase", "--new-passphrase-file", str(tmp_path / "new"), "--json")
     assert (outcome.status, outcome.objects) == (0, [{"changed": True}])
-    assert line.messenger.called("change_passphrase") == [(PASSPHRASE, "next one", UnlockCost.KEPT)]
+    assert line.messenger.called("change_passphrase") == [(PASSPHRASE, "next one", UnlockCost.KEPT, False)]
+    assert "--new-key" in outcome.err
     assert called(line, "unlock") == [(PASSPHRASE,)]
     put(line, DoorState.RUNNING)
     same = ("--passphrase-file", str(tmp_path / "new"), "--new-passphrase-file", str(tmp_path / "new"))
     line.messenger.passphrase = "next one"
     assert line.run("passphrase", "--cost", "sensitive", *same, passphrase=False).status == 0
-    assert line.messenger.called("change_passphrase")[-1] == ("next one", "next one", UnlockCost.SENSITIVE)
+    assert line.messenger.called("change_passphrase")[-1] == (
+        *("next one", "next one", UnlockCost.SENSITIVE, False),
+    )
+    put(line, DoorState.RUNNING)
+    line.messenger.passphrase = "next one"
+    outcome = line.run("passphrase", "--new-key", *same, passphrase=False)
+    assert (outcome.status, "--new-key" in outcome.err) == (0, False)
+    assert line.messenger.called("change_passphrase")[-1][3] is True
     put(line, DoorState.RUNNING)
     arguments = ["passphrase", "--passphrase-file", "-", "--new-passphrase-file", "-"]
     assert line.run(*arguments, typed="wrong\nnext one\n", passphrase=False).status == 77

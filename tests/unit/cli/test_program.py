@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from chat import interface
@@ -120,6 +121,7 @@ def test_the_statuses_are_those_that_scripts_rely_on() -> None:
         "CannotCreate": 73,
         "NotPermitted": 77,
         "NotSynced": 77,
+        "Unconfined": 77,
         "Unreachable": 69,
         "AnswerLost": 69,
         "EngineEnded": 69,
@@ -291,3 +293,40 @@ def test_nothing_is_raised_whatever_is_on_the_line() -> None:
         raise RuntimeError(SECRET)
 
     assert run(["contacts"], Call(no_door, entry.show)) == 1
+
+
+READS_PASSPHRASES = {
+    "--passphrase-file": [["contacts"], ["keyring", "--save"], ["service", "install"]],
+    "--new-passphrase-file": [["passphrase"]],
+    "--backup-passphrase-file": [["export", "--to", "new"], ["export", "--verify", "old"], ["import", "old"]],
+}
+
+
+def options(command: click.Command) -> Iterator[str]:
+    yield from (name for one in command.params for name in one.opts)
+    for below in getattr(command, "commands", {}).values():
+        yield from options(below)
+
+
+def test_a_passphrase_file_that_others_can_read_is_refused_by_each_option(line: Line, tmp_path: Path) -> None:
+    group = entry.program
+    commands = [group.get_command(click.Context(group), name) for name in COMMANDS]
+    named = {name for one in commands if one is not None for name in options(one)}
+    named.add("--passphrase-file")  # which each command takes, wherever it stands
+    assert {name for name in named if "passphrase-file" in name} == set(READS_PASSPHRASES)
+    (tmp_path / "old").touch()
+    line.patch.chdir(tmp_path)
+    shared = tmp_path / "shared"
+    shared.write_text("secret\n")
+    for mode in (0o640, 0o604, 0o620):
+        shared.chmod(mode)
+        for option, all_of_it in READS_PASSPHRASES.items():
+            own = option == "--passphrase-file"
+            for arguments in all_of_it:
+                outcome = line.run(*arguments, option, str(shared), passphrase=not own)
+                assert (outcome.status, outcome.out) == (64, ""), arguments
+                assert "chmod 600" in outcome.err.splitlines()[-1], arguments
+    line.patch.setenv(
+        "CREDENTIALS_DIRECTORY", str(tmp_path)
+    )  # whose rights systemd keeps apart from the mode
+    assert line.run("contacts", "--passphrase-file", str(shared), passphrase=False).failed(77)

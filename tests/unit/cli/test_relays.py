@@ -88,6 +88,7 @@ def test_no_network_is_needed_and_what_was_named_is_kept(
 ) -> None:
     """On a real profile on which no engine runs: nothing listens, nothing is dialled."""
     file, profile = tmp_path / "pass", tmp_path / "ann"
+    file.touch(0o600)
     file.write_text("correct horse battery\n")
 
     def parlour(*arguments: str) -> int:

@@ -101,6 +101,7 @@ def test_the_unit_has_the_profile_and_the_ways_to_open_it_and_is_private(
         "--profile", str(profile), "--passphrase-file", str(line.file), "listen", "--notify", "who",
     ]  # fmt: skip
     assert "StandardOutput=null\n" in text
+    assert "MemorySwapMax=0\nNoNewPrivileges=yes\n" in text.partition("LimitCORE=0\n")[2]
     assert unit.stat().st_mode & 0o777 == 0o600
     assert [one for one in asked(state) if "is-" not in one][-3:] == [
         "--user daemon-reload", f"--user enable {unit.name}", f"--user restart {unit.name}",

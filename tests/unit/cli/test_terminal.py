@@ -121,6 +121,7 @@ except NotPermitted as refused:
 
 @pytest.mark.parametrize("content", [b"a b \xc3\xa9\n", b"a b \xc3\xa9", b"a b \xc3\xa9\r\nmore\n"])
 def test_a_passphrase_is_the_first_line_as_it_stands(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "file").touch(0o600)
     (tmp_path / "file").write_bytes(content)
     assert read_passphrase(str(tmp_path / "file"), Lines(-1)) == "a b é"
 

@@ -168,6 +168,8 @@ HOSTILE = (
         "-rf",
         "$(id)",
         "%2e%2e%2f",
+        *("-rf", ".-rf", "--", "\u202e-rf", "desktop.ini", "Desktop.INI.", "._autorun.inf", ".autorun.inf "),
+        *("Thumbs.db", "desk\u200btop.ini"),
     ),
 )
 
@@ -178,7 +180,8 @@ def is_safe(name: str) -> bool:
         0 < len(name.encode()) <= FILE_NAME_BYTES_MAX
         and not set(name) & set('/\\<>:"|?*')
         and all(unicodedata.category(one)[0] != "C" for one in name)
-        and name[0] not in ". "
+        and name[0] not in "-. "
+        and name.lower() not in ("desktop.ini", "autorun.inf", "thumbs.db", "ehthumbs.db", "folder.htt")
         and name[-1] not in ". "
         and device not in ("con", "prn", "aux", "nul", "com1", "lpt9")
     )
@@ -210,8 +213,8 @@ def test_a_media_type_is_kept_where_it_is_one() -> None:
 
 def test_what_is_asked_is_due_once_and_in_turns() -> None:
     supply, demand, other = Supply(), Demand(), b"o" * 32
-    supply.take(demand.ask(ENTRY, [PieceRange(0, 70), PieceRange(100, 1)]))
-    supply.take(demand.ask(other, [PieceRange(5, 3)]))
+    supply.take(demand.ask(ENTRY, [PieceRange(0, 70), PieceRange(100, 1)]), 101)
+    supply.take(demand.ask(other, [PieceRange(5, 3)]), 8)
     due, ends, turns = list[tuple[bytes, int]](), list[bytes](), list[bytes]()
     while (turn := supply.next(32)) is not None:
         turns.append(turn.entry)
@@ -226,6 +229,14 @@ def test_what_is_asked_is_due_once_and_in_turns() -> None:
     assert sorted(ends) == sorted((ENTRY, other))
     assert turns[:4] == [ENTRY, other, ENTRY, other]
     assert demand.open == 0
+
+
+def test_of_ranges_beyond_the_file_nothing_is_due() -> None:
+    supply, demand = Supply(), Demand()
+    supply.take(demand.ask(ENTRY, [PieceRange(3, 4), PieceRange(50, 9)]), 5)
+    supply.take(demand.ask(ENTRY, [PieceRange(0, 9)]), 0)
+    due = [supply.next(32) for _ in range(4)]
+    assert due == [Turn(ENTRY, 3, 2), PiecesEnd(ENTRY), PiecesEnd(ENTRY), None]
 
 
 def test_what_did_not_come_is_wanted_again() -> None:

@@ -13,6 +13,7 @@ from chat.service import state
 from chat.service.keyring import contact_keys
 from chat.service.pairing.storage import _store_pending
 from chat.storage import contacts, keys, persons
+from chat.storage.aside import Aside
 from chat.storage.contacts import PAIRED, PENDING, ContactRow
 from chat.storage.database import Database
 from chat.storage.keys import OWN, THEIRS
@@ -165,7 +166,7 @@ def test_a_contact_without_unread_entries_has_none(
     complete(database)
     with database.transaction():
         contacts.ensure_conversation(database, blob("with Ben"), contacts.TWO, BEN.person)
-    profile = state.read_profile(database)
+    profile = state.read_profile(database, Aside())
     assert profile.contacts.unread[BEN.person] == 0
     assert [row.name for row in profile.contacts.rows.values()] == ["Ben"]
     assert list(profile.keys) == [BEN.person]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
-from chat.interface import OnlyAsOriginal, ParlourError, UsageError
-from chat.pictures import bounds, decoding
+from chat.interface import OnlyAsOriginal, ParlourError, Unconfined, UsageError
+from chat.pictures import bounds, decoding, program
 from chat.pictures.bounds import NotUnderstood, TooLarge, media_of
 from chat.pictures.metadata import without_metadata
 from chat.service import pictures
@@ -140,6 +141,8 @@ async def test_a_process_that_is_killed_or_lies_is_refused(
 
 # --- Confined ---
 
+PROGRAM = program.__file__
+
 _TRIES = """
 import ctypes, errno, os, socket, sys
 sys.path[:] = sys.argv[1:]
@@ -182,6 +185,56 @@ def test_without_the_confinement_the_same_attempts_succeed() -> None:
     Path("/tmp/planted").unlink(missing_ok=True)
 
 
+_ELSEWHERE = """
+import os, platform, sys
+sys.path[:] = sys.argv[1:]
+import chat.pictures.confinement as confinement
+if {system!r} == "Windows":
+    confinement.sys = type("System", (), {{"platform": "win32"}})
+else:
+    platform.machine = lambda: "riscv64"
+from chat.pictures.bounds import NotConfined
+try:
+    confinement.confine()
+    said = "confined"
+except NotConfined:
+    said = "refused"
+filtered = confinement.confine(required=False)
+import resource
+bounds = [resource.getrlimit(getattr(resource, "RLIMIT_" + one))[0] for one in ("NOFILE", "NPROC")]
+os.write(1, f"{{said}} {{filtered}} {{bounds}}".encode())
+"""
+
+
+@pytest.mark.parametrize(("system", "bounded"), [("riscv64", True), ("Windows", False)])
+def test_where_no_filter_is_known_the_process_refuses_and_keeps_what_bounds_there_are(
+    system: str, bounded: bool
+) -> None:
+    command = [sys.executable, "-I", "-S", "-c", _ELSEWHERE.format(system=system), str(ROOT)]
+    done = subprocess.run([*command, *filter(None, sys.path)], env={}, capture_output=True, check=True)
+    said, filtered, bounds = done.stdout.decode().split(" ", 2)
+    assert (said, filtered) == ("refused", "False")
+    assert (bounds == "[0, 0]") is bounded
+
+
+async def test_a_picture_is_decoded_unconfined_only_where_that_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The process of a system without a filter, by a program that takes the filter away."""
+    elsewhere = tmp_path / "program.py"
+    elsewhere.write_text(
+        "import platform, runpy, sys\nplatform.machine = lambda: 'riscv64'\n"
+        f"sys.argv[0] = {PROGRAM!r}\nrunpy.run_path({PROGRAM!r}, run_name='__main__')\n"
+    )
+    monkeypatch.setattr("chat.pictures.program.__file__", str(elsewhere))
+    with pytest.raises(Unconfined, match="cannot confine"):
+        await Pictures().show(png(), 80, 60)
+    shown = await Pictures().show(png(3, 2), 80, 80, unconfined=True)
+    assert (shown.width, shown.height) == (3, 2)
+    clean = await Pictures().cleaned(io.BytesIO(dressed_png()))  # an own picture, and no library
+    assert clean.read() == without_metadata(dressed_png())
+
+
 # --- Metadata ---
 
 
@@ -211,10 +264,55 @@ def test_a_thumbnail_in_the_header_and_a_second_picture_do_not_stay() -> None:
     assert pixels(behind) == pixels(plain)
 
 
-def test_colours_stay() -> None:
-    profile = b"ICC_PROFILE\0\1\1" + bytes(200)
-    plain = encoded(noise(16, 16), "JPEG")
-    assert profile in without_metadata(plain[:2] + segment(0xE2, profile) + plain[2:])
+def profile_of_a_screen(version: int = 4) -> bytes:
+    """sRGB with the tags that name a screen, its maker and its owner, in more bytes than a segment has."""
+    plain = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    (count,) = struct.unpack_from(">I", plain, 128)
+    found = [struct.unpack_from(">4sII", plain, 132 + 12 * number) for number in range(count)]
+    tags = [(name, plain[at : at + size]) for name, at, size in found]
+    tags += [(b"mmod", b"mmod" + bytes(4) + SECRET), (b"prv1", b"text" + bytes(70_000) + SECRET)]
+    tags.append((b"bkpt", b"text" + bytes(4) + SECRET))  # the name of a colour, and none in it
+    table, body = b"", b""
+    for name, content in tags:
+        table += name + struct.pack(">II", 132 + 12 * len(tags) + len(body), len(content))
+        body += content + bytes(-len(content) % 4)
+    size = struct.pack(">I", 132 + len(table) + len(body))
+    head = size + plain[4:8] + bytes((version,)) + plain[9:48] + SECRET[:8].ljust(8) + plain[56:128]
+    return head + struct.pack(">I", len(tags)) + table + body
+
+
+def in_lab(profile: bytes) -> bytes:
+    """How colours look by a profile."""
+    lab, colours = ImageCms.createProfile("LAB"), Image.frombytes("RGB", (8, 8), bytes(range(192)))
+    seen = ImageCms.profileToProfile(colours, io.BytesIO(profile), lab, outputMode="LAB")
+    assert seen is not None
+    return seen.tobytes()
+
+
+@pytest.mark.parametrize("version", [2, 4])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_of_a_colour_profile_the_colours_alone_stay(kind: str, version: int) -> None:
+    profile, held = profile_of_a_screen(version), io.BytesIO()
+    noise(8, 8).save(held, kind, icc_profile=profile)
+    clean = without_metadata(held.getvalue())
+    left = Image.open(io.BytesIO(clean)).info["icc_profile"]
+    for mark in (SECRET, SECRET[:8], b"mmod", b"prv1", b"bkpt", profile[24:36]):
+        assert mark in profile
+        assert mark not in left
+    assert len(left) < 700
+    assert in_lab(profile) == in_lab(left)
+    assert without_metadata(clean) == clean
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_a_damaged_colour_profile_does_not_stay(kind: str) -> None:
+    for profile in (SECRET * 30, profile_of_a_screen()[:140], bytes(200)):
+        held = io.BytesIO()
+        noise(8, 8).save(held, kind, icc_profile=profile)
+        clean = without_metadata(held.getvalue())
+        assert SECRET not in clean
+        assert not Image.open(io.BytesIO(clean)).info.get("icc_profile")
+        assert pixels(clean) == pixels(held.getvalue())
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -288,20 +386,28 @@ def test_case_80_a_faulty_decoder_in_the_real_process_opens_nothing(tmp_path: Pa
 
 
 KINDS = {
-    "heic": b"\0\0\0\x18ftypheic\0\0\0\0",
-    "heic-with-another-brand": b"\0\0\0\x24ftypmif1\0\0\0\0",
-    "avif": b"\0\0\0\x20ftypavif\0\0\0\0",
-    "tiff": b"II*\0\x08\0\0\0",
-    "tiff-of-the-other-order": b"MM\0*\0\0\0\x08",
-    "jpeg-xl": b"\0\0\0\x0cJXL \r\n\x87\n",
-    "jpeg-xl-without-a-box": b"\xff\x0a\xfa\x1f",
+    "TIFF": (b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08", b"II*\0\x10\0\0\0CR\x02\0"),  # the last one is a CR2
+    "BigTIFF": (b"II+\0\x08\0\0\0", b"MM\0+\0\x08\0\0"),
+    "Canon CR3": (b"\0\0\0\x18ftypcrx \0\0\0\1",),
+    "Canon CRW": (b"II\x1a\0\0\0HEAPCCDR",),
+    "Fujifilm RAF": (b"FUJIFILMCCD-RAW 0201",),
+    "Olympus ORF": (b"IIRO\x08\0\0\0", b"IIRS\x08\0\0\0", b"MMOR\0\0\0\x08"),
+    "Panasonic RW2": (b"IIU\0\x18\0\0\0",),
+    "Minolta MRW": (b"\0MRM\0\1\0\0",),
+    "Sigma X3F": (b"FOVb\0\0\2\0",),
+    "JPEG XL": (b"\0\0\0\x0cJXL \r\n\x87\n", b"\xff\x0a\xfa\x1f"),
+    "JPEG 2000": (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51\0\x29"),
+    "PSD": (b"8BPS\0\1\0\0",),
+    "HEIF": tuple(b"\0\0\0\x24ftyp" + one for one in (b"heic", b"mif1", b"mif2", b"avci", b"hevx", b"j2ki")),
+    "AVIF": (b"\0\0\0\x20ftypavif\0\0\0\0", b"\0\0\0\x20ftypavis"),
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", bounds.OTHER_KINDS)
 async def test_a_picture_whose_metadata_nobody_here_can_remove_goes_as_the_original_alone(kind: str) -> None:
-    with pytest.raises(OnlyAsOriginal, match="HEIC"):
-        await Pictures().cleaned(io.BytesIO(KINDS[kind] + SECRET))
+    for beginning in KINDS[kind]:
+        with pytest.raises(OnlyAsOriginal, match="HEIC"):
+            await Pictures().cleaned(io.BytesIO(beginning + SECRET))
 
 
 @pytest.mark.parametrize("data", [b"\0\0\0\x18ftypisom", b"\0\0\0\x18ftypM4A ", b"%PDF-1.7\n%", b"II", b""])

@@ -10,8 +10,10 @@ from unittest import mock
 import pytest
 
 from chat.interface import UsageError
+from chat.looks import telling
 from chat.service.history import EPOCH, unix
-from chat.service.views import Views, unique_labels, utc
+from chat.service.state import ContactBook
+from chat.service.views import Views, utc
 from chat.storage.contacts import PAIRED, ContactRow
 
 OWN = b"\x0f" * 32
@@ -23,34 +25,12 @@ def contact(start: str, name: str, petname: str = "") -> ContactRow:
     return ContactRow(person, name, petname, PAIRED, verified=False, blocked=False, held=False, since=1)
 
 
-def labels(*rows: ContactRow) -> list[str]:
-    found = unique_labels(rows)
-    return [found[row.person] for row in rows]
-
-
-def test_a_name_that_one_contact_has_is_its_label() -> None:
-    assert labels() == []
-    assert labels(contact("11", "Ben"), contact("22", "Ada", "Countess")) == ["Ben", "Countess"]
-
-
-def test_contacts_of_one_name_are_told_apart_by_as_many_digits_as_they_need() -> None:
-    assert labels(contact("1234aa", "Ben"), contact("1235aa", "Ben"), contact("77", "Ada")) == [
-        "Ben~1234",
-        "Ben~1235",
-        "Ada",
-    ]
-    alike = contact("12345678", "Ben"), contact("12345679", "Ann", "Ben"), contact("99", "Ben")
-    assert labels(*alike) == ["Ben~12345678", "Ben~12345679", "Ben~99000000"]
-
-
-def test_a_name_that_looks_like_a_label_makes_no_two_labels_equal() -> None:
-    rows = contact("1234", "Ben"), contact("5678", "Ben"), contact("99", "Ben~1234")
-    assert labels(*rows) == ["Ben~12340000", "Ben~56780000", "Ben~1234"]
-
-
 def views(*rows: ContactRow) -> Views:
     keyring: Any = SimpleNamespace(own=SimpleNamespace(person=OWN), own_log=SimpleNamespace(name="Ada"))
-    book: Any = SimpleNamespace(rows={row.person: row for row in rows})
+    shown = {row.person: row.shown for row in rows}
+    holders = {person: [one.hex() for one in shown if shown[one] == shown[person]] for person in shown}
+    digits = {person: telling(alike) for person, alike in holders.items()}
+    book = ContactBook({row.person: row for row in rows}, {}, digits=digits)
     return Views(keyring, book, mock.Mock(), mock.Mock(), mock.Mock(), mock.Mock(), mock.Mock())
 
 

@@ -52,6 +52,29 @@ def test_content_that_comes_late_has_the_place_at_which_it_came(database: Databa
     assert waits(database, 1) == [(third.id, True), (first.id, True)]
 
 
+def test_what_became_whole_comes_again_behind_what_came_since(database: Database) -> None:
+    follow(database)
+    first, second = (Author(THEIR_TERMINAL.terminal).write(text) for text in ("one", "two"))
+    store(database, first, second)
+    acknowledge(database, 1)
+    with database.transaction():
+        clients.comes_again(database, first.id)
+    assert waits(database, 1) == [(second.id, True), (first.id, False)]
+    acknowledge(database, 3)
+    with database.transaction():
+        clients.comes_again(database, second.id)
+    ((position, came),) = database.rows("SELECT position, came FROM arrivals")
+    assert (position, came) == (4, 0)
+
+
+def test_without_a_program_nothing_that_became_whole_is_written(database: Database) -> None:
+    (one,) = (Author().write("one"),)
+    store(database, one)
+    with database.transaction():
+        clients.comes_again(database, one.id)
+    assert (database.rows("SELECT * FROM arrivals"), clients.last(database)) == ([], 0)
+
+
 def test_a_number_that_is_used_again_is_another_place(database: Database) -> None:
     """A contact that is removed frees the numbers of its entries, the highest among them."""
     with database.transaction():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,7 +19,7 @@ from chat.storage.folder import ProfileState
 from tests.support.lab.inspection import WRITER, calls, killed_at, run
 from tests.support.machine import needs_strace
 from tests.support.storage.samples import ME, PASSPHRASE, TALK, THEIR_TERMINAL, seeded
-from tests.support.storage.writer import CREATE, NEW_PASSPHRASE, RENEW, WIPE, WRITE, write
+from tests.support.storage.writer import CREATE, NEW_PASSPHRASE, REKEY, RENEW, WIPE, WRITE, write
 from tests.unit.storage.test_vault import check_is_mine, make
 
 pytestmark = pytest.mark.crash
@@ -171,6 +172,34 @@ def test_attack_73_a_passphrase_changed_amid_a_kill_is_the_old_or_the_new(blank:
             opened.change_passphrase(passphrase, "a third", random=seeded("third"))
         profile.unlock(folder, "a third").close()
         assert sorted(path.name for path in folder.iterdir()) == ["header", "history.db", "lock"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "rename", "unlink", "write", "ftruncate"])
+def test_attack_73_another_key_amid_a_kill_is_in_force_whole_or_not_at_all(blank: Path, call: str) -> None:
+    """Whatever is left, one passphrase opens the header, and its key the database; nothing else stays."""
+    made = rehearsed(blank, call, REKEY)
+    assert made >= 1
+    chosen = moments(made) if call == "write" else list(range(1, made + 1))
+    salts = set[bytes]()
+    before = (blank / stored_folder.DATABASE).read_bytes()[:16]
+    for number, folder in zip(chosen, copies(blank, len(chosen)), strict=True):
+        said = killed_at([*WRITER, REKEY, str(folder)], call, number)
+        passphrase = which_opens(folder)
+        assert passphrase == NEW_PASSPHRASE or said == []
+        with profile.unlock(folder, passphrase) as opened:
+            check_is_mine(opened)
+            with closing(opened.database()) as database:
+                assert database.integrity() == ()
+                opened.change_key(database, passphrase, "a third", random=os.urandom)
+                assert database.integrity() == ()
+        assert sorted(path.name for path in folder.iterdir()) == [
+            *("header", "history.db", "history.db-schema", "lock")
+        ]
+        with profile.unlock(folder, "a third") as opened:
+            check_is_mine(opened)
+        salts.add((folder / stored_folder.DATABASE).read_bytes()[:16])
+    assert before not in salts
+    assert len(salts) == len(chosen)
 
 
 def which_opens(folder: Path) -> str:

@@ -77,7 +77,7 @@ def test_a_migrated_index_finds_in_a_conversation_what_it_finds_in_all(tmp_path:
     assert len(found) == 1
     assert find(database, "北京", conversation=kept.TALK) == found
     with database.transaction():
-        contacts.ensure_conversation(database, blob("another"), contacts.GROUP, None)
+        contacts.ensure_conversation(database, blob("another"), contacts.TWO, None)
     assert find(database, "北京", conversation=blob("another")) == []
     database.close()
 

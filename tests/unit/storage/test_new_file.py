@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from chat.platforms import files
 from chat.storage.errors import StorageFull
-from chat.storage.new_file import FolderUnwritable, NewFile, NoFolder
+from chat.storage.new_file import FileExists, FolderUnwritable, NewFile, NoFolder
 
 
 def test_case_76_a_full_disk_leaves_nothing_of_an_unfinished_file(tmp_path: Path) -> None:
@@ -55,3 +56,31 @@ def test_a_place_that_cannot_be_written_is_named(
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(FolderUnwritable, match="test_a_place"):
         NewFile(tmp_path / "history.md")
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["in one call", "without the call"])
+def test_a_file_that_another_program_makes_meanwhile_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    """Between the look for a free name and the rename."""
+    if not known:
+
+        def unknown(*_: Path) -> None:
+            raise OSError(errno.EINVAL, "not on this file system")
+
+        monkeypatch.setattr(files, "_rename_exclusively", unknown)
+    file = NewFile(tmp_path / "photo.jpg")
+    file.write(b"received")
+    file.end()
+    (tmp_path / "photo.jpg").write_bytes(b"of another program")
+    (tmp_path / "photo (2).jpg").symlink_to("elsewhere")
+    file.finish(["photo (2).jpg", "photo (3).jpg"])
+    assert (file.path.name, file.path.read_bytes()) == ("photo (3).jpg", b"received")
+    assert (tmp_path / "photo.jpg").read_bytes() == b"of another program"
+    assert not (tmp_path / "elsewhere").exists()
+    alone = NewFile(tmp_path / "alone")
+    (tmp_path / "alone").mkdir()
+    with pytest.raises(FileExists):
+        alone.finish()
+    alone.abandon()
+    assert (tmp_path / "alone").is_dir()

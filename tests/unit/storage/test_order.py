@@ -102,7 +102,7 @@ def opened(blank: Path, folder: str) -> Database:
     path.write_bytes(blank.read_bytes())
     database = open_history(path, KEY)
     with database.transaction():
-        contacts.ensure_conversation(database, OTHER_TALK, contacts.GROUP, None)
+        contacts.ensure_conversation(database, OTHER_TALK, contacts.TWO, None)
     return database
 
 
@@ -187,7 +187,7 @@ def test_attack_38_a_name_of_an_entry_of_another_conversation_moves_nothing(
 ) -> None:
     """Else a contact could learn by an entry's place whether its own terminal holds another's entry."""
     with database.transaction():
-        contacts.ensure_conversation(database, OTHER_TALK, contacts.GROUP, None)
+        contacts.ensure_conversation(database, OTHER_TALK, contacts.TWO, None)
     secret = sample("elsewhere", time=9_000, conversation=OTHER_TALK)
     probe = sample("probe", author=THEIR_TERMINAL.terminal, parents=[secret.id], time=10)
     store(database, secret)
@@ -311,7 +311,7 @@ def test_case_94_a_late_parent_of_a_long_chain_raises_a_piece_of_it_and_the_rest
 
 def test_case_94_ranks_that_are_due_in_one_conversation_delay_no_other(database: Database) -> None:
     with database.transaction():
-        contacts.ensure_conversation(database, OTHER_TALK, contacts.GROUP, None)
+        contacts.ensure_conversation(database, OTHER_TALK, contacts.TWO, None)
     for talk in (TALK, OTHER_TALK):
         late = sample(f"late {talk.hex()}", time=5_000, conversation=talk)
         chain = [sample(f"0 {talk.hex()}", parents=[late.id], time=10, conversation=talk)]

@@ -56,7 +56,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 def hold(database: Database, steps: list[Step]) -> bytes:
     talk = blob(f"talk {database.value('SELECT count(*) FROM conversations')}")
     with database.transaction():
-        contacts.ensure_conversation(database, talk, contacts.GROUP, None)
+        contacts.ensure_conversation(database, talk, contacts.TWO, None)
         for entry in two_chains(steps, talk):
             entries.insert(database, entry, unread=entry.header.author == THEIRS)
     return talk
@@ -198,7 +198,7 @@ READS: dict[str, Callable[[Database], object]] = {
     "search": lambda db: samples.find(db, "entry", conversation=TALK),
     "preferences": kept_settings.preferences,
     "files to decide": lambda db: files.standing(db, files.Standing.NEW, 9),
-    "files to take": lambda db: files.standing(db, files.Standing.TAKEN),
+    "files to take": lambda db: files.part_of(db, 9, files.Standing.TAKEN),
     "promised": files.promised,
 }
 
@@ -243,7 +243,7 @@ def test_a_search_in_one_conversation_passes_over_no_hit_of_another(database: Da
     """The index itself knows the conversation: the query that it answers names it."""
     other = blob("another conversation")
     with database.transaction():
-        contacts.ensure_conversation(database, other, contacts.GROUP, None)
+        contacts.ensure_conversation(database, other, contacts.TWO, None)
     store(database, *[Author(conversation=other).write("needle")])
     number = contacts.conversation_number(database, other)
     (row,) = database.rows("SELECT text FROM search")
@@ -263,7 +263,7 @@ def test_the_last_entry_of_each_conversation_is_read_by_one_query_through_the_in
         talk = hold(database, [(True, 3, False), (False, 9, True), (True, 5, False)])
         made.append(in_order(database, talk)[-1].id)
         with database.transaction():
-            contacts.ensure_conversation(database, blob(f"empty {number}"), contacts.GROUP, None)
+            contacts.ensure_conversation(database, blob(f"empty {number}"), contacts.TWO, None)
     assert sorted(row.id for row in entries.latest(database)) == sorted(made)
     plan = [str(row[-1]) for row in database.rows(f"EXPLAIN QUERY PLAN {entries.LATEST}")]
     assert any("SEARCH n USING" in step and "entries_by_rank (conversation=?)" in step for step in plan)

@@ -255,7 +255,7 @@ def test_names_and_words_are_told_apart() -> None:
 def test_the_newest_are_found_oldest_first_and_in_one_conversation(database: Database) -> None:
     other = blob("another conversation")
     with database.transaction():
-        contacts.ensure_conversation(database, other, contacts.GROUP, None)
+        contacts.ensure_conversation(database, other, contacts.TWO, None)
     here, there = Author(), Author(conversation=other)
     for number in range(5):
         store(database, here.write(f"needle {number}"), there.write(f"needle {number}"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from chat.interface import BadData, CannotCreate, NotPermitted, ParlourError, UsageError
-from chat.storage import errors, keys
+from chat.storage import errors, keys, pages
 from chat.storage import folder as stored_folder
 from chat.storage import profile as stored_profile
 from chat.storage.database import Database
@@ -218,6 +219,82 @@ def test_the_passphrase_changes_and_only_the_new_one_opens(profile: Path) -> Non
         check_is_mine(opened)
         assert opened.port == 5000
     assert set(contents(profile)) == {HEADER, DATABASE, f"{DATABASE}-schema"}
+
+
+def test_an_older_copy_of_the_header_does_not_open_a_database_under_another_key(profile: Path) -> None:
+    old = stored_folder.read_header(profile / HEADER)
+    with stored_profile.unlock(profile, PASSPHRASE) as opened:
+        database, before = opened.database(), opened.folder / DATABASE
+        salt = before.read_bytes()[:16]
+        with pytest.raises(errors.WrongPassphrase):
+            opened.change_key(database, "wrong", "new", random=seeded("x"))
+        assert stored_folder.read_header(profile / HEADER).to_bytes() == old.to_bytes()
+        opened.change_passphrase(PASSPHRASE, "a new one", random=seeded("y"))
+        pages.check_key(
+            before, stored_folder.unwrap(old, PASSPHRASE).reveal()
+        )  # the old header still opens it
+        (profile / stored_folder.DAMAGED).write_bytes(b"under the old key")
+        opened.change_key(database, "a new one", "a new one", random=seeded("z"))
+        with database.transaction():
+            database.run("INSERT INTO settings (name, value) VALUES ('x', 'y')")
+        database.close()
+    with pytest.raises(errors.DatabaseForeign):
+        pages.check_key(before, stored_folder.unwrap(old, PASSPHRASE).reveal())
+    assert before.read_bytes()[:16] != salt
+    with stored_profile.unlock(profile, "a new one") as opened:
+        check_is_mine(opened)
+    assert set(contents(profile)) == {HEADER, DATABASE, f"{DATABASE}-schema"}
+
+
+def full_disk(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_without_room_for_a_second_database_the_key_stays(
+    profile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stored_profile.unlock(profile, PASSPHRASE) as opened, closing(opened.database()) as database:
+        found = contents(profile)
+        size = (profile / DATABASE).stat().st_size
+        full = shutil.disk_usage(profile)._replace(free=size + stored_folder.RESERVE_ROOM - 1)
+        with monkeypatch.context() as patch:
+            patch.setattr(shutil, "disk_usage", lambda _: full)
+            with pytest.raises(errors.StorageFull):
+                opened.change_key(database, PASSPHRASE, "new", random=seeded("x"))
+        for failing in ("fsync", "rename"):  # it fills while the copy is written
+            with monkeypatch.context() as patch:
+                patch.setattr(os, failing, full_disk)
+                with pytest.raises(errors.StorageFull):
+                    opened.change_key(database, PASSPHRASE, "new", random=seeded("x"))
+            assert contents(profile) == found | {
+                name: data for name, data in contents(profile).items() if name.endswith("-wal")
+            }
+        assert database.integrity() == ()
+    stored_profile.unlock(profile, PASSPHRASE).close()
+
+
+def test_what_another_key_replaced_is_overwritten_before_it_is_removed(
+    profile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header, seen = (profile / HEADER).read_bytes(), dict[str, bytes]()
+    unlink = Path.unlink
+
+    def looked_at(path: Path, missing_ok: bool = False) -> None:
+        if path.exists() and path.name.startswith("replaced"):
+            seen[path.name] = path.read_bytes()
+        unlink(path, missing_ok=missing_ok)
+
+    with stored_profile.unlock(profile, PASSPHRASE) as opened, closing(opened.database()) as database:
+        database.checkpoint()
+        stored = (profile / DATABASE).read_bytes()
+        monkeypatch.setattr(Path, "unlink", looked_at)
+        opened.change_key(database, PASSPHRASE, "new", random=seeded("x"))
+    assert seen.keys() == {"replaced.header", "replaced.db"}
+    assert len(seen["replaced.header"]) == len(header)
+    assert seen["replaced.header"][:16] != header[:16]
+    pieces = {stored[at : at + 64] for at in range(0, len(stored), 64)} - {bytes(64)}
+    left = seen["replaced.db"]
+    assert not any(left[at : at + 64] in pieces for at in range(0, len(left), 64))
 
 
 @pytest.fixture

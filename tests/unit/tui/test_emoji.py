@@ -6,7 +6,8 @@ import unicodedata
 
 import pytest
 
-from tui.text.emoji import ALIASES, CHOICES_MAX, begun, ended, familiar, matching, named
+from tui.text.emoji import ALIASES, CHOICES_MAX, begun, chinese_name, ended, familiar, matching, named
+from tui.text.emoji_chinese import NAMES
 from tui.text.safe import safe
 from tui.text.wrapping import places
 
@@ -82,3 +83,22 @@ def test_a_colon_ends_a_whole_name_and_no_other() -> None:
     assert ended("\uff1atada") is not None
     for before in (":tad", "at 10:30", "a:tada", "https:tada", "::tada", "x:y:tada"):
         assert ended(before) is None
+
+
+def test_every_familiar_emoji_has_chinese_names_of_its_own_which_are_offered() -> None:
+    assert set(NAMES) == set(ALIASES.values())
+    names = [name for some in NAMES.values() for name in some.split()]
+    assert len(names) == len(set(names))
+    for emoji, some in NAMES.items():
+        assert chinese_name(emoji) == some.split()[0]
+        for name in some.split():
+            found = begun(f"看 :{name}")
+            assert found is not None
+            assert emoji in [choice.emoji for choice in matching(name, 50)]
+            assert named(name) == emoji
+
+
+@pytest.mark.parametrize("text", ["名单：猫", ":猫:", "注：狗："])
+def test_chinese_between_colons_is_a_text(text: str) -> None:
+    assert ended(text.removesuffix(text[-1])) is None
+    assert begun(f"x{text}") is None

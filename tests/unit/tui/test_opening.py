@@ -90,6 +90,28 @@ def test_names_that_may_run_are_known(name: str) -> None:
     assert is_harmful(name)
 
 
+FIREFOX = (
+    "accda accdb accde accdr ad ade adp afploc air app application appref-ms appx appxbundle asp "
+    "atloc bas bat cer chm cmd com command cpl crt der diagcab exe fileloc ftploc fxp hlp hta inetloc "
+    "inf ins isp jar jnlp js jse library-ms lnk mad maf mag mam maq mar mas mat mau mav maw mda mdb "
+    "mde mdt mdw mdz msc msh msh1 msh1xml msh2 msh2xml mshxml msi msix msixbundle msp mst ops pcd pif "
+    "plg prf prg pst reg scf scr sct search-ms settingcontent-ms shb shs terminal url vb vbe vbs vdx "
+    "vsd vsdm vsdx vsmacros vss vssm vssx vst vstm vstx vsw vsx vtx webloc ws wsc wsf wsh xll xrm-ms "
+)
+"""`sExecutableExts` of xpcom/io/nsLocalFileCommon.cpp in mozilla/gecko-dev, read on 2026-12-02."""
+GMAIL = (
+    "ade adp apk appx appxbundle bat cab chm cmd com cpl diagcab diagcfg diagpkg dll dmg ex ex_ exe "
+    "hta img ins iso isp jar jnlp js jse lib lnk mde mjs msc msi msix msixbundle msp mst nsh pif ps1 "
+    "scr sct shb sys vb vbe vbs vhd vxd wsc wsf wsh xll "
+)
+"""File types blocked in Gmail, support.google.com/mail/answer/6590, read on 2026-12-02."""
+
+
+@pytest.mark.parametrize("names", [FIREFOX, GMAIL], ids=["Firefox", "Gmail"])
+def test_what_browsers_and_mail_programs_hold_back_is_known(names: str) -> None:
+    assert [one for one in names.split() if not is_harmful(f"holiday.{one.upper()}")] == []
+
+
 @pytest.mark.parametrize("name", ["a.jpg", "exe", "a.tar.gz", "notes.txt", ".profile", "a.pdf", "a.docx"])
 def test_names_that_only_show_are_known(name: str) -> None:
     assert not is_harmful(name)

@@ -18,7 +18,7 @@ from tests.support.tui.driving import chatting, composer, shown, until, until_sh
 from tests.support.tui.opened import click, on_top, opened
 from tui.screens.chat.chat import ChatScreen
 from tui.screens.invitations import AddressDialog, InviteDialog, JoinDialog, picture
-from tui.screens.pairing import PairingDialog
+from tui.screens.pairing import AddContactDialog, PairingDialog
 
 
 @asynccontextmanager
@@ -58,6 +58,23 @@ async def test_enter_and_other_keys_confirm_nothing(key: str) -> None:
         screen = await until_shown(pilot, "Does the other screen show")
         places = [screen.index(f"{number}  {word}") for number, word in enumerate(WORDS, 1)]
         assert places == sorted(places)
+
+
+async def test_ctrl_n_lists_who_is_nearby_and_says_who_leaves() -> None:
+    async with alone("Bob", "Carla") as (pilot, messenger):
+        await pilot.press("ctrl+n")
+        menu = await on_top(pilot, AddContactDialog)
+        await until_shown(pilot, "Carla, nearby")
+        messenger.see_stranger("Dan")
+        await until_shown(pilot, "Dan, nearby")
+        await pilot.press("end", "up")  # on Carla
+        for gone in ("Bob", "Carla"):
+            messenger.lose_stranger(gone)
+            assert f"{gone}, nearby" not in await until_shown(pilot, f"{gone} is no longer visible nearby.")
+        await pilot.press("enter")  # for Carla, who has just left
+        assert pilot.app.screen is menu
+        await pilot.press("end", "enter")
+        await until_shown(pilot, "to Dan.")
 
 
 @pytest.mark.parametrize("key", ["n", "escape"])

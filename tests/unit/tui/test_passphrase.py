@@ -13,7 +13,7 @@ from tui.widgets.controls import Field
 OLD, NEW = "correct horse", "another long one"
 
 
-CHANGED = (OLD, NEW, UnlockCost.KEPT)
+CHANGED = (OLD, NEW, UnlockCost.KEPT, False)
 
 
 async def type_in(pilot: Pilot[None], *fields: str) -> None:
@@ -32,6 +32,18 @@ async def test_the_passphrase_is_changed_and_nothing_of_it_is_shown() -> None:
         assert messenger.called("change_passphrase") == [CHANGED]
 
 
+async def test_a_new_key_is_offered_after_the_change_and_made_for_a_yes_alone() -> None:
+    for answer, asked in (("n", []), ("enter", []), ("y", [(NEW, NEW, UnlockCost.KEPT, True)])):
+        async with with_bob_open() as (pilot, messenger, _bob):
+            await opened(pilot, "alt+k", PassphraseDialog)
+            await type_in(pilot, OLD, NEW, NEW)
+            await until_shown(pilot, "Seal the history under a new key?")
+            assert "An old copy of the profile's header" in shown(pilot)
+            await pilot.press(answer)
+            await until_shown(pilot, "The history has a new key." if asked else "The passphrase was changed.")
+            assert messenger.called("change_passphrase")[1:] == asked
+
+
 async def test_a_wrong_passphrase_and_two_that_differ_change_nothing() -> None:
     async with with_bob_open() as (pilot, messenger, _bob):
         await opened(pilot, "alt+k", PassphraseDialog)
@@ -40,6 +52,7 @@ async def test_a_wrong_passphrase_and_two_that_differ_change_nothing() -> None:
         assert messenger.called("change_passphrase") == []
         await type_in(pilot, NEW, NEW)
         await until_shown(pilot, "The passphrase was changed.")
+        await pilot.press("n")
         await opened(pilot, "alt+k", PassphraseDialog)
         await type_in(pilot, OLD, NEW, NEW)
         await until_shown(pilot, "Wrong passphrase")

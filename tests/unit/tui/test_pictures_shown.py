@@ -7,9 +7,9 @@ from msgspec.structs import replace
 from rich.style import Style
 from textual.pilot import Pilot
 
-from chat.interface import ContactView, EntryView, FileState, FileView, PictureView
+from chat.interface import PICTURES_UNCONFINED, ContactView, EntryView, FileState, FileView, PictureView
 from tests.support.fakes.messenger import FakeMessenger
-from tests.support.tui.driving import chatting, history, until, until_shown, with_bob
+from tests.support.tui.driving import chatting, history, shown, until, until_shown, with_bob
 from tui.actions import command
 from tui.text.pictures import HALF, cells, colours, escaped, may_be_picture, spans
 
@@ -87,6 +87,34 @@ async def test_pictures_of_a_contact_are_shown_as_they_come_where_that_is_allowe
         messenger.pictures[later.id] = PICTURE
         messenger.move_file(bob.person, later.id, FileState.WHOLE)
         await until(pilot, lambda: len(drawn(pilot)) == 4)
+
+
+async def test_where_pictures_cannot_be_confined_the_person_is_asked_once() -> None:
+    messenger, _bob, entry = with_picture()
+    messenger.confines = False
+    async with chatting(messenger) as pilot:
+        await choose(pilot, entry)
+        for answer in ("n", "y"):
+            await pilot.press("p")
+            await until_shown(pilot, "Decode pictures here all the same?")
+            assert not drawn(pilot)
+            await pilot.press(answer)
+        await until(pilot, lambda: bool(drawn(pilot)))
+        assert messenger._preferences[PICTURES_UNCONFINED] == "on"
+        await pilot.press("p")
+        await until(pilot, lambda: not drawn(pilot))
+        await pilot.press("p")
+        await until(pilot, lambda: bool(drawn(pilot)))
+
+
+async def test_nothing_asks_about_a_picture_that_comes_by_itself() -> None:
+    messenger, bob, _entry = with_picture()
+    messenger.confines = False
+    messenger._preferences[f"pictures.{bob.person}"] = "on"
+    async with chatting(messenger) as pilot:
+        await until_shown(pilot, "This system cannot confine")
+        assert not drawn(pilot)
+        assert "all the same?" not in shown(pilot)
 
 
 @pytest.mark.parametrize("state", [FileState.ASKS, FileState.TAKING, FileState.PAUSED])

@@ -24,7 +24,7 @@ from tui.screens.recovery import RecoveryDialog, UseRecoveryDialog
 from tui.widgets.controls import Field
 
 WORDS = recovery_words(bytes(range(32)))
-DUE = "A thief of this profile could take over your identity"
+DUE = "Write down your recovery words ("
 
 
 async def type_words(pilot: Pilot[None], words: list[str]) -> None:

@@ -7,11 +7,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from textual.events import AppBlur, AppFocus
 from textual.pilot import Pilot
 
-from chat.interface import ContactView
+from chat.interface import ContactView, EntryState
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chat, chatting, composer, history, shown, until, until_shown
+from tests.support.tui.opened import on_top
+from tui.screens.dialog import RenameDialog
 from tui.widgets.lines import Said
 
 DELETED = "Deleted. The profile file no longer contains it."
@@ -81,19 +84,63 @@ async def test_news_goes_after_a_while_by_itself() -> None:
         await until(pilot, lambda: not line(pilot).display)
 
 
-@pytest.mark.parametrize("problem", [True, False])
-async def test_a_refusal_and_what_the_engine_says_stay(problem: bool) -> None:
+async def test_a_notice_waits_for_somebody_who_reads_it_and_then_goes_by_itself() -> None:
     async with with_two(news=0.001) as (pilot, messenger, _bob, _abe):
-        if problem:
-            chat(pilot).surface.say("The disk is full.", problem=True)
-        else:
-            messenger.notice("The disk is full.")
+        chat(pilot).app.post_message(AppBlur())
+        await until(pilot, lambda: not line(pilot)._looked_at())
+        messenger.notice("The disk is full.")
+        await until_shown(pilot, "The disk is full.")
+        assert line(pilot)._timer is None
+        chat(pilot).app.post_message(AppFocus())
+        await until(pilot, lambda: not line(pilot).display)
+
+
+async def test_a_refusal_stays() -> None:
+    async with with_two(news=0.001) as (pilot, _messenger, _bob, _abe):
+        chat(pilot).surface.say("The disk is full.", problem=True)
         await until_shown(pilot, "The disk is full.")
         assert line(pilot)._timer is None
         chat(pilot).surface.say("Something was done.")
         # No timer of the line before takes this one away.
         chat(pilot).surface.say("The disk is full.", problem=True)
         assert line(pilot)._timer is None
+
+
+@pytest.mark.parametrize(
+    ("kept", "changed", "said"),
+    [("", {}, True), ("2026-11-24", {}, False), ("2026-11-23", {}, True), ("", {"demo": "x"}, False)],
+)
+async def test_recovery_words_are_called_to_mind_once_a_day_and_in_no_demo(
+    kept: str, changed: dict[str, Any], said: bool
+) -> None:
+    messenger = FakeMessenger("Ann")
+    messenger.add_contact("Bob")
+    messenger.keep_seed()
+    await messenger.set_preference("reminded", kept)
+    async with chatting(messenger, **changed) as pilot:
+        await until(pilot, lambda: chat(pilot).state.current is not None)
+        await until(pilot, lambda: all(one.group != "start" for one in pilot.app.workers))
+        assert ("Write down your recovery words" in str(line(pilot).content)) is said
+        assert (await messenger.preferences()).get("reminded", "") == ("2026-11-24" if said else kept)
+
+
+async def test_ctrl_c_says_how_to_quit() -> None:
+    async with with_two() as (pilot, _messenger, _bob, _abe):
+        await pilot.press("ctrl+c")
+        await until_shown(pilot, "Ctrl+Q quits Parlour.")
+        await pilot.press("f6")
+        await on_top(pilot, RenameDialog)
+        await pilot.press("ctrl+c")
+        await until_shown(pilot, "Ctrl+Q quits Parlour.")
+        assert len(pilot.app._notifications) == 0
+
+
+async def test_the_line_of_a_conversation_follows_the_language() -> None:
+    async with with_two() as (pilot, messenger, bob, _abe):
+        messenger.say_as_me(bob.person, "by post", EntryState.SENT)
+        await until_shown(pilot, "You: by post")
+        pilot.app.prefer("language", "zh_CN")  # type: ignore[attr-defined]
+        assert "You: by post" not in await until_shown(pilot, "你：by post")
 
 
 async def test_what_belongs_to_no_conversation_outlives_a_change_of_it() -> None:

@@ -62,7 +62,7 @@ async def test_one_file_is_found_and_sent(tmp_path: Path) -> None:
 
 
 async def test_several_files_and_a_folder_are_chosen_and_asked_for(tmp_path: Path) -> None:
-    made(tmp_path, "in/x", "in/y", "one", "two")
+    made(tmp_path, "in/x", "in/y", "in/.git/config", "in/.git/HEAD", "one", "two")
     (tmp_path / "in" / "link").symlink_to(tmp_path)
     async with with_bob_open((100, 30)) as (pilot, messenger, _bob):
         await opened(pilot, f"{tmp_path}/")
@@ -71,12 +71,14 @@ async def test_several_files_and_a_folder_are_chosen_and_asked_for(tmp_path: Pat
         await until_shown(pilot, "2 chosen")
         await pilot.press("enter")
         await on_top(pilot, SendDialog)
-        shown = await until_shown(pilot, "Send 3 files (3.0 KiB) to Bob?")
+        shown = await until_shown(pilot, "Send 5 files (5.0 KiB) to Bob?")
         assert "1 is left out" in shown
+        assert "Hidden, and sent too: in/.git" in shown
         assert messenger.called("send_file") == []
         await pilot.press("y")
-        await until(pilot, lambda: len(paths_of(messenger)) == 3)
-    assert [named for _path, named in paths_of(messenger)] == ["in/x", "in/y", "one"]
+        await until(pilot, lambda: len(paths_of(messenger)) == 5)
+    wanted = ["in/x", "in/y", "in/.git/HEAD", "in/.git/config", "one"]
+    assert [named for _path, named in paths_of(messenger)] == wanted
 
 
 async def test_what_is_no_file_is_said_and_not_sent(tmp_path: Path) -> None:

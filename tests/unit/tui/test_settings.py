@@ -190,6 +190,8 @@ async def test_the_settings_reach_the_last_row_by_keys() -> None:
     async with reading("hello", size=(80, 24)) as (pilot, _messenger, _):
         await opened(pilot, "f12", SettingsDialog)
         await pilot.press("up", "enter")
+        await until_shown(pilot, "Destroy this profile")
+        await pilot.press("escape", "f12", "up", "up", "up", "enter")
         await until_shown(pilot, "The recovery words were erased.")
 
 

@@ -119,6 +119,19 @@ async def test_the_line_about_new_entries_hides_the_row_under_it() -> None:
         assert messenger.unread(bob.person) == {first.id}
 
 
+async def test_after_end_a_key_marks_all_as_read_and_the_mark_names_it() -> None:
+    async with reading(count=BEFORE, unread=40) as (pilot, messenger, bob):
+        await until_shown(pilot, "New · Shift+End marks all as read")
+        await pilot.press("end")
+        await until_shown(pilot, "Messages further up are unread. Ctrl+↑ Shift+End marks all as read.")
+        assert messenger.unread(bob.person)
+        await pilot.press("ctrl+up", "end")
+        await until_shown(pilot, "Messages further up are unread. Shift+End marks all as read.")
+        await pilot.press("shift+end")
+        await until(pilot, lambda: not messenger.unread(bob.person))
+        await until_shown(pilot, "All messages in this conversation are marked as read.")
+
+
 async def test_nothing_is_read_behind_a_lock() -> None:
     async with reading(count=BEFORE, unread=30) as (pilot, messenger, bob):
         await until(pilot, lambda: len(messenger.unread(bob.person)) < 30)

@@ -34,6 +34,7 @@ from chat.interface import (
     EntryEdited,
     EntryFilled,
     EntryReturned,
+    Event,
     FileProgress,
     FileSealing,
     Guard,
@@ -80,12 +81,15 @@ from tui.screens.chat.history import HistoryController
 from tui.screens.chat.opening import OpeningController
 from tui.screens.chat.pairing import PairingController
 from tui.screens.chat.people import PeopleController
+from tui.screens.chat.saving import SavingController
 from tui.screens.chat.sending import ComposerController
 from tui.screens.chat.surface import ChatState, Surface
+from tui.text.backups import archive_line
 from tui.text.commands import NAMES, SLASH
-from tui.text.formatting import RECOVERY_DUE
-from tui.text.safe import safe_line, safe_name, shorten
-from tui.text.translation import _, _n, told
+from tui.text.formatting import RECOVERY_DUE, safe_label
+from tui.text.people import unfinished_lines
+from tui.text.safe import safe_line, shorten
+from tui.text.translation import _, _n, told, unshown
 from tui.typed import Typed
 from tui.widgets.frames import HeldScreen
 from tui.widgets.history import History
@@ -134,7 +138,7 @@ class ChatScreen(HeldScreen):
         self._last = last
         self._key_problems = key_problems
         self._listed: bool | None = None  # as this person wants it; None where the width decides
-        self._said = Said(options.news)
+        self._said = Said(options.news, lambda: attention.there)
         self._key_line = KeyLine()
         self._view = History(options.today, options.zone, graphics)
         self.state = state = ChatState()
@@ -143,6 +147,7 @@ class ChatScreen(HeldScreen):
         self.composer = ComposerController(*shared, options, preferences, self._view, guard, typed)
         self.people = PeopleController(*shared, options, attention, preferences, self.composer)
         self.opening = OpeningController(surface, self._view)
+        self.saving = SavingController(messenger, surface, self._view, preferences, self.opening)
         self.history = HistoryController(
             *shared,
             options,
@@ -159,7 +164,7 @@ class ChatScreen(HeldScreen):
         self.pairing = PairingController(*shared, options, self.open_conversation)
         self.contact_actions = ContactActions(*shared, options)
         self.profile_dialogs = ProfileDialogs(
-            messenger, surface, preferences, self.people.me_changed, self.people.show_header
+            messenger, surface, preferences, self.people.me_changed, self.people.show_header, options
         )
         self.devices = DevicesController(messenger, surface, options.zone)
         panes = (self.people.view, self._view, self.composer.view)
@@ -175,17 +180,25 @@ class ChatScreen(HeldScreen):
             *(pairing.add, pairing.invite, pairing.join, pairing.address, pairing.visible),
             *(history.entry, history.reply, history.edit, history.copy, history.copy_link, history.copy_code),
             *(
-                history.save,
-                history.let_go,
+                self.saving.save,
+                self.saving.let_go,
                 history.fold,
                 self.opening.open_file,
                 self.opening.show_folder,
                 history.show,
             ),
             self.opening.open_link,
-            *(history.origin, history.back, history.details, history.oldest, composer.write, composer.recall),
+            *(
+                history.origin,
+                history.back,
+                history.details,
+                history.oldest,
+                composer.write,
+                composer.edit_sent,
+            ),
             *(profile.doctor, profile.relays, profile.recovery, profile.settings, profile.own_changes),
             *(profile.use_recovery, profile.rename_self, profile.passphrase, self.devices.devices),
+            *(profile.backup, profile.wipe),
             self.files.cancel_file,
         )
         on_contact = (
@@ -208,7 +221,7 @@ class ChatScreen(HeldScreen):
             "previous_hit": partial(finding.step_hit, -1),
             "older": partial(self._view.turn, -1),
             "newer": partial(self._view.turn, 1),
-            "newest": self._view.action_newest,
+            "newest": self.history.newest,
             "side_bar": self._turn_list,
         }
 
@@ -279,10 +292,19 @@ class ChatScreen(HeldScreen):
             elif self.app.size.width >= _LIST_FITS:
                 self._show_conversation(wanted)
             self.people.view.point_at(wanted)
+        if self.state.me.archived is not None:
+            self.surface.notice(archive_line(self.state.me.archived, self._options.zone))
         if self.state.me.keeps_seed and self.state.contacts:
-            self.surface.notice(_(RECOVERY_DUE).format(key=action("recovery").key))
+            due = await self.surface.ask(self._preferences.reminds(self._options))
+            if due:
+                self.surface.notice(_(RECOVERY_DUE).format(key=action("recovery").key))
 
     # What the application asks for.
+
+    def unfinished(self) -> list[str]:
+        """What quitting would end or leave waiting, in safe lines."""
+        views = [view for person in self.state.recent.waiting() if (view := self.state.contacts.get(person))]
+        return unfinished_lines(self.files.sealed, [self.state.named(view) for view in views])
 
     def use_keys(self) -> None:
         rebind(self, chat_bindings())
@@ -296,6 +318,7 @@ class ChatScreen(HeldScreen):
         self.surface.clear()
         self.composer.restyle()
         self.people.show_me()
+        self.state.recent.reword()
         self.people.show()
 
     def mouse_changed(self) -> None:
@@ -311,6 +334,7 @@ class ChatScreen(HeldScreen):
         """Somebody begins to look at the terminal, or no longer does."""
         self.history.mark_seen()
         self.people.count_unread()
+        self._said.look()
 
     def _apply_style(self) -> None:
         roomy = self._preferences.density is Density.ROOMY
@@ -389,7 +413,14 @@ class ChatScreen(HeldScreen):
     # What the engine says.
 
     def on_engine_event(self, message: messages.EngineEvent) -> None:
-        match message.event:
+        """A fault of the program in one event is one line, and the next one gets its turn."""
+        try:
+            self._heed(message.event)
+        except Exception as fault:  # noqa: BLE001 - else it ends the engine in this process
+            self.pairing.notice(unshown(message.event, fault))
+
+    def _heed(self, event: Event) -> None:
+        match event:
             case Ready(addresses):
                 self.people.me_changed(replace(self.state.me, addresses=addresses))
             case VisibilityChanged(visible):
@@ -399,6 +430,7 @@ class ChatScreen(HeldScreen):
                 self.people.show()
             case NearbyChanged(nearby):
                 self.people.nearby_changed(nearby)
+                self.pairing.nearby_changed()
             case ContactChanged(view):
                 self._contact_changed(view)
             case ContactRemoved(person, name):
@@ -415,7 +447,7 @@ class ChatScreen(HeldScreen):
             case EntriesConflict(contact, _terminal, ids):
                 self.history.entries_conflict(contact, ids)
             case HistoryCleared():
-                self.history.history_cleared(message.event)
+                self.history.history_cleared(event)
             case EntryReturned(entry):
                 self.history.entry_filled(entry)
             case (
@@ -428,9 +460,9 @@ class ChatScreen(HeldScreen):
                 self.composer.entry_edited(entry)
                 self.history.entry_edited(entry)
             case FileSealing():
-                self.files.sealing(message.event)
+                self.files.sealing(event)
             case FileProgress():
-                self.history.file_moved(message.event)
+                self.history.file_moved(event)
             case EntryDeleted(contact, entry_id, deleted_by, expired):
                 self.composer.entry_deleted(contact, entry_id)
                 self.finding.entry_deleted(entry_id)
@@ -445,7 +477,7 @@ class ChatScreen(HeldScreen):
             case PairingChanged(pairing):
                 self.pairing.pairing_changed(pairing)
             case HistoryMoving():
-                self.people.history_moves(message.event)
+                self.people.history_moves(event)
             case LinkingChanged(linking):
                 self.devices.linking_changed(linking)
             case InvitationUsed(text, _person):
@@ -466,7 +498,7 @@ class ChatScreen(HeldScreen):
                 self.devices.changed()
             case Notice(text):
                 self.pairing.notice(safe_line(told(text)))
-        self._list_changed(message.event)
+        self._list_changed(event)
 
     def _list_changed(self, event: object) -> None:
         """Follow the last entry of each conversation."""
@@ -493,7 +525,7 @@ class ChatScreen(HeldScreen):
         self.composer.contact_removed(person)
         if self.state.current == person:
             self._close_conversation()
-        self.surface.say(_("{name} was removed.").format(name=safe_name(name)))
+        self.surface.say(_("{name} was removed.").format(name=safe_label(name)))
         self.surface.run("contacts", self.people.read_contacts)
 
     async def _read_contacts(self, changed: str) -> None:
@@ -527,11 +559,11 @@ class ChatScreen(HeldScreen):
             self.composer.view.set_text("")
             self.surface.run("command", self.surface.act, name)
 
-    def on_edit_last(self) -> None:
-        self.composer.edit_last()
+    def on_text_recalled(self, message: messages.TextRecalled) -> None:
+        self.composer.say_recalled(on=message.on)
 
     def on_end_wanted(self) -> None:
-        self._view.action_newest()
+        self.history.newest()
 
     def on_draft_changed(self) -> None:
         self.composer.text_changed()

@@ -17,6 +17,7 @@ from chat.interface import (
     SelfView,
 )
 from tui.actions import Group, action
+from tui.messages import WipeWanted
 from tui.preferences import AMOUNTS, Options, Preferences, amount
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.dialog import ConfirmDialog, RenameDialog, TimerDialog
@@ -32,6 +33,8 @@ from tui.text.formatting import (
     place,
     removable_devices,
 )
+from tui.text.people import block_lines, called_lines, clearing_line, removal_line
+from tui.text.profile import OLD_HEADER, SEALED, SEALING
 from tui.text.safe import safe_name
 from tui.text.translation import _, _n, sentences
 from tui.widgets.lines import AlertLine, QuestionLine
@@ -61,31 +64,26 @@ class ContactActions:
 
     def rename(self, view: ContactView) -> None:
         about = _("The name that you see for this contact. The contact does not see it.")
+        about = "\n".join((about, *called_lines(view, self.options.zone)))
         renamed = partial(self._call, self.messenger.rename, view.person)
         self.surface.choose(RenameDialog(view.name, about), renamed)
 
     def block(self, view: ContactView) -> None:
-        if view.blocked:
-            self._call(self.messenger.block, view.person, False)
-        else:
-            self.surface.confirm(
-                _("Block {name}?").format(name=self.state.named(view)),
-                _(
-                    "A blocked contact gets no answer, and you see nothing from them. "
-                    "You can unblock them later."
-                ),
-                partial(self._call, self.messenger.block, view.person, True),
-            )
+        on = not view.blocked
+        question, consequence = block_lines(self.state.named(view), on=on)
+        self.surface.confirm(
+            question, consequence, partial(self._call, self.messenger.block, view.person, on)
+        )
 
     def remove(self, view: ContactView) -> None:
-        self.surface.confirm(
-            _("Remove {name}?").format(name=self.state.named(view)),
-            _(
-                "Deletes the contact, their keys and the conversation from this device permanently. Only the "
-                "ids of messages that you deleted stay: these do not come back if you pair again."
-            ),
-            partial(self._call, self.messenger.remove, view.person),
-        )
+        self.surface.run("contact", self._ask_to_remove, view)
+
+    async def _ask_to_remove(self, view: ContactView) -> None:
+        devices = await self.surface.ask(self.messenger.terminals())
+        if devices is not None:
+            question = _("Remove {name}?").format(name=self.state.named(view))
+            remove = partial(self._call, self.messenger.remove, view.person)
+            self.surface.confirm(question, removal_line(devices), remove)
 
     def timer(self, view: ContactView) -> None:
         dialog = TimerDialog(self.state.named(view), view.timer)
@@ -115,21 +113,17 @@ class ContactActions:
         await self.surface.ask(self.messenger.set_timer(person, seconds))
 
     def clear(self, view: ContactView) -> None:
-        name = self.state.named(view)
-        if view.notes:
+        self.surface.run("contact", self._ask_to_clear, view)
+
+    async def _ask_to_clear(self, view: ContactView) -> None:
+        devices = await self.surface.ask(self.messenger.terminals())
+        if devices is not None:
+            name = "" if view.notes else self.state.named(view)
             question = _("Clear your notes on this device?")
-            consequence = _("Deletes all of them here permanently. Your other devices keep theirs.")
+            if name:
+                question = _("Clear the conversation with {name} on this device?").format(name=name)
             clear = partial(self._call, self.messenger.clear, view.person)
-            self.surface.confirm(question, consequence, clear)
-            return
-        self.surface.confirm(
-            _("Clear the conversation with {name}?").format(name=name),
-            _(
-                "Deletes your copy of all messages permanently. {name} keeps theirs and is not notified. "
-                "The contact and the timer stay."
-            ).format(name=name),
-            partial(self._call, self.messenger.clear, view.person),
-        )
+            self.surface.confirm(question, clearing_line(name, devices), clear)
 
     def _call(self, method: Callable[..., Awaitable[None]], *arguments: object) -> None:
         self.surface.call("contact", method, *arguments)
@@ -210,6 +204,7 @@ class ProfileDialogs:
     preferences: Preferences
     show_me: Callable[[SelfView], None]
     show_header: Callable[[], None]
+    options: Options
     question_line: QuestionLine = field(init=False, default_factory=QuestionLine)
     alert_line: AlertLine = field(init=False, default_factory=AlertLine)
 
@@ -326,8 +321,36 @@ class ProfileDialogs:
 
         self.surface.choose(PassphraseDialog(self.messenger), self._passphrase_changed)
 
-    def _passphrase_changed(self, _done: bool) -> None:
+    def _passphrase_changed(self, new: str) -> None:
+        from tui.screens.passphrase import NEW_KEY, NEW_KEY_TAKES
+
         self.surface.say(_("The passphrase was changed."))
+        about = sentences(_(OLD_HEADER), _(NEW_KEY_TAKES))
+        self.surface.push(ConfirmDialog(_(NEW_KEY), about), partial(self._change_key, new))
+
+    def _change_key(self, passphrase: str, yes: bool | None) -> None:
+        async def change() -> None:
+            changing = self.messenger.change_passphrase(passphrase, passphrase, new_key=True)
+            if await self.surface.done(changing):
+                self.surface.say(_(SEALED))
+
+        if yes:
+            self.surface.say(_(SEALING))
+            self.surface.run("passphrase", change)
+
+    def backup(self) -> None:
+        self.surface.run("dialogs", self._backup, exclusive=True)
+
+    async def _backup(self) -> None:
+        from tui.screens.backup import BackupDialog
+
+        # Whether the words are written down may have changed in another window.
+        me = await self.surface.ask(self.messenger.me())
+        if me is not None:
+            self.surface.choose(BackupDialog(self.messenger, me, self.options.today()), self.surface.say)
+
+    def wipe(self) -> None:
+        self.surface.screen.post_message(WipeWanted())
 
     def settings(self) -> None:
         self.surface.run("dialogs", self._settings, exclusive=True)

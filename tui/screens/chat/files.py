@@ -32,6 +32,7 @@ from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.recording import RecordingDialog
 from tui.screens.sending import SendDialog, SendFilesDialog
 from tui.text.folders import Folders
+from tui.text.formatting import hidden_line
 from tui.text.paths import pasted_paths
 from tui.text.safe import safe_line, shorten, without_controls
 from tui.text.translation import _, _n, told
@@ -205,6 +206,11 @@ class FilesController:
         elif batch.person == self.state.current:
             self.surface.clear()
 
+    @property
+    def sealed(self) -> str:
+        """The safe name of the file that is being encrypted, empty for none."""
+        return _name(self._now.file) if self._now is not None else ""
+
     def cancel_file(self) -> None:
         """Let the file that is being prepared, and those after it, not be sent."""
         now = self._now
@@ -265,6 +271,8 @@ def _name(one: Given) -> str:
 def _about(files: Sequence[Given], left_out: Sequence[LeftOut]) -> str:
     """The names of some files, and what is not sent."""
     named = ", ".join(map(_name, files[:3])) + ("…" if len(files) > 3 else "")
+    if hidden := hidden_line(files):
+        named = f"{named}\n{hidden}"
     if not left_out:
         return named
     first = left_out[0]

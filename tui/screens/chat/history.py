@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from functools import partial
-from pathlib import Path
 
 from chat.interface import (
     GONE,
+    PICTURES_UNCONFINED,
     ContactView,
     DeletedBy,
     DeletionScope,
@@ -22,23 +22,26 @@ from chat.interface import (
     Messenger,
     PictureView,
     Term,
+    Unconfined,
 )
-from tui.actions import Group
+from tui.actions import Group, action
 from tui.attention import Attention
 from tui.conversation import Conversation
 from tui.messages import PreferenceChosen, Problem, attempt
-from tui.preferences import DOWNLOADS, ON, SAVED_IN, Drawing, Options, Preferences, pictures_of
+from tui.preferences import ON, Drawing, Options, Preferences, pictures_of
 from tui.screens.chat.opening import OpeningController
+from tui.screens.chat.saving import is_here
 from tui.screens.chat.surface import ChatState, Surface
-from tui.screens.dialog import DayDialog, DeleteDialog, SaveDialog
-from tui.text.formatting import deletion, gone_line
+from tui.screens.dialog import DayDialog, DeleteDialog
+from tui.text.formatting import deletion, gone_line, whole_text
 from tui.text.markdown import blocks, links
 from tui.text.pictures import may_be_picture
 from tui.text.safe import exact, safe, safe_line, shorten
-from tui.text.translation import _
+from tui.text.translation import _, _n, sentences, told
 from tui.widgets.history import History
 
 _FIRST = datetime(1, 1, 2, tzinfo=UTC)
+_MANY = 20  # unread messages from which on the mark before them says how all become read
 _JUMPS_MAX = 50
 _PICTURES_MAX = 16  # of those that were shown last in a conversation
 _ALLOWED_MAX = 4  # pictures that are shown without being asked for: a contact can have so many decoded
@@ -77,6 +80,9 @@ class HistoryController:
     _pictures: dict[str, PictureView] = field(init=False, default_factory=dict)
     # Those that were shown, or tried, without being asked for.
     _tried: set[str] = field(init=False, default_factory=set)
+    _asked_unconfined: bool = field(
+        init=False, default=True
+    )  # for pictures that nobody asks for, nobody is asked
     # The contacts of deleted entries that the file may still contain.
     _erasing: dict[str, str] = field(init=False, default_factory=dict)
 
@@ -91,6 +97,21 @@ class HistoryController:
 
     def mark_all_read(self, view: ContactView) -> None:
         self.surface.run("seen", self._mark_all, view.person)
+
+    def newest(self) -> None:
+        self.view.action_newest()
+        self._run("unread", self._say_unread)
+
+    async def _say_unread(self, opened: Conversation) -> None:
+        """Say that older messages are unread than those in sight, and how all of them are marked as read."""
+        first = await self.surface.ask(self.messenger.first_unread(opened.person))
+        key = action("mark_all_read").key
+        if not first or not key or self.state.conversation is not opened or not self.view.at_end:
+            return
+        if not any(first in entries for entries in self.view.on_screen()):
+            keys = key if self.view.has_focus else f"{action('choose_entry').key} {key}"
+            said = _("Messages further up are unread. {keys} marks all as read.")
+            self.surface.say(said.format(keys=keys.strip()))
 
     def oldest(self) -> None:
         self._run("jump", self._to_time, _FIRST)
@@ -118,22 +139,28 @@ class HistoryController:
         entry = self.view.chosen
         if entry is None:
             return
-        text = safe(entry.text)
+        text, view = safe(entry.text), self.state.contact
         useless = {"oldest"}
         useless |= set() if self._jumps else {"back"}
         useless |= set() if entry.reply else {"origin"}
         useless |= set() if links(text) else {"copy_link", "open_link"}
         useless |= set() if blocks(text) else {"copy_code"}
         useless |= set() if entry.kind is EntryKind.TEXT else {"copy"}
+        useless |= set() if view is not None and view.unread else {"mark_all_read"}
         useless |= {"reply"} if entry.kind in GONE else set()
         useless |= set() if entry.scopes else {"delete"}
         useless |= set() if entry.own and entry.kind is EntryKind.TEXT else {"edit"}
-        useless |= set() if entry.file is not None else {"save"}
-        useless |= set() if _is_here(entry) else {"let_go"}
+        some = self.view.selected_entries or (entry,)
+        useless |= set() if any(one.file is not None for one in some) else {"save"}
+        useless |= set() if any(map(is_here, some)) else {"let_go"}
         useless |= set() if self.opening.is_saved(entry) else {"open_file", "show_folder"}
         useless |= set() if self.view.can_fold(entry) else {"fold"}
         useless |= set() if entry.file is not None and may_be_picture(entry.file) else {"show"}
         self.surface.offer("entry", Group.ENTRY, useless)
+        if len(some) > 1:
+            said = _("{number} selected: Copy, Save and Delete the file act on all, the others on “{text}”.")
+            named = shorten(safe_line(whole_text(entry)), _QUOTED_CELLS)
+            self.surface.say(said.format(number=len(some), text=named))
 
     def reply(self) -> None:
         entry = self.view.chosen
@@ -167,31 +194,6 @@ class HistoryController:
     def copy_code(self) -> None:
         self._copy(blocks, _("Code copied."), _("This message contains no code."))
 
-    def save(self) -> None:
-        """Take a file that is not here, or save one that is."""
-        entry = self.view.chosen
-        if entry is None or entry.file is None:
-            self.surface.say(_("This message has no file."))
-        elif entry.file.state is FileState.WHOLE:
-            dialog = SaveDialog(entry.file.path, self.preferences.get(SAVED_IN) or DOWNLOADS)
-            self.surface.choose(dialog, partial(self._save_in, entry))
-        elif entry.file.state in (FileState.TAKING, FileState.DIRECT):
-            self.surface.call("file", self.messenger.pause_file, entry.contact, entry.id)
-        else:
-            self.surface.call("file", self.messenger.take_file, entry.contact, entry.id)
-
-    def let_go(self) -> None:
-        """Delete what this device has of a file."""
-        entry = self.view.chosen
-        if entry is None or not _is_here(entry):
-            self.surface.say(_("This message has no file on this device."))
-            return
-        self.surface.confirm(
-            _("Let go of the file?"),
-            _("Deletes it on this device. You can take it again while somebody has it who is online."),
-            partial(self.surface.call, "file", self.messenger.let_go_of_file, entry.contact, entry.id),
-        )
-
     def show(self) -> None:
         """Show the picture of the entry under the cursor, or hide it again."""
         entry = self.view.chosen
@@ -202,16 +204,32 @@ class HistoryController:
         elif self.view.app.no_color:
             self.surface.say(_("A picture needs colours, which NO_COLOR has turned off. Save it to see it."))
         else:
+            self._asked_unconfined = False
             self._run("picture", self._show, entry)
 
     async def _show(self, opened: Conversation, entry: EntryView) -> None:
         self.surface.say(_("Decoding the picture…"))
-        width, height = self.view.picture_size(sharp=self._sharp)
-        shown = await self.surface.ask(self.messenger.show_picture(entry.contact, entry.id, width, height))
+        shown = await self.surface.ask(self._decoded(entry))
         if shown is not None and self.state.conversation is opened and entry.id in opened.window:
             kept = list(self._pictures.items())[1 - _PICTURES_MAX :]
             self._show_pictures({**dict(kept), entry.id: shown})
             self.surface.say("")
+
+    async def _decoded(self, entry: EntryView) -> PictureView | None:
+        width, height = self.view.picture_size(sharp=self._sharp)
+        try:
+            return await self.messenger.show_picture(entry.contact, entry.id, width, height)
+        except Unconfined as refused:
+            if not self._asked_unconfined:
+                self._asked_unconfined = True
+                allow = partial(self._run, "picture", self._show_unconfined, entry)
+                self.surface.confirm(_("Decode pictures here all the same?"), told(refused.phrase), allow)
+                return None
+            raise
+
+    async def _show_unconfined(self, opened: Conversation, entry: EntryView) -> None:
+        if await self.surface.done(self.messenger.set_preference(PICTURES_UNCONFINED, ON)):
+            await self._show(opened, entry)
 
     def pictures(self, view: ContactView) -> None:
         """Show the pictures of a conversation without being asked for each, or not any more."""
@@ -252,15 +270,6 @@ class HistoryController:
         if entry in self._pictures:
             self._show_pictures({one: held for one, held in self._pictures.items() if one != entry})
 
-    def _save_in(self, entry: EntryView, folder: str) -> None:
-        self.surface.post(PreferenceChosen(SAVED_IN, folder))
-        self.surface.run("file", self._save, entry, str(Path(folder).expanduser()))
-
-    async def _save(self, entry: EntryView, folder: str) -> None:
-        path = await self.surface.ask(self.messenger.save_file(entry.contact, entry.id, folder))
-        if path is not None:
-            self.opening.saved(entry, path)
-
     def fold(self) -> None:
         """Show all rows of the entry under the cursor, or only the first again."""
         entry = self.view.chosen
@@ -285,6 +294,12 @@ class HistoryController:
             return
         text = shorten(safe_line(entry.text), _QUOTED_CELLS)
         question = _("Delete “{text}”?").format(text=text) if text else _("Delete this message?")
+        others = len(self.view.selected_entries) - 1
+        if others > 0:
+            stay = _n(
+                "The other selected message stays.", "The other {number} selected messages stay.", others
+            )
+            question = sentences(question, stay.format(number=others))
         name = self.state.named(view)
         consequences = {one: deletion(entry, name, one) for one in entry.scopes}
         if len(consequences) == 1:
@@ -390,7 +405,7 @@ class HistoryController:
         for entries in (self._shown_first, self._shown_last, self._asked_to_mark):
             entries.clear()
         self.view.unread = first
-        self.view.show(opened.window, first)
+        self.view.show(opened.window, first, many=bool(view and view.unread > _MANY))
         self._show_allowed()
 
     async def read_again(self, opened: Conversation) -> None:
@@ -500,6 +515,7 @@ class HistoryController:
     async def _to_end(self, opened: Conversation) -> None:
         if await self.surface.done(opened.open()) and self.state.conversation is opened:
             self.view.show(opened.window)
+            await self._say_unread(opened)
 
     async def _jump(
         self, opened: Conversation, entry: str, terms: tuple[Term, ...], remember: bool = True
@@ -556,8 +572,3 @@ class HistoryController:
             self.surface.say(done)
         else:
             self.surface.say(nothing)
-
-
-def _is_here(entry: EntryView) -> bool:
-    """Whether an entry has a file of which this device may hold something."""
-    return entry.file is not None and entry.file.state not in (FileState.ASKS, FileState.LET_GO)

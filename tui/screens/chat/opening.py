@@ -33,12 +33,15 @@ class OpeningController:
     view: History
     _saved: dict[str, str] = field(init=False, default_factory=dict)
 
-    def saved(self, entry: EntryView, path: str) -> None:
-        """Remember where a file is, and say it with the keys that open it."""
+    def remember(self, entry: EntryView, path: str) -> None:
+        """Remember where the file of an entry was saved."""
         self._saved.pop(entry.id, None)
         self._saved[entry.id] = path
         if len(self._saved) > _SAVED_MAX:
             del self._saved[next(iter(self._saved))]
+
+    def say_saved(self, path: str) -> None:
+        """Say where a file was saved, with the keys that open it."""
         said = _("Saved as {path}").format(path=safe_line(path))
         keys = [f"{one.key} {one.title}" for one in map(action, ("open_file", "show_folder")) if one.key]
         self.surface.say("   ".join([said, *keys]))

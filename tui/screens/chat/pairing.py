@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from chat.interface import Messenger, PairingStage, PairingView
-from tui.actions import Group, action
+from tui.actions import action
 from tui.preferences import Options
 from tui.screens.chat.surface import ChatState, Surface
-from tui.screens.pairing import ASKING, BeginDialog, PairingDialog
+from tui.screens.pairing import ASKING, AddContactDialog, BeginDialog, PairingDialog
+from tui.text.people import digits_line
 from tui.text.safe import safe_line, safe_name
 from tui.text.translation import _, sentences, told
 
@@ -43,7 +44,20 @@ class PairingController:
             self._meanwhile = f"{self._meanwhile} {text}".strip()
 
     def add(self) -> None:
-        self.surface.offer("add", Group.ADD)
+        dialog = AddContactDialog(self.state.nearby)
+
+        async def chosen(one: str) -> None:
+            name = dialog.name_of(one)
+            if name is None:
+                await self.surface.act(one)
+            else:
+                self.pair_nearby(one, name)
+
+        self.surface.choose(dialog, chosen)
+
+    def nearby_changed(self) -> None:
+        for dialog in self.surface.dialogs(AddContactDialog):
+            dialog.show_nearby(self.state.nearby)
 
     def visible(self) -> None:
         self.surface.call("visible", self.messenger.set_visible, not self.state.me.visible)
@@ -124,7 +138,7 @@ class PairingController:
             self.surface.call("answer", self.messenger.answer_pairing, view.id, False)
         elif view.stage is PairingStage.DONE:
             self._invitation = self._address = ""
-            said = _paired(view, compared=bool(view.words))
+            said = self._paired(view, compared=bool(view.words))
             self.open_conversation(view.contact)
             self.surface.say(sentences(said, self._meanwhile))
         elif view.problem and form is not None:
@@ -138,16 +152,18 @@ class PairingController:
         self._hidden.discard(view.id)
         self._refused.discard(view.id)
         if view.stage is PairingStage.DONE:
-            self.surface.say(_paired(view, compared=bool(view.words)))
+            self.surface.say(self._paired(view, compared=bool(view.words)))
         elif known and view.problem:
             said = _("Pairing with {name}: {problem}")
             text = said.format(name=safe_name(view.peer), problem=safe_line(told(view.problem)))
             self.surface.say(text, problem=not refused)
 
-
-def _paired(view: PairingView, *, compared: bool) -> str:
-    name = safe_name(view.peer)
-    if compared:
-        return _("Paired with {name}. You can write now.").format(name=name)
-    later = _("Paired with {name}. Compare the safety number when you can: {key}.")
-    return later.format(name=name, key=action("verify").key)
+    def _paired(self, view: PairingView, *, compared: bool) -> str:
+        contact = self.state.contacts.get(view.contact)
+        name, label = safe_name(view.peer), ""
+        if contact is not None:
+            name, label = self.state.named(contact), contact.label
+        said = _("Paired with {name}. Compare the safety number when you can: {key}.")
+        if compared:
+            said = _("Paired with {name}. You can write now.")
+        return sentences(said.format(name=name, key=action("verify").key), digits_line(label))

@@ -21,8 +21,10 @@ from tui.messages import NotifyEntry, UnreadChanged
 from tui.preferences import Options, Preferences
 from tui.screens.chat.sending import ComposerController
 from tui.screens.chat.surface import ChatState, Surface
-from tui.text.safe import safe_line, safe_name
-from tui.text.translation import _, told
+from tui.text.formatting import safe_label
+from tui.text.people import digits_line, renamed_line
+from tui.text.safe import safe_line
+from tui.text.translation import _, sentences, told
 from tui.widgets.guide import Guide
 from tui.widgets.lines import Header, Status
 from tui.widgets.people import People
@@ -70,13 +72,16 @@ class PeopleController:
             self._causes.pop(view.person, None)
         elif view.person == self.state.current and not (before is not None and before.held):
             self.surface.clear()  # the banner says it, for as long as it holds
+        if before is not None and before.label != view.label:
+            said = renamed_line(self.state.named(before), self.state.named(view))
+            self.surface.say(sentences(said, digits_line(view.label)))
         return before is None or (before.name, before.label) != (view.name, view.label)
 
     def identity_changed(self, person: str, name: str, cause: Phrase) -> None:
         self._causes[person] = (*self._causes.get(person, ()), cause)[-_CAUSES_MAX:]
         view = self.state.contacts.get(person)
         if view is None or not view.held:
-            news = _("{name}: {cause}").format(name=safe_name(name), cause=safe_line(told(cause)))
+            news = _("{name}: {cause}").format(name=safe_label(name), cause=safe_line(told(cause)))
             self.surface.say(news)
         self.show_header()
 

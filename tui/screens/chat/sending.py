@@ -29,6 +29,7 @@ from chat.interface import (
     Redacted,
     Redacting,
 )
+from tui.actions import action
 from tui.messages import ChoicesChanged, PreferenceChosen, Problem, SendText, attempt
 from tui.preferences import Options, Preferences, kept_send_id, send_id
 from tui.screens.chat.surface import ChatState, Surface
@@ -208,19 +209,25 @@ class ComposerController:
         self._show_answered(None)
         self.go_write()
 
-    def edit_last(self) -> None:
-        """Edit the last own text of the open conversation, where one is held."""
+    def edit_sent(self) -> None:
+        """Edit the own text that ↑ has called back, or else the last one of the open conversation."""
         opened = self.state.conversation
-        own = (one for one in reversed(opened.window.entries) if one.own) if opened is not None else ()
-        entry = next((one for one in own if one.kind is EntryKind.TEXT), None)
-        if entry is None:
+        held = opened.window.entries if opened is not None else []
+        own = [one for one in held if one.own and one.kind is EntryKind.TEXT]
+        at = max(1, self.view.recalled)
+        if at > len(own):
             self.surface.say(_("There is no message of yours here that can be edited."))
         else:
-            self.edit(entry)
+            self.edit(own[-at])
 
-    def recall(self) -> None:
-        self.go_write()
-        self.view.recall()
+    def say_recalled(self, *, on: bool) -> None:
+        """Say what Enter does with a text that was called back, and how it is edited instead."""
+        self.surface.clear()
+        if on:
+            said = _("Sent before: Enter sends it again. {key}: edit the message instead.")
+            again = _("Sent before: Enter sends it again.")
+            key = action("edit_sent").key
+            self.surface.say(said.format(key=key) if key else again)
 
     def leave_editing(self) -> bool:
         """Leave the entry as it is; what was changed is kept for the next time. True where something was."""

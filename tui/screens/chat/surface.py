@@ -16,7 +16,7 @@ from tui.conversation import Conversation
 from tui.messages import Problem, attempt, start_worker
 from tui.recent import Recent
 from tui.screens.dialog import ConfirmDialog, Dialog, MenuDialog, Texts
-from tui.text.formatting import contact_name, look_alikes, notes_of
+from tui.text.formatting import contact_label, notes_of, safe_label
 from tui.text.safe import NAME_CELLS
 from tui.text.translation import _
 from tui.widgets.frames import HeldScreen
@@ -60,8 +60,8 @@ class ChatState:
         return self.talk(self.current)
 
     def named(self, view: ContactView, cells: int = NAME_CELLS) -> str:
-        """The name of a contact as it is shown, told apart from those that look the same."""
-        return contact_name(view, look_alikes(self.talks.values()), cells)
+        """What a contact is called."""
+        return safe_label(contact_label(view), cells)
 
 
 @dataclass(repr=False)
@@ -78,8 +78,8 @@ class Surface:
         self.said.say(text, person=self.state.current, problem=problem)
 
     def notice(self, text: str) -> None:
-        """Show a safe line that belongs to no conversation and stays."""
-        self.said.say(text, stays=True)
+        """Show a safe line that belongs to no conversation, until somebody had the time to read it."""
+        self.said.say(text, notice=True)
 
     def clear(self) -> None:
         self.said.clear()

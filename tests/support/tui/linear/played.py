@@ -162,6 +162,7 @@ ACTS: Final[dict[str, Act]] = {
     ),
     "hears": lambda on, name, text: on.messenger.say_as_me(on.person(name), text, EntryState.SENT),
     "transfers": Others.transfer,
+    "vanishes": lambda on, name, _: on.messenger.lose_stranger(name),
     "appears": lambda on, name, _: on.messenger.see_stranger(name),
     "begins": lambda on, name, _: on.messenger.stranger_begins(name),
     "joins": lambda on, name, _: on.messenger.use_invitation("", name),

@@ -60,7 +60,17 @@ def test_a_healthy_host_without_a_way_to_the_internet_is_healthy(lab: Lab) -> No
     Beacon(lab.hosts[1]).do("announce other")
     report = report_of(lab.hosts[0])
     assert bad(report) == []
-    assert list(report) == ["network", "route", "firewall", "multicast", "others", "port", "clock", "profile"]
+    assert list(report) == [
+        "network",
+        "route",
+        "firewall",
+        "multicast",
+        "others",
+        "port",
+        "clock",
+        "profile",
+        "pictures",
+    ]
     assert "IPv4 and IPv6" in report["multicast"][0]["found"]
     assert "1 other" in report["others"][0]["found"] or "2 other" in report["others"][0]["found"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -14,8 +15,10 @@ from typing import Any
 
 import pytest
 
+from chat.service import readable
+from chat.service.formats import FORMS
 from chat.storage import second_reader
-from chat.tools.prove import at_rest, relay_holds_nothing, traffic
+from chat.tools.prove import at_rest, exports, relay_holds_nothing, traffic
 from chat.tools.prove.findings import Outcome, read_claims
 from chat.tools.prove.programs import OWN, own_relay
 from chat.tools.prove.runner import look_at
@@ -170,6 +173,24 @@ async def test_claims_c2_and_c5_fail_where_a_thumbnail_is_kept(
     monkeypatch.setenv("PARLOUR_PLANTED", "keep_pixels")
     reasons = await broken(claim, shows, nothing, Setting(PLANTED, traced=False))
     assert any("thumbnail" in reason for reason in reasons)
+
+
+async def test_claim_c7_fails_where_an_export_shows_other_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARLOUR_PLANTED", "embellish")
+    reasons = await broken("C7", exports.show, nothing, Setting(PLANTED, traced=False))
+    for name, form in itertools.product(("Ada", "Ben"), FORMS):
+        assert any(
+            re.fullmatch(f"{name}'s export .*{form} is refused by the command", one) for one in reasons
+        )
+
+
+async def test_claim_c7_fails_where_a_changed_export_is_called_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exports, "BYTES", 3)
+    monkeypatch.setattr(readable, "check", lambda path: None)
+    reasons = await broken("C7", exports.show, nothing)
+    assert [re.sub("[0-9]+", "N", one) for one in reasons] == [
+        f"N of N changed {form} exports were called whole" for form in FORMS
+    ]
 
 
 async def test_claim_c6_fails_where_a_receipt_goes_before_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:

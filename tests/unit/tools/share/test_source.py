@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -43,6 +45,27 @@ def test_a_damaged_bundle_is_not_given(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"harmless", b"harmful!"))
     with pytest.raises(source.NoBundle, match="is damaged"):
         source.read(path)
+
+
+@pytest.mark.parametrize("field", ["version", "system", "python"])
+def test_what_a_bundle_says_of_itself_reaches_no_terminal_raw(tmp_path: Path, field: str) -> None:
+    said = {"version": "9.8.7", "system": "win-amd64", "python": "3.11"}
+    said[field] += "\x1b]0;title\x07"
+    path, fits = tmp_path / "bundle", f"{said['system']} cpython-{said['python']}"
+    make.write(path, said["version"], {"a.whl": a_wheel(m="1")}, {fits: ("a.whl",)})
+    with pytest.raises(source.NoBundle, match=r"choose a parlour\.pyz") as refused:
+        source.read(path)
+    assert str(refused.value).isprintable()
+
+
+def test_the_line_runs_nothing_of_the_folder_where_it_is_typed(tmp_path: Path) -> None:
+    folder, given = tmp_path / "downloads", tmp_path / "given"
+    folder.mkdir()
+    (folder / "hashlib.py").write_text("print('words of somebody else')")
+    given.write_bytes(b"a bundle")
+    line = checksum.line(tmp_path.as_uri(), given.name).replace("python3", shlex.quote(sys.executable), 1)
+    typed = subprocess.run(line, shell=True, cwd=folder, capture_output=True, text=True, check=True)  # noqa: S602
+    assert typed.stdout.strip() == checksum.words(checksum.checksum(given))
 
 
 def test_the_running_bundle_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

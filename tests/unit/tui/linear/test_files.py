@@ -23,7 +23,7 @@ async def test_a_file_is_announced_taken_and_saved(tmp_path: Path) -> None:
     entry = door.messenger.receive_file(ben, FILE, b"the report")
     steps = [">> correct horse", "> /open Ben", "> /last 1", "> /save 1", f"> /save 1 {tmp_path}", "> /quit"]
     said, _status = await play(iter(steps), door)
-    assert any("File report.pdf, 1.0 MiB: not here" in line for line in said)
+    assert any("File report.pdf, 1.0 MiB: not fetched yet" in line for line in said)
     assert any(line.endswith("File report.pdf, 1.0 MiB") for line in said)
     assert f"Saved as {tmp_path / 'report.pdf'}" in said
     assert (tmp_path / "report.pdf").read_bytes() == b"the report"
@@ -45,7 +45,7 @@ async def test_a_file_that_is_taken_is_paused_and_a_text_has_none() -> None:
     said, _status = await play(iter(steps), door)
     assert any("comes when a device that has it is online" in line for line in said)
     assert any("paused at 0 %" in line for line in said)
-    assert "This entry has no file." in said
+    assert "This message has no file." in said
 
 
 async def test_a_file_is_sent_at_once_and_a_folder_after_a_question(tmp_path: Path) -> None:
@@ -66,6 +66,7 @@ async def test_a_file_is_sent_at_once_and_a_folder_after_a_question(tmp_path: Pa
     assert "Type /send and the path of a file or folder." in said
     assert "Sent: a b.txt, 5 B" in said
     assert "Send 2 files (10 B) to Ben?" in said
+    assert said.count("Hidden, and sent too: my photos/.hidden") == 2
     assert f"1 is left out ({folder}/link: a symbolic link)" in said
     named = [call[2] for call in messenger.called("send_file")]
     assert named == ["a b.txt", "my photos/.hidden", "my photos/a b.txt"]
@@ -219,3 +220,27 @@ async def test_a_search_finds_a_file_by_its_name() -> None:
     said, _status = await play(iter(steps), door)
     assert any("File «repor»t.pdf" in line for line in said)
     assert any("File report.«pdf»" in line for line in said)
+
+
+async def test_where_pictures_cannot_be_confined_they_wait_for_the_person(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Output, "colours", 256)
+    door = locked_door()
+    messenger: FakeMessenger | None = door.messenger
+    assert messenger is not None
+    messenger.confines = False
+    ben = next(iter(messenger._contacts))
+    entry = messenger.receive_file(ben, replace(FILE, name="sunset.png", state=FileState.WHOLE))
+    messenger.pictures[entry.id] = PictureView(width=2, height=2, pixels=bytes(12))
+    steps = [
+        ">> correct horse",
+        "> /open Ben",
+        "> /last 1",
+        "> /show 1",
+        "> /pictures unconfined",
+        "> /show 1",
+    ]
+    said, _status = await play(iter([*steps, "> /quit"]), door)
+    assert sum("Type /pictures unconfined" in one for one in said) == 1
+    assert sum("▀▀\x1b[0m" in one for one in said) == 1

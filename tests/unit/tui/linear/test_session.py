@@ -94,9 +94,20 @@ async def test_the_passphrase_is_changed_line_by_line_and_an_empty_line_cancels(
     assert said.count("Nothing was changed.") == 1
     assert said.count("The two passphrases differ.") == 1
     assert said.count("The passphrase was changed.") == 1
-    changes = [("wrong", new, UnlockCost.KEPT), ("correct horse", new, UnlockCost.KEPT)]
+    changes = [(old, new, UnlockCost.KEPT, False) for old in ("wrong", "correct horse")]
     assert messenger.called("change_passphrase") == changes
     assert messenger.called("send")[-1][1] == "after it"
+
+
+async def test_a_new_key_is_offered_after_the_change_and_asks_for_the_passphrase() -> None:
+    new = "another long one"
+    said, messenger = await talk(
+        *("> /passphrase", ">> correct horse", f">> {new}", f">> {new}"),
+        *("> /passphrase key", ">> ", "> /passphrase key", f">> {new}", "> /quit"),
+    )
+    assert sum(one.startswith("Type /passphrase key") for one in said) == 1
+    assert said.count("The history has a new key.") == 1
+    assert messenger.called("change_passphrase")[1:] == [(new, new, UnlockCost.KEPT, True)]
 
 
 async def test_a_short_new_passphrase_is_confirmed_by_an_empty_line_or_replaced() -> None:
@@ -107,7 +118,9 @@ async def test_a_short_new_passphrase_is_confirmed_by_an_empty_line_or_replaced(
     _said, messenger = await talk(
         "> /passphrase", *typed, ">> longer than abc", ">> longer than abc", "> /quit"
     )
-    assert messenger.called("change_passphrase") == [("correct horse", "longer than abc", UnlockCost.KEPT)]
+    assert messenger.called("change_passphrase") == [
+        ("correct horse", "longer than abc", UnlockCost.KEPT, False)
+    ]
 
 
 async def idle(before: Sequence[str], after: str) -> tuple[list[str], FakeMessenger]:
@@ -266,7 +279,7 @@ async def test_an_entry_is_read_when_it_was_told_and_not_before() -> None:
     assert read(messenger) == []
     said, messenger = await talk(*steps, "> ")
     assert read(messenger) == [tuple(ids(messenger))]
-    assert said[-4:-1] == ["1 new entry from Carla.", "Ben, 09:01: one", "Ben, 09:02: two"]
+    assert said[-4:-1] == ["1 new message from Carla.", "Ben, 09:01: one", "Ben, 09:02: two"]
 
 
 async def test_only_the_entries_that_were_told_are_read_and_not_told_twice_as_unread() -> None:
@@ -284,7 +297,7 @@ async def test_only_the_entries_that_were_told_are_read_and_not_told_twice_as_un
 
 async def test_case_97_an_entry_of_a_newer_version_is_said_and_rings_nobody() -> None:
     said, messenger = await talk("* Ben surpasses", "> /open Ben", "> /last", "* Ben surpasses")
-    assert not any("new entry" in line or "unread" in line for line in said)
+    assert not any("new message" in line or "unread" in line for line in said)
     assert "1. Ben, 09:01: (written by a newer Parlour)" in said
     assert said[-2].endswith("Ben, 09:02: (written by a newer Parlour)")
     assert not messenger.unread(ben(messenger))
@@ -292,13 +305,13 @@ async def test_case_97_an_entry_of_a_newer_version_is_said_and_rings_nobody() ->
 
 async def test_what_is_missing_is_announced_and_read_when_its_text_comes() -> None:
     said, messenger = await talk("* Ben announces", "> /open Ben", "> /last", "* Ben completes it has come")
-    assert not any("new entry" in line or "unread" in line for line in said)
+    assert not any("new message" in line or "unread" in line for line in said)
     assert "1. Ben, 09:01: (not here yet)" in said
     assert said[-2].endswith("Ben, 09:01: it has come")
     assert read(messenger)[-1] == tuple(ids(messenger))
     door = locked_door()
     said, _status = await play(iter([UNLOCK, "* Ben announces", "* Ben completes it has come"]), door)
-    assert said.count("1 new entry from Ben.") == 1
+    assert said.count("1 new message from Ben.") == 1
 
 
 async def test_case_88_it_is_said_when_other_entries_are_marked() -> None:
@@ -315,7 +328,7 @@ async def test_entries_that_claim_one_place_are_announced_marked_and_explained()
     assert "2. " + marked.format(2, "the other") in said
     other = ids(messenger)[1]
     named = " ".join(other[at : at + 8] for at in range(0, len(other), 8))
-    assert f"It conflicts with the entry {named}." in said
+    assert f"It conflicts with the message {named}." in said
     assert any(line.startswith("Another message claims the same place") for line in said)
 
 
@@ -352,7 +365,7 @@ async def test_a_claim_says_who_claims_it_and_is_announced_elsewhere_by_nothing(
 ) -> None:
     steps = [UNLOCK, f"* Ben {verb} I owe you", "> /open Ben", "> /last", "> /details 1"]
     said, _status = await play(iter(steps), locked_door())
-    assert not any("new entry" in line for line in said)
+    assert not any("new message" in line for line in said)
     assert head in said
     assert any(line.startswith(cause) for line in said)
     assert any(line.startswith("Claimed by ") for line in said)
@@ -578,7 +591,11 @@ async def test_every_command_survives_nonsense() -> None:
     for name in names:
         if name not in ("quit", "lock"):
             steps += [f"> /{name}", *([">> x", ">> "] if name == "passphrase" else [])]
-            steps += [f"> /{name} {rest}" for rest in ("x", "0", "99", "-1", "١", "a b c", "{name}")]
+            steps += ["> no"] if name == "wipe" else []
+            for rest in ("x", "0", "99", "-1", "١", "a b c", "{name}"):
+                # A backup asks for its passphrase, and the end of a profile for a word.
+                answers = {"backup": [">> "], "wipe": ["> no"]}.get(name, [])
+                steps += [f"> /{name} {rest}", *answers]
             steps += ["> /drop", "> /no"]
     said, _ = await talk(*steps)
     assert said[-1] == "Parlour is closed."
@@ -601,7 +618,7 @@ async def test_the_recovery_words_are_shown_asked_for_and_erased() -> None:
     words = recovery_words(bytes(range(32)))
     typed = " ".join(words[place] for place in RECOVERY_ASKED)
     said, messenger = await recovering("> /recovery", f"> /recovery {typed}", "> /recovery", "> /quit")
-    assert any("A thief of this profile could take over your identity" in line for line in said)
+    assert any("Write down your recovery words (" in line for line in said)
     assert [line for line in said if line.strip().startswith("34 ")] == [f"34 {words[33]}"]
     assert any("numbers 3, 8, 21, 34" in line for line in said)
     assert any("only your paper has them" in line for line in said)

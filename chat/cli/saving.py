@@ -1,0 +1,121 @@
+"""`listen --save`: each file that came whole is saved once, whatever program had the engine when it came."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+from chat.cli.output import note, one_line
+from chat.cli.session import Call
+from chat.interface import (
+    ArrivalView,
+    CannotCreate,
+    ClientChanged,
+    EntryView,
+    Event,
+    FileProgress,
+    FileState,
+    Messenger,
+    NotPermitted,
+    ParlourError,
+    Ready,
+)
+
+PLACE: Final = "listen-save"
+"""The name of the place in what came, as programs at the API have one: one per profile, for all folders."""
+
+PAGE: Final = 100
+SAID_MAX: Final = 1_024
+"""Failures that are not said again. Contacts fill it, with the names of files."""
+
+_HERE: Final = (FileState.WHOLE, FileState.WITHHELD)
+REPLACED: Final = "Another 'listen --save' goes on from here: this one saves nothing more."
+
+
+def make(folder: Path) -> None:
+    """Make a folder for this user alone where it is missing. Raises CannotCreate."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as failure:
+        why = failure.strerror or "an error of the disk"
+        raise CannotCreate(f"{folder} cannot be made ({why}): choose another folder.") from failure
+
+
+class Saver:
+    """Saves files into a folder. A failure is said once, and ends nothing."""
+
+    def __init__(self, call: Call, opened: Messenger, folder: Path) -> None:
+        self._call, self._opened, self._folder = call, opened, folder
+        self._turn = ""
+        self._said = set[str]()
+
+    async def begin(self) -> None:
+        """Save what came meanwhile: at the start, and after another engine began."""
+        await self._attempt(self._begin)
+
+    async def heed(self, event: Event) -> None:
+        """Save what an event says is here."""
+        match event:
+            case Ready():
+                await self.begin()
+            case ClientChanged(client=name) if name == PLACE and self._turn:
+                await self._attempt(self._save_all)
+                if not self._turn:
+                    self._say(REPLACED)
+            case FileProgress(file=file) if file.state in _HERE and self._turn:
+                await self._attempt(self._save_all)
+
+    async def _attempt(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except NotPermitted:  # locked, another run took the turn, or `Ready` of another engine follows
+            self._turn = ""
+        except ParlourError as failure:
+            self._say(f"Files are not saved for now: {failure}")
+
+    async def _begin(self) -> None:
+        await self._opened.follow(PLACE)
+        self._turn = await self._opened.take_turn(PLACE)
+        await self._save_all()
+
+    async def _save_all(self) -> None:
+        """Save what came up to now. What the disk did not take comes again, behind that."""
+        place = await self._opened.follow(PLACE)
+        after = place.acknowledged
+        while True:
+            found = await self._opened.arrivals(PLACE, after, PAGE, self._turn)
+            for one in found.arrivals:
+                if one.position <= place.last and _came(one):
+                    await self._save(one.entry)
+                    await self._opened.acknowledge(PLACE, one.position, self._turn)
+            after = min(found.position, place.last)
+            if after > place.acknowledged:
+                await self._opened.acknowledge(PLACE, after, self._turn)
+            if after >= place.last:
+                return
+
+    async def _save(self, entry: EntryView) -> None:
+        """Raises ParlourError where no file can be saved now."""
+        assert entry.file is not None, "an entry of a file"
+        await asyncio.to_thread(make, self._folder)
+        try:
+            path = await self._opened.save_file(entry.contact, entry.id, str(self._folder), unasked=True)
+        except ParlourError as failure:
+            self._say(f"{one_line(entry.file.path)} was not saved: {failure}")
+        else:
+            self._call.result({"event": "saved", "id": entry.id, "path": path}, f"Saved {one_line(path)}")
+
+    def _say(self, text: str) -> None:
+        if len(self._said) >= SAID_MAX:
+            self._said.clear()
+        if text not in self._said:
+            self._said.add(text)
+            note(text)
+
+
+def _came(arrival: ArrivalView) -> bool:
+    """Whether all of a file came after its entry did. One that is sent is whole when its entry comes."""
+    file = arrival.entry.file
+    return file is not None and file.state in _HERE and arrival.came < arrival.position
