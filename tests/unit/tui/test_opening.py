@@ -81,7 +81,9 @@ async def test_attack_80_what_a_system_may_run_is_asked_for_twice(tmp_path: Path
         await until_shown(pilot, "may run as a program")
         assert text_of(opened) == ""
         await pilot.press("enter")
-        await pilot.press("ctrl+up", "v", "y", "y")
+        await pilot.press("ctrl+up", "v", "y")
+        await until_shown(pilot, "may run as a program")
+        await pilot.press("y")
         await until(pilot, lambda: opened.read_text() != "")
 
 
