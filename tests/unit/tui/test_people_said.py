@@ -1,4 +1,4 @@
-"""What is said about people on the full screen: who somebody is not, where they are removed, what quitting leaves."""
+"""What the full screen says about people: who somebody is not, where they are removed, what quitting ends."""
 
 from __future__ import annotations
 
