@@ -346,7 +346,7 @@ TALKING = (
         back=("n", "escape"),
     ),
     dialog("join", "f3", "Use an invitation"),
-    dialog("address", "f4", "Pair by address"),
+    dialog("address", "f4", "Add by network address"),
     dialog("contact-menu", "ctrl+o", "This contact"),
     dialog("safety-number", "ctrl+t", "Safety number"),
     dialog("rename", "f6", "Rename"),

@@ -183,7 +183,7 @@ async def test_an_invitation_that_the_other_side_refuses_stays_in_the_field_too(
 async def test_what_is_wrong_with_an_address_is_said_and_can_be_mended() -> None:
     async with alone() as (pilot, messenger):
         await opened(pilot, "f4", AddressDialog)
-        assert "192.168.1.20:4747" in await until_shown(pilot, "Pair by address")
+        assert "192.168.1.20:4747" in await until_shown(pilot, "Add by network address")
         await pilot.press(*"8.8.8.8", "enter")
         await until_shown(pilot, "Parlour connects only to addresses of the local")
         await pilot.press("ctrl+u", *"10.0.0.7:x", "enter")
@@ -240,10 +240,10 @@ async def test_nobody_found_says_why_and_what_to_do() -> None:
     async with chatting(FakeMessenger("Ann", visible=True), patience=0.001) as pilot:
         await until_shown(pilot, "No one was found within five seconds")
         screen = await until_shown(pilot, "firewall: iptables keeps TCP port")
-        for words in ("Invite someone", "Use an invitation", "Pair by address", "Diagnose connection"):
+        for words in ("Invite someone", "Use an invitation", "Add by network address", "Diagnose connection"):
             assert words in screen
         assert "network: eth0" not in screen  # what is good needs no line here
-        await click(pilot, "Pair by address")
+        await click(pilot, "Add by network address")
         await on_top(pilot, AddressDialog)
 
 
