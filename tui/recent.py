@@ -8,6 +8,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from chat.interface import (
+    SAYS_SOMETHING,
     ContactRemoved,
     ContactView,
     DeletedBy,
@@ -76,7 +77,8 @@ class Recent:
 
     def waiting(self) -> list[str]:
         """The persons for whom a message waits on this device, as the last entries show it."""
-        return [one.contact for one in self._last.values() if one.own and one.state is EntryState.QUEUED]
+        waits = (one for one in self._last.values() if one.own and one.state is EntryState.QUEUED)
+        return [one.contact for one in waits if one.kind in SAYS_SOMETHING]
 
     def line(self, person: str, draft: str = "") -> str:
         """As `last_line`. A list is drawn at every event, and its lines are made once."""

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache, partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from threading import Event
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
 from rich._wrap import divide_line
@@ -116,6 +117,8 @@ _ALT: Final = re.compile(f"\x1b([a-z0-9{LETTERS}])")
 
 # What a terminal answers that speaks the protocol of kitty, and Esc as it sends it.
 _SPEAKS: Final = re.compile(f"{_ESCAPE}\\[(?:\\?[1-9]\\d*u|27(?:;[\\d:]*)*u)")
+_KITTY: Final = Event()
+"""Set by the thread that reads, once the terminal is known to speak the protocol."""
 ASK_KITTY: Final = "\x1b[?u"
 """Asks a terminal whether it speaks that protocol; others ignore it."""
 
@@ -172,11 +175,9 @@ class PasteParser(XTermParser):
     characters, would end the thread that reads, and with it every key.
     """
 
-    last: ClassVar[PasteParser | None] = None
-
     def __init__(self, debug: bool = False) -> None:
-        self.speaks_kitty = False
-        PasteParser.last = self
+        self._speaks_kitty = False
+        _KITTY.clear()
         self._lone_escape = False  # which a letter may follow in the next piece
         self._pasting = False
         self._rest = ""
@@ -193,13 +194,15 @@ class PasteParser(XTermParser):
         if self._leaving and data != _ESCAPE:
             return list(self._leave_paste())
         seen = self._cleaned(data)
-        self.speaks_kitty = self.speaks_kitty or _SPEAKS.search(seen) is not None
-        if self.speaks_kitty and self._lone_escape and _ALT.match(_ESCAPE + seen):
+        if not self._speaks_kitty and _SPEAKS.search(seen) is not None:
+            self._speaks_kitty = True
+            _KITTY.set()
+        if self._speaks_kitty and self._lone_escape and _ALT.match(_ESCAPE + seen):
             self._forget()
             self._answers.too_late()
             seen = _ESCAPE + seen
         self._lone_escape = seen.endswith(_ESCAPE)
-        seen = _ALT.sub(_apart if self.speaks_kitty else _extended, seen)
+        seen = _ALT.sub(_apart if self._speaks_kitty else _extended, seen)
         if not data:
             return super().feed(data)  # the end of all input to Textual
         found: list[Message] = []
@@ -291,7 +294,7 @@ class PasteParser(XTermParser):
 
 def speaks_kitty() -> bool:
     """Whether the terminal is known to send Alt with a letter in a form that Esc and a letter never have."""
-    return PasteParser.last is not None and PasteParser.last.speaks_kitty
+    return _KITTY.is_set()
 
 
 def use_paste_parser() -> None:

@@ -71,6 +71,7 @@ ENGINE_ROWS = (
         "chat.searching",
         "chat.outgoing",
         "chat.notifying",
+        "chat.guarding",
         "chat.session_bus",
         "chat.recording",
         "chat.ports",
@@ -220,6 +221,7 @@ def relay_stores_nothing(found: Import) -> bool:
 DOOR = (
     *("chat.interface", "chat.errors", "chat.views", "chat.searching", "chat.outgoing"),
     *("chat.recording", "chat.ports", "chat.notifying", "chat.session_bus", "chat.looks"),
+    "chat.guarding",
 )
 
 
@@ -232,7 +234,7 @@ def the_door_stands_alone(found: Import) -> bool:
     below = {
         "chat.interface": (
             *("chat.errors", "chat.views", "chat.searching"),
-            *("chat.outgoing", "chat.recording", "chat.notifying", "chat.looks"),
+            *("chat.outgoing", "chat.recording", "chat.notifying", "chat.looks", "chat.guarding"),
         ),
         "chat.views": ("chat.errors",),
         "chat.searching": ("chat.errors", "chat.views"),
@@ -241,6 +243,7 @@ def the_door_stands_alone(found: Import) -> bool:
         "chat.recording": ("chat.errors", "chat.views"),
         "chat.notifying": ("chat.errors", "chat.session_bus"),
         "chat.session_bus": ("chat.errors",),
+        "chat.guarding": ("chat.errors",),
     }
     return any(within(found.target, one) for one in below.get(found.module, ()))
 
@@ -447,6 +450,7 @@ def test_the_whole_interface_loads_nothing_of_the_engine_but_its_door() -> None:
         "chat.searching",
         "chat.outgoing",
         "chat.notifying",
+        "chat.guarding",
         "chat.recording",
     }
 

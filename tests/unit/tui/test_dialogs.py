@@ -206,7 +206,7 @@ async def test_renaming_changes_the_name_everywhere() -> None:
     assert messenger.called("rename") == [(bob.person, "Robert")]
 
 
-async def test_a_block_is_asked_first_and_taken_back_at_once() -> None:
+async def test_a_block_is_asked_first_and_so_is_its_end() -> None:
     async with with_bob_open() as (pilot, messenger, bob):
         await pilot.press("f7")
         await until_shown(pilot, "Block Bob?")
@@ -216,6 +216,8 @@ async def test_a_block_is_asked_first_and_taken_back_at_once() -> None:
         await pilot.press("f7", "y")
         await until_shown(pilot, "⊘ blocked")
         await pilot.press("f7")
+        await until_shown(pilot, "Unblock Bob?")
+        await pilot.press("y")
         await until_shown(pilot, "○ offline")
     assert messenger.called("block") == [(bob.person, True), (bob.person, False)]
 

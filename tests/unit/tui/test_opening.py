@@ -43,7 +43,7 @@ async def saved(pilot: Pilot[None], messenger: FakeMessenger, folder: Path, name
     await until(pilot, lambda: history(pilot).has_focus)
     await pilot.press("v")
     await until_shown(pilot, "Save the file first (s).")
-    await pilot.press("s")
+    await pilot.press("ctrl+up", "s")
     dialog = await on_top(pilot, SaveDialog)
     dialog.query_one("#folder").value = str(folder)  # type: ignore[attr-defined]
     await pilot.press("enter")
@@ -59,15 +59,15 @@ async def test_a_saved_file_is_opened_after_a_question_and_its_folder_shown(
     messenger, _bob = with_bob()
     async with chatting(messenger, (120, 30)) as pilot:
         await saved(pilot, messenger, folder, "cat.jpg")
-        await pilot.press("v")
+        await pilot.press("ctrl+up", "v")
         await on_top(pilot, ConfirmDialog)
         await until_shown(pilot, "cat.jpg?")
-        await pilot.press("n", "v")
+        await pilot.press("n", "ctrl+up", "v")
         await on_top(pilot, ConfirmDialog)
         assert text_of(opened) == ""
         await pilot.press("y")
         await until(pilot, lambda: opened.read_text() == f"{folder / 'cat.jpg'}\n")
-        await pilot.press("w")
+        await pilot.press("ctrl+up", "w")
         await until(pilot, lambda: opened.read_text() == f"{folder / 'cat.jpg'}\n{folder}\n")
 
 
@@ -77,11 +77,13 @@ async def test_attack_80_what_a_system_may_run_is_asked_for_twice(tmp_path: Path
     messenger, _bob = with_bob()
     async with chatting(messenger, (120, 30)) as pilot:
         await saved(pilot, messenger, folder, "cat.jpg.desktop")
-        await pilot.press("v", "y")
+        await pilot.press("ctrl+up", "v", "y")
         await until_shown(pilot, "may run as a program")
         assert text_of(opened) == ""
         await pilot.press("enter")
-        await pilot.press("v", "y", "y")
+        await pilot.press("ctrl+up", "v", "y")
+        await until_shown(pilot, "may run as a program")
+        await pilot.press("y")
         await until(pilot, lambda: opened.read_text() != "")
 
 
@@ -143,7 +145,7 @@ async def test_a_link_is_opened_after_a_question_that_says_where_it_leads(opened
         await until_shown(pilot, "Scheme: http   Leads to: ко.example (xn--")
         await pilot.press("e")
         await until_shown(pilot, "Scheme: mailto   Leads to: ann@host.example")
-        await pilot.press("enter", "u")
+        await pilot.press("enter", "ctrl+up", "u")
         await on_top(pilot, OpenLinkDialog)
         assert text_of(opened) == ""
         await pilot.press("y")
@@ -186,6 +188,6 @@ async def test_a_message_without_a_link_says_so_and_one_with_another_scheme_too(
         await until_shown(pilot, "Only links with https, http or mailto are opened.")
         messenger.receive(bob.person, "nothing")
         await until_shown(pilot, "nothing")
-        await pilot.press("down", "u")
+        await pilot.press("ctrl+up", "down", "u")
         await until_shown(pilot, "This message contains no link.")
     assert text_of(opened) == ""

@@ -209,10 +209,10 @@ async def test_addresses_and_code_are_copied_alone() -> None:
     async with reading("See https://a.example/x.\n```\nls -l\n```", "after") as (pilot, _messenger, _bob):
         await pilot.press("ctrl+up", "up", "l")
         await until(pilot, lambda: pilot.app.clipboard == "https://a.example/x")
-        await pilot.press("y")
+        await pilot.press("ctrl+up", "y")
         await until(pilot, lambda: pilot.app.clipboard == "ls -l")
         await until_shown(pilot, "Code copied.")
-        await pilot.press("down", "l")
+        await pilot.press("ctrl+up", "down", "l")
         await until_shown(pilot, "This message contains no link.")
 
 
@@ -247,7 +247,7 @@ async def test_a_day_is_gone_to() -> None:
         await until_shown(pilot, "This is not a date")
         await pilot.press("escape", "f10", *"2030-01-01", "enter")
         await until_shown(pilot, "This is the newest one")
-        await pilot.press("home")
+        await pilot.press("ctrl+up", "home")
         await until_shown(pilot, "█ 40 days ago.")
 
 

@@ -131,9 +131,9 @@ async def test_keys_select_whole_messages_and_copy_all_of_them() -> None:
             "two",
             "three",
         ]
-        await pilot.press("shift+down", "c")
+        await pilot.press("ctrl+up", "shift+down", "c")
         assert [line.rpartition("Bob: ")[2] for line in pilot.app.clipboard.split("\n")] == ["two", "three"]
-        await pilot.press("up", "c")
+        await pilot.press("ctrl+up", "up", "c")
         assert pilot.app.clipboard == "`one`"
         assert len(entries(messenger, bob)) == 3
 

@@ -117,7 +117,7 @@ def test_what_somebody_else_named_is_no_handover(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("module", "asked", "lock", "quits"),
     [
-        (["tests.support.tui.program", "locked"], b"Enter your passphrase", b"\x1bl", b"\x11"),
+        (["tests.support.tui.program", "locked"], b"Enter your passphrase", b"\x1bl\x1bl", b"\x11"),
         (["tests.support.tui.linear.program", "again"], b"It is not shown.", b"/lock\n", b"\x04"),
     ],
     ids=["drawn", "linear"],
@@ -131,7 +131,7 @@ def test_the_terminal_has_its_modes_back_at_the_end(
         process = python_at(program, "-m", *module)
         heard_until(person, asked)
         os.write(person, b"correct horse\r")
-        heard_until(person, b"Bob" if lock == b"\x1bl" else b"online.")
+        heard_until(person, b"Bob" if quits == b"\x11" else b"online.")
         os.write(person, lock)
         heard = heard_until(person, asked)
         assert not termios.tcgetattr(program)[3] & termios.ECHO
@@ -140,7 +140,7 @@ def test_the_terminal_has_its_modes_back_at_the_end(
             os.write(person, quits)
         else:
             process.send_signal(signal.SIGTERM)
-        heard_until(person, b"\x1b[?1049l" if lock == b"\x1bl" else b"")
+        heard_until(person, b"\x1b[?1049l" if quits == b"\x11" else b"")
         assert process.wait(PATIENCE) == 0
         assert termios.tcgetattr(program) == before
 

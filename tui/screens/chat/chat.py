@@ -96,7 +96,7 @@ from tui.widgets.history import History
 from tui.widgets.lines import KeyLine, Said
 
 _COMMAND_CELLS = 24
-_MOVES = "jkJK"  # letters that move in the list
+_MOVES = frozenset(("j", "k", "J", "K"))  # letters that move in the list
 _LIST_FITS = 50  # columns under which the list and a conversation have no room next to each other
 _BREAKPOINTS = [(0, "-narrow"), (70, "-normal"), (110, "-wide")]
 
@@ -242,7 +242,7 @@ class ChatScreen(HeldScreen):
     def _ends_words(self, key: str) -> bool:
         """Whether a key ends a word that was typed in the list, which may be the passphrase."""
         words = self._typed.line if key == "enter" else self._typed.run.removesuffix(" ")
-        if key not in ("enter", "space") or not set(words) - set(_MOVES):
+        if key not in ("enter", "space") or not set(words) - _MOVES:
             return False
         self.surface.say(_("Parlour is open: it needs no passphrase now. Enter opens a conversation."))
         return True
