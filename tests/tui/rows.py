@@ -139,6 +139,7 @@ def _show_words(fake: FakeMessenger) -> None:
     fake.move_pairing(next(reversed(fake._pairings)), PairingStage.WORDS, words=words)
 
 
+NOBODY_TAKES: Final = Do("contacts take nothing", lambda fake: setattr(fake, "prompt", False))
 DOV_BEGINS: Final = Do("Dov begins a pairing", lambda fake: fake.stranger_begins("Dov"))
 WORDS_ARE_THERE: Final = Do("the words are there", _show_words)
 DEVICE_BEGINS: Final = Do("a device begins", lambda fake: fake.device_begins("laptop"))
@@ -240,6 +241,14 @@ DIALOGS: Final = (
             *dialog("SettingsDialog", "f12"),
         ),
         before=_prepare,
+    ),
+    Row(
+        "Dialog of quitting",
+        (
+            *at("Message box: a message that waits", NOBODY_TAKES, Text("later"), "enter"),
+            *dialog("QuitDialog", "ctrl+q", enter=False),
+            *at("Quit at once", "ctrl+q", "ctrl+q"),
+        ),
     ),
     Row("Dialog of linking", dialog("LinkDialog", *_LINK, "enter"), state=NEW),
 )
