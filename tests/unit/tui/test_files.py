@@ -84,11 +84,13 @@ async def test_s_takes_a_file_and_pauses_and_saves_it(tmp_path: Path) -> None:
         await pilot.press("s")
         await until(pilot, lambda: messenger.called("take_file") == [(bob.person, entry.id)])
         await until_shown(pilot, "comes when")
+        await choose(pilot, entry)
         await pilot.press("s")
         await until(pilot, lambda: messenger.called("pause_file") == [(bob.person, entry.id)])
         await until_shown(pilot, "paused at")
         messenger.move_file(bob.person, entry.id, FileState.WHOLE)
         await until_shown(pilot, "File report.pdf, 4.0 MiB")
+        await choose(pilot, entry)
         await pilot.press("s")
         dialog = await on_top(pilot, SaveDialog)
         field = dialog.query_one("#folder")
@@ -184,7 +186,7 @@ async def test_selected_files_are_saved_and_deleted_together(tmp_path: Path) -> 
         await pilot.press("shift+up", "shift+up", "s")
         assert "2 selected files" in await answer_in(pilot, tmp_path)
         await until_shown(pilot, "2 files are saved in")
-        await pilot.press("x")
+        await pilot.press("ctrl+up", "x")
         await until_shown(pilot, "Delete the files of 2 messages from this device?")
         await pilot.press("y")
         await until(pilot, lambda: len(messenger.called("let_go_of_file")) == 2)
@@ -197,7 +199,7 @@ async def test_a_question_on_one_of_several_selected_messages_says_which(tmp_pat
         await choose(pilot, entries[-1])
         await pilot.press("shift+up", "d")
         await until_shown(pilot, "The other selected message stays.")
-        await pilot.press("n", "enter")
+        await pilot.press("n", "ctrl+up", "enter")
         await until_shown(pilot, "2 selected: Copy, Save and Delete the file")
         await until_shown(pilot, "Save the file")
 
@@ -212,6 +214,7 @@ async def test_the_folder_that_is_proposed_is_made(tmp_path: Path, monkeypatch: 
         await pilot.press("enter")
         await until_shown(pilot, "Saved as")
         assert saved_in(tmp_path / "Downloads") == ["report.pdf"]
+        await choose(pilot, entry)
         await pilot.press("s")
         await answer_in(pilot, tmp_path / "Downlaods")
         await until_shown(pilot, "There is no such folder")
@@ -251,6 +254,7 @@ async def test_x_lets_go_of_a_file_here_after_a_question() -> None:
         await pilot.press("y")
         await until_shown(pilot, "report.pdf, 4.0 MiB: not on this device")
         assert messenger.called("let_go_of_file") == [(bob.person, entry.id)]
+        await choose(pilot, entry)
         await pilot.press("x")
         await until_shown(pilot, "This message has no file on this device.")
 
