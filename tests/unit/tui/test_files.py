@@ -20,6 +20,7 @@ from chat.interface import (
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chat, chatting, history, until, until_shown, with_bob
 from tests.support.tui.opened import on_top
+from tui.saving import of_one_folder
 from tui.screens.dialog import ConfirmDialog, SaveDialog
 from tui.screens.filesizes import FilesDialog
 from tui.text.formatting import file_line
@@ -141,6 +142,12 @@ async def test_s_saves_all_files_of_a_folder(tmp_path: Path) -> None:
         assert "3 files of the folder trip" in await answer_in(pilot, tmp_path)
         await until_shown(pilot, "3 files are saved in")
     assert saved_in(tmp_path) == ["0.txt", "1.txt", "report.pdf"]
+
+
+async def test_a_folder_is_read_over_many_pages_and_no_further_than_it_goes() -> None:
+    messenger, entries = with_folder(*[FileState.WHOLE] * 250)
+    for one in (entries[0], entries[120], entries[-1]):
+        assert [found.id for found in await of_one_folder(messenger, one)] == [each.id for each in entries]
 
 
 async def test_only_one_file_of_a_folder_is_saved_where_that_is_chosen(tmp_path: Path) -> None:
