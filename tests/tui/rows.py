@@ -638,7 +638,8 @@ PLACES: Final = (
             *at("Several safety numbers", "ctrl+t", "n", "n", "n", "v", Text("yes"), "enter"),
             *at("A verified contact", "ctrl+t", "v", "ctrl+t", "u", "enter"),
             *at(
-                "Blocking and removing", "f7", "y", "f7", "f7", "n", "f8", "n", "f8", "enter", "f8", "y", "f7"
+                "Blocking and removing",
+                *("f7", "y", "f7", "n", "f7", "y", "f7", "n", "f8", "n", "f8", "enter", "f8", "y", "f7"),
             ),
         ),
         before=_hold_contested,
@@ -911,6 +912,16 @@ PLACES: Final = (
             *(PASSPHRASE, "enter", "ctrl+k", Text("Carla"), "enter", Text("Hello"), "enter"),
         ),
         state=LOCKED,
+    ),
+    Row(
+        "Somebody whose message waits",
+        (
+            *at("A message that waits", Text("Later"), "enter"),
+            *at("Quitting, and staying", "ctrl+q", "x", "enter"),
+            *at("Quitting, and staying by Escape", "ctrl+q", "escape"),
+            *at("Quitting nevertheless", "ctrl+q", "ctrl+q"),
+        ),
+        before=_wait,
     ),
     Row("A locked profile that stays so", at("First screen: Quit", Text("half"), "ctrl+q"), state=LOCKED),
 )
