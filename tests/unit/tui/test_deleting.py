@@ -55,7 +55,9 @@ async def test_it_is_asked_first_and_deleted_is_said_when_the_file_is_clean() ->
         await pilot.press("enter")  # Enter is no yes
         await on_top(pilot, ChatScreen)
         assert not messenger.called("delete")
-        await pilot.press("ctrl+up", "d", "y")
+        await pilot.press("ctrl+up", "d")
+        await until_shown(pilot, ASKED)  # what is typed before it is seen answers nothing
+        await pilot.press("y")
         screen = await until_shown(pilot, "(deleting…)")
         assert "secret" not in screen
         assert "Bob: (deleting…)" in screen  # what answered it

@@ -231,7 +231,7 @@ ALLOWED = frozenset(
         ),  # variables
         *("iTerm.app", "WezTerm", "WarpTerminal", "~/Downloads"),
         *("/run/screen/S-", "/var/run/screen/S-", "\x1bPtmux;"),
-        *("SIGINT", "SIGTERM", "SIGHUP", "LMN", "NFKD", "Choice", "asyncio.Future[None]"),
+        *("SIGINT", "SIGTERM", "SIGHUP", "LMN", "NFKD", "Choice", "jkJK", "asyncio.Future[None]"),
         *("PgUp", "PgDn", "Esc"),  # as they stand on keyboards
         *("Parlour", "English", "parlour: ", "/whole "),  # the same in each language, or typed
         *("verify --own", "recovery use", "terminal add", "terminal list"),

@@ -41,7 +41,9 @@ def line(pilot: Pilot[None]) -> Said:
 async def delete(pilot: Pilot[None]) -> None:
     """Delete the newest entry with Bob; the file is not cleaned yet."""
     history(pilot).choose(history(pilot).window.entries[-1].id)
-    await pilot.press("d", "y")
+    await pilot.press("d")
+    await until_shown(pilot, "Are you sure?")  # what is typed before it is seen answers nothing
+    await pilot.press("y")
     await until_shown(pilot, "Deleting…")
 
 
