@@ -29,7 +29,10 @@ def now(person: Person) -> datetime:
 
 
 async def stored(person: Person) -> dict[bytes, int]:
-    return await person.engine._use_cases.store.read(persons.seen)
+    """The times of this person's own devices."""
+    parts = person.engine._use_cases
+    seen = await parts.store.read(persons.seen)
+    return {terminal: time for terminal, time in seen.items() if terminal in parts.keyring.own_terminals}
 
 
 def seconds_since(person: Person, view: TerminalView) -> float:

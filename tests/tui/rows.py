@@ -139,7 +139,6 @@ def _show_words(fake: FakeMessenger) -> None:
     fake.move_pairing(next(reversed(fake._pairings)), PairingStage.WORDS, words=words)
 
 
-NOBODY_TAKES: Final = Do("contacts take nothing", lambda fake: setattr(fake, "prompt", False))
 DOV_BEGINS: Final = Do("Dov begins a pairing", lambda fake: fake.stranger_begins("Dov"))
 WORDS_ARE_THERE: Final = Do("the words are there", _show_words)
 DEVICE_BEGINS: Final = Do("a device begins", lambda fake: fake.device_begins("laptop"))
@@ -241,14 +240,6 @@ DIALOGS: Final = (
             *dialog("SettingsDialog", "f12"),
         ),
         before=_prepare,
-    ),
-    Row(
-        "Dialog of quitting",
-        (
-            *at("Message box: a message that waits", NOBODY_TAKES, Text("later"), "enter"),
-            *dialog("QuitDialog", "ctrl+q", enter=False),
-            *at("Quit at once", "ctrl+q", "ctrl+q"),
-        ),
     ),
     Row("Dialog of linking", dialog("LinkDialog", *_LINK, "enter"), state=NEW),
 )
@@ -647,7 +638,8 @@ PLACES: Final = (
             *at("Several safety numbers", "ctrl+t", "n", "n", "n", "v", Text("yes"), "enter"),
             *at("A verified contact", "ctrl+t", "v", "ctrl+t", "u", "enter"),
             *at(
-                "Blocking and removing", "f7", "y", "f7", "f7", "n", "f8", "n", "f8", "enter", "f8", "y", "f7"
+                "Blocking and removing",
+                *("f7", "y", "f7", "n", "f7", "y", "f7", "n", "f8", "n", "f8", "enter", "f8", "y", "f7"),
             ),
         ),
         before=_hold_contested,
@@ -920,6 +912,16 @@ PLACES: Final = (
             *(PASSPHRASE, "enter", "ctrl+k", Text("Carla"), "enter", Text("Hello"), "enter"),
         ),
         state=LOCKED,
+    ),
+    Row(
+        "Somebody whose message waits",
+        (
+            *at("A message that waits", Text("Later"), "enter"),
+            *at("Quitting, and staying", "ctrl+q", "x", "enter"),
+            *at("Quitting, and staying by Escape", "ctrl+q", "escape"),
+            *at("Quitting nevertheless", "ctrl+q", "ctrl+q"),
+        ),
+        before=_wait,
     ),
     Row("A locked profile that stays so", at("First screen: Quit", Text("half"), "ctrl+q"), state=LOCKED),
 )

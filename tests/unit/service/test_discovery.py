@@ -21,6 +21,7 @@ from chat.service import discovery as module
 from chat.service.discovery import AGAIN, AddressBook, Announcer, ListeningPort
 from chat.service.events import NetworkChanged, TerminalFound
 from chat.service.keyring import Visibility
+from chat.service.state import ContactBook
 from chat.storage import contacts, persons
 from chat.storage.errors import StorageFull
 from chat.storage.persons import AddressRow
@@ -58,8 +59,7 @@ class Parts:
         self.keyring.own_log.name = "Ada"
         self.keyring.identity.static.public = b"own"
         self.visibility = Visibility()
-        book: Any = SimpleNamespace(rows={})
-        self.book = book
+        book = self.book = ContactBook({}, {})
         self.transport = mock.Mock()
         self.transport.addresses.return_value = ("10.0.0.1",)
         port: Any = SimpleNamespace(number=4747)
@@ -155,7 +155,7 @@ def test_those_written_to_last_are_asked_for_when_not_all_find_a_slot(count: int
 def test_the_name_is_shown_while_it_is_visible() -> None:
     async def scenario(parts: Parts) -> None:
         await parts.announcer.start()
-        parts.book.rows = {b"person": "row"}
+        parts.book.rows[b"person"] = mock.Mock()
         await asyncio.sleep(1)
         for on in (True, True, False, False):
             parts.announcer.set_visible(on)
@@ -246,7 +246,7 @@ def test_strangers_that_show_a_name_are_nearby_in_order() -> None:
         announcer.found(of_stranger("x", "Bob"))
         announcer.found(of_stranger("hidden"))
         announcer.found(of_contact("contact", name="Ben"))
-        views = NearbyView("y", "Ada"), NearbyView("x", "Bob"), NearbyView("z", "bob")
+        views = NearbyView("y", "Ada", mine=True), NearbyView("x", "Bob"), NearbyView("z", "bob")
         assert announcer.nearby() == views
         assert len(parts.published) == 3, "the hidden one and the contact change nothing"
         announcer.found(of_stranger("z", "bob"))

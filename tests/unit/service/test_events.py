@@ -81,8 +81,7 @@ class Contacts:
         self.keyring = mock.Mock(contacts={}, proven={})
         self.keyring.own.person = b"own"
         self.rows: dict[bytes, Any] = {b"person": ROW}
-        book: Any = SimpleNamespace(rows={})
-        self.book = book
+        book = self.book = ContactBook({}, {})
         self.stored: list[tuple[Any, ...]] = []
         self.earlier = True
         clock = mock.Mock(wall=lambda: 1000 * PENDING_SECONDS + 7)
@@ -90,6 +89,7 @@ class Contacts:
             clock, self.store, self.bus, self.keyring, book, self.views, self.cleaner, self.notes
         )
         monkeypatch.setattr(contacts, "get", lambda database, person: self.rows.get(person))
+        monkeypatch.setattr(contacts, "digits", lambda database: {b"person": 4})
         monkeypatch.setattr(contacts, "set_state", lambda *told: self.stored.append(told[1:]))
         monkeypatch.setattr(contacts, "drop_pending", self._drop)
         monkeypatch.setattr(persons, "add_proven_key", lambda *told: self.stored.append(told[1:]))
@@ -129,6 +129,7 @@ async def test_a_pending_contact_is_completed_once(monkeypatch: pytest.MonkeyPat
     for _ in range(2):
         await it.pending.promote(b"person")
     assert it.stored == [(b"person", PAIRED)]
+    assert it.book.digits == {b"person": 4}
     assert (it.book.rows, it.keyring.contacts[b"person"].pending) == ({b"person": ROW}, False)
     published = [mock.call.publish_contact(b"person"), mock.call.publish_same_key(b"person")]
     assert it.calls() == [CHANGED, *published]

@@ -26,7 +26,9 @@ def contact(start: str, name: str, petname: str = "") -> ContactRow:
 
 
 def views(*rows: ContactRow) -> Views:
-    keyring: Any = SimpleNamespace(own=SimpleNamespace(person=OWN), own_log=SimpleNamespace(name="Ada"))
+    keyring: Any = SimpleNamespace(
+        own=SimpleNamespace(person=OWN, archived=False), own_log=SimpleNamespace(name="Ada")
+    )
     shown = {row.person: row.shown for row in rows}
     holders = {person: [one.hex() for one in shown if shown[one] == shown[person]] for person in shown}
     digits = {person: telling(alike) for person, alike in holders.items()}

@@ -37,6 +37,7 @@ def test_of_one_name_both_keep_their_digits_when_one_is_removed_or_renamed(datab
     assert contacts.digits(database) == {ONE: 0, TWO: 4}
     change(database, contacts.set_petname, ONE, "")
     change(database, contacts.remove, TWO)
+    change(database, contacts.set_name, ONE, "Ben")
     assert contacts.digits(database) == {ONE: 4}
     add(database, TWO, "Carl")
     assert contacts.digits(database) == {ONE: 4, TWO: 0}

@@ -10,9 +10,13 @@ from chat.interface import EntryState, TerminalState, TerminalView
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chat, chatting, composer, rows, shown, until, until_shown, with_bob_open
 from tests.support.tui.opened import on_top, reading
+from tui.conversation import Window
 from tui.screens.chat.chat import ChatScreen
 from tui.screens.dialog import QuitDialog
 from tui.screens.pairing import PairingDialog
+from tui.text.message_rows import Place as Beside
+from tui.text.message_rows import Setting, quoted, rows_of
+from tui.text.selecting import Place, Selected, selected_text
 
 LAPTOP = TerminalView("3" * 64, False, TerminalState.LIVE, "laptop")
 GONE = TerminalView("4" * 64, False, TerminalState.REMOVED, "phone")
@@ -69,6 +73,24 @@ async def test_a_contact_with_a_name_of_ones_own_looks_like_oneself_nowhere() ->
         assert screen.count(you.label) >= 3, "in the list, above the conversation and above the message"
         await pilot.press("f6")
         await until_shown(pilot, f"{you.label[3:]} is the start of the person's id")
+
+
+async def test_a_message_its_quotation_and_its_copy_name_such_a_contact_otherwise() -> None:
+    messenger = FakeMessenger("Ada")
+    you = messenger.add_contact("You")
+    mine = await messenger.send(you.person, "I owe you nothing")
+    theirs = messenger.receive(you.person, "I do owe you 1,000")
+    assert theirs is not None
+    answer = messenger.receive(you.person, "1,000 it is", reply=theirs.id)
+    assert answer is not None
+    window, setting = Window([mine, theirs, answer], complete=True), Setting(60, UTC, mine.time.date())
+    rows = [rows_of(one, Beside(day=False, head=True), setting) for one in (mine, theirs)]
+    heads = ["".join(text for _style, text in drawn[1]).strip("▎ ") for drawn in rows]
+    assert heads == ["You", you.label]
+    assert quoted(answer, window).startswith(f"{you.label}: ")
+    whole = Selected(Place(mine.id, 0), Place(answer.id, 99))
+    copied = selected_text(whole, window, setting).split("\n")
+    assert [line.partition("] ")[2].partition(":")[0] for line in copied] == ["You", you.label, you.label]
 
 
 async def test_a_rename_says_from_what_to_what_and_explains_digits_once() -> None:

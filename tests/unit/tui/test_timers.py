@@ -47,7 +47,7 @@ async def test_a_conversation_is_cleared_after_a_question() -> None:
         await until_shown(pilot, "the secret plan")
         chat(pilot).action_do("clear")
         await on_top(pilot, ConfirmDialog)
-        await until_shown(pilot, "Clear the conversation with Bob?")
+        await until_shown(pilot, "Clear the conversation with Bob on this device?")
         await pilot.press("y")
         await until_shown(pilot, "The conversation with Bob is cleared.")
         screen = await until_shown(pilot, "(deleted here)")
@@ -67,7 +67,7 @@ async def test_the_linear_mode_sets_the_timer_and_clears() -> None:
         "Only new messages follow it: /clear deletes those that are there.",
         "Type off, or a time such as 30s, 5m, 1h, 1d or 1w.",
         "(timer off: new messages stay)",
-        "Clear the conversation with Ben?",
+        "Clear the conversation with Ben on this device?",
         "The conversation with Ben is cleared.",
         "(deleted here)",
     ):
