@@ -180,7 +180,7 @@ class Marks:
             self._expirer.begin()
         for other in self._links.of(person):  # which may be about to carry what has arrived
             other.delivered.update(new)
-            other.carried.update((entry, True) for entry in new if entry in other.carried)
+            other.carried.update(dict.fromkeys(new.keys() & other.carried.keys(), True))
         state = EntryState.READ if mark.kind == READ else EntryState.DELIVERED
         for entry, advances in new.items():
             if advances:

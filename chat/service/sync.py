@@ -857,7 +857,7 @@ class Inbound:
         # carry it all the same: it may be wanted again, and a copy of the terminal's profile lacks it.
         for other in self._links.of(link.person):
             other.delivered.update(new)
-            other.carried.update((entry, True) for entry in new if entry in other.carried)
+            other.carried.update(dict.fromkeys(new.keys() & other.carried.keys(), True))
         for entry, advances in new.items():
             if advances:
                 self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), state))

@@ -34,6 +34,7 @@ from chat.interface import (
     TerminalView,
     VersionView,
 )
+from chat.looks import label
 from chat.network.links import Links, Peer
 from chat.service.allowances import Allowances
 from chat.service.events import EventBus
@@ -140,6 +141,7 @@ class Views:
         self._links = links
         self._bus = bus
         self._labels = {person: self.name(person) for person in contacts.rows}  # as clients know them
+        self._digits = dict(contacts.digits)
 
     def added(
         self,
@@ -382,7 +384,9 @@ class Views:
 
     def name(self, person: bytes) -> str:
         """What a contact is called wherever a client names it (chat.looks), empty where there is none."""
-        return self._book.label(person, self._keyring.own_log.name)
+        row = self._book.rows.get(person)
+        digits, own = self._book.digits.get(person, 0), self._keyring.own_log.name
+        return "" if row is None else label(row.shown, person.hex(), digits, own)
 
     def named(self, typed: str, *, own: bool) -> set[bytes]:
         """The persons whom a name, label or id means: all of it, or else its start.
@@ -431,15 +435,21 @@ class Views:
 
     def publish_contact(self, person: bytes) -> None:
         """Publish how a contact is now, unless it was removed meanwhile, and whom that gave another label."""
-        self._labels.pop(person, None)
-        self.publish_labels()
+        row = self._book.rows.get(person)
+        if row is not None:
+            view = self._contact(row)
+            self._labels[person] = view.label
+            self._bus.publish(ContactChanged(view))
+        if self._digits != self._book.digits:
+            self.publish_labels()
 
     def publish_labels(self) -> None:
         """Publish the contacts that are called otherwise than clients know."""
+        self._digits = dict(self._book.digits)
         for row in list(self._book.rows.values()):
-            label = self.name(row.person)
-            if self._labels.get(row.person) != label:
-                self._labels[row.person] = label
+            called = self.name(row.person)
+            if self._labels.get(row.person) != called:
+                self._labels[row.person] = called
                 self._bus.publish(ContactChanged(self._contact(row)))
 
     async def publish_all(self, store: Store) -> None:
@@ -478,10 +488,10 @@ class Views:
         return tuple(one.hex() for one in holders if one in self._book.rows)
 
     def _seen(self, person: bytes) -> datetime | None:
-        """When a link with a terminal of a contact last lived."""
+        """When a link with a live terminal of a contact last lived."""
         keys, seen = self._keyring.contacts.get(person), self._book.seen
-        times = [seen[one.id] for one in keys.state.terminals() if one.id in seen] if keys is not None else []
-        return utc(max(times)) if times else None
+        known = seen.keys() & keys.state.live.keys() if keys is not None else ()
+        return utc(max(map(seen.__getitem__, known))) if known else None
 
     def _contact(self, row: ContactRow) -> ContactView:
         declared = self._book.bots.get(row.person)

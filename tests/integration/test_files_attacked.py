@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -39,6 +38,7 @@ from tests.integration.steps import current
 from tests.integration.test_files import LONG, answers, at, content, on_disk, saved, send, target_of
 from tests.integration.test_folders_and_feeds import bytes_at, sent_and_taken
 from tests.support.engines.engines import Person, in_virtual_time, talk, two_contacts
+from tests.support.machine import needs_names_of_descriptors
 
 MANY = 8
 OF_THE_SYSTEM = sorted(Path("/proc").glob("version"))  # Linux alone has it
@@ -285,9 +285,9 @@ def descriptors_of(person: Person) -> int:
     return found
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 @in_virtual_time
 async def test_few_files_are_open_however_many_are_asked_for_and_all_of_them_come(tmp_path: Path) -> None:
+    needs_names_of_descriptors()
     async with two_contacts(tmp_path) as (_, ada, ben):
         await ben.engine.set_preference(WITHOUT_ASKING, "0")  # asks go out by hand, one for each file
         sent = [await send(ada, ben, tmp_path, content(3 * PIECE_BYTES), f"{n}.bin") for n in range(16)]

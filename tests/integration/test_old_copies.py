@@ -30,6 +30,10 @@ from tests.support.engines.engines import PASSPHRASE, Person, in_virtual_time, t
 FRAME = 24 + PAGE_SIZE
 
 
+def _is_text(text: str) -> Callable[[EntryAdded], bool]:
+    return lambda event: event.entry.text == text
+
+
 def keep(person: Person, place: Path) -> None:
     """Keep a copy of a stopped profile."""
     shutil.rmtree(place, ignore_errors=True)
@@ -210,10 +214,8 @@ async def test_what_a_second_copy_had_alone_reaches_the_other_when_its_link_ends
         for number in range(3):
             await talk(ben, other, f"of Ben {number}")
         assert "of Ben 2" not in await ada.texts(ben)
-        came = [
-            ada.wait(EntryAdded, lambda event, text=text: event.entry.text == text)
-            for text in ("of the second copy", "of Ben 0", "of Ben 1", "of Ben 2")
-        ]
+        lacking = "of the second copy", "of Ben 0", "of Ben 1", "of Ben 2"
+        came = [ada.wait(EntryAdded, _is_text(text)) for text in lacking]
         began = now()
         await other.stop()
         await asyncio.gather(*came)

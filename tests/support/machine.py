@@ -102,6 +102,12 @@ def needs_files_of_posix() -> None:
         _left_out("what is open cannot be removed here")
 
 
+def needs_limits() -> None:
+    """Limits of a process, such as that of open descriptors: not on Windows."""
+    if sys.platform == "win32":
+        _left_out("a process has no limits here")
+
+
 def needs_clock_steps() -> None:
     """A descriptor that tells steps of the wall clock (Linux)."""
     if sys.platform != "linux":

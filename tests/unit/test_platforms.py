@@ -39,7 +39,7 @@ from chat.storage.errors import ProfileInUse
 from tests.architecture.imports import ROOT
 from tests.support.engines.served import served
 from tests.support.fakes.messenger import FakeMessenger
-from tests.support.machine import needs_pseudo_terminals
+from tests.support.machine import needs_limits, needs_pseudo_terminals
 from tests.support.network.sockets import SECONDS, gone, read_exactly, serving
 from tests.support.platforms.lacking import SYSTEMS, take_away
 from tests.support.platforms.run import SLICE, command
@@ -293,8 +293,8 @@ def test_what_only_unix_bounds_is_left_alone_elsewhere() -> None:
         stop_job()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs setrlimit")
 def test_as_many_descriptors_as_the_system_allows() -> None:
+    needs_limits()
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
