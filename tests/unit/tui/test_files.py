@@ -20,6 +20,7 @@ from chat.interface import (
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chat, chatting, history, until, until_shown, with_bob
 from tests.support.tui.opened import on_top
+from tui.saving import of_one_folder
 from tui.screens.dialog import ConfirmDialog, SaveDialog
 from tui.screens.filesizes import FilesDialog
 from tui.text.formatting import file_line
@@ -84,11 +85,13 @@ async def test_s_takes_a_file_and_pauses_and_saves_it(tmp_path: Path) -> None:
         await pilot.press("s")
         await until(pilot, lambda: messenger.called("take_file") == [(bob.person, entry.id)])
         await until_shown(pilot, "comes when")
+        await choose(pilot, entry)
         await pilot.press("s")
         await until(pilot, lambda: messenger.called("pause_file") == [(bob.person, entry.id)])
         await until_shown(pilot, "paused at")
         messenger.move_file(bob.person, entry.id, FileState.WHOLE)
         await until_shown(pilot, "File report.pdf, 4.0 MiB")
+        await choose(pilot, entry)
         await pilot.press("s")
         dialog = await on_top(pilot, SaveDialog)
         field = dialog.query_one("#folder")
@@ -141,6 +144,12 @@ async def test_s_saves_all_files_of_a_folder(tmp_path: Path) -> None:
     assert saved_in(tmp_path) == ["0.txt", "1.txt", "report.pdf"]
 
 
+async def test_a_folder_is_read_over_many_pages_and_no_further_than_it_goes() -> None:
+    messenger, entries = with_folder(*[FileState.WHOLE] * 250)
+    for one in (entries[0], entries[120], entries[-1]):
+        assert [found.id for found in await of_one_folder(messenger, one)] == [each.id for each in entries]
+
+
 async def test_only_one_file_of_a_folder_is_saved_where_that_is_chosen(tmp_path: Path) -> None:
     messenger, entries = with_folder(*[FileState.WHOLE] * 2)
     async with chatting(messenger) as pilot:
@@ -184,7 +193,7 @@ async def test_selected_files_are_saved_and_deleted_together(tmp_path: Path) -> 
         await pilot.press("shift+up", "shift+up", "s")
         assert "2 selected files" in await answer_in(pilot, tmp_path)
         await until_shown(pilot, "2 files are saved in")
-        await pilot.press("x")
+        await pilot.press("ctrl+up", "x")
         await until_shown(pilot, "Delete the files of 2 messages from this device?")
         await pilot.press("y")
         await until(pilot, lambda: len(messenger.called("let_go_of_file")) == 2)
@@ -197,7 +206,7 @@ async def test_a_question_on_one_of_several_selected_messages_says_which(tmp_pat
         await choose(pilot, entries[-1])
         await pilot.press("shift+up", "d")
         await until_shown(pilot, "The other selected message stays.")
-        await pilot.press("n", "enter")
+        await pilot.press("n", "ctrl+up", "enter")
         await until_shown(pilot, "2 selected: Copy, Save and Delete the file")
         await until_shown(pilot, "Save the file")
 
@@ -212,6 +221,7 @@ async def test_the_folder_that_is_proposed_is_made(tmp_path: Path, monkeypatch: 
         await pilot.press("enter")
         await until_shown(pilot, "Saved as")
         assert saved_in(tmp_path / "Downloads") == ["report.pdf"]
+        await choose(pilot, entry)
         await pilot.press("s")
         await answer_in(pilot, tmp_path / "Downlaods")
         await until_shown(pilot, "There is no such folder")
@@ -251,6 +261,7 @@ async def test_x_lets_go_of_a_file_here_after_a_question() -> None:
         await pilot.press("y")
         await until_shown(pilot, "report.pdf, 4.0 MiB: not on this device")
         assert messenger.called("let_go_of_file") == [(bob.person, entry.id)]
+        await choose(pilot, entry)
         await pilot.press("x")
         await until_shown(pilot, "This message has no file on this device.")
 

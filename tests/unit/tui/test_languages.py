@@ -76,7 +76,7 @@ def test_a_translation_reads_as_chinese_is_written() -> None:
     held = translated()
     han = "[\u4e00-\u9fff]"
     wrong = rf"{han}[,;:!?]|{han}\.(?!\d)|[,;:!?]{han}|{han}[A-Za-z{{]|[A-Za-z}}]{han}|[“”]|您|\.\.\."
-    as_chinese = re.compile(r"\{(does|who|size|year|month|day)\}|主机:端口")
+    as_chinese = re.compile(r"\{(does|who|where|size|year|month|day)\}|主机:端口")
     for message in held.values():
         found = re.search(wrong, as_chinese.sub("是", message.translation))
         assert found is None, f"{message.translation!r}: {found}"

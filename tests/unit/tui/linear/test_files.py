@@ -148,7 +148,7 @@ async def test_sizes_through_a_relay_and_those_of_all_are_set() -> None:
     relayed = [line.split()[6] for line in said if line.startswith("Files of this")]
     assert relayed == ["99", "10", "4"]
     assert sum(line.startswith("Type a number of MiB, or usual") for line in said) == 1
-    assert "relayed is 4. MiB up to which files go through a relay." in said
+    assert "relayed is 4. MiB of the largest file that goes through a relay." in said
     assert "rate is 500. KiB of files that this device sends a second, 0 for as many as go." in said
     assert "Type a number." in said
 
