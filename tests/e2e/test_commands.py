@@ -108,8 +108,9 @@ def test_the_fields_are_those_of_the_manual(ada: Station, ben: Station) -> None:
     last = contact.pop("last")
     assert list(last) == ["id", "time", "own", "kind", "text", "reply"]
     assert len(contact.pop("person")) == 64
+    assert _TIME.fullmatch(contact.pop("seen"))
     assert contact == {
-        "name": "Ben", "verified": True, "present": False, "held": False, "same_key": [], "unread": 0,
+        "name": "Ben", "called": "Ben", "verified": True, "present": False, "held": False, "same_key": [], "unread": 0,
         "pinned": False, "muted": False, "bot": False, "commands": [],
     }  # fmt: skip
 
