@@ -51,7 +51,8 @@ class Parts:
         output: Output,
         guard: Guard,
     ) -> None:
-        self.exit = Exit(messenger, output, input.at_terminal, self._unfinished)
+        # A demo keeps nothing.
+        self.exit = Exit(messenger, output, input.at_terminal, list if options.demo else self._unfinished)
         self.state = state = State(messenger, preferences)
         self.questions = questions = Questions(output, options, input.at_terminal)
         self.history = history = History(messenger, output, options, preferences, state)

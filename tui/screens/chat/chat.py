@@ -302,7 +302,9 @@ class ChatScreen(HeldScreen):
     # What the application asks for.
 
     def unfinished(self) -> list[str]:
-        """What quitting would end or leave waiting, in safe lines."""
+        """What quitting would end or leave waiting, in safe lines; a demo keeps nothing."""
+        if self._options.demo:
+            return []
         views = [view for person in self.state.recent.waiting() if (view := self.state.contacts.get(person))]
         return unfinished_lines(self.files.sealed, [self.state.named(view) for view in views])
 
