@@ -40,7 +40,7 @@ from tui.messages import (
     start_worker,
 )
 from tui.preferences import Density, Keys, Options, Preferences, switch
-from tui.screens.dialog import Dialog, LockDialog
+from tui.screens.dialog import Dialog
 from tui.screens.unlock import UnlockScreen
 from tui.terminal import (
     CURSOR_HIDDEN,
@@ -60,7 +60,7 @@ from tui.terminal import (
 from tui.text import layouts
 from tui.text.safe import without_controls
 from tui.text.translation import WORDS, _, of_locale, told, use
-from tui.textual_fixes import ASK_KITTY, Anchored, speaks_kitty, use_mouse
+from tui.textual_fixes import ASK_KITTY, Anchored, use_mouse
 from tui.themes import COLOURS, THEMES, following
 from tui.typed import Typed
 
@@ -432,16 +432,8 @@ class ParlourApp(App[None]):
         return WORDS.get(self._language(), "")
 
     def action_lock(self) -> None:
-        """Lock. Esc and a letter may look like Alt with that letter: that is asked about."""
-        if self.messenger is None:
-            return
-        if self.typed.with_alt and not speaks_kitty() and not isinstance(self.screen, LockDialog):
-            self.push_screen(LockDialog(), self._lock)
-        else:
-            self._lock(True)
-
-    def _lock(self, yes: bool | None) -> None:
-        if yes and self.messenger is not None:
+        """Lock at once, also where Esc and a letter look like Alt with it: the passphrase undoes it."""
+        if self.messenger is not None:
             self._leave(_("Locked."), locking=True)
 
     async def action_quit(self) -> None:

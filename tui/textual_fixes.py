@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache, partial
 from importlib import import_module
-from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
@@ -117,8 +116,6 @@ _ALT: Final = re.compile(f"\x1b([a-z0-9{LETTERS}])")
 
 # What a terminal answers that speaks the protocol of kitty, and Esc as it sends it.
 _SPEAKS: Final = re.compile(f"{_ESCAPE}\\[(?:\\?[1-9]\\d*u|27(?:;[\\d:]*)*u)")
-_KITTY: Final = Event()
-"""Set by the thread that reads, once the terminal is known to speak the protocol."""
 ASK_KITTY: Final = "\x1b[?u"
 """Asks a terminal whether it speaks that protocol; others ignore it."""
 
@@ -177,7 +174,6 @@ class PasteParser(XTermParser):
 
     def __init__(self, debug: bool = False) -> None:
         self._speaks_kitty = False
-        _KITTY.clear()
         self._lone_escape = False  # which a letter may follow in the next piece
         self._pasting = False
         self._rest = ""
@@ -196,7 +192,6 @@ class PasteParser(XTermParser):
         seen = self._cleaned(data)
         if not self._speaks_kitty and _SPEAKS.search(seen) is not None:
             self._speaks_kitty = True
-            _KITTY.set()
         if self._speaks_kitty and self._lone_escape and _ALT.match(_ESCAPE + seen):
             self._forget()
             self._answers.too_late()
@@ -290,11 +285,6 @@ class PasteParser(XTermParser):
         text = text.replace(_ESCAPE, "")[: PASTE_MAX - self._pasted]
         self._pasted = self._pasted + len(text) if self._pasting else 0
         return text + end, keys
-
-
-def speaks_kitty() -> bool:
-    """Whether the terminal is known to send Alt with a letter in a form that Esc and a letter never have."""
-    return _KITTY.is_set()
 
 
 def use_paste_parser() -> None:

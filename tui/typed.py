@@ -27,14 +27,13 @@ class Typed:
     def __init__(self, quiet: float) -> None:
         self.quiet = quiet
         self.keeps = False
-        self.letter = self.with_alt = False
+        self.letter = False
         self.run = self.line = ""
         """What was typed since the last Enter, wherever it went; what the last Enter ended."""
 
     def note(self, event: events.Event) -> None:
         """Take in a key before anything acts on it. The mouse ends a word too."""
         self.letter = is_letter(event)
-        self.with_alt = self.letter and isinstance(event, events.Key) and event.key.startswith("alt+")
         if not isinstance(event, events.Key) or not self.keeps:
             return
         if event.key in ("enter", "escape"):

@@ -274,16 +274,6 @@ class ConfirmDialog(Dialog[bool]):
         self.end(yes)
 
 
-class LockDialog(ConfirmDialog):
-    """The key that opened it, once more, is a yes too: who wants to lock is in a hurry."""
-
-    ASKS = False  # nothing is lost where a word answers it
-
-    def __init__(self) -> None:
-        kept = _("The screen is cleared and the key is removed from memory. Drafts are kept.")
-        super().__init__(_("Lock Parlour?"), kept)
-
-
 class QuitDialog(ConfirmDialog):
     """Says what quitting leaves unfinished."""
 

@@ -203,7 +203,7 @@ def _rename_onto_nothing(patch: pytest.MonkeyPatch) -> None:
     real = Path.rename
 
     def rename(self: Path, target: Any) -> Path:
-        if Path(target).exists():
+        if os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
         return real(self, target)
 

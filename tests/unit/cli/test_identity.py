@@ -104,6 +104,8 @@ def test_options_for_all_commands_stand_anywhere_and_the_last_counts(line: Line,
             {
                 "name": "Ben",
                 "person": person,
+                "called": "Ben",
+                "seen": None,
                 "verified": False,
                 "present": False,
                 "held": False,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.tui.styles import parsed_once
-from tui import actions, app
+from tui import actions
 from tui.text import translation
 
 
@@ -18,8 +18,7 @@ def _styles_parsed_once() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(app, "speaks_kitty", lambda: True)  # else Alt with a letter may be Esc and a letter
+def _as_before() -> Iterator[None]:
     yield
     translation.use(translation.ENGLISH)
     actions.use({})
