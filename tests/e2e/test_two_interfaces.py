@@ -78,6 +78,8 @@ def test_what_was_written_stays_and_goes_across_restarts(
     ada.see("○ offline")
     ada.write("while Ben is away")
     ada.see_marks("queued", "while Ben is away")
+    ada.terminal.send("C-q")
+    ada.see("Messages to Ben wait on this device.")
     ada.quit()
     with Person("Ada", tmp_path / "ada", lab.hosts[0]) as ada:
         ada.unlock()

@@ -293,8 +293,8 @@ async def test_case_94_links_again_and_again_delay_what_others_signed_by_a_messa
         for number in range(2 * DIRECT_MOST):
             await link_of_copy(ben, ada, network, f"10.0.3.{number}")
         assert not links.keeps(last)
-        carols_told = ada.wait(IdentityChanged, lambda event: event.name == "Caroline")
-        bens_told = ada.wait(IdentityChanged, lambda event: event.name == "Benjamin")
+        carols_told = ada.wait(IdentityChanged, lambda event: "Caroline" in event.cause)
+        bens_told = ada.wait(IdentityChanged, lambda event: "Benjamin" in event.cause)
         await both_read.wait()
         held_back.set()
         await asyncio.gather(carols_told, bens_told)

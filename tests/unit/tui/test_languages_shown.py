@@ -67,6 +67,7 @@ KEYS = {part for one in ACTIONS for key in one.keys for part in WORD.findall(sho
 KEYS |= set(WORD.findall("Enter Esc Tab Space Insert"))
 # The same in every language: its own name, the words of the protocol, programs and what is typed for them.
 SAME = {"English", "PARLOUR", *WORDS, *word_list()}
+SAME |= {"backup"}  # how the name of a file ends
 SAME |= {"off", "http", "https", "mailto"}  # typed, as a time is, and what an address begins with
 SAME |= set(WORD.findall("iptables INPUT policy of drop tcp dport ACCEPT eth"))
 # What is typed in the linear mode, and who its transcripts are about.

@@ -204,7 +204,7 @@ async def test_what_files_may_use_is_chosen_for_all() -> None:
         assert "● 7" in screen
         for label, value in (
             ("MiB without a question", "25"),
-            ("MiB through a relay", "100"),
+            ("MiB of a file by a relay", "100"),
             ("MiB in all, then ask", "1024"),
             ("KiB sent a second", "500"),
         ):

@@ -27,6 +27,13 @@ def program(
     return Terminal(command, columns=size[0], rows=size[1], environment=environment)
 
 
+def open_conversation(terminal: Terminal) -> str:
+    """The first one of the list, in which the focus is where no passphrase was asked; the screen."""
+    screen = terminal.wait_for("Write to Bob")
+    terminal.send("Enter")
+    return screen
+
+
 def test_first_run_pairing_and_talking_by_keys() -> None:
     with program("new") as new:
         new.wait_for("Name")
@@ -49,7 +56,7 @@ def test_first_run_pairing_and_talking_by_keys() -> None:
 
 def test_a_paste_of_many_lines_is_one_text() -> None:
     with program("name", "Bob") as terminal:
-        terminal.wait_for("Write to Bob")
+        open_conversation(terminal)
         terminal.paste("one\ntwo\x07\r\x1b\r\x1b[31m\nthree")
         terminal.wait_for("three")
         assert "delivered" not in terminal.screen()
@@ -60,7 +67,7 @@ def test_a_paste_of_many_lines_is_one_text() -> None:
 
 def test_the_cursor_stands_where_an_input_method_opens_its_window() -> None:
     with program("name", "Bob") as terminal:
-        shown = terminal.wait_for("Write to Bob").split("\n")
+        shown = open_conversation(terminal).split("\n")
         row = next(at for at, text in enumerate(shown) if "Write to Bob" in text)
         left = shown[row].index("Write to Bob")
         for text, column in (("你好", 4), ("e\u0301", 5), ("👍", 7), ("x", 8)):
@@ -124,7 +131,7 @@ def test_ctrl_z_goes_to_the_shell_from_everywhere_and_fg_comes_back() -> None:
     needs_tmux()
     with Terminal(["bash", "--norc", "--noprofile", "-i"], columns=80, rows=24) as terminal:
         terminal.write(f"{sys.executable} -m tests.support.tui.program name Bob\n")
-        terminal.wait_for("Write to Bob")
+        open_conversation(terminal)
         terminal.write("not sent")
         terminal.wait_for("│ not sent")
         for opens, shows in ((), ""), (("F1",), "Help ─"):
