@@ -46,14 +46,16 @@ from tests.support.tui.linear.played import FOLDER, locked_door, new_door, play,
 from tests.support.tui.opened import on_top, own_kinds, received
 from tui.actions import ACTIONS, command, shown_key
 from tui.messages import PairWith
+from tui.screens.backup import LostDialog, RestoreDialog
 from tui.screens.devices import AddDialog, DevicesDialog, LinkDialog, LinkingDialog
-from tui.screens.dialog import Dialog, SaveDialog
+from tui.screens.dialog import Dialog, QuitDialog, SaveDialog
 from tui.screens.links import OpenLinkDialog
 from tui.screens.pairing import BeginDialog, PairingDialog
 from tui.screens.recovery import SignDialog
 from tui.screens.sending import SendDialog
 from tui.screens.unlock import UnlockScreen
 from tui.text import translation
+from tui.text.people import unfinished_lines
 from tui.widgets.composer import Composer
 
 LETTERS = str.maketrans(
@@ -245,6 +247,8 @@ async def test_every_action_and_what_it_opens() -> None:
         for dialog in (
             *(SignDialog(not_synced), SaveDialog("2026", "/1"), SendDialog("2026", "/1")),
             OpenLinkDialog(("http://1", "https://2")),
+            QuitDialog(unfinished_lines("2026", ("1",))),
+            *(LostDialog(), RestoreDialog(FakeDoor(messenger), new=True)),
         ):
             await pilot.app.push_screen(dialog)
             await settled(pilot)
