@@ -109,11 +109,13 @@ def wipe(folder: Path, outside: Path | None = None) -> None:
             for lock in locks:
                 lock.release()
             raise
-        for lock in reversed(locks):
+        own, *of_archives = locks
+        for lock in of_archives:
             lock.remove()
-        with suppress(OSError):  # there is none, or something else is in it
-            (folder / stored_folder.ARCHIVES).rmdir()
-            folder.rmdir()
+        if of_archives:
+            with suppress(OSError):  # something else is in it
+                (folder / stored_folder.ARCHIVES).rmdir()
+        own.remove()
 
 
 def _wipe_one(folder: Path, outside: Path | None) -> None:

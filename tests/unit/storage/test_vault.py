@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -256,7 +257,7 @@ def test_without_room_for_a_second_database_the_key_stays(
     with stored_profile.unlock(profile, PASSPHRASE) as opened, closing(opened.database()) as database:
         found = contents(profile)
         size = (profile / DATABASE).stat().st_size
-        full = shutil.disk_usage(profile)._replace(free=size + stored_folder.RESERVE_ROOM - 1)
+        full = SimpleNamespace(free=size + stored_folder.RESERVE_ROOM - 1)
         with monkeypatch.context() as patch:
             patch.setattr(shutil, "disk_usage", lambda _: full)
             with pytest.raises(errors.StorageFull):
