@@ -80,7 +80,7 @@ class Backups:
         if form not in FORMS or not path.strip():
             raise UsageError(_("Type /export, then html, markdown or jsonl, and the name of a file."))
         await self.output.say(_(NOT_ENCRYPTED))
-        await self._write(self.messenger.export(_absolute(path), form, None), checked=False)
+        await self._write(self.messenger.export(_absolute(path), form, None))
 
     async def wipe(self, _typed: str) -> None:
         self._destroys = True
@@ -122,18 +122,18 @@ class Backups:
 
     async def _finish(self, asked: _Asked) -> None:
         self.stop()
-        await self._write(self.messenger.back_up(asked.path, asked.typed[0], asked.recovery), checked=True)
+        await self._write(self.messenger.back_up(asked.path, asked.typed[0], asked.recovery))
         if not asked.recovery and (said := lacks_words(await self.messenger.me())):
             await self.output.say(said)
 
-    async def _write(self, writing: Awaitable[BackupView], *, checked: bool) -> None:
+    async def _write(self, writing: Awaitable[BackupView]) -> None:
         following = asyncio.create_task(self._follow())
         try:
             view = await writing
         finally:
             following.cancel()
             await asyncio.wait({following})
-        await self.output.say(written_text(view, checked=checked))
+        await self.output.say(written_text(view))
 
     async def _follow(self) -> None:
         """Say at each quarter how far it is."""

@@ -232,7 +232,7 @@ class BackupDialog(FieldsDialog[str]):
         if isinstance(written, Problem):
             self.refuse(written.text, "path")
         else:
-            self.end(written_text(written, checked=not self._is_plain))
+            self.end(written_text(written))
 
     async def _follow(self) -> None:
         async for event in self._messenger.events():

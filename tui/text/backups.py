@@ -108,9 +108,7 @@ def _messages(number: int) -> str:
     return _n("{number} message", "{number} messages", number).format(number=number)
 
 
-def written_text(view: BackupView, *, checked: bool) -> str:
-    """What was written, in one safe line. `checked`: it was read again."""
-    said = _("{path} was written: {messages}. Root hash {root}.")
-    if checked:
-        said = _("{path} was written and checked: {messages}. Root hash {root}.")
+def written_text(view: BackupView) -> str:
+    """What was written and read again, in one safe line."""
+    said = _("{path} was written and checked: {messages}. Root hash {root}.")
     return said.format(path=safe_line(view.path), messages=_messages(view.entries), root=view.root[:16] + "…")

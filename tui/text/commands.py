@@ -30,8 +30,22 @@ NAMES: Final = {name_of(one.id): one.id for one in ACTIONS if one.id not in _NOT
 
 OF_LINES: Final = frozenset(
     (
-        *("around", "cancel", "close", "everywhere", "hold", "last", "letgo", "me", "name", "nearby", "next"),
-        *("no", "open", "original", "own", "pair", "people", "quiet", "read", "send", "where", "whole"),
+        *("around", "cancel", "close", "everywhere", "export", "hold", "last", "letgo", "me", "name"),
+        *(
+            "nearby",
+            "next",
+            "no",
+            "open",
+            "original",
+            "own",
+            "pair",
+            "people",
+            "quiet",
+            "read",
+            "send",
+            "where",
+            "whole",
+        ),
         *("write", "yes"),
     )
 )

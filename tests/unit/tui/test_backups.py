@@ -63,7 +63,7 @@ async def test_a_readable_export_asks_for_no_passphrase_and_says_that_it_is_not_
         await until_shown(pilot, "not encrypted")
         assert not dialog.query_one("#secret").display
         await pilot.press("tab", "enter")
-        await until_shown(pilot, "was written")
+        await until(pilot, lambda: bool(messenger.backups))
         (path,) = messenger.backups
         assert path.endswith(".html")
 

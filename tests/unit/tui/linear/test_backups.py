@@ -57,7 +57,7 @@ async def test_an_empty_line_or_two_that_differ_write_nothing_and_a_full_disk_is
 async def test_an_export_says_that_it_is_not_encrypted() -> None:
     shown, _ = await talk("> /export html /a.html", "> /export pdf /a.pdf", "> /export html /a.html")
     assert NOT_ENCRYPTED in shown
-    assert "/a.html was written: " in shown
+    assert "/a.html was written and checked: " in shown
     assert "Type /export, then html, markdown or jsonl" in shown
     assert "There is such a file." in shown
 
