@@ -6,6 +6,7 @@ while no other has it. Nothing stays of a contact that is removed.
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -13,14 +14,14 @@ from typing import Final
 from chat.looks import look, telling
 from chat.storage.database import Database
 
-_PREFIX: Final = "called/"  # before the look of a name, which has no /, and a person id in hex
+_PREFIX: Final = "called/"  # before the hash of a name's look and a person id, both in hex
 _END: Final = "called0"
 _RANGE: Final = "FROM settings WHERE name >= ? AND name < ?"
 
 
 def called(db: Database, person: bytes, name: str) -> None:
     """Store that a contact is called so."""
-    seen = look(name)
+    seen = _look(name)
     holders = {row[0][-64:]: _number(row[1]) for row in db.rows(f"SELECT name, value {_RANGE}", *_of(seen))}
     holders.setdefault(person.hex(), 0)
     needed = telling(holders)
@@ -30,8 +31,8 @@ def called(db: Database, person: bytes, name: str) -> None:
 
 def given(db: Database, person: bytes, name: str, others: Iterable[tuple[bytes, str]]) -> None:
     """Store that this person has chosen this name for a contact. Of `others` only who has it now keeps it."""
-    seen = look(name)
-    keep = {one.hex() for one, theirs in others if look(theirs) == seen and one != person}
+    seen = _look(name)
+    keep = {one.hex() for one, theirs in others if _look(theirs) == seen and one != person}
     for (row,) in db.rows(f"SELECT name {_RANGE}", *_of(seen)):
         if row[-64:] not in keep:
             db.run("DELETE FROM settings WHERE name = ?", row)
@@ -44,9 +45,9 @@ def digits(db: Database, shown: Mapping[bytes, str]) -> dict[bytes, int]:
     for name, value in db.rows(f"SELECT name, value {_RANGE}", _PREFIX, _END):
         held[name[len(_PREFIX) : -65]][name[-64:]] = _number(value)
     for person, name in shown.items():
-        held[look(name)].setdefault(person.hex(), 0)
+        held[_look(name)].setdefault(person.hex(), 0)
     needed = {seen: telling(holders) for seen, holders in held.items()}
-    return {person: max(held[look(name)][person.hex()], needed[look(name)]) for person, name in shown.items()}
+    return {person: max(held[_look(name)][person.hex()], needed[_look(name)]) for person, name in shown.items()}
 
 
 def forget(db: Database, person: bytes) -> None:
@@ -62,6 +63,11 @@ def take_over(db: Database, name: str, value: str) -> bool:
     if known is None or _number(known) < _number(value):
         db.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", name, value)
     return True
+
+
+def _look(name: str) -> str:
+    """What names that look the same have in common. A name that a contact no longer has is not in the file."""
+    return hashlib.blake2b(look(name).encode(), digest_size=16).hexdigest()
 
 
 def _number(value: str) -> int:

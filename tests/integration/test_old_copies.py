@@ -30,10 +30,6 @@ from tests.support.engines.engines import PASSPHRASE, Person, in_virtual_time, t
 FRAME = 24 + PAGE_SIZE
 
 
-def _is_text(text: str) -> Callable[[EntryAdded], bool]:
-    return lambda event: event.entry.text == text
-
-
 def keep(person: Person, place: Path) -> None:
     """Keep a copy of a stopped profile."""
     shutil.rmtree(place, ignore_errors=True)
@@ -195,32 +191,6 @@ async def test_case_67_a_second_copy_elsewhere_is_told_by_the_contact(tmp_path: 
         finally:
             await other.stop()
         assert not [event for event in ben.seen if isinstance(event, EntriesConflict)]
-
-
-@in_virtual_time
-async def test_what_a_second_copy_had_alone_reaches_the_other_when_its_link_ends(tmp_path: Path) -> None:
-    """Not only once that has to open another link, up to an hour later."""
-    async with in_touch(tmp_path) as (network, ada, ben):
-        await ada.stop()
-        keep(ada, tmp_path / "copy")
-        other = Person("Ada", "10.0.0.9", tmp_path / "copy", network, ada.config, 77)
-        met = presence(ada, present=True)
-        await ada.start()
-        await met
-        met = presence(other, present=True)
-        await other.start()
-        await met
-        await talk(other, ben, "of the second copy")  # its link is the one that sends now
-        for number in range(3):
-            await talk(ben, other, f"of Ben {number}")
-        assert "of Ben 2" not in await ada.texts(ben)
-        lacking = "of the second copy", "of Ben 0", "of Ben 1", "of Ben 2"
-        came = [ada.wait(EntryAdded, _is_text(text)) for text in lacking]
-        began = now()
-        await other.stop()
-        await asyncio.gather(*came)
-        assert now() - began < 60
-        assert sorted(await ada.texts(ben)) == sorted(await ben.texts(ada))
 
 
 Damage = Callable[[Path], object]

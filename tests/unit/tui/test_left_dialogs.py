@@ -107,4 +107,4 @@ async def test_a_lock_forgets_what_was_typed() -> None:
 def test_fields_with_secrets_are_not_kept() -> None:
     kept = {kind.__name__ for kind in own_kinds(Dialog) if getattr(kind, "KEPT", ())}
     assert kept.isdisjoint(("PassphraseDialog", "RecoveryDialog", "UseRecoveryDialog"))
-    assert len(kept) == 9
+    assert len(kept) == 10

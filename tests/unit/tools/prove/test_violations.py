@@ -197,7 +197,7 @@ async def test_claim_c6_fails_where_a_receipt_goes_before_the_commit(monkeypatch
     monkeypatch.setenv("PARLOUR_PLANTED", "hasten")
     monkeypatch.setattr(at_rest, "KILLS", 3)
     reasons = await broken("C6", at_rest.show_delivered, nothing, Setting(PLANTED, traced=False))
-    assert re.fullmatch(r"after a kill \d+ entries that were called delivered are not there", reasons[0])
+    assert re.fullmatch(r"after a kill \d+ messages that were called delivered are not there", reasons[0])
 
 
 async def test_claim_c6_holds_through_some_kills(monkeypatch: pytest.MonkeyPatch) -> None:
