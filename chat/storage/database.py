@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
@@ -457,7 +458,7 @@ class Store:
         """
         self._database = database
         self._executor = executor
-        self._mend, self._gone = mend, gone
+        self._mend, self._gone, self._destroyed = mend, gone, deque[tuple[bytes, ...]]()
         self._mended = 0
         self.mended = asyncio.Event()
         """Set when the database was mended: what was read of it before may not hold any more."""
@@ -491,13 +492,15 @@ class Store:
             with self._database.transaction():
                 done = work(self._database, *args, **kwargs)
             if self._database.gone:
-                self._say_gone(loop)
+                self._note_gone(loop)
             return done
 
         try:
             return await self.run(transaction)
         finally:
             self.written.set()
+            if self._destroyed:
+                self._say_gone()
 
     async def write_once(
         self,
@@ -523,7 +526,7 @@ class Store:
             except StorageUnsure:
                 again(done)
             if self._database.gone:
-                self._say_gone(loop)
+                self._note_gone(loop)
             return done[-1]
 
         def again(done: list[T]) -> None:
@@ -542,12 +545,18 @@ class Store:
             return await self.run(transaction)
         finally:
             self.written.set()
+            if self._destroyed:
+                self._say_gone()
 
-    def _say_gone(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _note_gone(self, loop: asyncio.AbstractEventLoop) -> None:
         """From the thread of the database: who waits for the write may be cancelled meanwhile."""
-        gone = tuple(self._database.gone)
+        self._destroyed.append(tuple(self._database.gone))
         self._database.gone.clear()
-        loop.call_soon_threadsafe(self._gone, gone)
+        loop.call_soon_threadsafe(self._say_gone)
+
+    def _say_gone(self) -> None:
+        while self._destroyed:
+            self._gone(self._destroyed.popleft())
 
     async def with_reserve(self, act: Callable[[], Awaitable[T]]) -> T:
         """Do what frees room. On a full disk it gets the profile's reserve. Raises as `act`."""

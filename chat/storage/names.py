@@ -47,7 +47,9 @@ def digits(db: Database, shown: Mapping[bytes, str]) -> dict[bytes, int]:
     for person, name in shown.items():
         held[_look(name)].setdefault(person.hex(), 0)
     needed = {seen: telling(holders) for seen, holders in held.items()}
-    return {person: max(held[_look(name)][person.hex()], needed[_look(name)]) for person, name in shown.items()}
+    return {
+        person: max(held[_look(name)][person.hex()], needed[_look(name)]) for person, name in shown.items()
+    }
 
 
 def forget(db: Database, person: bytes) -> None:
@@ -66,7 +68,7 @@ def take_over(db: Database, name: str, value: str) -> bool:
 
 
 def _look(name: str) -> str:
-    """What names that look the same have in common. A name that a contact no longer has is not in the file."""
+    """What names that look the same have in common. The file keeps no name that nobody has."""
     return hashlib.blake2b(look(name).encode(), digest_size=16).hexdigest()
 
 

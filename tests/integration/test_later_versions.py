@@ -189,7 +189,9 @@ async def test_case_97_an_unknown_operation_is_kept_and_later_ones_build_on_it(t
         await asyncio.sleep(10)
         stored = await ada.engine._use_cases.store.read(persons.operations_of, ben.peer.person)
         assert operation in {parse_operation(signed).id for signed in stored}
-        assert await ada.engine.contacts() == before
+        assert [replace(view, seen=None) for view in await ada.engine.contacts()] == [
+            replace(view, seen=None) for view in before
+        ]
         state = ada.engine._use_cases.keyring.contacts[ben.peer.person].state
         assert state.heads == (operation,)
         following = await later.signs()

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 
 from chat.interface import DoorState
 from tests.support.fakes.messenger import FakeDoor, FakeMessenger
-from tests.support.tui.driving import composer, running, shown, until, until_shown
+from tests.support.tui.driving import running, shown, until, until_shown
 from tests.support.tui.opened import held_up
 from tests.tui.played import Paste, Text, events_of, world
 
@@ -68,6 +68,6 @@ async def test_keys_go_on_while_an_answer_is_waited_for(
 async def test_keys_that_are_on_their_way_when_the_program_ends_end_it_as_any() -> None:
     _fake, door = door_of(DoorState.RUNNING)
     async with running(door) as pilot:
-        await until(pilot, lambda: pilot.app.focused is composer(pilot))
+        await until_shown(pilot, "Write to")
         press(pilot, "ctrl+k", Text("Carla"), "enter", Text("Hello"), "enter")
         await until(pilot, lambda: pilot.app.input_queue.holds)  # type: ignore[attr-defined]

@@ -96,7 +96,7 @@ def test_all_claims_hold_here_without_privileges(tmp_path: Path) -> None:
         status = running.wait_exit(300)
     rows = [json.loads(row) for row in running.said if row.startswith("{")]
     assert [(row["claim"], row["outcome"], row["reason"]) for row in rows[:-1]] == [
-        (f"C{number}", "holds", "") for number in range(1, 7)
+        (f"C{number}", "holds", "") for number in range(1, 8)
     ]
     assert status == 0
     assert page.read_text().count("✓") >= 6
@@ -114,7 +114,7 @@ def test_a_relay_that_does_not_let_itself_be_examined_shows_nothing(tmp_path: Pa
 
 def test_one_that_is_ended_leaves_nothing_behind(tmp_path: Path) -> None:
     with unprivileged(tmp_path, "chat.cli", "prove") as proving:
-        proving.wait_for(lambda line: "1 of 6" in line, 120)
+        proving.wait_for(lambda line: "1 of 7" in line, 120)
         proving.process.send_signal(signal.SIGTERM)
         assert proving.wait_exit(60) == 1
     assert list(tmp_path.iterdir()) == []

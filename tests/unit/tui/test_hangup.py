@@ -117,6 +117,8 @@ def test_a_program_that_was_stopped_from_outside_goes_on_with_one_reader(termina
         os.write(shown, b"\x1bs")
         heard_until(shown, b"\x1b[?1007l")
         os.write(shown, b"\x11")
+        heard_until(shown, b"Quit now?")
+        os.write(shown, b"\x11")
         assert b"\x1b[?1007r" in heard_until(shown, b"\x1b[?1049l"), "other programs have their wheel again"
         assert process.wait(PATIENCE) == 0
         assert termios.tcgetattr(programs)[3] == before[3]

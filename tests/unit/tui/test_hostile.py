@@ -79,6 +79,7 @@ def crowd(label: str, columns: int) -> tuple[Screen, bytes]:
     with program("crowd", label, size=(columns, ROWS)) as terminal:
         terminal.wait_for("Crowd")
         terminal.wait_for(lambda shown: shown.count("=== before") == len(ATTACKS))
+        terminal.send("Enter")
         terminal.write("calm")  # the composer has the focus, and its frame is drawn so
         terminal.wait_for("│ calm ")
         return screen(terminal), terminal.written()
@@ -101,6 +102,7 @@ def test_attack_14_no_name_disturbs_a_header_a_composer_or_a_dialog() -> None:
 def test_attack_79_no_text_of_ones_own_changes_a_cell_outside_of_the_composer() -> None:
     with program("names", "calm") as terminal:
         terminal.wait_for("Write to calm")
+        terminal.send("Enter")
         terminal.paste("calm")
         terminal.wait_for("│ calm ")
         calm = screen(terminal)

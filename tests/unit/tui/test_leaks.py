@@ -60,6 +60,8 @@ def test_attack_78_the_title_is_a_number_and_the_clipboard_is_left_alone() -> No
         terminal.send("Enter")
         terminal.wait_for("long cable")
         terminal.send("C-q")
+        terminal.wait_for("Quit now?")
+        terminal.send("C-q")
         terminal.wait_exit()
         written = terminal.written()
     titles = re.findall(rb"\x1b\]2;(.*?)\x1b\\", written)
@@ -114,7 +116,17 @@ def test_the_first_screen_loads_nothing_heavy() -> None:
         "print(sorted(heavy & set(sys.modules)), sorted(m for m in sys.modules if m.startswith('chat.')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    names = "errors", "interface", "notifying", "outgoing", "recording", "searching", "views"
+    names = (
+        "errors",
+        "guarding",
+        "interface",
+        "looks",
+        "notifying",
+        "outgoing",
+        "recording",
+        "searching",
+        "views",
+    )
     assert done.stdout.strip() == f"[] {[f'chat.{name}' for name in names]}"
 
 

@@ -96,7 +96,7 @@ async def test_claim_c2_fails_where_a_profile_holds_something_plain(
         "in Ada's profile files/thumbnail.png: the needle, as UTF-8",
         "in Ben's profile cache.db: a database that is not encrypted",
         "in Ben's profile log: Ben's passphrase, as UTF-8",
-        "in the home of Ada's terminal cache: the needle, as UTF-8",
+        "in the home of Ada's device cache: the needle, as UTF-8",
     }
 
 
