@@ -89,8 +89,7 @@ def verify(person: Person, other: Person) -> list[str]:
     assert len(number) == 3
     person.terminal.send("u")
     person.see_text("Remove the verification of {name}?", name=other.name)
-    person.terminal.wait_quiet(1)  # before typing pauses the question takes no answer
-    person.terminal.send("y")
+    person.answer("y", person.text("Remove the verification of {name}?", name=other.name))
     person.see_text("not verified")
     person.terminal.send("C-t")
     person.see_text("They match")

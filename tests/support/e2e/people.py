@@ -98,6 +98,15 @@ class Person(AbstractContextManager["Person"]):
         self.inputs += 1
         self.terminal.send("y")
 
+    def answer(self, key: str, question: str) -> None:
+        """Press a key until it answers a question, given as shown: before typing paused, it does not."""
+        held = self.text("Nothing was answered: pause a moment, then press the key again.")
+        begin = held[:8]
+        self.terminal.send(key)
+        while question in self.see(lambda screen: question not in screen or begin in screen):
+            self.see(lambda screen: begin not in screen)
+            self.terminal.send(key)
+
     def write(self, text: str) -> None:
         self.terminal.burst(f"{text}\r")
 
