@@ -11,7 +11,7 @@ from chat.interface import EntriesTimed, EntryChanged, EntryState
 from chat.network.links import Links, LiveLink
 from chat.service.events import EventBus
 from chat.service.expiry import Expirer
-from chat.service.keyring import Keyring, terminal_at
+from chat.service.keyring import Keyring
 from chat.service.state import ContactBook
 from chat.service.views import Views
 from chat.storage import siblings
@@ -179,11 +179,8 @@ class Marks:
         if self._expirer.awaited:
             self._expirer.begin()
         for other in self._links.of(person):  # which may be about to carry what has arrived
-            if terminal_at(self._keyring.contacts.get(person), other) == mark.terminal:
-                other.carried.update(dict.fromkeys(new, True))
-            else:
-                other.delivered.update(new)
-                other.carried.update(dict.fromkeys(new.keys() & other.carried.keys(), True))
+            other.delivered.update(new)
+            other.carried.update(dict.fromkeys(new.keys() & other.carried.keys(), True))
         state = EntryState.READ if mark.kind == READ else EntryState.DELIVERED
         for entry, advances in new.items():
             if advances:

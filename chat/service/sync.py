@@ -322,6 +322,10 @@ class Synchronizer:
             if not acknowledged and not self._views.on_link(link.person, entry):
                 state = EntryState.WITHDRAWN if entry in self.deleted else EntryState.QUEUED
                 self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), state))
+        current = self._links.current(link.peer)
+        if current is not None and current.opened_at < link.opened_at and current in self._outbounds:
+            # A copy of the terminal's profile may have had the newer link, and alone what went out meanwhile.
+            self._outbounds[current].begin_again()
         self.catch_up(link.person)
 
     async def received(self, link: LiveLink, messages: Sequence[Message]) -> None:
@@ -500,6 +504,10 @@ class Outbound(Outgoing):
             await self._carry(await find())
 
         self._put(found)
+
+    def begin_again(self) -> None:
+        """Compare with the other side once more, as on a link that has just opened."""
+        self._put(self._begin)
 
     def catch_up(self) -> None:
         self._put(self._catch_up)
@@ -845,13 +853,11 @@ class Inbound:
         for entry in receipt.ids:
             if entry in link.carried:
                 link.carried[entry] = True
-        # Another link may be about to carry what has arrived by this one, and would call it sent.
+        # Another link may be about to carry what has arrived by this one, and would call it sent. It has to
+        # carry it all the same: it may be wanted again, and a copy of the terminal's profile lacks it.
         for other in self._links.of(link.person):
-            if other.terminal == link.terminal and receipt.kind == STORED:
-                other.carried.update(dict.fromkeys(new, True))
-            else:  # which has to carry it all the same: what was read may have been let go of, and be wanted
-                other.delivered.update(new)
-                other.carried.update(dict.fromkeys(new.keys() & other.carried.keys(), True))
+            other.delivered.update(new)
+            other.carried.update(dict.fromkeys(new.keys() & other.carried.keys(), True))
         for entry, advances in new.items():
             if advances:
                 self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), state))

@@ -7,6 +7,7 @@ import errno
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -191,6 +192,36 @@ async def test_case_67_a_second_copy_elsewhere_is_told_by_the_contact(tmp_path: 
         finally:
             await other.stop()
         assert not [event for event in ben.seen if isinstance(event, EntriesConflict)]
+
+
+def _says(text: str, event: EntryAdded) -> bool:
+    return event.entry.text == text
+
+
+@in_virtual_time
+async def test_what_a_second_copy_had_alone_reaches_the_other_when_its_link_ends(tmp_path: Path) -> None:
+    """Not only once that has to open another link, up to an hour later."""
+    async with in_touch(tmp_path) as (network, ada, ben):
+        await ada.stop()
+        keep(ada, tmp_path / "copy")
+        other = Person("Ada", "10.0.0.9", tmp_path / "copy", network, ada.config, 77)
+        met = presence(ada, present=True)
+        await ada.start()
+        await met
+        met = presence(other, present=True)
+        await other.start()
+        await met
+        await talk(other, ben, "of the second copy")  # its link is the one that sends now
+        for number in range(3):
+            await talk(ben, other, f"of Ben {number}")
+        assert "of Ben 2" not in await ada.texts(ben)
+        missed = ("of the second copy", "of Ben 0", "of Ben 1", "of Ben 2")
+        came = [ada.wait(EntryAdded, partial(_says, text)) for text in missed]
+        began = now()
+        await other.stop()
+        await asyncio.gather(*came)
+        assert now() - began < 60
+        assert sorted(await ada.texts(ben)) == sorted(await ben.texts(ada))
 
 
 Damage = Callable[[Path], object]
