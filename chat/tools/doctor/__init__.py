@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from chat.errors import Phrase, phrase
 from chat.interface import DiagnosisView
 from chat.network.interfaces import Interface, interfaces
+from chat.ports import Clock
 from chat.tools.doctor import firewall, gather, machine, paths
 from chat.tools.doctor.gather import Context, Evidence, Relay, Sought
 
@@ -45,8 +48,52 @@ _OWN_FAULT: Final = phrase(
 )
 
 
+_BUSY: Final = phrase(
+    "This machine was busy, so an answer may have come too late: run parlour doctor again when it is quieter."
+)
+_BEAT: Final = 0.1  # seconds
+LATE: Final = 0.5  # seconds that this process comes to its turn late, from which on silence proves nothing
+_BY_ANSWERS: Final = (machine.PORT_CHECK, paths.ROUTES_CHECK, machine.RELAYS_CHECK)
+
+
+class _Turns:
+    """How late this process came to its turns while it waited for answers."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._most = clock, 0.0
+        self._due = clock.monotonic() + _BEAT
+
+    @property
+    def late(self) -> float:
+        """By how many seconds at most."""
+        return max(self._most, self._clock.monotonic() - self._due)
+
+    async def watch(self) -> None:
+        while True:
+            await asyncio.sleep(_BEAT)
+            self._most = self.late
+            self._due = self._clock.monotonic() + _BEAT
+
+
 async def diagnose(context: Context) -> tuple[DiagnosisView, ...]:
-    """Every line of the report, in five seconds. A check that fails itself is a bad line that says so."""
+    """Every line of the report, in five seconds. A check that fails itself is a bad line that says so.
+
+    Where this process came late to its turn, no line blames others for an answer that did not come.
+    """
+    turns = _Turns(context.clock)
+    watching = asyncio.create_task(turns.watch())
+    try:
+        lines = await _examine(context)
+    finally:
+        watching.cancel()
+    if turns.late < LATE:
+        return lines
+    return tuple(
+        one if one.good or one.check not in _BY_ANSWERS else replace(one, fix=_BUSY) for one in lines
+    )
+
+
+async def _examine(context: Context) -> tuple[DiagnosisView, ...]:
     try:
         found = interfaces()
     except OSError as error:
@@ -74,6 +121,6 @@ async def diagnose(context: Context) -> tuple[DiagnosisView, ...]:
 def _failed(name: Phrase, failure: BaseException) -> DiagnosisView:
     if isinstance(failure, TimeoutError):
         said = phrase("could not be checked within {number} seconds", number=round(WITHIN))
-    else:
-        said = phrase("could not be checked: {error}", error=repr(failure))
+        return DiagnosisView(name, False, said, _BUSY)
+    said = phrase("could not be checked: {error}", error=repr(failure))
     return DiagnosisView(name, False, said, _OWN_FAULT)

@@ -276,6 +276,40 @@ async def test_the_program_behind_the_rules_is_named(tools: Path, chains: str, p
     assert source.program(source.judge(packet)) == program
 
 
+class Stopped(SystemClock):
+    """The clock of a process that a busy machine stopped for some seconds."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.seconds
+
+
+@pytest.mark.parametrize("seconds", [0.0, 2.0])
+async def test_a_machine_that_was_busy_blames_nobody_for_an_answer_that_did_not_come(
+    context: Context, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    clock = Stopped()
+
+    async def connect(_host: str, _port: int, _within: float) -> Connection:
+        clock.seconds = seconds
+        raise TimeoutError
+
+    async def look(_context: Context, _found: Sequence[Interface]) -> Evidence:
+        return Evidence([LO, PULLED])
+
+    monkeypatch.setattr(gather, "gather", look)
+    transport: Any = mock.Mock(connect=connect)
+    said = {
+        line.check: line
+        for line in await diagnose(replace(context, listening=True, transport=transport, clock=clock))
+    }
+    assert "does not answer" in said[machine.PORT_CHECK].found
+    assert ("was busy" in said[machine.PORT_CHECK].fix) is bool(seconds)
+    assert "cable" in said[machine.NETWORK_CHECK].fix  # rests on no answer
+
+
 async def test_a_check_that_fails_hides_no_other(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(context: Context, found: Sequence[Interface]) -> list[DiagnosisView]:
         raise ZeroDivisionError
@@ -300,5 +334,7 @@ async def test_a_check_that_fails_hides_no_other(context: Context, monkeypatch: 
     assert [line.good for line in lines] == [False, True, False, False, True]
     assert "LookupError" in lines[0].found
     assert "ZeroDivisionError" in lines[2].found
+    assert ["report" in line.fix for line in lines] == [True, False, True, False, False]
+    assert "was busy" in lines[3].fix
     monkeypatch.setattr(gather, "gather", endless)
     assert [line.check for line in await diagnose(context)] == ["network", "first", "second", "clock"]
