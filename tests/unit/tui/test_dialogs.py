@@ -213,7 +213,9 @@ async def test_a_block_is_asked_first_and_so_is_its_end() -> None:
         await pilot.press("enter")  # Enter is no yes
         await on_top(pilot, ChatScreen)
         assert not messenger.called("block")
-        await pilot.press("f7", "y")
+        await pilot.press("f7")
+        await until_shown(pilot, "Block Bob?")
+        await pilot.press("y")
         await until_shown(pilot, "⊘ blocked")
         await pilot.press("f7")
         await until_shown(pilot, "Unblock Bob?")
@@ -235,7 +237,9 @@ async def test_a_removal_is_asked_first_and_leaves_nothing() -> None:
         await until_shown(pilot, "permanently")
         await pilot.press("n")
         await on_top(pilot, ChatScreen)
-        await pilot.press("f8", "y")
+        await pilot.press("f8")
+        await until_shown(pilot, "permanently")
+        await pilot.press("y")
         screen = await until_shown(pilot, "Bob was removed.")
         assert "to be gone" not in screen
         assert chat(pilot).state.current is None

@@ -77,11 +77,15 @@ async def test_attack_80_what_a_system_may_run_is_asked_for_twice(tmp_path: Path
     messenger, _bob = with_bob()
     async with chatting(messenger, (120, 30)) as pilot:
         await saved(pilot, messenger, folder, "cat.jpg.desktop")
-        await pilot.press("ctrl+up", "v", "y")
+        await pilot.press("ctrl+up", "v")
+        await until_shown(pilot, "Files from others can do")
+        await pilot.press("y")
         await until_shown(pilot, "may run as a program")
         assert text_of(opened) == ""
         await pilot.press("enter")
-        await pilot.press("ctrl+up", "v", "y")
+        await pilot.press("ctrl+up", "v")
+        await until_shown(pilot, "Files from others can do")
+        await pilot.press("y")
         await until_shown(pilot, "may run as a program")
         await pilot.press("y")
         await until(pilot, lambda: opened.read_text() != "")
