@@ -16,7 +16,7 @@ FOUND_BY = {
     "order by arrival": ("order", 2),
     "delivered without receipt": ("delivered", 2),
     "read without shown": ("read", 2),
-    "deleted comes back": ("deleted", 51),
+    "deleted comes back": ("deleted", 53),
     "expired stays": ("expired", 24),
     "nonce reused": ("nonce", 2),
     "verified in memory only": ("verified", 12),
