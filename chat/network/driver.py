@@ -256,14 +256,14 @@ class Outgoing:
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
-        self._queue: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
+        self._queue: asyncio.Queue[Callable[[], Awaitable[object]]] = asyncio.Queue()
         self._below: Callable[[], Awaitable[bool]] | None = None
 
     def put(self, message: Message) -> None:
         """Send a message after what is queued already."""
         self._put(partial(self._driver.send, message))
 
-    def _put(self, work: Callable[[], Awaitable[None]]) -> None:
+    def _put(self, work: Callable[[], Awaitable[object]]) -> None:
         if self._queue.qsize() >= QUEUED_MAX:
             self._driver.abort()
         else:

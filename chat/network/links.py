@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -44,12 +44,11 @@ class LiveLink:
     """A confirmed link with a contact's terminal.
 
     `began`: this side dialled. `replaces`: the session it names, or b"". `address`: the terminal's, empty
-    through a relay. `carried`: the entries that it has carried, each with False while it is an
-    own one of which no receipt has come. `psk`: of the pairing under which it opened.
-    `delivered`: entries that another terminal of the contact has acknowledged meanwhile. `asked`: this side
-    has named its heads. `gaps`: entries that came again since then, with the one before, which is missing.
-    `delayed`: this side does not read on now, as the peer has sent too much. `parted`: nothing that comes on
-    it counts any more, since its terminal, or this one, was removed.
+    through a relay. `queued`: the entries that this side is about to send, each with whether it awaits a
+    receipt. `sent`: the own ones that it has carried, of which no receipt has come. `psk`: of the pairing
+    under which it opened. `asked`: this side has named its heads. `gaps`: entries that came again since then,
+    with the one before, which is missing. `delayed`: this side does not read on now, as the peer has sent too
+    much. `parted`: nothing that comes on it counts any more, since its terminal, or this one, was removed.
     """
 
     driver: Driver
@@ -62,8 +61,8 @@ class LiveLink:
     opened_at: float
     events: LinkEvents
     psk: ContactPsk | None = None
-    carried: dict[bytes, bool] = field(default_factory=dict)
-    delivered: set[bytes] = field(default_factory=set)
+    queued: dict[bytes, bool] = field(default_factory=dict)
+    sent: set[bytes] = field(default_factory=set)
     asked: bool = False
     gaps: dict[bytes, bytes] = field(default_factory=dict)
     delayed: bool = False
@@ -76,6 +75,21 @@ class LiveLink:
     @property
     def relayed(self) -> bool:
         return not self.address
+
+    def acknowledged(self, entries: Iterable[bytes]) -> None:
+        """Its terminal has these entries."""
+        for entry in entries:
+            self.sent.discard(entry)
+            self.queued.pop(entry, None)
+
+    def acknowledged_elsewhere(self, entries: Iterable[bytes]) -> None:
+        """Another terminal of the contact has these entries."""
+        # What is queued is carried all the same: the other side may want it again, and a copy of its profile
+        # lacks it.
+        for entry in entries:
+            self.sent.discard(entry)
+            if entry in self.queued:
+                self.queued[entry] = False
 
     async def delay(self, seconds: float) -> None:
         """Read nothing on it for so long."""

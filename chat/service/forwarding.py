@@ -166,9 +166,8 @@ class SiblingOutgoing(Outgoing):
         self._put(partial(self._send_written, entry.id, entry.message()))
 
     async def _send_written(self, entry: bytes, message: Entry) -> None:
-        self._written.discard(entry)
-        if entry not in self._link.carried:
-            self._link.carried[entry] = True
+        if entry in self._written:
+            self._written.discard(entry)
             await self._link.driver.send(self._as_sent(entry, message))
 
     def answer(self, asked: Asked) -> None:
@@ -192,12 +191,11 @@ class SiblingOutgoing(Outgoing):
             for part in (numbers[:half], numbers[half:]):
                 await self._carry(conversation, contact, part)
             return
-        left = [row for row in rows if row.id not in self._link.carried]  # as one that was just written
-        some, since = [row.number for row in left], self.since or 0
+        some, since = [row.number for row in rows], self.since or 0
         without = await self._store.read(reliance.left_out, some, since) if since else {}
         # The marks first: nobody would ask for them any more where the link ended between the two.
         await self._link.driver.send_all(passed_receipts(conversation, marks))
-        await self._link.driver.send_all(self._entries(left, without))
+        await self._link.driver.send_all(self._entries(rows, without))
         # Who wants no bodies hears at once that this terminal keeps them, or it would ask others.
         if kept := [entry for entry in sorted(without.values()) if entry not in self._deleted]:
             own = self._keyring.own.terminal
@@ -207,8 +205,7 @@ class SiblingOutgoing(Outgoing):
         """`without`: numbers of those whose bodies are left out."""
         for row in rows:
             self._carried.add(row.number)
-            if row.id in self._written:
-                self._link.carried[row.id] = True
+            self._written.discard(row.id)
             bodies = (b"", b"") if row.number in without else (row.salt, row.body)
             yield self._as_sent(row.id, Entry(row.header, *bodies))
 

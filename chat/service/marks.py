@@ -178,9 +178,8 @@ class Marks:
         person = mark.person
         if self._expirer.awaited:
             self._expirer.begin()
-        for other in self._links.of(person):  # which may be about to carry what has arrived
-            other.delivered.update(new)
-            other.carried.update(dict.fromkeys(new.keys() & other.carried.keys(), True))
+        for link in self._links.of(person):
+            link.acknowledged_elsewhere(new)
         state = EntryState.READ if mark.kind == READ else EntryState.DELIVERED
         for entry, advances in new.items():
             if advances:

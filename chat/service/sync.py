@@ -32,6 +32,7 @@ from chat.service.forwarding import Forwarding
 from chat.service.keyring import Keyring, terminal_at
 from chat.service.maintenance import Settler
 from chat.service.marks import Marks
+from chat.service.moving import Carried
 from chat.service.notes import Notes
 from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import PersonLogs, log_budget, owner_of
@@ -318,8 +319,8 @@ class Synchronizer:
             worker.task.cancel()
         if self._links.current(link.peer) is None:  # the end of a spare link says nothing about the terminal
             self._inbound.stopped_typing(link.peer)
-        for entry, acknowledged in link.carried.items():
-            if not acknowledged and not self._views.on_link(link.person, entry):
+        for entry in link.sent:
+            if not self._views.on_link(link.person, entry):
                 state = EntryState.WITHDRAWN if entry in self.deleted else EntryState.QUEUED
                 self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), state))
         current = self._links.current(link.peer)
@@ -484,11 +485,13 @@ class Outbound(Outgoing):
         self._store, self._bus, self._keyring, self._book = store, bus, keyring, book
         self._privacy, self._port, self._link, self._deleted = privacy, port, link, deleted
         self._conversation = conversation_of_two(keyring.own.person, link.person)
+        self._carried = Carried()
         self._held_back = False  # whether something was not sent since the contact was held back
 
     def send(self, entry: ParsedEntry) -> None:
         if self._queue.empty():
-            self._put(partial(self._send, entry.id, entry.message(), awaits=True))
+            self._link.queued[entry.id] = True
+            self._put(partial(self._send, entry.id, entry.message()))
         else:
             self.carry([entry.id])
 
@@ -579,12 +582,18 @@ class Outbound(Outgoing):
                 yield ids
 
     async def _carry(self, ids: Sequence[bytes]) -> None:
-        left = [entry for entry in ids if entry not in self._link.carried]
+        queued, left = self._link.queued, [entry for entry in ids if entry not in self._link.sent]
         for start in range(0, len(left), BATCH):
             own, some = self._keyring.own.terminal, left[start : start + BATCH]
+            queued.update(dict.fromkeys(some, True))  # a receipt can come while they are read
             rows, awaiting = await self._store.read(receipts.in_order, some, own, self._link.person)
+            rows = [row for row in rows if row.number not in self._carried]
+            queued.update(dict.fromkeys(queued.keys() & {row.id for row in rows} - awaiting, False))
             for row in rows:
-                await self._send(row.id, Entry(row.header, row.salt, row.body), awaits=row.id in awaiting)
+                if await self._send(row.id, Entry(row.header, row.salt, row.body)):
+                    self._carried.add(row.number)
+            for entry in some:
+                queued.pop(entry, None)
             await self._acknowledge([row.id for row in rows if row.salt and row.author in self._theirs()])
 
     def _theirs(self) -> Collection[bytes]:
@@ -599,21 +608,23 @@ class Outbound(Outgoing):
             if told and (read := await self._store.read(receipts.read_among, returned, own)):
                 await self._link.driver.send(receipt_for(READ, read))
 
-    async def _send(self, entry: bytes, message: Entry, *, awaits: bool) -> None:
-        """`awaits`: it is in the outbox, so that its state follows the link."""
+    async def _send(self, entry: bytes, message: Entry) -> bool:
+        """Send a queued entry; whether it was sent."""
         link = self._link
-        contact = self._book.rows.get(link.person)
-        if contact is None or entry in link.carried or not link.driver.link.is_open:
-            return
+        awaits, contact = link.queued.pop(entry, None), self._book.rows.get(link.person)
+        if contact is None or awaits is None or not link.driver.link.is_open:
+            return False
         if contact.held:
             self._held_back = True
-            return
+            return False
         if entry in self._deleted:  # since it was written, or read from the disk
             message, awaits = Entry(message.header, b"", b""), False
-        link.carried[entry] = not awaits or entry in link.delivered
+        if awaits:
+            link.sent.add(entry)
         await link.driver.send(message)
-        if not link.carried[entry]:
+        if entry in link.sent:
             self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), EntryState.SENT))
+        return True
 
 
 def _parse_ahead(event: Event) -> Event:
@@ -850,14 +861,9 @@ class Inbound:
         if self._expirer.awaited:
             self._expirer.begin()
         state = EntryState.READ if receipt.kind == READ else EntryState.DELIVERED
-        for entry in receipt.ids:
-            if entry in link.carried:
-                link.carried[entry] = True
-        # Another link may be about to carry what has arrived by this one, and would call it sent. It has to
-        # carry it all the same: it may be wanted again, and a copy of the terminal's profile lacks it.
+        link.acknowledged(receipt.ids)
         for other in self._links.of(link.person):
-            other.delivered.update(new)
-            other.carried.update(dict.fromkeys(new.keys() & other.carried.keys(), True))
+            other.acknowledged_elsewhere(new)
         for entry, advances in new.items():
             if advances:
                 self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), state))

@@ -380,7 +380,7 @@ class Views:
 
     def on_link(self, person: bytes, entry: bytes) -> bool:
         """Whether an open link carried this own entry, of which no receipt has come."""
-        return any(link.carried.get(entry) is False for link in self._links.of(person))
+        return any(entry in link.sent for link in self._links.of(person))
 
     def name(self, person: bytes) -> str:
         """What a contact is called wherever a client names it (chat.looks), empty where there is none."""

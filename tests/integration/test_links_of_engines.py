@@ -124,6 +124,15 @@ async def test_sent_is_said_only_while_the_link_that_carried_the_entry_lives(tmp
 
 
 @in_virtual_time
+async def test_a_link_remembers_nothing_of_a_text_that_was_acknowledged(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        for number in range(3):
+            await talk(ada, ben, str(number))
+        link = current(ada, ben)
+        assert (link.sent, link.queued) == (set(), {})
+
+
+@in_virtual_time
 async def test_attack_27_one_way_traffic_still_turns_the_ratchet(tmp_path: Path) -> None:
     async with in_touch(tmp_path) as (network, ada, ben):
         network.seen.clear()

@@ -11,7 +11,7 @@ import pytest
 from chat.errors import UsageError, phrase
 from chat.interface import Closed, EntryChanged, EntryState, VisibilityChanged
 from chat.network import driver
-from chat.network.links import Peer
+from chat.network.links import LiveLink, Peer
 from chat.service import sync
 from chat.service.events import ContactsChanged, EventBus, InvitationsChanged
 from chat.service.pairing import storage as pending_module
@@ -268,11 +268,25 @@ async def test_a_receipt_counts_on_all_links_with_its_terminal_and_elsewhere_for
     store.write = mock.AsyncMock(return_value={one: True, two: False})
     monkeypatch.setattr(sync, "accept_receipt", lambda *_: SimpleNamespace(id=b"i" * 32))
 
-    def link(terminal: bytes, carried: dict[bytes, bool]) -> Any:
-        return SimpleNamespace(person=person, terminal=terminal, carried=carried, delivered=set())
+    def link(terminal: bytes, *sent: bytes, queued: bytes) -> LiveLink:
+        mocks = mock.Mock(), mock.Mock()
+        return LiveLink(
+            mocks[0],
+            bytes(32),
+            person,
+            terminal,
+            True,
+            b"",
+            "a",
+            0.0,
+            mocks[1],
+            None,
+            {queued: True},
+            {*sent},
+        )
 
-    here = link(b"1", {one: False, three: False})
-    same, other = link(b"1", {}), link(b"2", {one: False})
+    here = link(b"1", one, three, queued=two)
+    same, other = link(b"1", queued=one), link(b"2", one, queued=two)
     links.of.return_value = [same, other]
     runtime: Any = SimpleNamespace(clock=SimpleNamespace(wall=lambda: 7))
     parts: list[Any] = [mock.Mock() for _ in range(10)]
@@ -281,10 +295,10 @@ async def test_a_receipt_counts_on_all_links_with_its_terminal_and_elsewhere_for
     await inbound.receipt(here, receipt)
     talk = conversation_of_two(b"a" * 32, person)
     store.write.assert_awaited_once_with(receipts.acknowledge, talk, b"t" * 32, b"i" * 32, receipt, 7)
-    assert here.carried == {one: True, three: False}
+    assert (here.sent, here.queued) == ({three}, {})
     # What was read may have been let go of there, and a copy of the profile may lack it.
-    assert (same.carried, same.delivered) == ({}, {one, two})
-    assert (other.carried, other.delivered) == ({one: True}, {one, two})
+    assert (same.sent, same.queued) == (set(), {one: False})
+    assert (other.sent, other.queued) == (set(), {two: False})
     assert bus.publish.call_args_list == [mock.call(EntryChanged(person.hex(), one.hex(), state))]
     keyring.contacts = {}
     with pytest.raises(Untrusted):
