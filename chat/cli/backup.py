@@ -70,8 +70,9 @@ UNPROVEN: Final = (
 )
 _ENDINGS: Final = {"markdown": "md"}
 
+_FILE: Final = "--backup-passphrase-file"
 _FILE_OPTION: Final = click.option(
-    "--backup-passphrase-file",
+    _FILE,
     metavar="FILE",
     help="Read the passphrase of the backup from the first line of FILE; - is standard input.",
 )
@@ -163,7 +164,7 @@ async def _verify(call: Call, file: Path, source: str | None) -> None:
     path = _absolute(file)
     # Only a backup has a passphrase.
     asked = file.suffix not in (".jsonl", ".html", ".md", ".markdown")
-    view = await call.door().verify(path, read_passphrase(source, call.lines, PROMPT) if asked else "")
+    view = await call.door().verify(path, read_passphrase(source, call.lines, PROMPT, _FILE) if asked else "")
     proven = f" {PROVEN if view.root else UNPROVEN}" if view.checksum else ""
     call.result(_fields(view), f"{one_line(view.path)} is whole: {_contents(view)}{proven}")
 
@@ -177,8 +178,8 @@ def _new_passphrase(call: Call, source: str | None) -> str:
     if source is not None:
         return read_passphrase(source, call.lines)
     note(ITS_OWN)
-    first = ask_secret(f"New {PROMPT[0].lower()}{PROMPT[1:]}")
-    problem = passphrase_problem(first, ask_secret("Repeat it: "), confirmed=True)
+    first = ask_secret(f"New {PROMPT[0].lower()}{PROMPT[1:]}", _FILE)
+    problem = passphrase_problem(first, ask_secret("Repeat it: ", _FILE), confirmed=True)
     if problem is not None or not first:
         raise UsageError(f"{problem or 'The passphrase is empty.'} Run the command again.")
     return first
@@ -226,7 +227,7 @@ async def import_backup(
     """
     door = call.door()
     state = await door.state()
-    passphrase = read_passphrase(backup_passphrase_file, call.lines, PROMPT)
+    passphrase = read_passphrase(backup_passphrase_file, call.lines, PROMPT, _FILE)
     typed: tuple[str, ...] = ()
     if state is DoorState.NEW and words:
         with passing_screen():

@@ -258,6 +258,7 @@ def _verdict(error: BaseException) -> tuple[int, str]:
         case click.ClickException():
             line = " ".join(error.format_message().split())
             context = error.ctx if isinstance(error, click.UsageError) else None
+            line += "" if line.endswith((".", "?")) else "."
             hint = f" '{context.command_path} --help' shows how." if context is not None else ""
             return UsageError.exit_status, f"{line}{hint}"
         case click.Abort():  # Ctrl-C, as click has it

@@ -101,9 +101,12 @@ async def init(call: Call, name: str) -> None:
     call.result(fields, f"The profile is at {call.folder}. This device listens on port {me.port}.")
 
 
+_NEW_FILE: Final = "--new-passphrase-file"
+
+
 @command("passphrase")
 @click.option(
-    "--new-passphrase-file",
+    _NEW_FILE,
     metavar="FILE",
     help="Read the new passphrase from a file; - is standard input.",
 )
@@ -124,7 +127,7 @@ async def passphrase(call: Call, new_passphrase_file: str | None, cost: str | No
     if await call.door().kept() is not Kept.NO:
         note("The system's keyring gets the new passphrase too, and may ask you to unlock it.")
     old = read_passphrase(call.passphrase_file, call.lines, "Current passphrase: ")
-    new = read_new_passphrase(new_passphrase_file, call.lines)
+    new = read_new_passphrase(new_passphrase_file, call.lines, _NEW_FILE)
     async with messenger(call, old) as opened:
         await opened.change_passphrase(old, new, UnlockCost(cost or UnlockCost.KEPT), new_key)
     call.result({"changed": True}, "The passphrase was changed.")

@@ -391,14 +391,25 @@ def _options(*, hidden: bool) -> list[click.Parameter]:
     ]
 
 
-class Command(click.Command):
+class _NamesItsHelp(click.Command):
+    """A command whose name is in each error of its own line, also where click does not tell it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
+
+class Command(_NamesItsHelp):
     """A command that takes the options for all commands anywhere on the line; the last one counts."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         return [*super().get_params(ctx), *_options(hidden=True)]
 
 
-class Group(click.Group):
+class Group(_NamesItsHelp, click.Group):
     """A group of commands that takes these options too. Only the help of the program shows them."""
 
     command_class = Command

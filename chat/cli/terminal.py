@@ -134,8 +134,9 @@ async def confirmed(lines: Lines, text: str) -> bool:
     return (await lines.next_line() or "").strip().casefold() in YES
 
 
-def ask_secret(prompt: str) -> str:
-    """A passphrase from the terminal, not echoed. Raises NotPermitted where there is no terminal."""
+def ask_secret(prompt: str, option: str = "--passphrase-file") -> str:
+    """A passphrase from the terminal, not echoed. Raises NotPermitted, which names the option that takes
+    the file instead, where there is no terminal."""
     # The event loop's own handler of Ctrl-C would not end a read that blocks it.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -143,9 +144,7 @@ def ask_secret(prompt: str) -> str:
             warnings.simplefilter("error", getpass.GetPassWarning)
             return getpass.getpass(prompt, stream=None)
     except (EOFError, getpass.GetPassWarning) as error:
-        raise NotPermitted(
-            "There is no terminal to ask for the passphrase: give --passphrase-file FILE."
-        ) from error
+        raise NotPermitted(f"There is no terminal to ask for the passphrase: give {option} FILE.") from error
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -160,10 +159,12 @@ _BYTES_MAX: Final = 4096  # of a file that was named by mistake, no more than th
 LOST_IS_LOST: Final = "The passphrase cannot be recovered. Without it, no one can open this profile."
 
 
-def read_passphrase(source: str | None, lines: Lines, prompt: str = "Passphrase: ") -> str:
-    """The profile's passphrase. Raises UsageError (no such file, empty), NotPermitted (nobody to ask)."""
+def read_passphrase(
+    source: str | None, lines: Lines, prompt: str = "Passphrase: ", option: str = "--passphrase-file"
+) -> str:
+    """The passphrase that `option` reads. Raises UsageError (no file, empty), NotPermitted (no terminal)."""
     if source is None:
-        return _not_empty(ask_secret(prompt))
+        return _not_empty(ask_secret(prompt, option))
     if source != STDIN:
         return _not_empty(_from_file(Path(source)))
     line = lines.line()
@@ -172,20 +173,20 @@ def read_passphrase(source: str | None, lines: Lines, prompt: str = "Passphrase:
     return _not_empty(line)
 
 
-def read_new_passphrase(source: str | None, lines: Lines) -> str:
+def read_new_passphrase(source: str | None, lines: Lines, option: str = "--passphrase-file") -> str:
     """A passphrase to be set. Raises like `read_passphrase`, and UsageError when two typed ones differ."""
     if source is not None:
         return read_passphrase(source, lines)
     note(LOST_IS_LOST)
-    passphrase = _not_empty(ask_secret("New passphrase: "))
+    passphrase = _not_empty(ask_secret("New passphrase: ", option))
     while True:
-        problem = passphrase_problem(passphrase, ask_secret("Repeat the passphrase: "))
+        problem = passphrase_problem(passphrase, ask_secret("Repeat the passphrase: ", option))
         if problem is None:
             return passphrase
         if problem is not SHORT_PASSPHRASE:
             raise UsageError(f"{problem} Run the command again.")
         note(problem)
-        other = ask_secret("New passphrase: ")
+        other = ask_secret("New passphrase: ", option)
         if not other:
             return passphrase
         passphrase = other

@@ -205,7 +205,7 @@ def _spoilt(path: str) -> CannotCreate:
     return CannotCreate(
         phrase(
             "{path} was not exported: when Parlour read the file again, it was not what it had written. "
-            "Choose another disk with --to.",
+            "Choose another disk (on the command line: --to).",
             path=path,
         )
     )

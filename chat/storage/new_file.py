@@ -33,14 +33,20 @@ class FileExists(CannotCreate):
     """There is a file of this name."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(phrase("{path} exists already: choose another name with --to.", path=str(path)))
+        super().__init__(
+            phrase("{path} exists already: choose another name (on the command line: --to).", path=str(path))
+        )
 
 
 class NoFolder(CannotCreate):
     """There is no folder to write the file in."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(phrase("There is no folder {path}: choose another name with --to.", path=str(path)))
+        super().__init__(
+            phrase(
+                "There is no folder {path}: choose another name (on the command line: --to).", path=str(path)
+            )
+        )
 
 
 class FolderUnwritable(CannotCreate):
@@ -48,7 +54,10 @@ class FolderUnwritable(CannotCreate):
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            phrase("Nothing can be written in {path}: choose another place with --to.", path=str(path))
+            phrase(
+                "Nothing can be written in {path}: choose another place (on the command line: --to).",
+                path=str(path),
+            )
         )
 
 

@@ -362,7 +362,10 @@ class Program:
         session = Session(
             messenger, self.options, preferences, self.input, self.output, guard, self.every, again
         )
-        return await session.run()
+        try:
+            return await session.run()
+        finally:
+            self.looks = preferences.looks()
 
 
 def run(door: Door, options: Options | None = None) -> int:

@@ -257,6 +257,8 @@ class Session:
             await self._parts.questions.repeat()
         else:
             parsed = self._commands.parse(line)
+            if parsed is None:
+                self._parts.questions.keep_answer(line)
             if parsed is None or parsed[0] not in ("yes", "no"):
                 await self._parts.questions.cancel_confirmation()
             if parsed is None:

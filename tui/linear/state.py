@@ -123,6 +123,10 @@ class State:
         return said.format(name=self.name_of(person))
 
 
+_MEANT: Final = frozenset(("y", "yes", "n", "no", "是", "否"))
+"""How shells are answered, without a slash."""
+
+
 class Question(Struct, frozen=True):
     """A question that /yes or /no answers. `about`: the id of its subject.
 
@@ -196,6 +200,13 @@ class Questions:
     async def repeat(self) -> None:
         if self._open is not None:
             await self.output.say(*self._open.lines)
+
+    def keep_answer(self, line: str) -> None:
+        """Raises UsageError for a text that is meant for the open question, and would go to the contact."""
+        answer = line.strip()
+        if self._open is not None and answer.casefold() in _MEANT:
+            said = _("“{text}” was not sent, because a question is open: type /yes or /no.")
+            raise UsageError(said.format(text=answer))
 
     async def cancel_confirmation(self) -> None:
         """Another line was typed: what had to be confirmed is not done."""

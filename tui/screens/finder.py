@@ -150,6 +150,7 @@ class EmojiDialog(Finder[str]):
 
 
 _KEY_CELLS = 12
+_BY_NAME = 99  # after all that is found by what is shown
 _NOT_OFFERED = frozenset(("palette", "stop_writing"))
 
 
@@ -168,7 +169,10 @@ class PaletteDialog(Finder[str]):
 
     def lines(self, typed: str) -> Sequence[Option]:
         def fits(one: Action) -> Match | None:
-            return match(typed, f"{one.title}  {one.about}", len(one.title))
+            how = match(typed, f"{one.title}  {one.about}", len(one.title))
+            # The name after a slash, which is English in every language.
+            named = bool(typed.strip()) and one.id.startswith(typed.strip().casefold())
+            return how or (Match(_BY_NAME) if named else None)
 
         found = best(self._offered, fits, LINES_MAX)
         return [Option(fitted(_palette_line(one, how), self.cells), id=one.id) for one, how in found]

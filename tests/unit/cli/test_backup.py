@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from pathlib import Path
 
 import pytest
@@ -52,9 +53,33 @@ def test_a_backup_without_words_says_what_it_takes_to_restore_it(
 
 def test_a_passphrase_that_was_typed_differently_the_second_time_writes_nothing(line: Line) -> None:
     typed = iter(["one", "two"])
-    line.patch.setattr("chat.cli.backup.ask_secret", lambda prompt: next(typed))
+    line.patch.setattr("chat.cli.backup.ask_secret", lambda *_: next(typed))
     assert line.run("export").status == 64
     assert line.messenger.backups == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (("export",), "--backup-passphrase-file"),
+        (("export", "--verify", "a.backup"), "--backup-passphrase-file"),
+        (("export", "--salvage"), "--backup-passphrase-file"),
+        (("import", "a.backup"), "--backup-passphrase-file"),
+        (("passphrase",), "--new-passphrase-file"),
+    ],
+)
+def test_where_nobody_can_be_asked_the_option_that_is_missing_is_named(
+    line: Line, arguments: tuple[str, ...], option: str
+) -> None:
+    def nobody(prompt: str, *_: object, **__: object) -> str:
+        raise getpass.GetPassWarning
+
+    line.patch.setattr(getpass, "getpass", nobody)
+    outcome = line.run(*arguments)
+    assert (outcome.status, outcome.err.splitlines()[-1]) == (
+        77,
+        f"There is no terminal to ask for the passphrase: give {option} FILE.",
+    )
 
 
 def test_a_file_that_is_not_there_is_neither_restored_nor_verified(line: Line, own: str) -> None:

@@ -117,7 +117,7 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The prompts at a terminal where the person types the passphrase."""
     asked = list[str]()
 
-    def answer(prompt: str) -> str:
+    def answer(prompt: str, *_: object) -> str:
         asked.append(prompt)
         return PASSPHRASE
 

@@ -133,10 +133,15 @@ def test_the_statuses_are_those_that_scripts_rely_on() -> None:
     [
         *(["nonsense"], ["--nonsense"], ["contacts", "nonsense"], ["contacts", "--nonsense"]),
         *(["send"], ["--port", "0"]),
+        *(["history", "--limit"], ["--profile"], ["contacts", "--port"], ["listen", "--house=yes"]),
     ],
 )
 def test_wrong_use_is_64_in_one_line(line: Line, arguments: list[str]) -> None:
     assert "--help" in line.run(*arguments, passphrase=False).failed(64)
+
+
+def test_the_choices_of_an_argument_end_before_the_hint(line: Line) -> None:
+    assert "fish. 'parlour completion --help'" in line.run("completion", passphrase=False).failed(64)
 
 
 def test_case_78_an_unexpected_failure_shows_its_kind_and_no_text(line: Line) -> None:

@@ -159,7 +159,7 @@ def test_a_new_passphrase_is_typed_twice_and_confirmed_where_it_is_short(
     typed: list[str], taken: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answers = iter(typed)
-    monkeypatch.setattr(module, "ask_secret", lambda prompt: next(answers))
+    monkeypatch.setattr(module, "ask_secret", lambda *_: next(answers))
     if taken is None:
         with pytest.raises(UsageError, match="differ"):
             read_new_passphrase(None, Lines(-1))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chat.errors import ParlourError
 from chat.platforms import files
 from chat.storage.errors import StorageFull
 from chat.storage.new_file import FileExists, FolderUnwritable, NewFile, NoFolder
@@ -23,6 +24,13 @@ def test_case_76_a_full_disk_leaves_nothing_of_an_unfinished_file(tmp_path: Path
         file.end()
     file.abandon()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [FileExists, NoFolder, FolderUnwritable])
+def test_what_refuses_a_name_is_true_without_a_command_line(
+    error: type[ParlourError], tmp_path: Path
+) -> None:
+    assert "(on the command line: --to)." in str(error(tmp_path)), "the interfaces have no --to"
 
 
 @pytest.mark.parametrize("name", ["none/history.md", "a file/history.md"])

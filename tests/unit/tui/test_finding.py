@@ -21,6 +21,7 @@ from tui.screens.chat.finding import JumpScreen
 from tui.screens.finder import PaletteDialog, SwitcherDialog, in_order
 from tui.screens.search import SearchDialog
 from tui.text.safe import widest
+from tui.text.translation import use
 from tui.widgets.controls import Field
 
 
@@ -118,6 +119,18 @@ async def test_the_palette_runs_what_the_key_runs() -> None:
         await type_in(pilot, "light")
         await pilot.press("enter")
         await until(pilot, lambda: pilot.app.theme == "parlour-light")
+
+
+async def test_the_palette_finds_the_names_after_a_slash_in_chinese() -> None:
+    """As vi's :q, which are the keys that open it."""
+    try:
+        async with at_bobs() as (pilot, _messenger, _people):
+            use("zh_CN")
+            await opened(pilot, "ctrl+p", PaletteDialog)
+            await type_in(pilot, "q")
+            assert "Ctrl+Q" in lines(pilot)[0]
+    finally:
+        use("en")
 
 
 async def test_a_search_shows_hits_with_what_stands_around_them_and_goes_there() -> None:

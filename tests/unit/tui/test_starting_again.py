@@ -26,6 +26,7 @@ from tui.linear import program as linear
 from tui.linear.program import Program
 from tui.preferences import Options
 from tui.terminal import NOT_AGAIN, Handover
+from tui.text.translation import use
 
 PATIENCE = 30.0
 HANDED = Handover(
@@ -220,6 +221,18 @@ async def test_every_way_in_which_the_linear_mode_locks_starts_again(starts: Sta
     assert await Program(FakeDoor(messenger), options, played, output, every=0.0).run() == 1
     assert starts.handed == [Handover(looks={"language": "en"}, typed=(("", ""),))]
     assert output.take()[-1] == NOT_AGAIN
+
+
+async def test_a_lock_keeps_the_language_that_was_chosen_since_it_opened(starts: Starts) -> None:
+    steps = iter([">> correct horse", "> /settings language zh_CN", "> /lock"])
+    messenger, output = FakeMessenger("Ada"), Recorder()
+    played = Played(steps, Others(messenger), output)
+    options = replace(OPTIONS, starts_again=True)
+    try:
+        await Program(FakeDoor(messenger), options, played, output, every=0.0).run()
+    finally:
+        use("en")
+    assert [handed.looks for handed in starts.handed] == [{"language": "zh_CN"}]
 
 
 async def test_a_profile_that_is_locked_while_it_opens_starts_again(starts: Starts) -> None:

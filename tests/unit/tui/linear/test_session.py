@@ -421,6 +421,14 @@ async def test_an_answer_that_comes_too_soon_after_a_question_that_came_by_itsel
     assert "Paired with Frank. You can write now." in said  # a pipe types when it has read
 
 
+@pytest.mark.parametrize("meant", ["y", "Yes", " n", "no", "是", "否"])
+async def test_an_answer_without_its_slash_goes_to_no_contact(meant: str) -> None:
+    said, messenger = await talk("> /open Ben", "> /block", f"> {meant}", "> /no", f"> {meant}", "> /quit")
+    assert f"“{meant.strip()}” was not sent, because a question is open: type /yes or /no." in said
+    assert said.count("Nothing was changed.") == 1, "the question waited for its answer"
+    assert len(messenger.called("send")) == 1, "where nothing is asked it is a text"
+
+
 async def test_a_question_can_be_answered_while_a_text_is_written() -> None:
     writing = ("> /write", "> one", "> /yes", "* Frank begins", "> /yes", "> .")
     said, messenger = await talk("> /open Ben", *writing)
