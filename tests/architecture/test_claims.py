@@ -12,7 +12,8 @@ import pytest
 
 from tests.architecture.imports import ROOT
 
-CLAIMS: list[dict[str, Any]] = tomllib.loads((ROOT / "seeds" / "claims.toml").read_text())["claim"]
+SOURCE: dict[str, Any] = tomllib.loads((ROOT / "seeds" / "claims.toml").read_text())
+CLAIMS: list[dict[str, Any]] = SOURCE["claim"]
 
 
 def missing(checks: list[str], root: Path) -> list[str]:
@@ -35,6 +36,12 @@ def test_every_claim_is_shown_by_tests_that_exist(claim: dict[str, Any]) -> None
     assert re.fullmatch(r"C[1-9][0-9]*", claim["id"])
     assert claim["checks"]
     assert missing(claim["checks"], ROOT) == []
+
+
+def test_claims_use_the_words_of_the_interface() -> None:
+    said = [claim[part] for claim in CLAIMS for part in ("text", "means", "shown")]
+    words = re.compile(r"\b(terminals?|entry|entries)\b", re.IGNORECASE)
+    assert [text for text in (*said, *SOURCE["not_claimed"]) if words.search(text)] == []
 
 
 def test_no_claim_is_there_twice() -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import PurePath
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Final, Generic, TypeVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -31,6 +31,7 @@ from tui.widgets.controls import Field, Hints
 from tui.widgets.listed import Listed
 
 T = TypeVar("T")
+_KEY_CELLS: Final = 8
 CSSPath = str | PurePath | list[str | PurePath] | None
 
 
@@ -341,7 +342,8 @@ class MenuDialog(Dialog[str]):
         self.end(name)
 
     def options(self) -> list[Option]:
-        return [*map(_option, self._actions)]
+        column = max(_KEY_CELLS, *(len(one.key) + 1 for one in self._actions))
+        return [_option(one, column) for one in self._actions]
 
     def body(self) -> list[Widget]:
         return [Listed(*self.options(), markup=False, compact=True)]
@@ -350,8 +352,8 @@ class MenuDialog(Dialog[str]):
         self.end(event.option_id)
 
 
-def _option(one: Action) -> Option:
-    return Option(Content.assemble((f"{one.key:<8}", "bold $primary"), one.title), id=one.id)
+def _option(one: Action, column: int) -> Option:
+    return Option(Content.assemble((f"{one.key:<{column}}", "bold $primary"), one.title), id=one.id)
 
 
 class RenameDialog(Dialog[str]):

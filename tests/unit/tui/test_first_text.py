@@ -25,6 +25,7 @@ from tests.support.tui.driving import (
 from tests.support.tui.opened import entries, held_up, on_top
 from tui.screens.chat.chat import ChatScreen
 from tui.screens.dialog import ConfirmDialog
+from tui.text.translation import use
 
 PASSPHRASE = "correct horse"
 ASKED = "contains the passphrase"
@@ -210,3 +211,18 @@ async def test_the_question_is_a_dialog_whose_answer_is_no_by_default() -> None:
         await pilot.press("enter")
         dialog = await on_top(pilot, ConfirmDialog)
         assert ("n", "No") in dialog.hints
+
+
+async def test_in_chinese_no_blank_parts_the_sentences_of_the_question() -> None:
+    messenger, _bob = with_bob()
+    await messenger.set_preference("language", "zh_CN")
+    try:
+        async with running(joined(messenger), (80, 24)) as pilot:
+            await on_top(pilot, ChatScreen)
+            await until_shown(pilot, "Bob")
+            await pilot.press("enter")
+            await write(pilot, PASSPHRASE)
+            await pilot.press("enter")
+            await until_shown(pilot, "口令。仍要发送吗？")
+    finally:
+        use("en")

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 
 from chat.interface import FileState, FileView, UsageError
 from tests.support.fakes.messenger import FakeMessenger
-from tests.support.tui.driving import chatting, history, until, until_shown, with_bob
+from tests.support.tui.driving import chatting, composer, history, until, until_shown, with_bob
 from tests.support.tui.opened import on_top
 from tui import opening
 from tui.opening import is_harmful, open_address, open_path, scheme_of
@@ -59,6 +59,9 @@ async def test_a_saved_file_is_opened_after_a_question_and_its_folder_shown(
     messenger, _bob = with_bob()
     async with chatting(messenger, (120, 30)) as pilot:
         await saved(pilot, messenger, folder, "cat.jpg")
+        assert composer(pilot).has_focus
+        await until_shown(pilot, "Ctrl+↑ v Open the file")
+        await until_shown(pilot, "Ctrl+↑ w Show in its folder")
         await pilot.press("ctrl+up", "v")
         await on_top(pilot, ConfirmDialog)
         await until_shown(pilot, "cat.jpg?")

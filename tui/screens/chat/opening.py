@@ -41,9 +41,10 @@ class OpeningController:
             del self._saved[next(iter(self._saved))]
 
     def say_saved(self, path: str) -> None:
-        """Say where a file was saved, with the keys that open it."""
+        """Say where a file was saved, with the keys that open it from the message box."""
         said = _("Saved as {path}").format(path=safe_line(path))
-        keys = [f"{one.key} {one.title}" for one in map(action, ("open_file", "show_folder")) if one.key]
+        there, opens = action("choose_entry"), map(action, ("open_file", "show_folder"))
+        keys = [f"{there.key} {one.key} {one.title}" for one in opens if there.key and one.key]
         self.surface.say("   ".join([said, *keys]))
 
     def is_saved(self, entry: EntryView) -> bool:

@@ -37,7 +37,7 @@ from tui.screens.finder import EmojiDialog
 from tui.text.bots import offered
 from tui.text.commands import RESERVED, begun_command, escaped, unescaped
 from tui.text.emoji import named, with_taken
-from tui.text.translation import _, told
+from tui.text.translation import _, sentences, told
 from tui.typed import Pause, Typed
 from tui.widgets.composer import Completion, Composer
 from tui.widgets.history import History
@@ -408,7 +408,7 @@ class ComposerController:
         """Ask whether a text goes out that may be the passphrase. It is in the message box meanwhile."""
         if self.state.current is not None:
             why = _("Anyone who knows it can open your history on this device.")
-            self.surface.confirm(f"{told(doubt)} {_('Send it all the same?')}", why, do)
+            self.surface.confirm(sentences(told(doubt), _("Send it all the same?")), why, do)
 
     def _send_all_the_same(self, person: str, draft: Draft) -> None:
         self.guard.let_out()
