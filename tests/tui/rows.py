@@ -652,7 +652,8 @@ PLACES: Final = (
             *at("A question about one's own devices", "alt+y", "n", "escape", "alt+y", "y", "alt+y"),
             *at(
                 "Recovery words",
-                *("alt+w", "down", "up", "enter", "enter", Text("a"), "enter", Text("b"), "enter", Text("c")),
+                *("alt+w", "enter", "down", "up", "enter", "enter", Text("a"), "enter", Text("b"), "enter"),
+                *(Text("c"),),
                 *("enter", Text("d"), "enter", "enter", Text(WORDS[2]), "enter", Text(WORDS[7]), "enter"),
                 *(Text(WORDS[20]), "enter", Text(WORDS[33]), "enter"),
             ),

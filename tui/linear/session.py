@@ -45,8 +45,6 @@ _LOOKS: Final = 2
 
 _ALWAYS: Final = frozenset(("/lock", "/quit"))
 _ANSWERS: Final = frozenset(("/yes", "/no"))
-_WITHOUT_SLASH: Final = frozenset(("yes", "y", "no", "n", "是", "否"))
-"""Lines that are meant as an answer while a question is open: from habit they would go to the contact."""
 """Executed even while a text of several lines is written, if a question is open."""
 
 
@@ -257,8 +255,6 @@ class Session:
             if not (self.output.holding and await self._parts.history.resume()):
                 await self._parts.history.where()
             await self._parts.questions.repeat()
-        elif self._parts.questions.pending and line.strip().casefold() in _WITHOUT_SLASH:
-            await self.output.say(_("Type /yes or /no."))
         else:
             parsed = self._commands.parse(line)
             if parsed is None:

@@ -34,25 +34,29 @@ from tui.text.formatting import (
 from tui.text.translation import N_, _
 from tui.widgets.controls import Field
 
+_HIDDEN = (("enter", N_("Show the words")), ("escape", N_("Close")))
 _SHOWN = (("enter", N_("Written down")), ("↑ ↓", N_("Scroll")), ("escape", N_("Close")))
 _ASKED = (("enter", N_("Next")), ("escape", N_("Close")))
 
 
 class RecoveryDialog(Dialog[bool]):
-    """True once the seed was erased. No word is ever copied, and none is shown while some are asked for."""
+    """True once the seed was erased. No word is ever copied, and none is shown while some are asked for.
+
+    None is shown before this person wants it either: one wrong key opens this dialog.
+    """
 
     AUTO_FOCUS = ""
     KEYS_WAIT_FOR = frozenset(("confirm",))
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "next", show=False)]
     heading = N_("Recovery words")
-    hints = _SHOWN
+    hints = _HIDDEN
 
     def __init__(self, messenger: Messenger, view: RecoveryView) -> None:
         super().__init__()
         self._messenger = messenger
         self._view = view
         self._typed: list[str] = []
-        self._asking = False
+        self._hidden, self._asking = True, False
 
     def body(self) -> list[Widget]:
         return [
@@ -69,20 +73,27 @@ class RecoveryDialog(Dialog[bool]):
         words = self.query_one("#words", Static)
         field = self.query_one("#word", Field)
         field.display = self._asking
-        if self._asking:
+        if self._hidden:
+            words.update(_("Let nobody else see the screen."))
+        elif self._asking:
             number = self._view.asked[len(self._typed)] + 1
             words.update(Content(_("Type word {number}.").format(number=number)))
             field.focus()
         else:
             columns = 2 if self.app.size.width < 60 else 4
             words.update(Content("\n".join(numbered_words(self._view.words, columns))))
-        self.set_hints(tuple((key, _(said)) for key, said in (_ASKED if self._asking else _SHOWN)))
+        hints = _HIDDEN if self._hidden else _ASKED if self._asking else _SHOWN
+        self.set_hints(tuple((key, _(said)) for key, said in hints))
 
     def action_next(self) -> None:
-        if not self._asking:
+        if self._hidden:
+            self._hidden = False
+        elif not self._asking:
             self._asking = True
-            self.fail("")
-            self.draw()
+        else:
+            return
+        self.fail("")
+        self.draw()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if not event.value.strip():

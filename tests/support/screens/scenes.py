@@ -425,14 +425,17 @@ ON_THE_FAKE = (
     talk("wipe", "Destroy this profile", Typed("/wipe"), keys("enter")),
     talk("locked-lost", "I lost my only device. What now?", *_LOCK, keys("f4"), back=()),
     acted("archive", "from a backup: pair again", lambda fake: fake.become_archive()),
-    acted("recovery", "Recovery words", lambda fake: fake.keep_seed(), keys("alt+w")),
+    acted("recovery-hidden", "Let nobody else see the screen.", lambda fake: fake.keep_seed(), keys("alt+w")),
+    acted(
+        "recovery", " 1 ", lambda fake: fake.keep_seed(), keys("alt+w"), Seen("Recovery words"), keys("enter")
+    ),
     acted(
         "recovery-asked",
         "Type word {number}.",
         lambda fake: fake.keep_seed(),
         keys("alt+w"),
         Seen("Recovery words"),
-        keys("enter"),
+        keys("enter", "enter"),
     ),
     dialog(
         "passphrase",

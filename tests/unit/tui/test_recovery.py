@@ -38,6 +38,9 @@ async def test_the_words_are_shown_asked_for_and_erased() -> None:
     async with with_bob_open() as (pilot, messenger, _bob):
         messenger.keep_seed()
         await opened(pilot, "alt+w", RecoveryDialog)
+        hidden = await until_shown(pilot, "Let nobody else see the screen.")
+        assert not any(f" {word} " in hidden for word in WORDS)
+        await pilot.press("enter")
         seen = await until_shown(pilot, f" 1 {WORDS[0]}")
         assert "thief" in seen
         await pilot.press("enter")
@@ -53,7 +56,7 @@ async def test_after_a_wrong_word_the_words_are_shown_again() -> None:
     async with with_bob_open() as (pilot, messenger, _bob):
         messenger.keep_seed()
         dialog = await opened(pilot, "alt+w", RecoveryDialog)
-        await pilot.press("enter")
+        await pilot.press("enter", "enter")
         await type_words(pilot, [WORDS[2], WORDS[7], WORDS[0], WORDS[33]])
         await until_shown(pilot, "Word 21 is another one.")
         assert f" 1 {WORDS[0]}" in shown(pilot)
@@ -67,7 +70,7 @@ async def test_a_resize_between_the_last_word_and_its_check_ends_nothing() -> No
     async with with_bob_open() as (pilot, messenger, _):
         messenger.keep_seed()
         dialog = await opened(pilot, "alt+w", RecoveryDialog)
-        await pilot.press("enter")
+        await pilot.press("enter", "enter")
         *before, last = [WORDS[place] for place in RECOVERY_ASKED]
         for place, word in zip(RECOVERY_ASKED, before, strict=False):
             await until_shown(pilot, f"Type word {place + 1}.")
@@ -87,7 +90,7 @@ async def test_a_closed_dialog_erases_nothing() -> None:
     async with with_bob_open() as (pilot, messenger, _bob):
         messenger.keep_seed()
         await opened(pilot, "alt+w", RecoveryDialog)
-        await pilot.press("enter")
+        await pilot.press("enter", "enter")
         await until_shown(pilot, "Type word 3.")
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(pilot.app.screen, RecoveryDialog))
@@ -127,6 +130,8 @@ def test_every_way_out_takes_the_words_off_the_screen(leaving: bytes | signal.Si
         process = python_at(program, "-m", "tests.support.tui.program", "seed")
         heard = heard_until(person, b"Contacts")
         os.write(person, b"\x1bw")
+        heard = heard_until(person, b"Let nobody", heard)
+        os.write(person, b"\r")
         heard = heard_until(person, WORDS[-1].encode(), heard)
         if isinstance(leaving, bytes):
             os.write(person, leaving)

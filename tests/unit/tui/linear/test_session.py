@@ -806,13 +806,3 @@ async def test_a_script_in_linear_mode_sends_as_before() -> None:
     door = FakeDoor(messenger, state=DoorState.RUNNING)
     await play(iter(["> hello", "> correct horse", "> /quit"]), door)
     assert [arguments[1] for arguments in messenger.called("send")] == ["hello", "correct horse"]
-
-
-@pytest.mark.parametrize("typed", ["yes", "Y", "no", " n ", "是", "否"])
-async def test_an_answer_without_its_slash_goes_to_nobody_and_the_question_stays(typed: str) -> None:
-    steps = ("> /open Ben", "> /remove", f"> {typed}", "> /no", f"> {typed}", "> /quit")
-    said, messenger = await talk(*steps)
-    assert said.count("Nothing was changed.") == 1
-    assert said.count("Type /yes or /no.") == 2
-    assert not messenger.called("remove_contact")
-    assert [call.arguments[1] for call in messenger.calls if call.method == "send"] == [typed]
