@@ -792,6 +792,15 @@ async def test_the_passphrase_is_sent_to_nobody_where_it_was_not_asked_for() -> 
         assert len([*messenger.called("send"), *messenger.called("edit")]) == 1
 
 
+async def test_a_passphrase_is_compared_as_it_was_typed_with_both_of_its_slashes() -> None:
+    messenger = FakeMessenger("Ada")
+    messenger.add_contact("Ben", present=True)
+    door = FakeDoor(messenger, state=DoorState.RUNNING, passphrase="//correct horse")
+    said, _status = await play(iter(["> //correct horse", "> /no", "> /quit"]), door)
+    assert "contains the passphrase of your profile" in "\n".join(said)
+    assert not messenger.called("send")
+
+
 async def test_a_script_in_linear_mode_sends_as_before() -> None:
     messenger = FakeMessenger("Ada")
     messenger.add_contact("Ben", present=True)
