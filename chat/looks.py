@@ -20,20 +20,28 @@ _LONGEST: Final = 48
 """Characters, of names that have many marks on few letters."""
 
 UNSEEN: Final = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U00016fe4\U0001d159\U000e0100-\U000e01ef]"
 )
-"""Letters and marks that draw nothing: fillers of Hangul and Khmer, empty Braille, variation selectors."""
+"""Letters and marks that draw nothing: fillers of several scripts, empty Braille, variation selectors."""
 
 _LETTERS: Final = str.maketrans(
+    "ꓐꓑꓓꓔꓖꓗꓙꓚꓜꓝꓟꓠꓡꓢꓣꓦꓧꓪꓫꓬꓮꓰꓲꓳꓴᎠᎡᎢᎪᎫᎬᎳᎷᎻᏀᏃᏒᏔᏕᏙᏚᏞᏟᏢᏦᏴ"
+    "ՍՏՕհոռսցօⲂⲎⲒⲔⲘⲚⲞⲟⲢⲣⲤⲥⲦⲨⲬҮүӀӏёїӓӧϹϲᴏᴄᴜᴠᴡᴢꜱ∣⏐〇"
+    "ロ囗ニハエトタカヘ曰士末已巳入ー"
     "АВЕЗКМНОРСТУХІЈЅԌԚԜҺаеорсухіјѕһԁԛԝԍквмнтгпьΑΒΕΖΗΙΚΜΝΟΡΤΥΧαγεηικνορτυχωıɑɡɩʟǀⅼ",
+    "BPDTGKJCZFMNLSRVHWXYAEIOUDRTAJEWMHGZRWSVSLCPKB"
+    "USOhnnugoBHIKMNOoPpCcTYXYyIlëïäöCcocuvwzsllo"
+    "口口二八工卜夕力へ日土未己己人一"
     "ABE3KMHOPCTYXIJSGQWHaeopcyxijshdqwgkbmhtrnbABEZHIKMNOPTYXayenikvoptuxwiagiLll",
 )
-"""Cyrillic, Greek and rare Latin letters that look like the usual ones."""
+"""Letters that look like the usual Latin ones, and kana and ideographs that look like usual ideographs."""
 
-_SIGNS: Final = str.maketrans({"0": "o", "1": "l", "i": "l", "|": "l", "5": "s", "8": "b", "3": "e"})
+_SHOWN_VERIFIED: Final = "✓✔☑✅"
+_SIGNS: Final = str.maketrans("01i|583", "olllsbe", _SHOWN_VERIFIED)
 _TWO_AS_ONE: Final = (("rn", "m"), ("vv", "w"))
-_IMITATED: Final = re.compile(r"[~∼∽～˜⁓〜˷]\s*\w+\s*$")
-"""What looks like the mark of a label, at the end of a name."""
+_IMITATED: Final = re.compile(f"[~∼∽∾≈⩪～˜⁓〜〰˷⸛⌇{_SHOWN_VERIFIED}]|\\s[\u0303\u0334]")
+"""What looks like the mark of a label, or like that of a contact who is verified."""
 _DROPPED: Final = frozenset("PZC")
 
 _DIGITS: Final = (4, 8, 16, 64)

@@ -184,7 +184,8 @@ def find(contacts: Iterable[ContactView], name: str) -> tuple[str, ContactView]:
     if notes is not None and means_notes(name):
         return notes
     ways: tuple[Callable[[str, ContactView], bool], ...] = (
-        lambda label, view: name in (label, view.person),
+        lambda _, view: name == view.person,  # a contact may be named as the id of another one
+        lambda label, _: name == label,
         lambda label, _: drawn == _drawn(label),
         lambda label, _: drawn.casefold() == _drawn(label).casefold(),
     )

@@ -77,7 +77,7 @@ class Composer:
         """Send a line to the open conversation. Two slashes at its start stand for one."""
         text = line.removeprefix(SLASH) if line.startswith(SLASH * 2) else line
         person = self.state.chosen().person
-        await self._unless_passphrase(person, text, partial(self._send_or_keep, person, text))
+        await self._unless_passphrase(person, line, partial(self._send_or_keep, person, text))
 
     async def write(self, _typed: str = "") -> None:
         await self._compose(self.state.chosen().person)

@@ -291,7 +291,9 @@ def pick(typed: str, names: Sequence[str]) -> int | None:
     wanted = wanted.casefold().strip(_QUOTES)
     for fits in (wanted.__eq__, lambda name: name.startswith(wanted)):
         found = [at for at, name in enumerate(folded) if fits(name)]
-        if len(found) > 1:
+        # Of two with one name one may be gone: the name alone means not the other one then.
+        marked = [at for at in found if folded[at].removeprefix(wanted).startswith("~")]
+        if len(found) > 1 or marked:
             problem = _("This matches {names}: type more of the name.")
             raise UsageError(problem.format(names=listed(names[at] for at in found)))
         if found and wanted:

@@ -27,7 +27,7 @@ _STACKING = ("\u0f00", "\u109f")  # Tibetan and Burmese, whose syllables need mo
 _ARROW = "\u2194"  # a mathematical sign that pictures are joined with: a shaken head
 _MARK_WITH_A_CELL = "\U0001171e"  # was a spacing mark once, and is one for terminals
 # Fillers are letters by their category and blank on the screen: a name made of them would be invisible.
-_FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+_FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\U00016fe4\U0001d159")
 # Latin, kana, ideographs, Hangul, full-width forms: nothing in them needs a second look.
 _PLAIN = re.compile(
     "[\n -~\u00a1-\u00ac\u00ae-\u02ff\u3001-\u3029\u3041-\u3096\u30a0-\u30ff"

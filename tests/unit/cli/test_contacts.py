@@ -312,6 +312,13 @@ def test_case_14_a_name_that_imitates_a_suffix_hides_nobody(other: str) -> None:
             assert find(order, named)[1] == view
 
 
+def test_a_contact_that_is_named_as_the_id_of_another_takes_nothing_from_that_one() -> None:
+    ben = person("Ben", "a")
+    other = person(ben.person, "b")
+    for order in ([ben, other], [other, ben]):
+        assert find(order, ben.person)[1] == ben
+
+
 def test_names_of_nothing_visible_and_ids_with_a_common_beginning_have_labels() -> None:
     (ghost,) = told_apart(person("\u200b\u2060", "d"))
     assert list(labels([ghost])) == ["~dddd"]

@@ -226,3 +226,57 @@ async def test_in_chinese_no_blank_parts_the_sentences_of_the_question() -> None
             await until_shown(pilot, "口令。仍要发送吗？")
     finally:
         use("en")
+
+
+@pytest.mark.parametrize("keys", [("enter", "n"), ("escape", "alt+down", "alt+up")])
+async def test_a_draft_that_the_passphrase_became_part_of_is_asked_about_each_time(
+    keys: tuple[str, ...],
+) -> None:
+    messenger, bob = with_bob()
+    messenger.add_contact("Carl")
+    messenger._preferences[f"draft.{bob.person}"] = "//I come at three"
+    async with running(joined(messenger)) as pilot:
+        await until_shown(pilot, "I come at three")
+        composer(pilot).focus()
+        await pilot.press(*"correct", "space", *"horse")
+        for key in keys:
+            await pilot.press(key)
+            if key == "enter":
+                await until_shown(pilot, ASKED)
+        await on_top(pilot, ChatScreen)
+        await until(pilot, lambda: composer(pilot).text.endswith(PASSPHRASE))
+        await pilot.press("enter")
+        await until_shown(pilot, ASKED)
+        assert not messenger.called("send")
+
+
+async def test_an_edit_that_was_asked_about_is_asked_about_again() -> None:
+    messenger, bob = with_bob()
+    await messenger.send(bob.person, "first")
+    async with running(joined(messenger)) as pilot:
+        await until_shown(pilot, "first")
+        history(pilot).focus()
+        await pilot.press("e", "end", *"correct", "space", *"horse", "enter")
+        if "Press Enter again" in shown(pilot):
+            await pilot.press("enter")
+        await until_shown(pilot, ASKED)
+        await pilot.press("n")
+        await on_top(pilot, ChatScreen)
+        await pilot.press("enter")
+        await until_shown(pilot, ASKED)
+        assert not messenger.called("edit")
+
+
+async def test_what_is_compared_while_parlour_closes_is_a_draft_again() -> None:
+    async with unasked() as (pilot, messenger, bob):
+        await pilot.press("enter")
+        go_on = held_up_door(pilot)
+        for text in ("I come at three", "and leave at four"):
+            await write(pilot, text)
+            await pilot.press("enter")
+        await pilot.press("alt+l")
+        kept = f"draft.{bob.person}"
+        await until(pilot, lambda: kept in messenger._preferences)
+        go_on()
+        assert messenger._preferences[kept] == "I come at three\nand leave at four"
+        assert not messenger.called("send")

@@ -18,6 +18,8 @@ BEN, OTHER = "ab12" * 16, "cd34" * 16
     [
         *(("Ben", other) for other in ("BEN", "Ｂｅｎ", "\u202eBen", "B\u00aden", "Ben\u3164", "Be\ufe0fn")),
         *(("Ben", other) for other in ("Ben ", "Ben\u2800", "Ben.", "Веn", "Βen")),
+        *(("Ben", other) for other in ("ꓐꓰꓠ", "Ᏼen", "Beո", "Ben\U0001d159", "Ben ✓", "✔Ben")),
+        *(("Carl", "ϹагӀ"), ("Bob", "Вօb"), ("Zoë", "Zоё"), ("口力", "ロカ"), ("己土", "已士")),
         *(("You", other) for other in ("Yоu", "Υou", "Y0u", "y o u", "(You)")),
         *(("Bem", "Bern"), ("Ilya", "lIya"), ("Ann Marie", "Ann-Marie"), ("B0b", "Bob")),
         ("Bartholomew of the Long Name", "Bartholomew of the Long Nave"),
@@ -45,7 +47,12 @@ def test_nobody_is_called_as_the_interface_calls_its_person_or_itself(language: 
 
 
 @pytest.mark.parametrize(
-    "name", ["Ben~cd34", "Ben~ cd34", "Ben∼cd34", "Ben～cd34", "Ben~\u200bcd34", "", "\u200b"]
+    "name",
+    [
+        *("Ben~cd34", "Ben~ cd34", "Ben∼cd34", "Ben～cd34", "Ben~\u200bcd34", "", "\u200b"),
+        *("Ben~cd34.", "Ben~(cd34)", "Ben~cd34 ✓", "Ben∾cd34", "Ben≈cd34", "Ben \u0303cd34"),
+        *("Carl ✓", "✅ Carl"),
+    ],
 )
 def test_a_name_that_imitates_digits_or_shows_nothing_has_digits_of_its_own(name: str) -> None:
     assert label(name, BEN, 0, "Ada") == f"{name}~ab12"

@@ -138,6 +138,8 @@ class ComposerController:
     _shown_text: str = field(init=False, default="")
     _keeping_soon: bool = field(init=False, default=False)
     _begun: str = field(init=False, default="")  # what `view` had before this person wrote
+    _found: dict[str, str] = field(init=False, default_factory=dict)  # drafts as this session found them
+    _unsent: list[tuple[str, Draft]] = field(init=False, default_factory=list)  # before the engine has them
     _changes: int = field(init=False, default=0)
     _pause: Pause | None = field(init=False, default=None)  # before Enter changes what a letter let edit
 
@@ -169,6 +171,7 @@ class ComposerController:
             self.answer(None)
         else:
             self.drafts.put(person, Draft())
+        self._unsent.append((person, draft))
         self.surface.outlast("send", self._send, person, draft, send_id, compared)
 
     def holds_back(self, event: events.Key) -> bool:
@@ -203,7 +206,7 @@ class ComposerController:
         self.keep()
         kept = self._changed.pop(entry.id, entry.text)
         self._edited, self._shown_text = entry, escaped(kept if text is None else text)
-        self._begun = self._shown_text
+        self._begun = entry.text
         self._pause = Pause(self.typed.quiet) if self.typed.letter else None
         self.view.set_text(self._shown_text)
         self._show_answered(None)
@@ -350,7 +353,9 @@ class ComposerController:
         if self.state.current is None:
             return
         draft = self.drafts.of(self.state.current)
-        self._shown_text = self._begun = draft.text
+        self._shown_text = draft.text
+        # A draft that this session has written may have the passphrase, and hides it from no comparison.
+        self._begun = unescaped(self._found.setdefault(self.state.current, draft.text))
         self.view.person = self.state.current
         self.view.set_text(draft.text)
         self._show_answered(None)
@@ -366,9 +371,14 @@ class ComposerController:
 
     async def settle(self) -> None:
         """Wait for texts on their way and store every draft: what is done before the profile closes."""
+        for person, draft in reversed(self._unsent):
+            self.drafts.give_back(person, draft)
+        self._unsent.clear()
         try:
-            async with asyncio.timeout(_LEAVE_SECONDS), self._sending:
-                await attempt(self.drafts.keep())
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                await attempt(self.drafts.keep())  # a comparison with the passphrase may take longer
+                async with self._sending:
+                    await attempt(self.drafts.keep())
         except TimeoutError:
             return  # the key is dropped now, whatever the engine waits for
 
@@ -427,7 +437,11 @@ class ComposerController:
 
     async def _send(self, person: str, draft: Draft, send_id: str, compared: tuple[str, str, str]) -> None:
         async with self._sending:
-            if (doubt := await self.guard.doubt(*compared)) is not None:
+            doubt = await self.guard.doubt(*compared)
+            if (person, draft) not in self._unsent:
+                return  # Parlour closes, and it is a draft again
+            self._unsent.remove((person, draft))
+            if doubt is not None:
                 self._give_back(person, draft)
                 self._ask(doubt, partial(self._send_all_the_same, person, draft))
                 return

@@ -26,6 +26,7 @@ from chat.interface import (
     TerminalView,
     UnlockCost,
     Unreachable,
+    UsageError,
     VerificationView,
 )
 from chat.service.own_log import NOT_SYNCED
@@ -47,6 +48,7 @@ from tui.linear.history import PAGE
 from tui.linear.output import HELD_MAX
 from tui.linear.pairing import STRANGERS_MAX
 from tui.linear.program import Program
+from tui.linear.state import pick
 from tui.linear.wording import DELIVERY
 from tui.preferences import Options
 from tui.text.formatting import STAYS
@@ -798,6 +800,23 @@ async def test_the_passphrase_is_sent_to_nobody_where_it_was_not_asked_for() -> 
         asked = [line for line in said if "contains the passphrase of your profile" in line]
         assert len(asked) == 2, said
         assert len([*messenger.called("send"), *messenger.called("edit")]) == 1
+
+
+async def test_a_passphrase_is_compared_as_it_was_typed_with_both_of_its_slashes() -> None:
+    messenger = FakeMessenger("Ada")
+    messenger.add_contact("Ben", present=True)
+    door = FakeDoor(messenger, state=DoorState.RUNNING, passphrase="//correct horse")
+    said, _status = await play(iter(["> //correct horse", "> /no", "> /quit"]), door)
+    assert "contains the passphrase of your profile" in "\n".join(said)
+    assert not messenger.called("send")
+
+
+@pytest.mark.parametrize("typed", ["Ben", "ben", " BEN "])
+def test_a_name_that_two_had_means_not_the_one_who_is_left(typed: str) -> None:
+    names = ["Ben~ab12", "Cleo"]
+    with pytest.raises(UsageError, match="This matches Ben~ab12: type more of the name"):
+        pick(typed, names)
+    assert [pick(more, names) for more in ("Ben~", "ben~ab12", "Be", "1", "cl")] == [0, 0, 0, 0, 1]
 
 
 async def test_a_script_in_linear_mode_sends_as_before() -> None:
