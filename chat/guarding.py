@@ -70,8 +70,15 @@ class Guard:
             self._ahead -= 1
             await self.doubt(text, begun, typed)
 
+    def is_known(self, text: str) -> bool:
+        """Whether a text that was compared is the passphrase and nothing else."""
+        return self._known.get(self._name(text.strip()), False)
+
+    def _name(self, form: str) -> bytes:
+        return hashlib.blake2b(form.encode(errors="replace"), key=self._key).digest()
+
     async def _is(self, form: str) -> bool:
-        name = hashlib.blake2b(form.encode(errors="replace"), key=self._key).digest()
+        name = self._name(form)
         async with self._turn:
             if name not in self._known and self._opens is not None:
                 self._known[name] = await self._opens(form)

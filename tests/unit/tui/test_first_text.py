@@ -98,7 +98,7 @@ async def test_the_first_text_is_asked_about_where_the_passphrase_is_in_it(text:
         await until_shown(pilot, ASKED)
         await pilot.press("enter")
         await on_top(pilot, ChatScreen)
-        assert composer(pilot).text == text
+        assert composer(pilot).text == ("" if text.strip() == PASSPHRASE else text)
         assert not messenger.called("send")
         composer(pilot).clear()
         await write(pilot, "hello")

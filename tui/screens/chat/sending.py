@@ -415,7 +415,9 @@ class ComposerController:
             self.surface.run("compare", self.guard.look_ahead, text, self._begun, self.typed.run)
 
     def _ask(self, doubt: Phrase, do: Callable[[], None]) -> None:
-        """Ask whether a text goes out that may be the passphrase. It is in the message box meanwhile."""
+        """Ask whether a text goes out that may be the passphrase. It is in the message box again, unless it is
+        the passphrase and nothing else.
+        """
         if self.state.current is not None:
             why = _("Anyone who knows it can open your history on this device.")
             self.surface.confirm(sentences(told(doubt), _("Send it all the same?")), why, do)
@@ -442,7 +444,8 @@ class ComposerController:
                 return  # Parlour closes, and it is a draft again
             self._unsent.remove((person, draft))
             if doubt is not None:
-                self._give_back(person, draft)
+                if not self.guard.is_known(draft.text):  # the passphrase itself is kept nowhere as a draft
+                    self._give_back(person, draft)
                 self._ask(doubt, partial(self._send_all_the_same, person, draft))
                 return
             sent = await attempt(self.messenger.send(person, draft.text, draft.reply, send_id))
