@@ -21,12 +21,16 @@ from chat.interface import (
     NotPermitted,
     ParlourError,
     Ready,
+    UsageError,
 )
 
 PLACE: Final = "listen-save"
 """The name of the place in what came, as programs at the API have one: one per profile, for all folders."""
 
 PAGE: Final = 100
+AGAIN: Final = 60.0
+"""Seconds after which a save is tried again that the disk did not take. Until then nothing else is: each
+file that comes would try all of them again."""
 SAID_MAX: Final = 1_024
 """Failures that are not said again. Contacts fill it, with the names of files."""
 
@@ -50,6 +54,15 @@ class Saver:
         self._call, self._opened, self._folder = call, opened, folder
         self._turn = ""
         self._said = set[str]()
+        self._failed, self._working = asyncio.Event(), asyncio.Lock()
+
+    async def run(self) -> None:
+        """Try again what the disk did not take: nothing says when it has room again. Never ends."""
+        while True:
+            await self._failed.wait()
+            await asyncio.sleep(AGAIN)
+            if self._failed.is_set():  # else another run has taken the turn meanwhile
+                await self._attempt(self._save_all if self._turn else self._begin)
 
     async def begin(self) -> None:
         """Save what came meanwhile: at the start, and after another engine began."""
@@ -64,15 +77,19 @@ class Saver:
                 await self._attempt(self._save_all)
                 if not self._turn:
                     self._say(REPLACED)
-            case FileProgress(file=file) if file.state in _HERE and self._turn:
+            case FileProgress(file=file) if file.state in _HERE and self._turn and not self._failed.is_set():
                 await self._attempt(self._save_all)
 
     async def _attempt(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work()
+            async with self._working:
+                self._failed.clear()
+                await work()
         except NotPermitted:  # locked, another run took the turn, or `Ready` of another engine follows
             self._turn = ""
+            self._failed.clear()
         except ParlourError as failure:
+            self._failed.set()
             self._say(f"Files are not saved for now: {failure}")
 
     async def _begin(self) -> None:
@@ -103,6 +120,8 @@ class Saver:
         try:
             path = await self._opened.save_file(entry.contact, entry.id, str(self._folder), unasked=True)
         except ParlourError as failure:
+            if not isinstance(failure, UsageError):  # of the disk: it comes again
+                self._failed.set()
             self._say(f"{one_line(entry.file.path)} was not saved: {failure}")
         else:
             self._call.result({"event": "saved", "id": entry.id, "path": path}, f"Saved {one_line(path)}")
