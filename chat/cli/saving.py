@@ -10,6 +10,7 @@ from typing import Final
 from chat.cli.output import note, one_line
 from chat.cli.session import Call
 from chat.interface import (
+    AlertsChanged,
     ArrivalView,
     CannotCreate,
     ClientChanged,
@@ -77,6 +78,8 @@ class Saver:
                 await self._attempt(self._save_all)
                 if not self._turn:
                     self._say(REPLACED)
+            case AlertsChanged() if self._turn:  # an older copy saves nothing until its person has seen that
+                await self._attempt(self._save_all)
             case FileProgress(file=file) if file.state in _HERE and self._turn and not self._failed.is_set():
                 await self._attempt(self._save_all)
 
@@ -107,11 +110,10 @@ class Saver:
                 if one.position <= place.last and _came(one):
                     await self._save(one.entry)
                     await self._opened.acknowledge(PLACE, one.position, self._turn)
-            after = min(found.position, place.last)
-            if after > place.acknowledged:
-                await self._opened.acknowledge(PLACE, after, self._turn)
-            if after >= place.last:
+            before, after = after, min(found.position, place.last)
+            if after == before:  # what came then is gone with its conversation, or this is an older copy
                 return
+            await self._opened.acknowledge(PLACE, after, self._turn)
 
     async def _save(self, entry: EntryView) -> None:
         """Raises ParlourError where no file can be saved now."""

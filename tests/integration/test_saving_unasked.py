@@ -15,6 +15,8 @@ from chat.cli.session import Call
 from chat.interface import (
     KEEP_MOST,
     WITHOUT_ASKING,
+    AlertKind,
+    AlertsChanged,
     ClientChanged,
     ClientView,
     DeletionScope,
@@ -29,6 +31,7 @@ from chat.platforms import files as platform_files
 from chat.service import allowances
 from chat.service.copies import UNFINISHED
 from chat.storage import below
+from chat.storage.alerts import AlertRow
 from chat.storage.errors import StorageFull
 from chat.storage.new_file import NewFile
 from chat.storage.pieces import SPARE, NoRoom
@@ -175,6 +178,34 @@ async def test_a_folder_that_went_is_made_again_and_one_that_cannot_be_made_lose
             await whole_now(saver, ben)
             await asyncio.sleep(AGAIN + 1)
         assert said.saved == names(target) == ["a.bin", "b.bin"]
+
+
+@in_virtual_time
+async def test_an_older_copy_saves_once_its_person_has_seen_that_it_is_one(tmp_path: Path) -> None:
+    """Until then `arrivals` holds everything, and a run that asked on and on printed nothing more."""
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        saver, said = saver_of(ben, tmp_path / "saved")
+        await saver.begin()
+        await ben.engine._use_cases.alerts.add(AlertRow(AlertKind.OLD_COPY, 1))
+        await comes(ada, ben, tmp_path, "a.bin")
+        await whole_now(saver, ben)
+        assert said.saved == []
+        changed = ben.wait(AlertsChanged)
+        await ben.engine.dismiss_alerts()
+        await saver.heed(await changed)
+        assert said.saved == ["a.bin"]
+
+
+@in_virtual_time
+async def test_what_came_and_is_gone_with_its_contact_holds_nothing_up(tmp_path: Path) -> None:
+    """Its places in what came are given, and nothing has them."""
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        saver, said = saver_of(ben, tmp_path / "saved")
+        await saver.begin()
+        await comes(ada, ben, tmp_path, "a.bin")
+        await ben.engine.remove(await ben.contact(ada))
+        await saver.begin()
+        assert said.saved == []
 
 
 @contextmanager
