@@ -36,7 +36,9 @@ SAID_MAX: Final = 1_024
 """Failures that are not said again. Contacts fill it, with the names of files."""
 
 _HERE: Final = (FileState.WHOLE, FileState.WITHHELD)
-REPLACED: Final = "Another 'listen --save' goes on from here: this one saves nothing more."
+REPLACED: Final = (
+    "Another 'listen --save' goes on from here, or its place was revoked: this one saves nothing more."
+)
 
 
 def make(folder: Path) -> None:
@@ -102,7 +104,10 @@ class Saver:
 
     async def _save_all(self) -> None:
         """Save what came up to now. What the disk did not take comes again, behind that."""
-        place = await self._opened.follow(PLACE)
+        # Without `follow`, which would make a place that was revoked again.
+        place = next((one for one in await self._opened.clients() if one.name == PLACE), None)
+        if place is None:
+            raise NotPermitted(REPLACED)
         after = place.acknowledged
         while True:
             found = await self._opened.arrivals(PLACE, after, PAGE, self._turn)

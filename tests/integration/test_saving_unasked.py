@@ -441,6 +441,39 @@ async def test_the_next_start_removes_what_a_killed_one_left_of_a_copy(tmp_path:
 
 
 @in_virtual_time
+async def test_what_cannot_be_removed_keeps_nothing_else_from_being_removed(tmp_path: Path) -> None:
+    """A file stands where the folder of a copy was, and another folder has one of its name."""
+    async with two_contacts(tmp_path) as (_, _ada, ben):
+        left = [tmp_path / "was" / "a.parlour-part", tmp_path / "b.parlour-part", tmp_path / "c.parlour-part"]
+        left[0].parent.write_text("in its place")
+        left[1].mkdir()
+        left[2].write_text("plain")
+        await ben.engine.set_preference(UNFINISHED, json.dumps([*map(str, left)]))
+        await ben.stop()
+        await ben.start()
+        await asyncio.sleep(60)  # of the virtual clock
+        assert not left[2].exists()
+        assert json.loads((await ben.engine.preferences())[UNFINISHED]) == [str(left[1])]
+
+
+@in_virtual_time
+async def test_a_place_that_was_revoked_is_not_made_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else what comes would be noted for it from then on, and nobody would take that away."""
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        saver, said = saver_of(ben, tmp_path / "saved")
+        await saver.begin()
+        await ben.engine.forget_client(PLACE)
+        await saver.heed(ClientChanged(PLACE))
+        assert capsys.readouterr().err.splitlines() == [REPLACED]
+        await comes(ada, ben, tmp_path, "a.bin")
+        await whole_now(saver, ben)
+        assert said.saved == []
+        assert await ben.engine.clients() == ()
+
+
+@in_virtual_time
 async def test_a_copy_that_fails_or_is_written_leaves_no_note(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
