@@ -136,6 +136,7 @@ async def _listen(call: Call, folder: Path | None, commands: bool, level: Level,
         if saver is not None:
             await saver.begin()
         works = [_print_all(call, opened, events, printer, saver, herald)]
+        works += [saver.run()] if saver is not None else []
         works += [Lines(call, opened).obey()] if commands else []
         try:
             await _until_one_ends(works)

@@ -10,6 +10,7 @@ from typing import Final
 from chat.cli.output import note, one_line
 from chat.cli.session import Call
 from chat.interface import (
+    AlertsChanged,
     ArrivalView,
     CannotCreate,
     ClientChanged,
@@ -21,17 +22,23 @@ from chat.interface import (
     NotPermitted,
     ParlourError,
     Ready,
+    UsageError,
 )
 
 PLACE: Final = "listen-save"
 """The name of the place in what came, as programs at the API have one: one per profile, for all folders."""
 
 PAGE: Final = 100
+AGAIN: Final = 60.0
+"""Seconds after which a save is tried again that the disk did not take. Until then nothing else is: each
+file that comes would try all of them again."""
 SAID_MAX: Final = 1_024
 """Failures that are not said again. Contacts fill it, with the names of files."""
 
 _HERE: Final = (FileState.WHOLE, FileState.WITHHELD)
-REPLACED: Final = "Another 'listen --save' goes on from here: this one saves nothing more."
+REPLACED: Final = (
+    "Another 'listen --save' goes on from here, or its place was revoked: this one saves nothing more."
+)
 
 
 def make(folder: Path) -> None:
@@ -50,6 +57,15 @@ class Saver:
         self._call, self._opened, self._folder = call, opened, folder
         self._turn = ""
         self._said = set[str]()
+        self._failed, self._working = asyncio.Event(), asyncio.Lock()
+
+    async def run(self) -> None:
+        """Try again what the disk did not take: nothing says when it has room again. Never ends."""
+        while True:
+            await self._failed.wait()
+            await asyncio.sleep(AGAIN)
+            if self._failed.is_set():  # else another run has taken the turn meanwhile
+                await self._attempt(self._save_all if self._turn else self._begin)
 
     async def begin(self) -> None:
         """Save what came meanwhile: at the start, and after another engine began."""
@@ -64,15 +80,21 @@ class Saver:
                 await self._attempt(self._save_all)
                 if not self._turn:
                     self._say(REPLACED)
-            case FileProgress(file=file) if file.state in _HERE and self._turn:
+            case AlertsChanged() if self._turn:  # an older copy saves nothing until its person has seen that
+                await self._attempt(self._save_all)
+            case FileProgress(file=file) if file.state in _HERE and self._turn and not self._failed.is_set():
                 await self._attempt(self._save_all)
 
     async def _attempt(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work()
+            async with self._working:
+                self._failed.clear()
+                await work()
         except NotPermitted:  # locked, another run took the turn, or `Ready` of another engine follows
             self._turn = ""
+            self._failed.clear()
         except ParlourError as failure:
+            self._failed.set()
             self._say(f"Files are not saved for now: {failure}")
 
     async def _begin(self) -> None:
@@ -82,7 +104,10 @@ class Saver:
 
     async def _save_all(self) -> None:
         """Save what came up to now. What the disk did not take comes again, behind that."""
-        place = await self._opened.follow(PLACE)
+        # Without `follow`, which would make a place that was revoked again.
+        place = next((one for one in await self._opened.clients() if one.name == PLACE), None)
+        if place is None:
+            raise NotPermitted(REPLACED)
         after = place.acknowledged
         while True:
             found = await self._opened.arrivals(PLACE, after, PAGE, self._turn)
@@ -90,11 +115,10 @@ class Saver:
                 if one.position <= place.last and _came(one):
                     await self._save(one.entry)
                     await self._opened.acknowledge(PLACE, one.position, self._turn)
-            after = min(found.position, place.last)
-            if after > place.acknowledged:
-                await self._opened.acknowledge(PLACE, after, self._turn)
-            if after >= place.last:
+            before, after = after, min(found.position, place.last)
+            if after == before:  # what came then is gone with its conversation, or this is an older copy
                 return
+            await self._opened.acknowledge(PLACE, after, self._turn)
 
     async def _save(self, entry: EntryView) -> None:
         """Raises ParlourError where no file can be saved now."""
@@ -103,6 +127,8 @@ class Saver:
         try:
             path = await self._opened.save_file(entry.contact, entry.id, str(self._folder), unasked=True)
         except ParlourError as failure:
+            if not isinstance(failure, UsageError):  # of the disk: it comes again
+                self._failed.set()
             self._say(f"{one_line(entry.file.path)} was not saved: {failure}")
         else:
             self._call.result({"event": "saved", "id": entry.id, "path": path}, f"Saved {one_line(path)}")

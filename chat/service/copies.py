@@ -15,6 +15,7 @@ from chat.service import allowances
 from chat.service.keyring import Keyring
 from chat.storage import files, settings
 from chat.storage.database import Database, Store
+from chat.storage.errors import StorageFailure
 from chat.storage.files import FileRow
 from chat.storage.folder import system_failures
 from chat.storage.new_file import NewFile, is_unfinished
@@ -68,15 +69,22 @@ class Copies:
         await self._store.free(_note, str(target.unfinished), on=False)
 
     async def sweep(self) -> None:
-        """Remove what killed engines left. Raises StorageFailure."""
+        """Remove what killed engines left. Raises StorageFailure, after all that can be removed is."""
+        failed: StorageFailure | None = None
         for path in await self._store.read(_noted):
             if Path(path) in self._begun:
                 continue
             # A preference is no proof of who wrote it: nothing else than an unfinished file goes.
             if is_unfinished(Path(path)):
-                with system_failures():
-                    await asyncio.to_thread(Path(path).unlink, missing_ok=True)
+                try:
+                    with system_failures(), suppress(FileNotFoundError, NotADirectoryError):
+                        await asyncio.to_thread(Path(path).unlink)
+                except StorageFailure as failure:  # of that folder: the next start tries again
+                    failed = failure
+                    continue
             await self._store.free(_note, path, on=False)
+        if failed is not None:
+            raise failed
 
 
 def _noted(db: Database) -> list[str]:

@@ -43,7 +43,7 @@ from chat.service.shelf import Shelf, Volume
 from chat.service.transfers import TOLD_EVERY, Transfers
 from chat.service.views import Views
 from chat.storage import clients, files, receipts, settings
-from chat.storage.below import make_below
+from chat.storage.below import NotAFolder, make_below
 from chat.storage.database import Database, Store
 from chat.storage.errors import StorageUnsure
 from chat.storage.files import FileRow, Standing
@@ -364,7 +364,7 @@ class Files:
         await self._copies.require_allowed(row, folder)
         try:
             path = await self._copy(row, folder)
-        except UsageError:
+        except (UsageError, NotAFolder):  # a contact chose the names
             raise
         except ParlourError:  # of the disk: the next time may be better
             await self._store.write(clients.comes_again, entry)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
 
-from chat.cli.saving import PLACE, REPLACED, Saver
+from chat.cli.saving import AGAIN, PLACE, REPLACED, Saver
 from chat.cli.session import Call
 from chat.interface import (
     KEEP_MOST,
     WITHOUT_ASKING,
+    AlertKind,
+    AlertsChanged,
     ClientChanged,
+    ClientView,
     DeletionScope,
     EntryView,
     FileProgress,
@@ -27,6 +30,9 @@ from chat.interface import (
 from chat.platforms import files as platform_files
 from chat.service import allowances
 from chat.service.copies import UNFINISHED
+from chat.storage import below
+from chat.storage.alerts import AlertRow
+from chat.storage.errors import StorageFull
 from chat.storage.new_file import NewFile
 from chat.storage.pieces import SPARE, NoRoom
 from tests.integration.test_files import LONG, at, content, send
@@ -54,6 +60,16 @@ async def comes(ada: Person, ben: Person, folder: Path, name: str, size: int = 1
     sent = await send(ada, ben, folder, content(size), name)
     await whole
     return sent
+
+
+@asynccontextmanager
+async def tries_again(saver: Saver) -> AsyncIterator[None]:
+    """For the time of the block what failed is tried again, as `listen` does."""
+    running = asyncio.ensure_future(saver.run())
+    try:
+        yield
+    finally:
+        running.cancel()
 
 
 def names(folder: Path) -> list[str]:
@@ -157,9 +173,39 @@ async def test_a_folder_that_went_is_made_again_and_one_that_cannot_be_made_lose
         assert said.saved == []
         assert f"{target} cannot be made" in capsys.readouterr().err
         target.unlink()
-        await comes(ada, ben, tmp_path, "b.bin")
-        await whole_now(saver, ben)
+        async with tries_again(saver):
+            await comes(ada, ben, tmp_path, "b.bin")
+            await whole_now(saver, ben)
+            await asyncio.sleep(AGAIN + 1)
         assert said.saved == names(target) == ["a.bin", "b.bin"]
+
+
+@in_virtual_time
+async def test_an_older_copy_saves_once_its_person_has_seen_that_it_is_one(tmp_path: Path) -> None:
+    """Until then `arrivals` holds everything, and a run that asked on and on printed nothing more."""
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        saver, said = saver_of(ben, tmp_path / "saved")
+        await saver.begin()
+        await ben.engine._use_cases.alerts.add(AlertRow(AlertKind.OLD_COPY, 1))
+        await comes(ada, ben, tmp_path, "a.bin")
+        await whole_now(saver, ben)
+        assert said.saved == []
+        changed = ben.wait(AlertsChanged)
+        await ben.engine.dismiss_alerts()
+        await saver.heed(await changed)
+        assert said.saved == ["a.bin"]
+
+
+@in_virtual_time
+async def test_what_came_and_is_gone_with_its_contact_holds_nothing_up(tmp_path: Path) -> None:
+    """Its places in what came are given, and nothing has them."""
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        saver, said = saver_of(ben, tmp_path / "saved")
+        await saver.begin()
+        await comes(ada, ben, tmp_path, "a.bin")
+        await ben.engine.remove(await ben.contact(ada))
+        await saver.begin()
+        assert said.saved == []
 
 
 @contextmanager
@@ -219,13 +265,103 @@ async def test_what_the_disk_did_not_take_comes_again_and_holds_up_nothing(
         await saver.begin()
         await comes(ada, ben, tmp_path, "large.bin", 1_000_000)
         await comes(ada, ben, tmp_path, "small.bin")
-        with free(monkeypatch, 500_000 + SPARE):
+        async with tries_again(saver):
+            with free(monkeypatch, 500_000 + SPARE):
+                await whole_now(saver, ben)
+                await asyncio.sleep(AGAIN + 1)
+                assert said.saved == ["small.bin"]
+            assert capsys.readouterr().err.count("large.bin was not saved: ") == 1
+            await asyncio.sleep(AGAIN)
+            assert said.saved == ["small.bin", "large.bin"], "although nothing else came"
+
+
+@in_virtual_time
+async def test_what_cannot_be_saved_is_not_tried_again_with_each_file_that_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A contact sends thousands of small files, and on a full disk each would try all before it."""
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        saver, said = saver_of(ben, tmp_path / "saved")
+        await saver.begin()
+        tried, save_file = list[str](), ben.engine.save_file
+
+        async def tries(contact: str, id: str, folder: str, unasked: bool = False) -> str:
+            tried.append(id)
+            return await save_file(contact, id, folder, unasked)
+
+        monkeypatch.setattr(ben.engine, "save_file", tries)
+        async with tries_again(saver):
+            with free(monkeypatch, 0):
+                for number in range(4):
+                    await comes(ada, ben, tmp_path, f"{number}.bin", 10)
+                    await whole_now(saver, ben)
+                assert len(tried) == 1
+            await asyncio.sleep(AGAIN + 1)
+        assert sorted(said.saved) == [f"{number}.bin" for number in range(4)]
+
+
+@in_virtual_time
+async def test_a_first_run_on_a_full_disk_saves_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        saver, said = saver_of(ben, tmp_path / "saved")
+
+        async def full(name: str) -> ClientView:
+            raise StorageFull
+
+        async with tries_again(saver):
+            with monkeypatch.context() as patch:
+                patch.setattr(ben.engine, "follow", full)
+                await saver.begin()
+            await asyncio.sleep(AGAIN + 1)
+            await comes(ada, ben, tmp_path, "a.bin")
             await whole_now(saver, ben)
+        assert said.saved == ["a.bin"]
+
+
+@in_virtual_time
+async def test_a_run_whose_turn_was_taken_takes_none_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the disk had not taken what it was to save."""
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        first, one = saver_of(ben, tmp_path / "one")
+        await first.begin()
+        async with tries_again(first):
+            with free(monkeypatch, 0):
+                await comes(ada, ben, tmp_path, "a.bin")
+                await whole_now(first, ben)
+            second, other = saver_of(ben, tmp_path / "other")
+            await second.begin()
+            await first.heed(ClientChanged(PLACE))
+            await asyncio.sleep(AGAIN + 1)
+        assert (one.saved, other.saved) == ([], ["a.bin"])
+
+
+@in_virtual_time
+async def test_the_file_of_one_contact_keeps_no_folder_of_another_from_being_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        target = tmp_path / "saved"
+        saver, said = saver_of(ben, target)
+        await saver.begin()
+        for name in ("photos", "photos/a.jpg", "photos/b.jpg"):
+            await comes(ada, ben, tmp_path, name, 10)
             await whole_now(saver, ben)
-            assert said.saved == ["small.bin"]
-        assert capsys.readouterr().err.count("large.bin was not saved: ") == 1
+        assert said.saved == ["photos", "a.jpg", "b.jpg"]
+        assert sorted(path.name for path in (target / "photos (2)").iterdir()) == ["a.jpg", "b.jpg"]
+        monkeypatch.setattr(below, "NAMES_TRIED", 2)
+        await comes(ada, ben, tmp_path, "photos/c.jpg", 10)
         await whole_now(saver, ben)
-        assert said.saved == ["small.bin", "large.bin"]
+        assert "photos is in the way" in capsys.readouterr().err
+        again, said = saver_of(ben, target)
+        await again.begin()
+        assert said.saved == []
+        assert "in the way" not in capsys.readouterr().err, (
+            "a contact chose the names: it does not come again"
+        )
 
 
 @in_virtual_time(limit=7_200)
@@ -302,6 +438,39 @@ async def test_the_next_start_removes_what_a_killed_one_left_of_a_copy(tmp_path:
         assert UNFINISHED not in await ben.engine.preferences()
         assert not target.unfinished.exists()
         assert other.exists()
+
+
+@in_virtual_time
+async def test_what_cannot_be_removed_keeps_nothing_else_from_being_removed(tmp_path: Path) -> None:
+    """A file stands where the folder of a copy was, and another folder has one of its name."""
+    async with two_contacts(tmp_path) as (_, _ada, ben):
+        left = [tmp_path / "was" / "a.parlour-part", tmp_path / "b.parlour-part", tmp_path / "c.parlour-part"]
+        left[0].parent.write_text("in its place")
+        left[1].mkdir()
+        left[2].write_text("plain")
+        await ben.engine.set_preference(UNFINISHED, json.dumps([*map(str, left)]))
+        await ben.stop()
+        await ben.start()
+        await asyncio.sleep(60)  # of the virtual clock
+        assert not left[2].exists()
+        assert json.loads((await ben.engine.preferences())[UNFINISHED]) == [str(left[1])]
+
+
+@in_virtual_time
+async def test_a_place_that_was_revoked_is_not_made_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else what comes would be noted for it from then on, and nobody would take that away."""
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        saver, said = saver_of(ben, tmp_path / "saved")
+        await saver.begin()
+        await ben.engine.forget_client(PLACE)
+        await saver.heed(ClientChanged(PLACE))
+        assert capsys.readouterr().err.splitlines() == [REPLACED]
+        await comes(ada, ben, tmp_path, "a.bin")
+        await whole_now(saver, ben)
+        assert said.saved == []
+        assert await ben.engine.clients() == ()
 
 
 @in_virtual_time

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import sys
+import zlib
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -54,7 +55,7 @@ def read(path: Path) -> Bundle:
         )
     except launch.Damaged:
         raise NoBundle(f"{path} is damaged, and so would be what you give: get it again.") from None
-    except (launch.Refused, OSError, KeyError, TypeError, ValueError):
+    except (launch.Refused, OSError, KeyError, TypeError, ValueError, RecursionError, zlib.error):
         raise NoBundle(f"{path} is no bundle of Parlour: choose a parlour.pyz.") from None
 
 

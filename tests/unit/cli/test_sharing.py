@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,17 @@ def test_only_a_bundle_is_shared_and_no_profile_is_opened(bundle: Path, tmp_path
     (tmp_path / "diary").write_text("secret")
     assert "is no bundle of Parlour" in ended("share", str(tmp_path / "diary")).stderr
     assert "Sharing needs no profile" in ended("--profile", "x", "share", str(bundle)).stderr
+
+
+@pytest.mark.parametrize(
+    ("contents", "packed"), [("[" * 100_000, zipfile.ZIP_DEFLATED), ("{}", zipfile.ZIP_LZMA)]
+)
+def test_what_somebody_made_to_break_the_reader_is_no_bundle(
+    contents: str, packed: int, tmp_path: Path
+) -> None:
+    """Contents that are nested too deep, and a member in a form that zipimport does not unpack."""
+    with zipfile.ZipFile(tmp_path / "parlour.pyz", "w", packed) as made:
+        made.writestr("bundle.json", contents)
+    done = ended("share", "--check", str(tmp_path / "parlour.pyz"))
+    assert "is no bundle of Parlour" in done.stderr
+    assert done.returncode == 64
