@@ -26,6 +26,6 @@ class RootHash:
 
 
 def history_root(roots: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The root hash, 32 bytes, of all conversations: of pairs of an id and a root, in any order."""
-    joined = b"".join(conversation + root for conversation, root in sorted(roots))
-    return b2b(joined, personal=labels.HISTORY_ROOT)
+    """The root hash, 32 bytes, of pairs of an id and a root, in any order. What has no entry is left out."""
+    held = sorted((one, root) for one, root in roots if root != RootHash(one).root)
+    return b2b(b"".join(one + root for one, root in held), personal=labels.HISTORY_ROOT)

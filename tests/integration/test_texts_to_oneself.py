@@ -316,8 +316,9 @@ def note_of(one: Person, conversation: bytes, kind: int, body: bytes, timer: int
 
 @in_virtual_time
 async def test_texts_to_oneself_are_in_a_backup_and_what_states_say_is_not(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+    async with people(tmp_path, "Ada", "Ben", "Carl") as (_, (ada, ben, carl)):
         await invite(ada, ben)
+        await invite(ada, carl)  # no message with him is in any root
         await talk(ada, ben, "hello")
         without = await back_up(ada, tmp_path / "without.backup")
         assert (without.entries, without.conversations) == (1, 1), "without a word to oneself, no notes"

@@ -155,11 +155,11 @@ function readRecord(raw) {
 export const firstRoot = (conversation) => hash('parlour.broot', [conversation]);
 export const nextRoot = (root, { id: entry, content }) =>
   hash('parlour.broot', [root, entry, content.length ? content : Buffer.alloc(32)]);
-export const historyRoot = (roots) =>
-  hash(
-    'parlour.broot',
-    [...roots].sort((a, b) => Buffer.compare(a.conversation, b.conversation)).flatMap((one) => [one.conversation, one.root]),
-  );
+export const historyRoot = (roots) => {
+  const held = roots.filter((one) => !one.root.equals(firstRoot(one.conversation)));
+  held.sort((a, b) => Buffer.compare(a.conversation, b.conversation));
+  return hash('parlour.broot', held.flatMap((one) => [one.conversation, one.root]));
+};
 
 const ascending = (values) =>
   must(

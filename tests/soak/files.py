@@ -256,7 +256,10 @@ class Sending(threading.Thread):
         (friend,) = await ada.contacts()
         while self.done < len(self._sources):
             source = self._sources[self.done]
-            await ada.send_file(friend.person, str(source.path), source.named, f"soak-{self.done}")
+            # Drawn bytes begin now and then as a kind of picture does that cannot be cleaned.
+            await ada.send_file(
+                friend.person, str(source.path), source.named, f"soak-{self.done}", original=True
+            )
             self.done += 1
 
 

@@ -512,7 +512,12 @@ def _roots(seed: Seed) -> Group:
     pairs = [
         {"conversation": seed.bytes(f"c/{n}").hex(), "root": seed.bytes(f"r/{n}").hex()} for n in range(3)
     ]
-    for comment, roots in (("no conversation", []), ("three conversations, in any order", pairs)):
+    empty = {"conversation": conversation, "root": RootHash(bytes.fromhex(conversation)).root.hex()}
+    for comment, roots in (
+        ("no conversation", []),
+        ("three conversations, in any order", pairs),
+        ("a conversation without an entry, which changes nothing", [*pairs, empty]),
+    ):
         steps = one_step(ACTIONS, Json(), "history", roots=roots)
         group.add(comment, ["Root"], SUCCESS, steps)
     return group
