@@ -179,7 +179,7 @@ def test_attack_73_another_key_amid_a_kill_is_in_force_whole_or_not_at_all(blank
     """Whatever is left, one passphrase opens the header, and its key the database; nothing else stays."""
     made = rehearsed(blank, call, REKEY)
     assert made >= 1
-    chosen = moments(made) if call == "write" else list(range(1, made + 1))
+    chosen = moments(made)
     salts = set[bytes]()
     before = (blank / stored_folder.DATABASE).read_bytes()[:16]
     for number, folder in zip(chosen, copies(blank, len(chosen)), strict=True):
