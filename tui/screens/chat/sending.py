@@ -415,8 +415,9 @@ class ComposerController:
             self.surface.run("compare", self.guard.look_ahead, text, self._begun, self.typed.run)
 
     def _ask(self, doubt: Phrase, do: Callable[[], None]) -> None:
-        """Ask whether a text goes out that may be the passphrase. It is in the message box again, unless it is
-        the passphrase and nothing else.
+        """Ask whether a text goes out that may be the passphrase.
+
+        It is in the message box again, unless it is the passphrase and nothing else.
         """
         if self.state.current is not None:
             why = _("Anyone who knows it can open your history on this device.")
