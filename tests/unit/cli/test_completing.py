@@ -13,6 +13,7 @@ import pytest
 
 from chat.cli.completing import SHELLS, Bash, script_of
 from chat.interface import EntryState, UsageError
+from chat.looks import label
 from tests.support import machine as needs
 from tests.support.cli.line import Line
 from tests.support.cli.running import running_engine
@@ -26,7 +27,7 @@ NAMES = {
     "Ev": "Eva * ~ \\ [a] {b,c} <d> !!",
     "Fa": "Fay: a, b",
 }
-"""What is typed, and the name that it completes to."""
+"""What is typed, and the name of the contact, which has digits where it has a sign of digits."""
 
 _SAYS = """#!{python}
 import json, os, sys
@@ -95,6 +96,12 @@ def engine(shell: Shell) -> Iterator[FakeMessenger]:
         yield running
 
 
+def _labels(engine: FakeMessenger) -> list[str]:
+    """What the contacts are called, as a command takes it."""
+    contacts = engine._contacts.values()
+    return [label(name, one.person, 0, "") for name, one in zip(NAMES.values(), contacts, strict=True)]
+
+
 def _asked(shell: Shell, *words: str, kind: str = "bash") -> list[str]:
     """What the program offers for these words, of which the last is not complete."""
     asked = {"COMP_WORDS": "\n".join(("parlour", *words)), "COMP_CWORD": str(len(words))}
@@ -117,7 +124,7 @@ def test_a_peers_name_stays_one_word_in_bash(shell: Shell, engine: FakeMessenger
     prepare = f"bind 'set enable-bracketed-paste off'; source {script}"
     typed = [f"parlour send {start}" for start in NAMES]
     given = shell.typed(["bash", "--norc", "--noprofile", "-i"], prepare, typed)
-    assert given == [["send", name] for name in NAMES.values()]
+    assert given == [["send", name] for name in _labels(engine)]
     shell.said.unlink()
     # Between quotation marks a name is whole or not offered at all.
     (quoted,) = shell.typed(["bash", "--norc", "--noprofile", "-i"], prepare, ['parlour send "An'])
@@ -132,7 +139,7 @@ def test_a_peers_name_stays_one_word_in_zsh(shell: Shell, engine: FakeMessenger)
     for one in list(engine._contacts)[::2]:
         engine.change_contact(one, unread=1)  # so that some have a help
     given = shell.typed(["zsh", "-f", "-i"], prepare, [f"parlour send {start}" for start in NAMES])
-    assert given == [["send", name] for name in NAMES.values()]
+    assert given == [["send", name] for name in _labels(engine)]
     assert not (shell.home / "RAN").exists()
 
 
@@ -149,7 +156,7 @@ def test_fish_has_the_names_with_what_is_unread(shell: Shell, engine: FakeMessen
         env=shell.environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     offered = dict(line.partition("\t")[::2] for line in done.stdout.splitlines())
-    assert set(offered) == {*NAMES.values(), "notes"}
+    assert set(offered) == {*_labels(engine), "notes"}
     assert offered["Ann Smith"] == "3 unread"
     assert not (shell.home / "RAN").exists()
 
