@@ -317,13 +317,13 @@ class Synchronizer:
         self._transfers.ended(link)
         if worker is not None and worker.task is not None:
             worker.task.cancel()
-        if self._links.current(link.peer) is None:  # the end of a spare link says nothing about the terminal
+        current = self._links.current(link.peer)
+        if current is None:  # the end of a spare link says nothing about the terminal
             self._inbound.stopped_typing(link.peer)
         for entry in link.sent:
             if not self._views.on_link(link.person, entry):
                 state = EntryState.WITHDRAWN if entry in self.deleted else EntryState.QUEUED
                 self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), state))
-        current = self._links.current(link.peer)
         if current is not None and current.opened_at < link.opened_at and current in self._outbounds:
             # A copy of the terminal's profile may have had the newer link, and alone what went out meanwhile.
             self._outbounds[current].begin_again()
