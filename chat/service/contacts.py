@@ -7,7 +7,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from chat.interface import NO_NAME, ContactRemoved, EntriesTimed, UsageError
+from chat.interface import NO_NAME, EntriesTimed, UsageError
 from chat.network.links import Links
 from chat.ports import Clock
 from chat.service.events import ContactsChanged, EventBus
@@ -55,9 +55,14 @@ class People:
         """Give a contact another name here. Raises UsageError."""
         if not is_name(name):
             raise UsageError(NO_NAME)
-        store = partial(contacts.give_name, person=person, petname=name)
+        digits = dict[bytes, int]()
+
+        def store(database: Database) -> None:
+            contacts.give_name(database, person, name)
+            digits.update(contacts.digits(database))
+
         written = await self._notes.store(self._share, person, store, Register.PETNAME, PetnameValue(name))
-        self._book.digits.update(await self._store.read(contacts.digits))
+        self._book.digits.update(digits)
         self._update(person, petname=name)
         await self._notes.done(written)
 
@@ -120,20 +125,9 @@ class People:
         return self._notes.write(database, *sharing.removal(roots, person))
 
     async def remove(self, person: bytes) -> None:
-        name = self._views.name(person)
-        keys = self._keyring.contacts.pop(person)
-        await self._links.close(person, 0)
-        try:
-            written = await self._store.with_reserve(partial(self._notes.store, self._forget, person))
-        except BaseException:
-            self._keyring.contacts[person] = keys
-            raise
-        book, keyring = self._book, self._keyring
-        book.forget(person)
-        keyring.forget_proofs(person)
-        keyring.forget_addresses(person)
+        written = await self._store.with_reserve(partial(self._notes.store, self._forget, person))
+        await self._notes.removed(person)
         self._bus.signal(ContactsChanged())
-        self._bus.publish(ContactRemoved(person.hex(), name))
         await self._notes.done(written)
         await self._cleaner.clean()
 

@@ -257,7 +257,7 @@ class Notes:
         if followed.more:
             self._bus.signal(events.SettlingDue())
         for row in followed.removed:
-            await self._removed(row)
+            await self.removed(row.person)
         if followed.persons:
             await self._changed(followed.persons)
         if followed.awaited:
@@ -272,8 +272,9 @@ class Notes:
         if followed.gone or followed.removed or followed.persons:
             self._cleaner.begin()  # it looks itself whether anything was deleted
 
-    async def _removed(self, row: ContactRow) -> None:
-        person, name = row.person, self._views.name(row.person)
+    async def removed(self, person: bytes) -> None:
+        """The contact is no more on the disk."""
+        name = self._views.name(person)
         self._keyring.contacts.pop(person, None)
         self._book.forget(person)
         self._keyring.forget_proofs(person)
@@ -298,19 +299,21 @@ class Notes:
             return found, contacts.digits(database)
 
         found, digits = await self._store.read(read)
+        before = dict(self._book.rows)
         self._book.digits.update(digits)
         for row, keys, unread in found:
-            person, before = row.person, self._book.rows.get(row.person)
-            self._keyring.contacts[person] = keys
+            self._keyring.contacts[row.person] = keys
+            if row.state == PAIRED:
+                self._book.rows[row.person] = row
+                self._book.unread.setdefault(row.person, unread)
+        for row, *_ in found:
             if row.state != PAIRED:
                 continue
-            self._book.rows[person] = row
-            self._book.unread.setdefault(person, unread)
-            self._views.publish_contact(person)
+            self._views.publish_contact(row.person)
             if row.blocked:
-                await self._links.close(person, 0)
-            elif before is not None and before.held and not row.held:
-                self._bus.signal(ContactReleased(person))
+                await self._links.close(row.person, 0)
+            elif (old := before.get(row.person)) is not None and old.held and not row.held:
+                self._bus.signal(ContactReleased(row.person))
 
 
 _UNSHOWN: Final = frozenset({KIND_STATE, KIND_CUT, KIND_BOT, *AMENDS})

@@ -11,7 +11,7 @@ from chat.network.limits import Bucket, Turns
 from chat.network.links import Links, LiveLink, Peer
 from chat.service import views
 from chat.service.events import ContactsChanged, EventBus
-from chat.service.keyring import Keyring, terminal_at
+from chat.service.keyring import ContactKeys, Keyring, contact_keys, terminal_at
 from chat.service.notes import Notes
 from chat.service.own_log import OwnLog
 from chat.service.pairing.storage import PendingContacts
@@ -188,14 +188,16 @@ class PersonLogs:
 
         try:
             # What is stored and not known here would leave a removed terminal its links.
-            stored = await self._store.write_once(is_stored, _store, person, found, hold, read, before.newest)
+            stored = await self._store.write_once(
+                is_stored, _store, keyring.own.person, person, found, hold, read, before.newest
+            )
         except _Outdated:  # a comparison or a pairing came in between, which is in memory next
             await self._pending.reload(person)
             return await self._receive(person, operations)
         if stored is None:
             return True
-        row, digits = stored
-        await self._pending.reload(person)
+        row, keys, digits = stored
+        keyring.contacts[person] = keys
         if person in self._book.rows:
             self._book.rows[person] = row
             self._book.digits.update(digits)
@@ -215,15 +217,16 @@ class _Outdated(Exception):
 
 def _store(
     database: Database,
+    own: bytes,
     person: bytes,
     found: Extension,
     hold: bool,
     read: tuple[list[bytes], Pins],
     newest: bytes,
-) -> tuple[ContactRow, dict[bytes, int]] | None:
+) -> tuple[ContactRow, ContactKeys, dict[bytes, int]] | None:
     """The contact as it is now, with the digits of all labels; None if it was removed meanwhile.
 
-    `found` was made of what was read. `newest`: the newest recovery that was in force before.
+    `own`: this person's id. `found` was made of what was read. `newest`: the newest recovery that was in force before.
 
     Raises _Outdated, and stores nothing, if that has changed.
     """
@@ -239,4 +242,4 @@ def _store(
     if found.state.newest != newest:
         sharing.renew_standing(database, person)
     row = contacts.get(database, person)
-    return None if row is None else (row, contacts.digits(database))
+    return None if row is None else (row, contact_keys(database, own, row), contacts.digits(database))

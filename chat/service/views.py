@@ -456,7 +456,7 @@ class Views:
         """Publish that other entries are held than before, and how many are unread."""
         for person in list(self._book.rows):
             conversation = conversation_of_two(self._keyring.own.person, person)
-            self._book.unread[person] = await store.read(receipts.unread, conversation)
+            self._book.counts(person, await store.read(receipts.unread, conversation))
             self.publish_contact(person)
             self._bus.publish(EntriesMarked(person.hex()))
 

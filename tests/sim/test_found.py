@@ -226,6 +226,26 @@ FOUND = {
             Step("edit", other=1, number=1, pause=0.003),
         ),
     ),
+    "a contact that is unmuted while its log grows": Plan(
+        seed=1893,
+        persons=3,
+        devices=(0, 0, 1),
+        linked=3,
+        relay=True,
+        steps=(
+            Step("mark", who=4, other=2, pause=11.0),
+            Step("mark", other=2, number=3, pause=0.3),
+            Step("send", who=2, other=1, pause=0.003),
+            Step("crash", who=2),
+            Step("old_copy", who=2, other=3, number=4, seconds=0.4),
+            Step("send", who=3, other=2),
+            Step("mark", who=4, other=5, number=3),
+            Step("send", who=5, other=3, pause=70.0),
+            Step("read", who=3, other=5, pause=4.5),
+            Step("remove", who=1, other=5, pause=0.02),
+            Step("mark", who=3, other=5, number=2),
+        ),
+    ),
 }
 
 
