@@ -226,7 +226,8 @@ def _store(
 ) -> tuple[ContactRow, ContactKeys, dict[bytes, int]] | None:
     """The contact as it is now, with the digits of all labels; None if it was removed meanwhile.
 
-    `own`: this person's id. `found` was made of what was read. `newest`: the newest recovery that was in force before.
+    `own`: this person's id. `found` was made of what was read. `newest`: the newest recovery that was in
+    force before.
 
     Raises _Outdated, and stores nothing, if that has changed.
     """
