@@ -87,8 +87,8 @@ def test_nothing_is_awaited_between_an_answer_of_the_database_and_its_place_in_m
     "body",
     [
         "row = await self.read()\n    await self.reload()\n    self._book.rows[person] = row",
-        "found = await self.read()\n    for row in found:\n        self._book.rows[1] = row\n        await close()",
-        "a, keys = await self.read()\n    b = keys\n    await other()\n    self._keyring.contacts[person] = b",
+        "rows = await self.read()\n    for row in rows:\n        self._book.rows[1] = row\n        await close()",
+        "a, keys = await self.read()\n    b = keys\n    await one()\n    self._keyring.contacts[person] = b",
     ],
 )
 def test_an_older_answer_over_a_newer_one_is_found(body: str) -> None:
