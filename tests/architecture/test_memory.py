@@ -87,7 +87,7 @@ def test_nothing_is_awaited_between_an_answer_of_the_database_and_its_place_in_m
     "body",
     [
         "row = await self.read()\n    await self.reload()\n    self._book.rows[person] = row",
-        "rows = await self.read()\n    for row in rows:\n        self._book.rows[1] = row\n        await end()",
+        "rows = await read()\n    for row in rows:\n        self._book.rows[1] = row\n        await end()",
         "a, keys = await self.read()\n    b = keys\n    await one()\n    self._keyring.contacts[person] = b",
     ],
 )
