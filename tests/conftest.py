@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -49,3 +50,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
     from tests.support.machine import Shares
 
     return Shares(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keep the collector off what the tests themselves consist of, through which each of its rounds would go."""
+    gc.disable()
+    done = yield
+    gc.freeze()
+    gc.enable()
+    return done

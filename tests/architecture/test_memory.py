@@ -1,7 +1,7 @@
 """What is in memory of the database is as new as the last read that put it there.
 
-The database answers in the order of what it was asked. Whoever awaits anything between an answer and its
-place in memory may put an older one over a newer one, which nothing corrects afterwards.
+The database answers in the order of what it was asked. A use case that awaits anything between an answer and
+its place in memory may put an older one over a newer one, which nothing corrects afterwards.
 """
 
 from __future__ import annotations
