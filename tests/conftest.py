@@ -54,7 +54,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """Keep the collector off what the tests themselves consist of, through which each of its rounds would go."""
+    """Keep the collector off what the tests themselves consist of, which each of its rounds walks through."""
     gc.disable()
     done = yield
     gc.freeze()

@@ -104,9 +104,11 @@ def _of_the_fake() -> Iterator[str]:
                 yield node.value
 
 
-for _message in collected().values():
-    Foreign.known |= {_message.one, _message.many}
-Foreign.known |= set(_of_the_fake())
+@pytest.fixture(autouse=True, scope="module")
+def _known() -> None:
+    for message in collected().values():
+        Foreign.known |= {message.one, message.many}
+    Foreign.known |= set(_of_the_fake())
 
 
 def foreign(text: str) -> str:
