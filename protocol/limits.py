@@ -19,7 +19,15 @@ CONTENT_MAX: Final = PADDED_MAX - 2
 COUNTER_MAX: Final = 2**32 - 1
 """Reserved value of the header counters N and PN: refused on both sides (SPEC §9.6)."""
 OPERATION_BYTES_MAX: Final = 1_024
-"""One signed operation of a person log, bytes (SPEC §7.2)."""
+"""One signed operation of a person log that is no Renew and no Recover, bytes (SPEC §7.2)."""
+RENEW_BYTES_MAX: Final = 4_096
+"""A signed Renew, bytes: room for the secrets of SEALED_MAX terminals (SPEC §7.2)."""
+RECOVER_BYTES_MAX: Final = 8_192
+"""A signed Recover, bytes: a signature of ML-DSA-65 and its key are 5,261 of these (SPEC §7.2)."""
+SEALED_MAX: Final = 64
+"""Terminals to which one operation hands the secret that it draws (SPEC §7.2)."""
+KEEP_MAX: Final = 4
+"""Operations up to which a removal keeps the grants of a terminal (SPEC §7.2)."""
 LOG_OPERATIONS_MAX: Final = 256
 """Operations in one message, and of one log those of a class of authors (SPEC §7.3)."""
 PARENTS_MAX: Final = 16

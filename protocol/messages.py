@@ -16,6 +16,7 @@ from protocol.errors import Malformed
 B8 = Annotated[bytes, Meta(min_length=8, max_length=8)]
 B16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
 B32 = Annotated[bytes, Meta(min_length=32, max_length=32)]
+B48 = Annotated[bytes, Meta(min_length=48, max_length=48)]
 B64 = Annotated[bytes, Meta(min_length=64, max_length=64)]
 KemKey = Annotated[bytes, Meta(min_length=1184, max_length=1184)]
 KemCiphertext = Annotated[bytes, Meta(min_length=1088, max_length=1088)]

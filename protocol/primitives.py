@@ -1,4 +1,4 @@
-"""Typed calls of libsodium (PyNaCl) and ML-KEM-768 (cryptography), for all other modules (SPEC §4.1).
+"""Typed calls of libsodium (PyNaCl), and of ML-KEM-768 and ML-DSA-65 (cryptography) (SPEC §4.1).
 
 A wrong size of our own secret is LocalMisuse. Everything that a peer can cause is a ProtocolError.
 """
@@ -32,6 +32,9 @@ SIGNATURE_SIZE: Final = 64
 MLKEM_SEED_SIZE: Final = 64
 MLKEM_PUBLIC_SIZE: Final = 1_184
 MLKEM_CIPHERTEXT_SIZE: Final = 1_088
+MLDSA_SEED_SIZE: Final = 32
+MLDSA_PUBLIC_SIZE: Final = 1_952
+MLDSA_SIGNATURE_SIZE: Final = 3_309
 
 _P25519: Final = 2**255 - 19
 _ZERO_KEY: Final = bytes(KEY_SIZE)
@@ -415,6 +418,36 @@ def mlkem_encapsulate(public: bytes) -> tuple[bytes, bytes]:
         return MLKEM768PublicKey.from_public_bytes(public).encapsulate()
     except ValueError as error:
         raise Malformed("not a valid ML-KEM-768 public key") from error
+
+
+# --- ML-DSA-65 (FIPS 204) ---
+
+
+def mldsa_from_seed(seed: bytes) -> bytes:
+    """The public key, 1952 bytes, of a 32-byte seed."""
+    from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
+
+    _require("ML-DSA seed", seed, MLDSA_SEED_SIZE)
+    return MLDSA65PrivateKey.from_seed_bytes(seed).public_key().public_bytes_raw()
+
+
+def mldsa_sign(seed: bytes, message: bytes) -> bytes:
+    """A signature, 3309 bytes, over message, with an empty context. The library draws the randomness."""
+    from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
+
+    _require("ML-DSA seed", seed, MLDSA_SEED_SIZE)
+    return MLDSA65PrivateKey.from_seed_bytes(seed).sign(message)
+
+
+def mldsa_verify(public: bytes, message: bytes, signature: bytes) -> None:
+    """AuthenticationFailed unless `signature` (3309 bytes) is valid under `public` (1952 bytes)."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PublicKey
+
+    try:
+        MLDSA65PublicKey.from_public_bytes(public).verify(signature, message)
+    except (InvalidSignature, ValueError) as error:
+        raise AuthenticationFailed("signature does not verify") from error
 
 
 # --- Argon2id (RFC 9106) ---

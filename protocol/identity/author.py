@@ -1,30 +1,37 @@
 """Creates a person, and the unsigned operations of its own log (SPEC §7.2).
 
-Every operation names all heads as parents and takes the author's next sequence, so an honest log never forks.
+Every operation names all heads as parents.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from msgspec.structs import replace
-
-from protocol import labels, limits
+from protocol import labels
 from protocol.codec import encode
 from protocol.errors import LocalMisuse, Malformed
 from protocol.identity import log
+from protocol.identity.drawing import commitment
 from protocol.identity.names import is_name, is_terminal_name
-from protocol.identity.reduction import PersonState
+from protocol.identity.reduction import PersonState, Reduction
 from protocol.identity.safety import word_list
-from protocol.primitives import KEY_SIZE, Random, b2b, ed25519_from_seed, equal, x25519_generate
+from protocol.primitives import (
+    KEY_SIZE,
+    Random,
+    b2b,
+    ed25519_from_seed,
+    equal,
+    mldsa_from_seed,
+    x25519_generate,
+)
 from protocol.redacting import Redacted, Redacting
 
 
 class NewPerson(Redacting, frozen=True):
     """A new person: ids and secrets of 32 bytes each, and its log, a signed Genesis and Rename.
 
-    `self_key` is the key of the self tags on its entries (SPEC §11.1).
+    `drawn` is the secret from which the keys of the Genesis derive (SPEC §7.6).
     """
 
     person: bytes
@@ -33,7 +40,7 @@ class NewPerson(Redacting, frozen=True):
     signing_seed: Redacted[bytes]
     static_secret: Redacted[bytes]
     recovery_seed: Redacted[bytes]
-    self_key: Redacted[bytes]
+    drawn: Redacted[bytes]
 
 
 class NewTerminal(Redacting, frozen=True):
@@ -56,21 +63,21 @@ def create_terminal(random: Random) -> NewTerminal:
 
 def create_person(name: str, random: Random) -> NewPerson:
     """A new person with one terminal. LocalMisuse unless is_name(name)."""
-    signing_seed, recovery_seed = random(KEY_SIZE), random(KEY_SIZE)
+    signing_seed, recovery_seed, drawn = random(KEY_SIZE), random(KEY_SIZE), random(KEY_SIZE)
     static_secret, static = x25519_generate(random)
     signing = ed25519_from_seed(signing_seed)
-    recovery = recovery_key(recovery_seed, 0)
-    genesis = log.Genesis(random(KEY_SIZE), ed25519_from_seed(recovery), signing, static)
+    genesis = log.Genesis(random(KEY_SIZE), recovery_key(recovery_seed), commitment(drawn), signing, static)
     person, terminal = log.operation_id(encode(genesis), genesis=True), log.terminal_id(signing, static)
-    rename = log.Rename(person, terminal, 1, [person], _checked(name))
+    rename = log.Rename(person, terminal, [person], _checked(name))
+    founding = log.sign_operation(genesis, signing_seed, _recovery_seeds(recovery_seed)[0])
     return NewPerson(
         person,
         terminal,
-        (log.sign_operation(genesis, signing_seed, recovery), log.sign_operation(rename, signing_seed)),
+        (founding, log.sign_operation(rename, signing_seed)),
         signing_seed,
         static_secret,
         recovery_seed,
-        self_key=random(KEY_SIZE),
+        drawn,
     )
 
 
@@ -80,18 +87,9 @@ def _checked(name: str) -> str:
     return name
 
 
-def _parents(state: PersonState, *terminals: bytes, count: int = limits.PARENTS_MAX) -> list[bytes]:
-    """So many heads, first those that cover the operations of these terminals."""
-    covering = {state.tips.get(terminal, b"") for terminal in terminals} - {b""}
-    others = [head for head in state.heads if head not in covering]
-    return sorted([*covering, *others][:count])
-
-
 def rename_operation(state: PersonState, terminal: bytes, name: str) -> log.Rename:
     """`terminal` renames the person and signs. LocalMisuse unless is_name(name)."""
-    return log.Rename(
-        state.person, terminal, state.sequences[terminal] + 1, _parents(state, terminal), _checked(name)
-    )
+    return log.Rename(state.person, terminal, list(state.heads), _checked(name))
 
 
 def add_operation(state: PersonState, terminal: bytes, signing: bytes, static: bytes, name: str) -> log.Add:
@@ -101,38 +99,52 @@ def add_operation(state: PersonState, terminal: bytes, signing: bytes, static: b
     """
     if not is_terminal_name(name):
         raise LocalMisuse("not a terminal's name: ask is_terminal_name first")
-    place = state.person, terminal, state.sequences[terminal] + 1, _parents(state, terminal)
-    return log.Add(*place, signing, static, name)
+    return log.Add(state.person, terminal, list(state.heads), signing, static, name)
 
 
 def remove_operation(
-    state: PersonState, terminal: bytes, removed: bytes, last: bytes | None = None
+    reduction: Reduction, terminal: bytes, removed: bytes, keep: Sequence[bytes]
 ) -> log.Remove:
-    """`terminal` removes itself or a junior one, and signs.
+    """`terminal` removes itself or a junior one, and signs. `keep` has at most KEEP_MAX ids (`kept_by`)."""
+    person, heads = reduction.graph.order[0].id, reduction.heads(*keep)
+    return log.Remove(person, terminal, list(heads), removed, sorted(keep))
 
-    Operations of the removed terminal up to the id `last` keep counting: none if empty, all known by default.
+
+def recover_operation(
+    reduction: Reduction,
+    present: bytes,
+    following: bytes,
+    removed: Mapping[bytes, Sequence[bytes]],
+    new: log.TerminalKeys | None = None,
+) -> log.Recover:
+    """The `present` recovery seed names the key of the `following` one, removes terminals and may add one.
+
+    `removed` has, by terminal, what is kept of its grants. See `sign_recovery`.
     """
-    last = state.last[removed] if last is None else last
-    return log.Remove(
-        state.person,
-        terminal,
-        state.sequences[terminal] + 1,
-        _parents(state, terminal, removed),
-        removed,
-        last,
-    )
+    state = reduction.state()
+    heads = reduction.heads(*(one for keep in removed.values() for one in keep))
+    removals = [log.Removal(terminal, sorted(keep)) for terminal, keep in sorted(removed.items())]
+    mldsa = mldsa_from_seed(_recovery_seeds(present)[1])
+    keys = (new.signing, new.static) if new is not None else (b"", b"")
+    next_key = recovery_key(following)
+    return log.Recover(state.person, state.newest, mldsa, list(heads), next_key, removals, *keys)
 
 
-_SIGNATURES_BYTES: Final = 203
-"""Bytes of a signed operation next to the operation, with three signatures."""
+def sign_recovery(operation: log.Recover, present: bytes, *terminal: bytes) -> bytes:
+    """The operation, signed by both keys of the present recovery seed, and by the new terminal if any."""
+    return log.sign_recover(operation, *_recovery_seeds(present), *terminal)
 
 
-def recovery_key(seed: bytes, number: int) -> bytes:
-    """The Ed25519 seed, 32 bytes, of a person's recovery key with this number, from the recovery seed (32).
+def _recovery_seeds(seed: bytes) -> tuple[bytes, bytes]:
+    """The seeds of the Ed25519 and of the ML-DSA-65 key."""
+    return b2b(b"", personal=labels.RECOVERY, key=seed), b2b(b"", personal=labels.RECOVERY_MLDSA, key=seed)
 
-    The genesis names key 0, and recovery n names key n. So a backup restored twice names the same keys.
-    """
-    return b2b(number.to_bytes(4), personal=labels.RECOVERY, key=seed)
+
+def recovery_key(seed: bytes) -> log.RecoveryKey:
+    """The public key of a recovery seed (32 bytes), which a Genesis or a Recover names (SPEC §7.1)."""
+    ed25519, mldsa = _recovery_seeds(seed)
+    hashed = b2b(mldsa_from_seed(mldsa), personal=labels.RECOVERY_KEY)
+    return log.RecoveryKey(ed25519_from_seed(ed25519), hashed)
 
 
 RECOVERY_WORDS: Final = KEY_SIZE + 2
@@ -165,35 +177,3 @@ def read_recovery_words(words: Sequence[str]) -> bytes:
 
 def _check(seed: bytes) -> bytes:
     return b2b(seed, personal=labels.RECOVERY_WORDS, size=RECOVERY_WORDS - KEY_SIZE)
-
-
-def recover_operation(
-    state: PersonState,
-    recovery_seed: bytes,
-    removed: Sequence[tuple[bytes, bytes]],
-    signing: bytes = b"",
-    static: bytes = b"",
-) -> log.Recover:
-    """The present recovery key names the next one, removes terminals and may add one. See `sign_recovery`.
-
-    `removed` has pairs of a terminal and its last operation that counts. It names as many heads as fit.
-    """
-    removals = [log.Removal(terminal, last) for terminal, last in sorted(removed)]
-    number = state.recoveries + 1
-    named = [terminal for terminal, last in removed if last]
-    recovery = ed25519_from_seed(recovery_key(recovery_seed, number))
-    operation = log.Recover(
-        state.person, state.newest, number, _parents(state, *named), recovery, removals, signing, static
-    )
-    # Copied keys can make any number of heads. They must not make a recovery too long to be sent.
-    for count in range(limits.PARENTS_MAX - 1, 0, -1):
-        if len(encode(operation)) <= limits.OPERATION_BYTES_MAX - _SIGNATURES_BYTES:
-            break
-        operation = replace(operation, parents=_parents(state, *named, count=count))
-    return operation
-
-
-def sign_recovery(operation: log.Recover, recovery_seed: bytes, *terminal: bytes) -> bytes:
-    """The operation, signed by the present and the next recovery key, and by the new terminal if any."""
-    keys = (recovery_key(recovery_seed, number) for number in (operation.sequence - 1, operation.sequence))
-    return log.sign_operation(operation, *keys, *terminal)

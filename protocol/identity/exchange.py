@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from contextlib import suppress
 from typing import Final
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from protocol import limits
 from protocol.errors import LimitExceeded, Malformed, Untrusted
 from protocol.identity import log
-from protocol.identity.log import Graph, LoggedOperation, Recover, Remove, Rename, bits
+from protocol.identity.log import Graph, LoggedOperation, Recover, Remove, bits
 from protocol.identity.reduction import NO_PINS, Cause, CauseKind, PersonState, Pins, Reduction
 from protocol.messages import LogOperations
 
@@ -144,7 +143,7 @@ def _check_bounds(reduction: Reduction, new: Set[bytes]) -> None:
     growing = set()
     for index in bits(reduction.kept & ~known & ~1):
         logged = graph.order[index]
-        if not logged.author:
+        if isinstance(logged.operation, Recover):
             continue
         standing = "gone" if reduction.is_gone(logged.author) else "other"
         author = "senior" if logged.author == senior else standing
@@ -180,37 +179,21 @@ _BOUNDS: Final = {
 }
 
 
-def before_recovery(operations: Iterable[bytes], pins: Pins, removed: Iterable[bytes]) -> PersonState:
-    """The state that a recovery which removes these terminals (ids) has to know. Errors as in `load`.
+def before_recovery(operations: Iterable[bytes], pins: Pins, removed: Iterable[bytes]) -> Reduction:
+    """The log that a recovery which removes these terminals (ids) has to know. Errors as in `load`.
 
     It lacks what they signed and nothing else needs. Else the past of each recovery would keep for ever what
-    a thief filled the log with. `last` of a frozen terminal is what came before its fork: after it nobody
-    knows whose operations are whose. Without any other name the first one stays.
+    a thief filled the log with.
     """
     reduction = Reduction(log.load(operations), pins)
-    graph, live = reduction.graph, reduction.live().keys() - set(removed)
+    graph, state = reduction.graph, reduction.state()
     needed = 1 | reduction.on_path | reduction.removals()
-    for terminal in reduction.terminals().values():
+    for terminal in state.terminals():
         needed |= 1 << graph.position[terminal.operation]
-        if terminal.id in live:
-            needed |= reduction.context & reduction.kept & graph.by_author.get(terminal.id, 0)
-    for fork in reduction.forks():
-        needed |= sum(1 << graph.position[operation] for operation in fork.operations)
+    for author in state.live.keys() - set(removed):
+        needed |= reduction.context & reduction.kept & graph.by_author.get(author, 0)
     needed = graph.closure(needed)
-    names = [index for index in bits(reduction.counting) if isinstance(graph.order[index].operation, Rename)]
-    if names and not any(needed >> index & 1 for index in names):
-        needed |= graph.closure(1 << names[0])
-    lean = Reduction(log.load(graph.order[index].signed for index in bits(needed)), pins)
-    state = lean.state()
-    return replace(state, last={**state.last, **dict(_before_forks(lean))})
-
-
-def _before_forks(reduction: Reduction) -> Iterator[tuple[bytes, bytes]]:
-    graph = reduction.graph
-    for fork in reduction.forks():
-        own = reduction.context & graph.by_author[fork.author]
-        before = [graph.order[one] for one in bits(own) if graph.order[one].sequence < fork.sequence]
-        yield fork.author, before[-1].id if before else b""
+    return Reduction(log.load(graph.order[index].signed for index in bits(needed)), pins)
 
 
 def changes(before: PersonState, after: PersonState) -> tuple[Cause, ...]:
@@ -220,10 +203,8 @@ def changes(before: PersonState, after: PersonState) -> tuple[Cause, ...]:
     """
     gone = [
         Cause(CauseKind.VOIDED, terminal.operation, terminal.id, b"")
-        for terminal in before.terminals()
-        if terminal.id not in after.live
-        and terminal.id not in after.frozen
-        and terminal.id not in after.removed
+        for terminal in before.live.values()
+        if terminal.id not in after.live and terminal.id not in after.removed
     ]
     return (*(cause for cause in after.causes if cause not in before.causes), *gone)
 

@@ -11,24 +11,40 @@ from typing import Annotated, Final, get_args
 from msgspec import Meta, Struct
 
 from protocol import labels, limits, primitives
-from protocol.codec import Beginning, Codec, Wire, check_ascending, check_empty_or_id, encode
+from protocol.codec import Beginning, Codec, Wire, check_ascending, encode
 from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed, Untrusted
 from protocol.identity.names import check_name
-from protocol.messages import B32, B64, U32, Ids, Name, Optional32, TerminalName
+from protocol.messages import B32, B48, Ids, Name, Optional32, TerminalName
+
+MlDsaKey = Annotated[bytes, Meta(min_length=1952, max_length=1952)]
+Signature = Annotated[bytes, Meta(min_length=64, max_length=3309)]
+Keep = Annotated[list[B32], Meta(max_length=limits.KEEP_MAX)]
+"""Operations of a removed terminal, ascending: what they have in `upto` still counts."""
+
+
+class RecoveryKey(Wire, frozen=True):
+    """A hybrid key: Ed25519 public key, and the hash of the ML-DSA-65 one beside it (SPEC §7.1)."""
+
+    ed25519: B32
+    mldsa: B32
 
 
 class Removal(Wire, frozen=True):
-    """A removed terminal, and its last operation that counts (empty: none)."""
+    """A removed terminal, and what is kept of its grants (nothing: none of them counts)."""
 
     terminal: B32
-    last: Optional32
+    keep: Keep
 
 
 class Genesis(Wire, frozen=True, tag=0):
-    """The first operation: recovery key (Ed25519) and first terminal (Ed25519, X25519)."""
+    """The first operation: recovery key, first terminal (Ed25519, X25519) and what it draws.
+
+    `drawn` commits to the secret of which the keys of this operation derive (SPEC §7.6).
+    """
 
     random: B32
-    recovery: B32
+    recovery: RecoveryKey
+    drawn: B32
     signing: B32
     static: B32
 
@@ -38,7 +54,6 @@ class Add(Wire, frozen=True, tag=1):
 
     person: B32
     author: B32
-    sequence: U32
     parents: Ids
     signing: B32
     static: B32
@@ -50,10 +65,9 @@ class Remove(Wire, frozen=True, tag=2):
 
     person: B32
     author: B32
-    sequence: U32
     parents: Ids
     terminal: B32
-    last: Optional32
+    keep: Keep
 
 
 class Rename(Wire, frozen=True, tag=3):
@@ -61,28 +75,43 @@ class Rename(Wire, frozen=True, tag=3):
 
     person: B32
     author: B32
-    sequence: U32
     parents: Ids
     name: Name
 
 
 class Recover(Wire, frozen=True, tag=4):
-    """The recovery key names its successor, removes terminals and may add one (both keys or none).
+    """The recovery key names the next one, removes terminals and may add one (both keys or none).
 
-    `previous` is the genesis or the Recover that named the key, `sequence` the count of recoveries.
+    `previous` is the genesis or the Recover that named the key, `mldsa` the public key of which that has the
+    hash.
     """
 
     person: B32
     previous: B32
-    sequence: U32
+    mldsa: MlDsaKey
     parents: Ids
-    recovery: B32
+    recovery: RecoveryKey
     removed: Annotated[list[Removal], Meta(max_length=limits.RECOVER_REMOVED_MAX)]
     signing: Optional32
     static: Optional32
 
 
-Operation = Genesis | Add | Remove | Rename | Recover
+class Renew(Wire, frozen=True, tag=5):
+    """A terminal draws new keys, and hands their secret to each live terminal of its past.
+
+    `drawn` commits to the secret, `once` is an X25519 public key of this operation alone, and `sealed` has
+    the secret under a key per terminal, in the order of their ids (SPEC §7.6).
+    """
+
+    person: B32
+    author: B32
+    parents: Ids
+    drawn: B32
+    once: B32
+    sealed: Annotated[list[B48], Meta(max_length=limits.SEALED_MAX)]
+
+
+Operation = Genesis | Add | Remove | Rename | Recover | Renew
 
 
 class Unknown(Struct, frozen=True):
@@ -94,17 +123,20 @@ class Unknown(Struct, frozen=True):
     number: int
     person: bytes
     author: bytes
-    sequence: int
     parents: Sequence[bytes]
 
 
 class _Signed(Wire, frozen=True):
-    operation: Annotated[bytes, Meta(max_length=limits.OPERATION_BYTES_MAX)]
-    signatures: Annotated[list[B64], Meta(min_length=1, max_length=3)]
+    operation: Annotated[bytes, Meta(max_length=limits.RECOVER_BYTES_MAX)]
+    signatures: Annotated[list[Signature], Meta(min_length=1, max_length=3)]
 
 
-_OPERATION: Final[Codec[Operation]] = Codec(Operation, limits.OPERATION_BYTES_MAX)
-_SIGNED: Final[Codec[_Signed]] = Codec(_Signed, limits.OPERATION_BYTES_MAX)
+_OPERATION: Final[Codec[Operation]] = Codec(Operation, limits.RECOVER_BYTES_MAX)
+_SIGNED: Final[Codec[_Signed]] = Codec(_Signed, limits.RECOVER_BYTES_MAX)
+_SIZES: Final[Mapping[type, int]] = {
+    Renew: limits.RENEW_BYTES_MAX,
+    Recover: limits.RECOVER_BYTES_MAX,
+}
 
 
 class TerminalKeys(Struct, frozen=True):
@@ -138,35 +170,29 @@ class LoggedOperation(Struct, frozen=True):
         return b"" if isinstance(self.operation, Genesis | Recover) else self.operation.author
 
     @property
-    def sequence(self) -> int:
-        """The number among its author's operations, from 1; 0 for a genesis."""
-        return 0 if isinstance(self.operation, Genesis) else self.operation.sequence
-
-    @property
     def introduces(self) -> TerminalKeys | None:
         """The keys of the terminal that it adds, if any."""
         operation = self.operation
-        if isinstance(operation, Remove | Rename | Unknown) or not operation.signing:
+        if isinstance(operation, Remove | Rename | Renew | Unknown) or not operation.signing:
             return None
         return TerminalKeys(operation.signing, operation.static)
 
     @property
-    def recovery(self) -> bytes | None:
-        """The new recovery key (Ed25519 public), if any."""
+    def recovery(self) -> RecoveryKey | None:
+        """The new recovery key, if any."""
         return self.operation.recovery if isinstance(self.operation, Genesis | Recover) else None
 
     @property
     def removals(self) -> Sequence[Removal]:
         if isinstance(self.operation, Remove):
-            return (Removal(self.operation.terminal, self.operation.last),)
+            return (Removal(self.operation.terminal, self.operation.keep),)
         return self.operation.removed if isinstance(self.operation, Recover) else ()
 
     @property
     def keys(self) -> tuple[bytes, ...]:
-        """Every public key that it introduces. A person introduces a key only once."""
+        """The public keys of the terminal that it introduces. A person introduces a key only once."""
         introduced = self.introduces
-        terminal = (introduced.signing, introduced.static) if introduced else ()
-        return terminal if self.recovery is None else (self.recovery, *terminal)
+        return (introduced.signing, introduced.static) if introduced else ()
 
 
 def terminal_id(signing: bytes, static: bytes) -> bytes:
@@ -183,11 +209,15 @@ def operation_id(operation: bytes, *, genesis: bool) -> bytes:
 
 
 def sign_operation(operation: Operation, *seeds: bytes) -> bytes:
-    """Sign an operation with Ed25519 seeds (32 bytes) in the order of SPEC §7.2.
-
-    LocalMisuse if the result is longer than OPERATION_BYTES_MAX.
-    """
+    """Sign an operation with Ed25519 seeds (32 bytes) in the order of SPEC §7.2. LocalMisuse if too long."""
     return _signed(operation, [_signature(operation, seed) for seed in seeds])
+
+
+def sign_recover(operation: Recover, ed25519: bytes, mldsa: bytes, *terminal: bytes) -> bytes:
+    """A Recover, signed with both seeds of the recovery key, and that of the new terminal, 32 bytes each."""
+    message = labels.SIGN_OPERATION + operation_id(encode(operation), genesis=False)
+    seeds = [_signature(operation, seed) for seed in (ed25519, *terminal)]
+    return _signed(operation, [seeds[0], primitives.mldsa_sign(mldsa, message), *seeds[1:]])
 
 
 def sign_add(operation: Add, seed: bytes, consent: bytes) -> bytes:
@@ -202,17 +232,22 @@ def _signature(operation: Operation, seed: bytes) -> bytes:
 
 def _signed(operation: Operation, signatures: list[bytes]) -> bytes:
     signed = encode(_Signed(encode(operation), signatures))
-    if len(signed) > limits.OPERATION_BYTES_MAX:
+    if len(signed) > _SIZES.get(type(operation), limits.OPERATION_BYTES_MAX):
         raise LocalMisuse(f"an operation of {len(signed)} bytes")
     return signed
 
 
 def verify_signatures(logged: LoggedOperation, *signers: bytes) -> None:
-    """AuthenticationFailed unless there is one valid signature per signer (Ed25519 public, 32 bytes)."""
+    """AuthenticationFailed unless there is one valid signature per signer.
+
+    A signer is an Ed25519 public key (32 bytes), or one of ML-DSA-65 (1,952).
+    """
     if len(signers) != len(logged.signatures):
         raise AuthenticationFailed("a signature too many or too few")
     for signer, signature in zip(signers, logged.signatures, strict=True):
-        primitives.ed25519_verify(signer, labels.SIGN_OPERATION + logged.id, signature)
+        long = len(signer) == primitives.MLDSA_PUBLIC_SIZE
+        verify = primitives.mldsa_verify if long else primitives.ed25519_verify
+        verify(signer, labels.SIGN_OPERATION + logged.id, signature)
 
 
 # --- Parsing ---
@@ -226,6 +261,8 @@ def parse_operation(signed: bytes) -> LoggedOperation:
     """
     outer = _SIGNED.decode(signed)
     operation = read_operation(outer.operation)
+    if len(signed) > _SIZES.get(type(operation), limits.OPERATION_BYTES_MAX):
+        raise LimitExceeded(f"an operation of {len(signed)} bytes")
     genesis = isinstance(operation, Genesis)
     identity = operation_id(outer.operation, genesis=genesis)
     person = identity if isinstance(operation, Genesis) else operation.person
@@ -246,26 +283,26 @@ def read_operation(encoded: bytes) -> Operation | Unknown:
         return _OPERATION.decode(encoded)
     if elements < _COMMON_FIELDS or number > limits.NUMBER_MAX:
         raise Malformed("no operation of a later version")
-    person, author, sequence, parents = beginning.id(), beginning.id(), beginning.integer(), beginning.array()
+    person, author, parents = beginning.id(), beginning.id(), beginning.array()
     if parents > limits.PARENTS_MAX:
         raise Malformed("too many parents")
-    return Unknown(number, person, author, sequence, [beginning.id() for _ in range(parents)])
+    return Unknown(number, person, author, [beginning.id() for _ in range(parents)])
 
 
 _KNOWN: Final = frozenset(kind.__struct_config__.tag for kind in get_args(Operation))
-_COMMON_FIELDS: Final = 5  # number, person, author, sequence and parents, as in an Add
+_COMMON_FIELDS: Final = 4  # number, person, author and parents, as in an Add
 
 
 def _check_form(logged: LoggedOperation) -> None:
     operation = logged.operation
     if isinstance(operation, Genesis):
         return
-    if not operation.parents or operation.sequence == 0:
-        raise Malformed("an operation without parents or sequence")
+    if not operation.parents:
+        raise Malformed("an operation without parents")
     check_ascending(operation.parents)
     check_ascending([removal.terminal for removal in logged.removals])
     for removal in logged.removals:
-        check_empty_or_id(removal.last)
+        check_ascending(removal.keep)
     if isinstance(operation, Rename | Add):
         check_name(operation.name)
 
@@ -283,7 +320,7 @@ def _check_keys(logged: LoggedOperation) -> None:
             # No link could ever open with such a key, so it must not enter a log.
             raise Malformed("X25519 public key of small order") from None
     if logged.recovery is not None:
-        primitives.check_ed25519_public(logged.recovery)
+        primitives.check_ed25519_public(logged.recovery.ed25519)
     if len(set(logged.keys)) != len(logged.keys):
         raise Malformed("one key in two roles")
 
@@ -300,8 +337,9 @@ class Graph:
     """The operations whose ancestors are all known, ordered by depth and then id.
 
     Sets of operations are integers with one bit per operation, in this order. `past[i]` are the ancestors of
-    operation i, `pending` those that lack an ancestor. `introducing_key` has, by public key, the operations
-    that introduce it.
+    operation i, `pending` those that lack an ancestor. `introducing` has, by terminal, the operations that
+    bring it in, and `introducing_key`, by public key, those that bring that in. `removals` has, by terminal,
+    the operations that remove it, each with the ids that it keeps.
     """
 
     def __init__(self, operations: Mapping[bytes, LoggedOperation]) -> None:
@@ -312,19 +350,22 @@ class Graph:
         self._place(operations)
         self.pending = frozenset(operations) - frozenset(self.position)
         self.all = (1 << len(self.order)) - 1
+        self.recoveries = 0
         self.by_author: dict[bytes, int] = {}
-        self.removals: dict[bytes, list[tuple[int, bytes]]] = {}
+        self.removals: dict[bytes, list[tuple[int, Sequence[bytes]]]] = {}
+        self.introducing: dict[bytes, int] = {}
         self.introducing_key: dict[bytes, int] = {}
-        self._introducing: dict[bytes, list[tuple[int, TerminalKeys]]] = {}
         for index, logged in enumerate(self.order):
             for key in logged.keys:
                 self.introducing_key[key] = self.introducing_key.get(key, 0) | 1 << index
             if (keys := logged.introduces) is not None:
-                self._introducing.setdefault(keys.id, []).append((index, keys))
-            if logged.sequence:
+                self.introducing[keys.id] = self.introducing.get(keys.id, 0) | 1 << index
+            if isinstance(logged.operation, Recover):
+                self.recoveries |= 1 << index
+            elif logged.author:
                 self.by_author[logged.author] = self.by_author.get(logged.author, 0) | 1 << index
             for removal in logged.removals:
-                self.removals.setdefault(removal.terminal, []).append((index, removal.last))
+                self.removals.setdefault(removal.terminal, []).append((index, removal.keep))
 
     def _place(self, operations: Mapping[bytes, LoggedOperation]) -> None:
         """Add operations level by level. An operation is one level deeper than its deepest parent."""
@@ -359,8 +400,8 @@ class Graph:
 
     def introduced(self, terminal: bytes, mask: int) -> TerminalKeys | None:
         """The keys of a terminal that an operation of a set introduces; None if none does."""
-        found = (keys for index, keys in self._introducing.get(terminal, ()) if mask >> index & 1)
-        return next(found, None)
+        found = bits(self.introducing.get(terminal, 0) & mask)
+        return next((self.order[index].introduces for index in found), None)
 
     def closure(self, mask: int) -> int:
         """A set and the ancestors of its operations."""
@@ -408,48 +449,27 @@ def _verify(graph: Graph, logged: LoggedOperation) -> None:
     introduced = logged.introduces
     newcomer = (introduced.signing,) if introduced else ()
     if isinstance(logged.operation, Genesis):
-        verify_signatures(logged, *newcomer, logged.operation.recovery)
+        verify_signatures(logged, *newcomer, logged.operation.recovery.ed25519)
     elif isinstance(logged.operation, Recover):
-        before = _recovery_before(graph, past, logged.operation)
-        # The successor signs too, or the owner of a stolen seed could be left with a key of nobody.
-        verify_signatures(logged, before.recovery or b"", logged.operation.recovery, *newcomer)
+        before = graph.position.get(logged.operation.previous)
+        recovery = graph.order[before].recovery if before is not None and past >> before & 1 else None
+        if recovery is None:
+            raise Malformed("a recovery that follows no recovery and no genesis of its past")
+        mldsa = logged.operation.mldsa
+        if primitives.b2b(mldsa, personal=labels.RECOVERY_KEY) != recovery.mldsa:
+            raise AuthenticationFailed("another key than the one before names")
+        verify_signatures(logged, recovery.ed25519, mldsa, *newcomer)
     else:
         author = graph.introduced(logged.author, past)
         if author is None:
             raise Untrusted("the author is no terminal of this person")
         verify_signatures(logged, author.signing, *newcomer)
-    if logged.author and logged.sequence != 1 + sequence_in(graph, past, logged.author):
-        raise Malformed("not the author's next operation")
     if any(graph.introducing_key[key] & past for key in logged.keys):
         raise Malformed("a key that this person has used before")
     for removal in logged.removals:
         if graph.introduced(removal.terminal, past) is None:
             raise Untrusted("the removal of a terminal that its author cannot know")
-        last = graph.position.get(removal.last)
-        known_last = last is not None and past >> last & 1 and graph.order[last].author == removal.terminal
-        if removal.last and not known_last:
-            raise Malformed("a removal that names no operation of its terminal")
-
-
-def _recovery_before(graph: Graph, past: int, recover: Recover) -> LoggedOperation:
-    """The genesis or Recover that named the key of a Recover."""
-    index = graph.position.get(recover.previous)
-    before = graph.order[index] if index is not None and past >> index & 1 else None
-    if before is None or not isinstance(before.operation, Genesis | Recover):
-        raise Malformed("a recovery that follows no recovery and no genesis of its past")
-    recoveries = graph.by_author.get(b"", 0)
-    if recover.sequence != before.sequence + 1 or past & recoveries & ~graph.upto(before.id):
-        raise Malformed("not the next recovery of those that it knows")
-    return before
-
-
-def sequence_in(graph: Graph, mask: int, author: bytes) -> int:
-    """The highest sequence of an author in a set, or 0."""
-    own, highest = mask & graph.by_author.get(author, 0), 0
-    while own:
-        last = own.bit_length() - 1
-        highest = max(highest, graph.order[last].sequence)
-        own &= ~(
-            graph.past[last] | 1 << last
-        )  # each has a higher one than those of its author that it follows
-    return highest
+        kept = sum(1 << graph.position[one] for one in removal.keep if one in graph.position)
+        known = past & graph.by_author.get(removal.terminal, 0)
+        if kept.bit_count() != len(removal.keep) or kept & ~known:
+            raise Malformed("a removal that keeps what is no operation of its terminal")

@@ -9,14 +9,14 @@ from protocol.codec import Codec, encode
 from protocol.identity.author import read_recovery_words, recovery_key, recovery_words
 from protocol.identity.exchange import extend, missing, owner_named
 from protocol.identity.log import Operation, load, parse_operation, sign_operation, terminal_id
-from protocol.identity.reduction import Fork, PersonState, Pins, Reduction
-from protocol.limits import OPERATION_BYTES_MAX
+from protocol.identity.reduction import Pins, Reduction, Terminal
+from protocol.limits import RECOVER_BYTES_MAX
 from protocol.messages import MESSAGE, LogHeads, LogOperations
 from protocol.primitives import ed25519_from_seed, x25519_public
 from protocol.vectors.frame import Action, Json, VectorMismatch, run_steps
 
 AREA: Final = "persons"
-_OPERATION: Final[Codec[Operation]] = Codec(Operation, OPERATION_BYTES_MAX)
+_OPERATION: Final[Codec[Operation]] = Codec(Operation, RECOVER_BYTES_MAX)
 
 
 def _hex(values: Iterable[bytes]) -> list[str]:
@@ -37,8 +37,8 @@ def _terminal(_: Json, step: Json) -> Json:
 
 
 def _recovery_key(_: Json, step: Json) -> Json:
-    seed = recovery_key(bytes.fromhex(step["seed"]), step["number"])
-    return {"signing_seed": seed.hex(), "recovery": ed25519_from_seed(seed).hex()}
+    key = recovery_key(bytes.fromhex(step["seed"]))
+    return {"ed25519": key.ed25519.hex(), "mldsa": key.mldsa.hex()}
 
 
 def _recovery_words(_: Json, step: Json) -> Json:
@@ -62,11 +62,10 @@ def _parse(_: Json, step: Json) -> Json:
         "id": logged.id.hex(),
         "person": logged.person.hex(),
         "author": logged.author.hex(),
-        "sequence": logged.sequence,
         "parents": _hex(logged.parents),
         "brings_in": introduces.id.hex() if introduces else "",
         "removes": [
-            {"terminal": removal.terminal.hex(), "last": removal.last.hex()} for removal in logged.removals
+            {"terminal": removal.terminal.hex(), "keep": _hex(removal.keep)} for removal in logged.removals
         ],
     }
 
@@ -74,18 +73,8 @@ def _parse(_: Json, step: Json) -> Json:
 # --- A log ---
 
 
-def _fork(fork: Fork) -> Json:
-    return {
-        "author": fork.author.hex(),
-        "sequence": fork.sequence,
-        "operations": _hex(sorted(fork.operations)),
-    }
-
-
-def _standing(state: PersonState, terminal: bytes) -> str:
-    if terminal in state.live:
-        return "live"
-    return "frozen" if terminal in state.frozen else "removed"
+def _standing(terminal: Terminal) -> Json:
+    return {"terminal": terminal.id.hex(), "operation": terminal.operation.hex()}
 
 
 def _pins(step: Json) -> Pins:
@@ -102,22 +91,21 @@ def meaning(reduction: Reduction) -> Json:
     return {
         "person": state.person.hex(),
         "name": state.name,
-        "recovery": state.recovery.hex(),
-        "recoveries": state.recoveries,
-        "newest": state.newest.hex(),
+        "recovery": {"ed25519": state.recovery.ed25519.hex(), "mldsa": state.recovery.mldsa.hex()},
+        "path": _hex(state.path),
         "rivals": _hex(sorted(state.rivals)),
         "contested": state.contested,
-        "terminals": [
-            {
-                "terminal": terminal.id.hex(),
-                "is": _standing(state, terminal.id),
-                "operation": terminal.operation.hex(),
-                "last": state.last[terminal.id].hex(),
-                "sequence": state.sequences[terminal.id],
-            }
-            for terminal in state.terminals()
+        "live": [_standing(terminal) for terminal in state.live.values()],
+        "gone": [_standing(terminal) for terminal in state.gone.values()],
+        "removed": _hex(sorted(state.removed)),
+        "copied": [
+            {"terminal": terminal.hex(), "operations": _hex(pair)}
+            for terminal, pair in sorted(state.copied.items())
         ],
-        "forks": [_fork(fork) for fork in state.forks],
+        "drawn": [
+            {"operation": operation.hex(), "standing": standing.name.lower()}
+            for operation, standing in state.drawn.items()
+        ],
         "counting": _hex(sorted(state.counting)),
         "kept": _hex(reduction.graph.ids(reduction.kept)),
         "heads": _hex(state.heads),

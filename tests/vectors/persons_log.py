@@ -6,7 +6,7 @@ make what is wrong on purpose. The inputs of a group are the person's operations
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,13 +18,21 @@ from protocol.identity.author import (
     add_operation,
     create_person,
     recover_operation,
-    recovery_key,
     remove_operation,
     rename_operation,
     sign_recovery,
 )
-from protocol.identity.log import Operation, operation_id, parse_operation, sign_operation, terminal_id
-from protocol.identity.reduction import PersonState, reduce
+from protocol.identity.drawing import renew_operation, self_key
+from protocol.identity.log import (
+    Operation,
+    TerminalKeys,
+    load,
+    operation_id,
+    parse_operation,
+    sign_operation,
+    terminal_id,
+)
+from protocol.identity.reduction import PersonState, Reduction
 from protocol.primitives import ed25519_from_seed, ed25519_sign, x25519_public
 from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.persons import ACTIONS
@@ -64,7 +72,11 @@ class Terminal:
 
 @dataclass
 class Person:
-    """A person who writes its log; `first` founded it, `recovery` is the seed of its recovery keys."""
+    """A person who writes its log, whose `first` terminal founded it.
+
+    `recoveries` has, by genesis and recovery, the seed of the key that it names, and `drawn`, by name of the
+    operation, the secret that it draws.
+    """
 
     seed: Seed
     label: str
@@ -73,21 +85,26 @@ class Person:
 
     def __post_init__(self) -> None:
         made = create_person(self.name, self.seed.random(self.label))
-        self.id, self.self_key, self.recovery = made.person, made.self_key, made.recovery_seed
+        self.id, self.drawn = made.person, {"genesis": bytes(made.drawn)}
+        self.recoveries = {made.person: bytes(made.recovery_seed)}
         self.first = Terminal(made.signing_seed, made.static_secret)
         self.log["genesis"], self.log["rename"] = made.operations
 
-    def key(self, number: int) -> bytes:
-        """The seed of the recovery key with this number."""
-        return recovery_key(self.recovery, number)
+    def next_recovery(self) -> bytes:
+        """The seed that the next recovery names."""
+        return self.seed.bytes(f"{self.label} recovery {len(self.recoveries)}")
 
     def terminal(self, label: str) -> Terminal:
         """Another terminal's keys."""
         return Terminal.of(self.seed, f"{self.label} {label}")
 
+    def reduction(self, upon: Sequence[str] = ()) -> Reduction:
+        """What is after these operations by name, after all by default."""
+        return Reduction(load([self.log[name] for name in upon] if upon else self.log.values()))
+
     def state(self, upon: Sequence[str] = ()) -> PersonState:
         """The state after these operations by name, after all by default."""
-        return reduce([self.log[name] for name in upon] if upon else self.log.values())
+        return self.reduction(upon).state()
 
     def id_of(self, name: str) -> bytes:
         """The id of an operation."""
@@ -107,35 +124,47 @@ class Person:
         """`by` renames the person."""
         self.write(name, rename_operation(self.state(upon), by.id, to), by.seed)
 
+    def renew(self, name: str, by: Terminal, upon: Sequence[str] = ()) -> None:
+        """`by` draws a secret, which derives from the name."""
+        random = self.seed.random(f"{self.label} {name}")
+        drawn = self.drawn[name] = random(32)
+        first = self_key(self.drawn["genesis"])
+        self.write(name, renew_operation(self.reduction(upon), by.id, first, drawn, random), by.seed)
+
     def remove(
         self,
         name: str,
         by: Terminal,
         removed: Terminal,
-        last: bytes | None = None,
+        keep: Sequence[str] = (),
         upon: Sequence[str] = (),
     ) -> None:
-        """`by` removes `removed`, whose operations count up to `last`."""
-        self.write(name, remove_operation(self.state(upon), by.id, removed.id, last), by.seed)
+        """`by` removes `removed`, of whose grants counts what these operations have in upto."""
+        kept = [self.id_of(one) for one in keep]
+        self.write(name, remove_operation(self.reduction(upon), by.id, removed.id, kept), by.seed)
 
     def later(self, name: str, by: Terminal, upon: Sequence[str] = (), fields: Sequence[Any] = ()) -> None:
         """`by` signs an operation of a later version with these further fields."""
-        state = self.state(upon)
-        place = self.id, by.id, state.sequences[by.id] + 1, list(state.heads)
+        place = self.id, by.id, list(self.state(upon).heads)
         self.log[name] = signed_bytes(encode([LATER, *place, *fields]), by.seed)
 
     def recover(
         self,
         name: str,
-        removed: Sequence[tuple[Terminal, bytes]] = (),
+        removed: Mapping[Terminal, Sequence[str]] | None = None,
         new: Terminal | None = None,
         upon: Sequence[str] = (),
+        following: bytes | None = None,
     ) -> None:
-        """The present recovery key names the next."""
-        keys = (new.signing, new.static) if new else (b"", b"")
-        listed = [(terminal.id, last) for terminal, last in removed]
-        operation = recover_operation(self.state(upon), self.recovery, listed, *keys)
-        self.log[name] = sign_recovery(operation, self.recovery, *([new.seed] if new else []))
+        """The seed in force names the key of another one. `removed` has, by terminal, what is kept of it."""
+        reduction = self.reduction(upon)
+        keys = TerminalKeys(new.signing, new.static) if new else None
+        listed = {one.id: [self.id_of(each) for each in keep] for one, keep in (removed or {}).items()}
+        present = self.recoveries[reduction.state().newest]
+        following = following if following is not None else self.next_recovery()
+        operation = recover_operation(reduction, present, following, listed, keys)
+        self.log[name] = sign_recovery(operation, present, *([new.seed] if new else []))
+        self.recoveries[self.id_of(name)] = following
 
     def named(self) -> Json:
         """The log as it stands in a file: signed operations in hex by their names."""

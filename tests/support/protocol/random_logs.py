@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from random import Random
@@ -18,9 +18,11 @@ from protocol.identity.log import (
     LoggedOperation,
     Operation,
     Recover,
+    RecoveryKey,
     Removal,
     Remove,
     Rename,
+    Renew,
     TerminalKeys,
     Unknown,
     operation_id,
@@ -43,6 +45,10 @@ def _name(text: str) -> bytes:
     return b2b(text.encode(), personal=b"tests.log")
 
 
+def _recovery(number: str) -> RecoveryKey:
+    return RecoveryKey(_name(f"recovery {number}"), bytes(32))
+
+
 @dataclass
 class Growing:
     """A log whose every operation `load` would take."""
@@ -52,13 +58,13 @@ class Growing:
     terminals: int = 0
 
     def __post_init__(self) -> None:
-        """A founder with terminals A (0), T (1), B (2)."""
+        """A founder A (0), who added T (1), which added B (2)."""
         first = terminal(0)
         self.terminals = 1
-        self.person = self._write(Genesis(bytes(32), _name("recovery 0"), first.signing, first.static), b"")
-        self.write(first.id, Rename, [self.person], name="Anna")
+        genesis = Genesis(bytes(32), _recovery("0"), bytes(32), first.signing, first.static)
+        self.person = self._write(genesis, b"")
         self.add(first.id, self.tips())
-        self.add(first.id, self.tips())
+        self.add(terminal(1).id, self.tips())
         self.base = len(self.log)
 
     def _write(self, operation: Operation, person: bytes) -> bytes:
@@ -86,17 +92,18 @@ class Growing:
     def write(
         self, author: bytes, kind: Callable[..., Operation], parents: Sequence[bytes], **fields: Any
     ) -> bytes:
-        """The author's next operation upon these parents."""
-        own = (self.log[one].sequence for one in self.before(parents) if self.log[one].author == author)
-        sequence = 1 + max(own, default=0)
-        return self._write(kind(self.person, author, sequence, list(parents), **fields), self.person)
+        """An operation of the author upon these parents."""
+        return self._write(kind(self.person, author, list(parents), **fields), self.person)
 
     def later(self, author: bytes, parents: Sequence[bytes], number: int) -> bytes:
-        """The author's next operation, of a later version."""
-        own = (self.log[one].sequence for one in self.before(parents) if self.log[one].author == author)
-        operation = Unknown(LATER, self.person, author, 1 + max(own, default=0), tuple(parents))
-        encoded = encode([LATER, *(getattr(operation, name) for name in Add.__struct_fields__[:4]), number])
+        """An operation of a later version."""
+        operation = Unknown(LATER, self.person, author, tuple(parents))
+        encoded = encode([LATER, *(getattr(operation, name) for name in Add.__struct_fields__[:3]), number])
         return self._keep(operation, encoded, self.person)
+
+    def renew(self, author: bytes, parents: Sequence[bytes], number: int) -> bytes:
+        """The author draws keys."""
+        return self.write(author, Renew, parents, drawn=_name(f"{number}"), once=bytes(32), sealed=[])
 
     def add(self, author: bytes, parents: Sequence[bytes], new: TerminalKeys | None = None) -> bytes:
         """The author adds a new terminal, or this one."""
@@ -106,22 +113,20 @@ class Growing:
         return self.write(author, Add, parents, signing=new.signing, static=new.static, name="device")
 
     def recover(
-        self, parents: Sequence[bytes], removed: Sequence[tuple[bytes, bytes]], new: bool, key: str = ""
-    ) -> bytes | None:
-        """The recovery that follows those of the past; None if these follow two lines."""
+        self, parents: Sequence[bytes], removed: Mapping[bytes, Sequence[bytes]], new: bool, key: str = ""
+    ) -> bytes:
+        """A recovery that follows one of those of the past that no other one of these follows."""
         past = self.before(parents)
         known = [one for one in past if isinstance(self.log[one].operation, Genesis | Recover)]
-        previous = next((one for one in known if all(o == one or o in self.past[one] for o in known)), None)
-        if previous is None:
-            return None
-        number = self.log[previous].sequence + 1
+        previous = max(known, key=lambda one: (len(self.past[one]), one))
         keys = (b"", b"")
         if new:
             keys = terminal(self.terminals).signing, terminal(self.terminals).static
             self.terminals += 1
-        removals = [Removal(one, last) for one, last in sorted(removed)]
-        successor = _name(f"recovery {number}{key}")
-        operation = Recover(self.person, previous, number, list(parents), successor, removals, *keys)
+        removals = [Removal(one, sorted(keep)) for one, keep in sorted(removed.items())]
+        # One of an even depth names the key before it again, as where the words did not leak.
+        following = _recovery(f"{len(self.past[previous]) // 2}{key}")
+        operation = Recover(self.person, previous, bytes(1952), list(parents), following, removals, *keys)
         return self._write(operation, self.person)
 
     def known(self, past: frozenset[bytes]) -> list[bytes]:
@@ -153,11 +158,12 @@ def _step(growing: Growing, random: Random, recoveries: bool, number: int) -> No
         parents = growing.highest(parents)
     past = growing.before(parents)
     terminals = growing.known(past)
-    kinds = ["add", "add", "remove", "remove", "remove", "rename", "later", *(["recover"] * 2 * recoveries)]
-    kind, author = random.choice(kinds), random.choice(terminals)
+    kinds = ["add", "add", "remove", "remove", "remove", "rename", "renew", "renew", "later"]
+    kind, author = random.choice([*kinds, *(["recover"] * 2 * recoveries)]), random.choice(terminals)
 
-    def last(target: bytes) -> bytes:
-        return random.choice([*growing.by(target, past), b""])
+    def keep(target: bytes) -> list[bytes]:
+        own = growing.by(target, past)
+        return sorted(random.sample(own, min(len(own), random.choice((0, 1, 1, 2)))))
 
     if kind == "add":
         elsewhere = sorted(set(growing.known(frozenset(growing.log))) - set(terminals))
@@ -168,15 +174,17 @@ def _step(growing: Growing, random: Random, recoveries: bool, number: int) -> No
         growing.add(author, parents, new)
     elif kind == "remove":
         target = random.choice(terminals)
-        growing.write(author, Remove, parents, terminal=target, last=last(target))
+        growing.write(author, Remove, parents, terminal=target, keep=keep(target))
     elif kind == "rename":
         growing.write(author, Rename, parents, name=f"name {number}")
+    elif kind == "renew":
+        growing.renew(author, parents, number)
     elif kind == "later":
         growing.later(author, parents, number)
     else:
         targets = random.sample(terminals, random.randint(0, min(3, len(terminals))))
         key = random.choice(("", "", " of a thief"))
-        growing.recover(parents, [(one, last(one)) for one in targets], random.random() < 0.8, key)
+        growing.recover(parents, {one: keep(one) for one in targets}, random.random() < 0.8, key)
 
 
 def every_log(free: int) -> Iterator[Growing]:
@@ -185,16 +193,14 @@ def every_log(free: int) -> Iterator[Growing]:
 
 
 def _every(growing: Growing, free: int) -> Iterator[Growing]:
-    # Of the base, only its tip and the first add are followed: one that knows all, one that does not know B.
-    base = list(growing.log)[: growing.base]
-    ids = [base[-2], base[-1], *list(growing.log)[growing.base :]]
+    ids = list(growing.log)
     for count in (1, 2, 3):
         for parents in itertools.combinations(ids, count):
             if len(growing.highest(parents)) < count:
                 continue
             for act in _ACTS:
                 before = len(growing.log), growing.terminals
-                if not act(growing, sorted(parents)):
+                if not act(growing, sorted(parents)) or len(growing.log) == before[0]:
                     continue
                 yield growing
                 if free > 1:
@@ -208,45 +214,56 @@ Act = Callable[[Growing, Sequence[bytes]], bool]
 
 
 def _acts() -> Iterator[Act]:
+    """What A, T, B, the newest of the others and the recovery key do, as in the model's own check."""
     senior, thief, other = (terminal(number).id for number in range(3))
 
-    def removal(author: bytes, target: bytes) -> Act:
+    def knows(growing: Growing, parents: Sequence[bytes], *terminals: bytes) -> bool:
+        return {*terminals} <= set(growing.known(growing.before(parents)))
+
+    def removal(author: bytes, target: bytes, keeps: bool) -> Act:
         def act(growing: Growing, parents: Sequence[bytes]) -> bool:
-            if not {author, target} <= set(growing.known(growing.before(parents))):
-                return False
-            count = len(growing.log)
-            growing.write(author, Remove, parents, terminal=target, last=b"")
-            return len(growing.log) > count
+            keep = [list(growing.log)[2]] if keeps else []
+            known = knows(growing, parents, author, target) and growing.before(parents).issuperset(keep)
+            return known and bool(growing.write(author, Remove, parents, terminal=target, keep=keep))
 
         return act
 
     def adding(author: bytes) -> Act:
+        return lambda growing, parents: knows(growing, parents, author) and bool(growing.add(author, parents))
+
+    def renewing(author: bytes) -> Act:
+        return lambda growing, parents: (
+            knows(growing, parents, author) and bool(growing.renew(author, parents, 0))
+        )
+
+    def renaming(growing: Growing, parents: Sequence[bytes]) -> bool:
+        return knows(growing, parents, other) and bool(growing.write(other, Rename, parents, name="Anne"))
+
+    def recovering(keeps: bool) -> Act:
         def act(growing: Growing, parents: Sequence[bytes]) -> bool:
-            known = author in growing.known(growing.before(parents))
-            return known and bool(growing.add(author, parents))
+            keep = [list(growing.log)[2]] if keeps else []
+            known = knows(growing, parents, thief) and growing.before(parents).issuperset(keep)
+            return known and bool(growing.recover(parents, {thief: keep}, new=True))
 
         return act
 
-    def renaming(growing: Growing, parents: Sequence[bytes]) -> bool:
-        count = len(growing.log)
-        growing.write(senior, Rename, parents, name="Anne")
-        return len(growing.log) > count
+    def newest(act: Callable[[bytes], Act]) -> Act:
+        def by_newest(growing: Growing, parents: Sequence[bytes]) -> bool:
+            new = [keys.id for one in list(growing.log)[3:] if (keys := growing.log[one].introduces)]
+            return bool(new) and act(new[-1])(growing, parents)
 
-    def recovering(growing: Growing, parents: Sequence[bytes]) -> bool:
-        return growing.recover(parents, [(thief, b"")], new=True) is not None
+        return by_newest
 
-    pairs = [
-        (senior, thief),
-        (senior, other),
-        (thief, senior),
-        (thief, other),
-        (thief, thief),
-        (other, thief),
-    ]
-    yield from (removal(*pair) for pair in pairs)
+    yield from (removal(senior, thief, keeps) for keeps in (False, True))
+    pairs = [(senior, other), (thief, senior), (thief, other), (other, thief)]
+    yield from (removal(*pair, False) for pair in pairs)
+    yield removal(thief, thief, True)
     yield from (adding(author) for author in (senior, thief, other))
+    yield from (renewing(author) for author in (senior, thief, other))
     yield renaming
-    yield recovering
+    yield from (recovering(keeps) for keeps in (False, True))
+    yield newest(adding)
+    yield from (newest(lambda author, one=one: removal(author, one, False)) for one in (senior, other))  # type: ignore[misc]
 
 
 _ACTS = tuple(_acts())
@@ -287,24 +304,29 @@ def for_the_model(growing: Growing, operation: type) -> list[Any]:
 
 def _for_the_model(log: Log, logged: LoggedOperation, made: type) -> Any:
     operation, introduced = logged.operation, logged.introduces
+    recovery = logged.recovery
     common: dict[str, Any] = {
         "id": logged.id.hex(),
         # The model knows a rename, and an operation of a later version is one without a name.
         "kind": "rename" if isinstance(operation, Unknown) else type(operation).__name__.lower(),
-        "author": logged.author.hex(),
-        "seq": logged.sequence,
+        "author": logged.author.hex() or None,
         "parents": tuple(parent.hex() for parent in logged.parents),
         "new": introduced.id.hex() if introduced else None,
-        "key": logged.recovery.hex() if logged.recovery else None,
+        "key": recovery.ed25519.hex() if recovery is not None else None,
     }
     match operation:
         case Remove():
-            common |= {"target": operation.terminal.hex(), "last": operation.last.hex() or None}
+            common |= {"target": operation.terminal.hex(), "keep": _hex(operation.keep)}
         case Rename():
             common |= {"target": operation.name}
         case Recover():
-            previous = log[operation.previous]
-            removed = tuple((one.terminal.hex(), one.last.hex() or None) for one in operation.removed)
-            common |= {"author": (previous.recovery or b"").hex(), "seq": 0, "removed": removed}
+            signer = log[operation.previous].recovery
+            assert signer is not None
+            removed = tuple((one.terminal.hex(), _hex(one.keep)) for one in operation.removed)
+            common |= {"author": signer.ed25519.hex(), "removed": removed}
             common |= {"prev": operation.previous.hex()}
     return made(**common)
+
+
+def _hex(ids: Sequence[bytes]) -> tuple[str, ...]:
+    return tuple(one.hex() for one in ids)

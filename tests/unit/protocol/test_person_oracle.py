@@ -6,17 +6,17 @@ A long run needs `-o faulthandler_timeout=0`.
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import itertools
 import os
-import sys
+from collections.abc import Iterator
 from random import Random
 from types import ModuleType
-from typing import Any
 
 import pytest
 
-from protocol.identity.reduction import NO_PINS, PersonState, Pins
+from protocol.identity.log import Unknown
+from protocol.identity.reduction import NO_PINS, PersonState, Pins, Standing
 from tests.support import machine
 from tests.support.protocol.random_logs import (
     Growing,
@@ -32,72 +32,62 @@ FREE = int(os.environ.get("PARLOUR_MODEL_FREE", "2"))
 
 
 @pytest.fixture(scope="module")
-def model() -> ModuleType:
-    """The model of the person log."""
-    spec = importlib.util.spec_from_file_location("parlour_model", machine.needs_models() / "person.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def models() -> Iterator[tuple[ModuleType, ModuleType]]:
+    """The model of the person log, and a second one of the same rules."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(machine.needs_models()))
+        yield importlib.import_module("person"), importlib.import_module("ref")
 
 
-def read_by(model: ModuleType, growing: Growing, pins: list[str]) -> Any:
-    """The model of a log without what is not valid, and without what follows it: it has no rule for these."""
-    operations = for_the_model(growing, model.POp)
-    while True:
-        read = model.Person(operations, pins)
-        wrong = {one for one in read.o if read.has(read.view, one) and not read.valid(one)}
-        if not wrong:
-            return read
-        following = {one for one in read.o if any(read.has(read.upto(one), bad) for bad in wrong)}
-        operations = [operation for operation in operations if operation.id not in following]
+Models = tuple[ModuleType, ModuleType]
 
 
-def named_by(read: Any) -> str:
-    """The name of the last rename that counts; operations of later versions give none."""
-    view = read.view
-    renames = [(read.depth[one], one) for one, operation in read.o.items() if operation.kind == "rename"]
-    counting = [place for place in renames if read.has(view, place[1]) and read.counts(place[1], view)]
-    return max(((*place, name) for place in counting if (name := read.o[place[1]].target)), default=("",))[-1]
-
-
-def agree(model: ModuleType, growing: Growing, pins: Pins = NO_PINS) -> PersonState:
-    """The state, after a comparison with the model's."""
-    state = at_once(growing.log, pins)
-    read = read_by(model, growing, [one.hex() for one in pins.seen | pins.confirmed])
-    live, frozen, _, path, contested = read.state()
-    assert [one.hex() for one in state.live] == list(live)
-    assert [one.hex() for one in state.frozen] == list(frozen)
-    assert state.name == named_by(read)
-    assert state.newest.hex() == (path[-1] if path else growing.person.hex())
-    assert state.recoveries == len(path)
-    if not pins.confirmed:
+def agree(models: Models, growing: Growing, pins: Pins = NO_PINS) -> PersonState:
+    """The state, after a comparison with that of both models."""
+    state, (model, second) = at_once(growing.log, pins), models
+    pinned = [one.hex() for one in pins.seen | pins.confirmed]
+    operations = for_the_model(growing, model.Op)
+    read = model.Person(operations, pinned)
+    seniority, removed, name, path, contested, keys, standings, copies = read.state()
+    assert second.Ref(operations, pinned).state() == read.state()
+    assert [one.hex() for one in state.live] == list(seniority)
+    assert {one.hex() for one in state.removed} == set(removed)
+    assert [one.hex() for one in state.path] == list(path)
+    # To the models an operation of a later version is a rename to no name.
+    if not any(isinstance(one.operation, Unknown) for one in growing.log.values()):
+        assert state.name == name
+    if not pins.seen:
         assert state.contested == contested
+    assert [one.hex() for one in state.drawn] == [one for one in keys if bytes.fromhex(one) in state.drawn]
+    assert list(state.drawn.values()) == [
+        standing for one, standing in zip(keys, standings, strict=True) if bytes.fromhex(one) in state.drawn
+    ]
+    for pair in state.copied.values():
+        assert frozenset(one.hex() for one in pair) in copies
     return state
 
 
-def test_random_logs_come_to_what_the_model_says_in_any_order_of_arrival(model: ModuleType) -> None:
+def test_random_logs_come_to_what_the_model_says_in_any_order_of_arrival(models: Models) -> None:
     random = Random(20)
-    seen = {"frozen": 0, "contested": 0, "removed": 0, "recovered": 0}
+    seen = {"copied": 0, "contested": 0, "removed": 0, "recovered": 0, "fallen": 0}
     for number in range(SETS):
         growing, pins = grow_at_random(random, random.randint(1, 12), recoveries=number % 2 == 0)
-        state = agree(model, growing, pins)
+        state = agree(models, growing, pins)
         order = list(growing.log)
         random.shuffle(order)
         assert one_by_one(growing, order, pins) == state
-        seen["frozen"] += bool(state.frozen)
+        seen["copied"] += bool(state.copied)
+        seen["fallen"] += Standing.FALLEN in state.drawn.values()
         seen["contested"] += state.contested
         seen["removed"] += bool(state.removed)
         seen["recovered"] += state.recoveries > 1
     assert min(seen.values()) > SETS // 100, seen
 
 
-def test_every_order_of_concurrent_operations_comes_to_what_the_model_says(model: ModuleType) -> None:
+def test_every_order_of_concurrent_operations_comes_to_what_the_model_says(models: Models) -> None:
     count = 0
     for growing in every_log(FREE):
-        state = agree(model, growing)
+        state = agree(models, growing)
         free = list(growing.log)[growing.base :]
         for order in itertools.permutations(free):
             assert one_by_one(growing, [*list(growing.log)[: growing.base], *order]) == state
