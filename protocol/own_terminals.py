@@ -59,9 +59,9 @@ def standing(log: PersonState, confirmed: Set[bytes], own_static: bytes, static:
     Keys have 32 bytes.
     """
     known = [one.id for one in log.terminals() if one.static == static]
-    if static == own_static or any(one in log.frozen for one in known):
+    if static == own_static:
         return Standing.STRANGER
-    if any(one in log.removed for one in known):
+    if any(one in log.gone for one in known):
         return Standing.REMOVED
     sure = known and not doubted(log, confirmed).issuperset(known)
     return Standing.OWN if sure else Standing.PROVISIONAL

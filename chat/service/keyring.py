@@ -272,8 +272,8 @@ class Keyring:
             return self._stands(peer.static) is Standing.REMOVED
         if contact is None or contact.blocked:
             return False
-        live, removed = contact.state.live.values(), contact.state.removed.values()
-        return any(one.static == peer.static for one in removed) and not any(
+        live, gone = contact.state.live.values(), contact.state.gone.values()
+        return any(one.static == peer.static for one in gone) and not any(
             one.static == peer.static for one in live
         )
 

@@ -335,7 +335,7 @@ class Messages:
         written: list[tuple[bytes, ParsedEntry]] = []
         for conversation, removed in quarantine.due(database, self._keyring.own.terminal):
             row = contacts.conversation(database, conversation)
-            if removed in log.frozen or row is None:
+            if row is None:
                 continue
             if row.kind == contacts.NOTES:
                 written.append((log.person, self._notes.cut(database, removed)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence, Set
 
 from msgspec.structs import replace
 
@@ -27,14 +27,30 @@ from protocol.identity.author import (
     rename_operation,
     sign_recovery,
 )
-from protocol.identity.exchange import Extension, before_recovery, changes, extend, in_messages, missing
-from protocol.identity.log import Add, Recover, load, parse_operation, sign_add, sign_operation
+from protocol.identity.exchange import (
+    Extension,
+    before_recovery,
+    changes,
+    default_keep,
+    extend,
+    in_messages,
+    missing,
+)
+from protocol.identity.log import (
+    Add,
+    Recover,
+    Remove,
+    TerminalKeys,
+    load,
+    parse_operation,
+    sign_add,
+    sign_operation,
+)
 from protocol.identity.names import is_name
-from protocol.identity.reduction import PersonState, Pins, reduce
+from protocol.identity.reduction import PersonState, Pins, Reduction, reduce
 from protocol.identity.safety import open_questions
 from protocol.limits import RECOVER_REMOVED_MAX
 from protocol.messages import LogOperations
-from protocol.primitives import ed25519_from_seed
 
 NOT_SYNCED = phrase(
     "No contact has been reached since Parlour started. If this profile is an older copy, it lacks changes "
@@ -235,8 +251,7 @@ class OwnLog:
             state, own = self._keyring.own_log, self._keyring.own
             if own.terminal not in state.live:
                 raise NotPermitted(NOT_LIVE)
-            # Another operation with the sequence would be a fork.
-            if operation.author != own.terminal or operation.sequence != state.sequences[own.terminal] + 1:
+            if operation.author != own.terminal or operation.parents != list(state.heads):
                 raise NotPermitted(CHANGED)
             signed = sign_add(operation, own.signing_seed, consent)
             try:
@@ -251,14 +266,16 @@ class OwnLog:
             state, own = self._keyring.own_log, self._keyring.own
             if own.terminal not in state.live:
                 raise NotPermitted(NOT_LIVE)
-            target = state.live.get(terminal) or state.frozen.get(terminal)
+            target = state.live.get(terminal)
             if target is None:
                 raise UsageError(NO_DEVICE)
             if target.id != own.terminal and target.rank < state.live[own.terminal].rank:
                 raise NotPermitted(SENIOR)
             if target.id == own.terminal and len(state.live) == 1:
                 raise NotPermitted(ONLY_DEVICE)
-            operation = remove_operation(state, own.terminal, terminal)
+            operation = await self._worker.run(
+                _removal, *await self._log(), own.terminal, terminal, self._keyring.own_confirmed
+            )
             try:
                 await self._add([sign_operation(operation, own.signing_seed)], removes=True)
             except LimitExceeded:
@@ -273,46 +290,50 @@ class OwnLog:
         """
         async with self._turn:
             state, own = self._keyring.own_log, self._keyring.own
-            if not {own.terminal, *state.live, *state.frozen}.issuperset(removed):
+            if not {own.terminal, *state.live}.issuperset(removed):
                 raise UsageError(NO_DEVICE)
             asked = open_questions(state, self._keyring.own_confirmed)
-            held, _ = await self._store.read(persons.log_of, state.person)
-            copied = [own.terminal] if own.terminal in {*state.frozen, *removed} else []
+            held, pins = await self._log()
+            copied = [own.terminal] if own.terminal in removed else []
             if not copied and await self._worker.run(_made_by_a_copy, held, asked, own.terminal):
                 copied = [own.terminal]
             base = await self.before(seed, [*removed, *copied])
-            gone = {terminal for terminal in removed if terminal in base.last and terminal != own.terminal}
-            new = None if own.terminal in base.live and not copied else create_terminal(self._random)
-            if new is not None and own.terminal not in base.removed and own.terminal in base.last:
+            before = base.state()
+            new = None if own.terminal in before.live and not copied else create_terminal(self._random)
+            gone = {one for one in removed if one in before and one != own.terminal}
+            if new is not None and own.terminal not in before.removed and own.terminal in before:
                 gone.add(own.terminal)
             if len(gone) > RECOVER_REMOVED_MAX:
                 raise UsageError(TOO_MANY_DEVICES)
             # Else an id would decide between it and a thief's one that its person took for the own before.
-            await self._store.write(persons.take_back, state.person, base.newest)
-            last = [(terminal, base.last[terminal]) for terminal in sorted(gone)]
+            await self._store.write(persons.take_back, state.person, before.newest)
+            confirmed = self._keyring.own_confirmed
+            kept = {one: default_keep(base, one, own.terminal, confirmed) for one in gone}
             keyed = None
             if new is None:
-                signed = sign_recovery(recover_operation(base, seed, last), seed)
+                signed = sign_recovery(recover_operation(base, seed, seed, kept), seed)
             else:
-                made = recover_operation(base, seed, last, new.signing, new.static)
+                made = recover_operation(base, seed, seed, kept, TerminalKeys(new.signing, new.static))
                 signed = sign_recovery(made, seed, new.signing_seed)
                 keyed = replace(
                     own, terminal=new.id, signing_seed=new.signing_seed, static_secret=new.static_secret
                 )
-            held, pins = await self._store.read(persons.log_of, state.person)
+            held, pins = await self._log()
             named = await self._worker.run(named_again, [*held, signed], pins, keyed or own, state.name)
             await self._add([signed, *named], [parse_operation(signed).id], keyed, removes=True)
 
-    async def before(self, seed: bytes, removed: Sequence[bytes] = ()) -> PersonState:
-        """The state that the next recovery with this seed, which removes these terminals, follows.
+    async def _log(self) -> tuple[list[bytes], Pins]:
+        return await self._store.read(persons.log_of, self._keyring.own.person)
+
+    async def before(self, seed: bytes, removed: Sequence[bytes] = ()) -> Reduction:
+        """The log that the next recovery with this seed, which removes these terminals, follows.
 
         Raises UsageError for another seed.
         """
-        held, pins = await self._store.read(persons.log_of, self._keyring.own.person)
-        state = await self._worker.run(before_others, held, pins, seed, removed)
-        if state is None:
+        found = await self._worker.run(before_others, *await self._log(), seed, removed)
+        if found is None:
             raise UsageError(OTHER_WORDS)
-        return state
+        return found
 
     async def until_synced(self, problem: Phrase, *, force: bool) -> None:
         """Wait for a link that is about to open, unless the person insists. Raises NotSynced.
@@ -330,16 +351,15 @@ class OwnLog:
 
 def before_others(
     operations: Sequence[bytes], pins: Pins, seed: bytes, removed: Iterable[bytes]
-) -> PersonState | None:
-    """The state that the next recovery with this seed, which removes these terminals, names heads of.
+) -> Reduction | None:
+    """The log that the next recovery with this seed, which removes these terminals, names heads of.
 
     None for another person's seed.
 
     A thief of the seed can name a next recovery key of its own. The owner's recovery then is its rival.
     """
-    while (state := reduce(operations, pins)).recovery != ed25519_from_seed(
-        recovery_key(seed, state.recoveries)
-    ):
+    key = recovery_key(seed)
+    while (state := reduce(operations, pins)).recovery != key:
         if not state.path:
             return None
         graph = load(operations)
@@ -347,6 +367,14 @@ def before_others(
         without = enumerate(graph.order)
         operations = [one.signed for at, one in without if at != place and not graph.past[at] >> place & 1]
     return before_recovery(operations, pins, removed)
+
+
+def _removal(
+    operations: Sequence[bytes], pins: Pins, signer: bytes, removed: bytes, confirmed: Set[bytes]
+) -> Remove:
+    reduction = Reduction(load(operations), pins)
+    keep = default_keep(reduction, removed, signer, confirmed)
+    return remove_operation(reduction, signer, removed, keep)
 
 
 def _made_by_a_copy(operations: Iterable[bytes], asked: Container[bytes], terminal: bytes) -> bool:

@@ -61,8 +61,8 @@ from protocol.backup.sealed import SEALED_CHUNK_SIZE
 from protocol.entries_and_receipts import ParsedEntry, is_own
 from protocol.errors import ProtocolError
 from protocol.identity.author import NewTerminal, create_terminal, recover_operation, sign_recovery
-from protocol.identity.exchange import extend
-from protocol.identity.log import parse_operation
+from protocol.identity.exchange import default_keep, extend
+from protocol.identity.log import TerminalKeys, parse_operation
 from protocol.identity.reduction import PersonState, Pins, reduce
 from protocol.pairing.renewal import Drawn
 from protocol.primitives import Random
@@ -139,18 +139,17 @@ def plan_new(verified: Verified, words: Sequence[str], *, remove_old: bool, rand
     person = verified.start.person
     held, pins = verified.logs[person], verified.pins[person]
     old = verified.start.terminal
-    removed = [old] if remove_old and old in {*verified.state.live, *verified.state.frozen} else []
+    removed = [old] if remove_old and old in verified.state.live else []
     base = before_others(held, pins, seed, removed)
     if base is None:
         raise UsageError(OTHER_WORDS)
     new = create_terminal(random)
-    last = [(terminal, base.last[terminal]) for terminal in removed if terminal in base.last]
-    signed = sign_recovery(
-        recover_operation(base, seed, last, new.signing, new.static), seed, new.signing_seed
-    )
+    kept = {one: default_keep(base, one, b"", pins.confirmed) for one in removed if one in base.state()}
+    made = recover_operation(base, seed, seed, kept, TerminalKeys(new.signing, new.static))
+    signed = sign_recovery(made, seed, new.signing_seed)
     own = _own_row(verified, new)
     named = named_again([*held, signed], pins, own, verified.state.name)
-    return NewProfile(own, (signed, *named), parse_operation(signed).id, base.newest)
+    return NewProfile(own, (signed, *named), parse_operation(signed).id, base.state().newest)
 
 
 def _own_row(verified: Verified, new: NewTerminal) -> OwnRow:

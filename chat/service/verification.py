@@ -224,6 +224,6 @@ def _causes_since(row: ComparisonRow, now: PersonState) -> Iterator[Cause]:
             yield cause
     for terminal in row.terminals:
         if terminal not in now.live:
-            gone = (CauseKind.REMOVED, CauseKind.FORKED)
-            causes = (one for one in now.causes if one.kind in gone and one.terminal == terminal)
+            removed = (one for one in now.causes if one.kind is CauseKind.REMOVED)
+            causes = (one for one in removed if one.terminal == terminal)
             yield next(causes, Cause(CauseKind.VOIDED, b"", terminal, b""))

@@ -413,8 +413,7 @@ class Views:
         own, log, seen = self._keyring.own.terminal, self._keyring.own_log, self._book.seen
         states = (
             (TerminalState.LIVE, log.live),
-            (TerminalState.FROZEN, log.frozen),
-            (TerminalState.REMOVED, log.removed),
+            (TerminalState.REMOVED, log.gone),
         )
         removed_by = {one.terminal: one.author for one in log.causes if one.kind is CauseKind.REMOVED}
         added_by = {one.terminal: one.author for one in log.causes if one.kind is CauseKind.ADDED}
@@ -568,7 +567,8 @@ TEXTS = {
     CauseKind.REMOVED: phrase("removed a device"),
     CauseKind.VOIDED: phrase("lost a device that a removed device had added"),
     CauseKind.RECOVERED: phrase("used the recovery key: compare the safety number before you continue"),
-    CauseKind.FORKED: phrase("has a device whose key was copied: it is shut out until its owner removes it"),
+    CauseKind.RENEWED: phrase("renewed the keys"),
+    CauseKind.COPIED: phrase("has a device that may have been copied"),
     CauseKind.CONTESTED: phrase(
         "has recoveries that contradict each other: compare the safety number before you continue"
     ),
@@ -591,7 +591,7 @@ def _device_of(cause: Cause, log: PersonState | None) -> str:
     """The name of the device that a change added or removed, empty where it has none."""
     if cause.kind is CauseKind.ADDED:
         return cause.name
-    gone = log.removed.get(cause.terminal) if log is not None else None
+    gone = log.gone.get(cause.terminal) if log is not None else None
     return gone.name if gone is not None else ""
 
 
@@ -602,7 +602,8 @@ OWN_TEXTS = {
     CauseKind.VOIDED: phrase("Your identity lost a device that a removed device had added"),
     CauseKind.RENAMED: phrase("The name that your contacts see was changed"),
     CauseKind.RECOVERED: phrase("Your recovery words were used"),
-    CauseKind.FORKED: phrase("A device of yours was copied: your contacts shut it out"),
+    CauseKind.RENEWED: phrase("Your keys were renewed"),
+    CauseKind.COPIED: phrase("A device of yours may have been copied: remove it, or recover with new words"),
     CauseKind.CONTESTED: phrase("Your recovery words were used twice, in ways that contradict each other"),
 }
 """A change of the own log that another copy of it brought."""
@@ -628,6 +629,4 @@ def holds(causes: Sequence[Cause], state: PersonState) -> bool:
 
     Then *verified* is dropped, and sending waits until the user has looked.
     """
-    kinds = {cause.kind for cause in causes}
-    recovered = CauseKind.RECOVERED in kinds
-    return state.contested or recovered or (CauseKind.FORKED in kinds and not state.live)
+    return state.contested or any(cause.kind is CauseKind.RECOVERED for cause in causes)

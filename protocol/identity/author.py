@@ -12,7 +12,7 @@ from protocol import labels
 from protocol.codec import encode
 from protocol.errors import LocalMisuse, Malformed
 from protocol.identity import log
-from protocol.identity.drawing import commitment
+from protocol.identity.drawing import commitment, self_key
 from protocol.identity.names import is_name, is_terminal_name
 from protocol.identity.reduction import PersonState, Reduction
 from protocol.identity.safety import word_list
@@ -41,6 +41,11 @@ class NewPerson(Redacting, frozen=True):
     static_secret: Redacted[bytes]
     recovery_seed: Redacted[bytes]
     drawn: Redacted[bytes]
+
+    @property
+    def self_key(self) -> bytes:
+        """The key of the self tags on its entries (SPEC §11.1)."""
+        return self_key(self.drawn)
 
 
 class NewTerminal(Redacting, frozen=True):

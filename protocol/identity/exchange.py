@@ -14,7 +14,7 @@ from msgspec import Struct
 from protocol import limits
 from protocol.errors import LimitExceeded, Malformed, Untrusted
 from protocol.identity import log
-from protocol.identity.log import Graph, LoggedOperation, Recover, Remove, bits
+from protocol.identity.log import Add, Graph, LoggedOperation, Recover, Remove, bits
 from protocol.identity.reduction import NO_PINS, Cause, CauseKind, PersonState, Pins, Reduction
 from protocol.messages import LogOperations
 
@@ -194,6 +194,32 @@ def before_recovery(operations: Iterable[bytes], pins: Pins, removed: Iterable[b
         needed |= reduction.context & reduction.kept & graph.by_author.get(author, 0)
     needed = graph.closure(needed)
     return Reduction(log.load(graph.order[index].signed for index in bits(needed)), pins)
+
+
+def default_keep(
+    reduction: Reduction, removed: bytes, signer: bytes, confirmed: Set[bytes]
+) -> tuple[bytes, ...]:
+    """What a removal by `signer` keeps of the grants of a terminal unless its person chooses otherwise.
+
+    These are the last Adds of the removed one that are `confirmed` (ids) with all its Adds before, and those
+    that brought the signer in. More than KEEP_MAX that are apart from each other are only where its key was
+    copied: then the first of them.
+    """
+    graph, terminals = reduction.graph, reduction.terminals()
+    own = graph.by_author.get(removed, 0) & reduction.counting
+    adds = [index for index in bits(own) if isinstance(graph.order[index].operation, Add)]
+    way, kept, terminal = set[bytes](), 0, terminals.get(signer)
+    while terminal is not None:
+        way.add(terminal.operation)
+        terminal = terminals.get(terminal.adder)
+    unconfirmed = 0
+    for index in adds:
+        added = graph.order[index].id
+        if added not in confirmed and added not in way:
+            unconfirmed |= 1 << index
+        if added in way or not (graph.past[index] | 1 << index) & unconfirmed:
+            kept |= 1 << index
+    return graph.ids(graph.tips(kept))[: limits.KEEP_MAX]
 
 
 def changes(before: PersonState, after: PersonState) -> tuple[Cause, ...]:

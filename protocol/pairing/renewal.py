@@ -143,7 +143,7 @@ class Measure:
         self.heads = reduction.heads()
         self._signing = {one.id: one.signing for one in reduction.terminals().values()}
         self._places = {one: place for place, one in enumerate(self._signing)}
-        self._live = reduction.live().keys()
+        self._live = reduction.state().live.keys()
         self.senior = next(iter(self._live), b"")
 
     def covers(self, heads: Iterable[bytes]) -> int:

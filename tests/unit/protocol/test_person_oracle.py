@@ -92,4 +92,4 @@ def test_every_order_of_concurrent_operations_comes_to_what_the_model_says(model
         for order in itertools.permutations(free):
             assert one_by_one(growing, [*list(growing.log)[: growing.base], *order]) == state
         count += 1
-    assert count > 500
+    assert count > 1_000
