@@ -171,7 +171,7 @@ class Keyring:
         self.own = own
         self.identity = Identity(own.person, X25519Pair(own.static_secret))
         self.own_log, self.own_confirmed = own_log, own_confirmed
-        self.is_removed = own.terminal in own_log.removed
+        self.is_removed = own.terminal in own_log.gone
         self.found: dict[Peer, Addresses] = {}
         self.remembered = remembered or {}
         self.proven: dict[bytes, set[bytes]] = {}
@@ -480,7 +480,7 @@ class Keyring:
         """Operations were added to this person's own log or confirmed; `confirmed` are now the ids of those
         that were made here or confirmed, and no others."""
         self.own_log, self.own_confirmed = state, confirmed
-        self.is_removed = self.own.terminal in state.removed
+        self.is_removed = self.own.terminal in state.gone
         self.own_terminals.update(terminal.id for terminal in state.terminals())
 
     def take_keys(self, own: OwnRow) -> None:
@@ -541,7 +541,7 @@ ASKS: Final = phrase(
 
 def own_problem(log: PersonState, terminal: bytes, confirmed: Set[bytes]) -> Phrase | None:
     """Why a terminal of this person shows no safety number and sends no Record (SPEC §7.7)."""
-    if terminal in log.removed:
+    if terminal in log.gone:
         return REMOVED
     if open_questions(log, confirmed):
         return ASKS

@@ -87,7 +87,7 @@ class PersonState(Struct, frozen=True):
     are recoveries not in force that follow the same one as another. `contested` is whether no confirmed one
     excludes them, and `contenders` are, ascending, the first of those that follow one recovery and of which
     none is confirmed. A terminal is `live` or `gone`: `removed` are those of the latter that a removal names.
-    `copied` are, by terminal, two operations of it of which neither knows the other. `drawn` has the
+    `copied` are, by terminal that is not gone, two operations of which neither knows the other. `drawn` has the
     operations whose keys are used, best first, with their standing. `heads`, ascending, are what the author
     of the next operation names as parents. `pending` operations lack an ancestor and do not count.
     """
@@ -401,11 +401,11 @@ class Reduction:
         return next((one for one in self.terminals() if one in live), b"")
 
     def copied(self) -> Iterator[tuple[bytes, tuple[bytes, bytes]]]:
-        """Of each terminal the first two of its operations of which neither knows the other, if any."""
+        """Of each terminal that is not gone the first two operations of which neither knows the other."""
         graph = self.graph
         for terminal, mask in graph.by_author.items():
             earlier = 0
-            for index in bits(mask & self.context & self.kept):
+            for index in () if self.is_gone(terminal) else bits(mask & self.context):
                 if apart := earlier & ~graph.past[index]:
                     first = (apart & -apart).bit_length() - 1
                     yield terminal, (graph.order[first].id, graph.order[index].id)

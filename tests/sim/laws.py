@@ -284,7 +284,7 @@ class Laws:
         """A removal that a terminal has held stays."""
         for person, log in self.logs(side).items():
             known = side.seen.removed.setdefault(person, set())
-            if back := known & {*log.live, *log.frozen}:
+            if back := known & log.live.keys():
                 self._break("removed", f"{side.name} takes {len(back)} removed terminals for live again")
             known.update(log.removed)
 
@@ -305,7 +305,7 @@ class Laws:
         if side is None or isinstance(message, Close | LogOperations):
             return
         log = self.logs(side).get(peer.person)
-        if log is not None and any(one.static == peer.static for one in log.removed.values()):
+        if log is not None and any(one.static == peer.static for one in log.gone.values()):
             self._break("sealed", f"{side.name} seals {type(message).__name__} to a removed terminal")
 
     def _check_expired(self, side: Side) -> None:

@@ -546,11 +546,11 @@ class World:
         await asyncio.sleep(20.0)
         for _ in range(3):
             log = self.laws.truths()[victim.owner]
-            if terminal not in {*log.live, *log.frozen}:
+            if terminal not in log.live:
                 return
             seniors = [one for one in self.laws.live(victim.owner) if one.terminal != terminal]
             senior = min(seniors, key=lambda one: log.live[one.terminal].rank, default=None)
-            victims = log.live.get(terminal) or log.frozen[terminal]
+            victims = log.live[terminal]
             if senior is not None and log.live[senior.terminal].rank < victims.rank:
                 host = self.hosts[senior.number]
                 remove = partial(host.person.engine.remove_terminal, terminal.hex(), True)

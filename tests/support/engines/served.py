@@ -30,8 +30,8 @@ from protocol.identity.author import (
     rename_operation,
     sign_recovery,
 )
-from protocol.identity.log import sign_operation
-from protocol.identity.reduction import reduce
+from protocol.identity.log import load, sign_operation
+from protocol.identity.reduction import Reduction, reduce
 from protocol.keys import X25519Pair
 from protocol.messages import CutHead, Entry, LogOperations
 from protocol.primitives import ed25519_from_seed
@@ -102,7 +102,7 @@ class EnginesAround:
         operations = await parts.store.read(persons.operations_of, parts.keyring.own.person)
         seed = (await parts.store.read(keys.read_own)).recovery_seed
         assert seed is not None
-        operation = recover_operation(reduce(operations), seed, [])
+        operation = recover_operation(Reduction(load(operations)), seed, seed, {})
         link = parts.links.current(self.ada.peer)
         assert link is not None
         await link.driver.send(LogOperations([sign_recovery(operation, seed)]))
@@ -159,7 +159,7 @@ class EnginesAround:
         assert link is not None
         added = add_operation(reduce(operations), own.terminal, second.signing, second.static, "laptop")
         operations.append(sign_operation(added, own.signing_seed, second.seed))
-        removed = remove_operation(reduce(operations), own.terminal, second.id)
+        removed = remove_operation(Reduction(load(operations)), own.terminal, second.id, [])
         operations.append(sign_operation(removed, own.signing_seed))
         nothing = cut_body(second.id, [CutHead(bytes(8), 1, bytes(32))])
         for message in (

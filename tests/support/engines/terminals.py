@@ -10,8 +10,8 @@ from chat.storage.database import Database
 from chat.storage.keys import OwnRow, ShareRow
 from chat.storage.persons import terminal_rows
 from protocol.identity.author import add_operation, recover_operation, sign_recovery
-from protocol.identity.log import parse_operation, sign_operation
-from protocol.identity.reduction import reduce
+from protocol.identity.log import TerminalKeys, load, parse_operation, sign_operation
+from protocol.identity.reduction import Reduction, reduce
 from protocol.limits import LINKED_SELF_KEYS_MAX
 from tests.support.engines.engines import Person
 from tests.support.protocol.pairings import Terminal
@@ -27,7 +27,9 @@ async def add_terminal(first: Person, host: str, *, told: bool = True, seed: byt
     own, new = parts.keyring.own, Terminal.named(f"{first.name} at {host}")
     log = parts.keyring.own_log
     if seed:
-        signed = sign_recovery(recover_operation(log, seed, [], new.signing, new.static), seed, new.seed)
+        now = Reduction(load(await parts.store.read(persons.operations_of, own.person)))
+        made = recover_operation(now, seed, seed, {}, TerminalKeys(new.signing, new.static))
+        signed = sign_recovery(made, seed, new.seed)
     else:
         operation = add_operation(log, own.terminal, new.signing, new.static, "laptop")
         signed = sign_operation(operation, own.signing_seed, new.seed)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from protocol import limits
 from protocol.codec import encode
 from protocol.identity.author import (
     add_operation,
@@ -15,8 +16,16 @@ from protocol.identity.author import (
     rename_operation,
     sign_recovery,
 )
-from protocol.identity.log import Operation, Rename, parse_operation, sign_operation
-from protocol.identity.reduction import PersonState, reduce
+from protocol.identity.drawing import renew_operation
+from protocol.identity.log import (
+    Operation,
+    Rename,
+    TerminalKeys,
+    load,
+    parse_operation,
+    sign_operation,
+)
+from protocol.identity.reduction import PersonState, Reduction
 from protocol.keys import X25519Pair
 from protocol.link.states import LinkSecret, PairingFacts, Role
 from protocol.messages import MESSAGE, Accept, Commit, Message, Open, Ping, Record, Reveal
@@ -62,8 +71,12 @@ class Person:
         return self.new.person
 
     @property
+    def now(self) -> Reduction:
+        return Reduction(load(self.operations))
+
+    @property
     def state(self) -> PersonState:
-        return reduce(self.operations)
+        return self.now.state()
 
     def write(self, operation: Operation, *seeds: bytes) -> bytes:
         """Sign, append, and return the signed operation."""
@@ -81,30 +94,51 @@ class Person:
     def later(self, by: Terminal, *fields: object, upon: PersonState | None = None) -> bytes:
         """An operation of a later version, with these further fields."""
         state = upon or self.state
-        place = self.id, by.id, state.sequences[by.id] + 1, list(state.heads)
+        place = self.id, by.id, list(state.heads)
         self.operations.append(
             persons_log.signed_bytes(encode([persons_log.LATER, *place, *fields]), by.seed)
         )
         return self.operations[-1]
 
     def remove(
-        self, by: Terminal, removed: Terminal, last: bytes | None = None, upon: PersonState | None = None
+        self,
+        by: Terminal,
+        removed: Terminal,
+        keep: Sequence[bytes] | None = None,
+        upon: Reduction | None = None,
     ) -> bytes:
-        return self.write(remove_operation(upon or self.state, by.id, removed.id, last), by.seed)
+        """`keep`: ids, by default all that the removed one signed."""
+        upon = upon or self.now
+        keep = last_of(upon, removed.id) if keep is None else keep
+        return self.write(remove_operation(upon, by.id, removed.id, keep), by.seed)
+
+    def renew(self, by: Terminal, upon: Reduction | None = None) -> bytes:
+        random = seeded(f"renewal {len(self.operations)}")
+        made = renew_operation(upon or self.now, by.id, self.new.self_key, random(32), random)
+        return self.write(made, by.seed)
 
     def recover(
         self,
-        removed: Sequence[tuple[Terminal, bytes]] = (),
+        removed: Mapping[Terminal, Sequence[bytes]] | None = None,
         new: Terminal | None = None,
-        upon: PersonState | None = None,
+        upon: Reduction | None = None,
+        seeds: tuple[bytes, bytes] | None = None,
     ) -> bytes:
-        keys = (new.signing, new.static) if new else (b"", b"")
-        listed = [(terminal.id, last) for terminal, last in removed]
-        seed = self.new.recovery_seed
-        operation = recover_operation(upon or self.state, seed, listed, *keys)
-        signed = sign_recovery(operation, seed, *([new.seed] if new else []))
+        """`seeds`: the present one and the next, by default twice that of the genesis."""
+        present, following = seeds or (self.new.recovery_seed, self.new.recovery_seed)
+        listed = {terminal.id: keep for terminal, keep in (removed or {}).items()}
+        keys = TerminalKeys(new.signing, new.static) if new else None
+        operation = recover_operation(upon or self.now, present, following, listed, keys)
+        signed = sign_recovery(operation, present, *([new.seed] if new else []))
         self.operations.append(signed)
         return signed
+
+
+def last_of(reduction: Reduction, terminal: bytes) -> tuple[bytes, ...]:
+    """The last operations of a terminal, which keep all that it signed."""
+    graph = reduction.graph
+    own = graph.by_author.get(terminal, 0) & reduction.kept & reduction.view
+    return graph.ids(graph.tips(own))[: limits.KEEP_MAX]
 
 
 def id_of(signed: bytes) -> bytes:
@@ -113,11 +147,9 @@ def id_of(signed: bytes) -> bytes:
 
 def chain(anna: Person, by: Terminal, count: int) -> list[bytes]:
     """So many renames, each upon the one before."""
-    state = anna.state
-    parent, made = list(state.heads), []
+    parent, made = list(anna.state.heads), []
     for number in range(count):
-        sequence = state.sequences[by.id] + 1 + number
-        made.append(sign_operation(Rename(anna.id, by.id, sequence, parent, f"n {number}"), by.seed))
+        made.append(sign_operation(Rename(anna.id, by.id, parent, f"n {number}"), by.seed))
         parent = [id_of(made[-1])]
     return made
 

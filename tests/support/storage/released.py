@@ -43,7 +43,6 @@ from chat.storage.persons import AddressRow
 from chat.storage.settings import RelayRow, Settings
 from protocol.attachments import file_body
 from protocol.bots import bot_body
-from protocol.codec import encode
 from protocol.entries_and_receipts import (
     KIND_BOT,
     KIND_CUT,
@@ -64,14 +63,9 @@ from protocol.entries_and_receipts import (
     timer_body,
     write_entry,
 )
-from protocol.identity.author import NewPerson
+from protocol.identity.author import NewPerson, create_person
 from protocol.identity.log import (
-    Genesis,
-    Rename,
-    operation_id,
     parse_operation,
-    sign_operation,
-    terminal_id,
 )
 from protocol.identity.reduction import reduce
 from protocol.keys import X25519Pair
@@ -79,7 +73,6 @@ from protocol.messages import BotBody, BotCommand, ContactValue, CutHead, FileBo
 from protocol.notes import Register, deletion, state_body, write
 from protocol.pairing.invitation import format_invitation, make_invitation
 from protocol.pairing.renewal import Drawn
-from protocol.primitives import KEY_SIZE, ed25519_from_seed, x25519_generate
 from protocol.profile_header import CHEAPEST
 from protocol.relay.rendezvous import RelayAddress
 from tests.support.storage import samples as tables
@@ -92,16 +85,7 @@ TIME = 1_700_000_000_000
 
 
 def _person(name: str) -> NewPerson:
-    """A person as all kept profiles have it: the seed itself is the recovery key's."""
-    random = seeded(name)
-    signing, recovery = random(KEY_SIZE), random(KEY_SIZE)
-    secret, static = x25519_generate(random)
-    keys = ed25519_from_seed(signing), static
-    genesis = Genesis(random(KEY_SIZE), ed25519_from_seed(recovery), *keys)
-    person, terminal = operation_id(encode(genesis), genesis=True), terminal_id(*keys)
-    rename = Rename(person, terminal, 1, [person], name)
-    log = sign_operation(genesis, signing, recovery), sign_operation(rename, signing)
-    return NewPerson(person, terminal, log, signing, secret, recovery, self_key=random(KEY_SIZE))
+    return create_person(name, seeded(name))
 
 
 ANN, BEN, CAT = map(_person, ("Ann", "Ben", "猫"))
