@@ -57,5 +57,5 @@ class Config(Struct, frozen=True):
     keep_round_after: float = 3.0
     """Pause before a round that lets go of old bodies: who looks through the choices has not chosen yet. So
     long own terminals may answer, too, before what none of them keeps is wanted of everybody."""
-    sync_within: float = 10.0  # a signature waits for a contact to return the own log
+    sync_within: float = 10.0  # a removal waits for what links still bring of the removed terminal
     typing_lasts: float = 6.0  # duration of a typing mark that is not renewed

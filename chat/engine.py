@@ -295,8 +295,8 @@ class Engine:
     async def terminals(self) -> tuple[TerminalView, ...]:
         return self._open.views.terminals()
 
-    async def add_terminal(self, force: bool = False) -> LinkingView:
-        return await self._open.linker.add(force=force)
+    async def add_terminal(self) -> LinkingView:
+        return await self._open.linker.add()
 
     async def stop_adding(self) -> None:
         await self._open.linker.stop()
@@ -304,12 +304,12 @@ class Engine:
     async def answer_linking(self, linking: str, accept: bool) -> None:
         await self._open.linker.answer(linking, accept)
 
-    async def remove_terminal(self, terminal: str, force: bool = False) -> None:
-        await self._open.recovery.remove(terminal, force=force)
+    async def remove_terminal(self, terminal: str) -> None:
+        await self._open.recovery.remove(terminal)
         await self._open.sync.handed_out()
 
-    async def rename_self(self, name: str, force: bool = False) -> None:
-        await self._open.own_log.rename(name, force=force)
+    async def rename_self(self, name: str) -> None:
+        await self._open.own_log.rename(name)
         await self._open.sync.handed_out()  # the engine may end with the command
 
     async def recovery_words(self) -> RecoveryView:
@@ -321,8 +321,8 @@ class Engine:
     async def check_recovery(self, typed: tuple[str, ...]) -> None:
         await self._open.recovery.check(typed)
 
-    async def recover(self, typed: tuple[str, ...], removed: tuple[str, ...], force: bool = False) -> None:
-        await self._open.recovery.use(typed, removed, force=force)
+    async def recover(self, typed: tuple[str, ...], removed: tuple[str, ...]) -> None:
+        await self._open.recovery.use(typed, removed)
         await self._open.sync.handed_out()
 
     async def rename(self, contact: str, name: str) -> None:

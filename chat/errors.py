@@ -112,10 +112,6 @@ class Unconfirmed(ParlourError):
     """This person's own log has changes that this person has not confirmed, or this terminal is out of it."""
 
 
-class NotSynced(NotPermitted):
-    """Nobody has returned this person's own operations since the start. The person may insist."""
-
-
 ARCHIVED = phrase("This is an archive: it can be read, searched and exported, and nothing else.")
 LOCKED = phrase("Parlour is locked: unlock it with the passphrase.")
 ENGINE_ENDED = phrase(

@@ -17,7 +17,6 @@ from chat.errors import CannotCreate as CannotCreate
 from chat.errors import EngineEnded as EngineEnded
 from chat.errors import KeyringFailure as KeyringFailure
 from chat.errors import NotPermitted as NotPermitted
-from chat.errors import NotSynced as NotSynced
 from chat.errors import OnlyAsOriginal as OnlyAsOriginal
 from chat.errors import OutcomeUnknown as OutcomeUnknown
 from chat.errors import ParlourError as ParlourError
@@ -501,10 +500,10 @@ class Messenger(Protocol):
     async def terminals(self) -> tuple[TerminalView, ...]:
         """The terminals in this person's own log, the most senior first."""
 
-    async def add_terminal(self, force: bool = False) -> LinkingView:
+    async def add_terminal(self) -> LinkingView:
         """For two minutes a new device of this person may be linked; it finds this one by the person's name.
 
-        Raises Unconfirmed, and without `force` NotSynced as `rename_self`.
+        Raises Unconfirmed.
         """
 
     async def stop_adding(self) -> None:
@@ -516,17 +515,16 @@ class Messenger(Protocol):
         Raises UsageError where no answer is due, Unconfirmed.
         """
 
-    async def remove_terminal(self, terminal: str, force: bool = False) -> None:
+    async def remove_terminal(self, terminal: str) -> None:
         """Remove a device of this person for good, by its id: this one, or one that is junior to it.
 
-        Raises UsageError (no such device), NotPermitted (a senior one), NotSynced as `rename_self`.
+        Raises UsageError (no such device), NotPermitted (a senior one).
         """
 
-    async def rename_self(self, name: str, force: bool = False) -> None:
+    async def rename_self(self, name: str) -> None:
         """Sign another name of this person, which contacts see.
 
-        Raises UsageError, NotPermitted (this terminal is not live), and without `force` NotSynced (no contact
-        has returned what it holds of the own log since the start).
+        Raises UsageError, NotPermitted (this terminal is not live).
         """
 
     async def recovery_words(self) -> RecoveryView:
@@ -541,12 +539,12 @@ class Messenger(Protocol):
     async def check_recovery(self, typed: tuple[str, ...]) -> None:
         """Raises UsageError where these are not the recovery words of this person."""
 
-    async def recover(self, typed: tuple[str, ...], removed: tuple[str, ...], force: bool = False) -> None:
+    async def recover(self, typed: tuple[str, ...], removed: tuple[str, ...]) -> None:
         """Sign a recovery with the seed of these words, and remove terminals by id. The seed is not kept.
 
-        Where this terminal was removed or frozen, it has new keys and another id afterwards.
+        Where this terminal was removed or copied, it has new keys and another id afterwards.
 
-        Raises UsageError (the words, a terminal), NotSynced as `rename_self`.
+        Raises UsageError (the words, a terminal).
         """
 
     async def rename(self, contact: str, name: str) -> None:

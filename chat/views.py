@@ -700,10 +700,10 @@ class AlertView(Struct, frozen=True):
 
 
 class TerminalState(StrEnum):
-    """FROZEN: its key was copied, so that contacts shut it out. REMOVED: for good."""
+    """COPIED: in use, and it signed what it did not know of. REMOVED: for good."""
 
     LIVE = "live"
-    FROZEN = "frozen"
+    COPIED = "copied"
     REMOVED = "removed"
 
 

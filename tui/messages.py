@@ -21,7 +21,6 @@ from chat.interface import (
     Event,
     Messenger,
     NearbyChanged,
-    NotSynced,
     OnlyAsOriginal,
     ParlourError,
     RelayChanged,
@@ -230,7 +229,6 @@ class Problem(Struct, frozen=True):
     """
 
     text: str
-    insists: bool = False
     usage: bool = False
     original: bool = False
 
@@ -240,7 +238,7 @@ async def attempt(call: Awaitable[T]) -> T | Problem:
         return await call
     except ParlourError as error:
         said = with_keys(safe_line(told(error.phrase))) or _("Parlour could not do that.")
-        kinds = (isinstance(error, kind) for kind in (NotSynced, UsageError, OnlyAsOriginal))
+        kinds = (isinstance(error, kind) for kind in (UsageError, OnlyAsOriginal))
         return Problem(said, *kinds)
 
 

@@ -202,7 +202,6 @@ CODES: Final[dict[str, int]] = {
     "NotPermitted": -32008,
     "KeyringFailure": -32009,
     "Unconfirmed": -32010,
-    "NotSynced": -32011,
     "OnlyAsOriginal": -32012,
     "Unconfined": -32013,
 }

@@ -126,7 +126,7 @@ async def _absent(opened: Messenger, wait: float) -> list[TerminalView]:
 
 
 def _is_other(device: TerminalView) -> bool:
-    return device.state is TerminalState.LIVE and not device.this
+    return device.state is not TerminalState.REMOVED and not device.this
 
 
 async def state_of_change(opened: Messenger, events: Feed, entry: EntryView, wait: float) -> EntryState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import Final
 
@@ -26,7 +26,6 @@ from chat.interface import (
     LinkingStage,
     LinkingView,
     Messenger,
-    NotSynced,
     ParlourError,
     Ready,
     RetentionView,
@@ -44,21 +43,6 @@ SHORT: Final = 16
 
 _NAMED: Final = "device."
 """Beginning of the preferences that name devices, before the terminal's id."""
-
-FORCE: Final = "Sign even if no contact was reached since the start."
-
-
-async def signed(call: Call, force: bool, sign: Callable[[bool], Awaitable[None]]) -> None:
-    """Sign an operation. Where this profile may lack some, its person is asked, or must give --force."""
-    try:
-        await sign(force)
-    except NotSynced as problem:
-        if not is_interactive():
-            raise NotSynced(f"{problem} To sign all the same, give --force.") from None
-        note(str(problem))
-        if not await confirmed(call.lines, "Sign all the same? [y/n]"):
-            raise Stopped("Nothing was signed.") from None
-        await sign(True)
 
 
 @group("terminal")
@@ -103,7 +87,7 @@ async def named_devices(opened: Messenger) -> list[TerminalView]:
 
 def terminal_line(view: TerminalView) -> str:
     """The short id of a device, its name, how it stands, and which one added it."""
-    state = "shut out: its key was copied" if view.state is TerminalState.FROZEN else view.state.value
+    state = "live, may have been copied" if view.state is TerminalState.COPIED else view.state.value
     name = f"  {one_line(view.name)}" if view.name else ""
     added = f", added by {view.added_by[:SHORT]}" if view.added_by else ""
     seen = f", last seen {timestamp(view.seen)}" if view.seen is not None else ""
@@ -113,7 +97,7 @@ def terminal_line(view: TerminalView) -> str:
 
 def other_devices(devices: Iterable[TerminalView]) -> str:
     """The other live devices of this person, by their names or ids; empty where there is none."""
-    others = (one for one in devices if not one.this and one.state is TerminalState.LIVE)
+    others = (one for one in devices if not one.this and one.state is not TerminalState.REMOVED)
     return ", ".join(one_line(one.name) or one.terminal[:SHORT] for one in others)
 
 
@@ -168,22 +152,16 @@ WAITING: Final = "Waiting for the other device."
 
 
 @terminal.command("add")
-@click.option("--force", is_flag=True, help=FORCE)
 @coroutine
-async def add(call: Call, force: bool) -> None:
+async def add(call: Call) -> None:
     """Add a new device of yours, on which 'parlour terminal link' runs, by comparing five words."""
     async with messenger(call) as opened, aclosing(Feed(opened)) as events:
         dialogue = Dialogue(opened, events, call.lines)
         addresses = "  ".join((await opened.me()).addresses)
-        begun = list[LinkingView]()
-
-        async def begin(insists: bool) -> None:
-            begun.append(await opened.add_terminal(insists))
-
-        await signed(call, force, begin)
+        begun = await opened.add_terminal()
         note(ADD_FIRST.format(addresses=addresses))
         try:
-            view = await _added(opened, dialogue, begun[0])
+            view = await _added(opened, dialogue, begun)
         finally:
             dialogue.stop()
             with suppress(ParlourError):  # the engine has ended, and with it this
@@ -292,7 +270,7 @@ async def keep(call: Call, time: int | None, even_if_alone: bool) -> None:
 
 async def _wants_it_alone(call: Call, opened: Messenger) -> bool:
     """Ask a person who has no other device. Without one to ask, the engine says what is to be done."""
-    others = [view for view in await opened.terminals() if view.state is TerminalState.LIVE and not view.this]
+    others = [view for view in await opened.terminals() if view.state is not TerminalState.REMOVED and not view.this]
     if others or not is_interactive():
         return False
     note(HAS_IT_ALONE)
@@ -344,9 +322,8 @@ def _root_line(one: ConversationRoot | HistoryRoot) -> str:
 @terminal.command("remove")
 @click.argument("device", type=DEVICE)
 @click.option("--yes", is_flag=True, help="Ask nothing.")
-@click.option("--force", is_flag=True, help=FORCE)
 @coroutine
-async def remove(call: Call, device: str, yes: bool, force: bool) -> None:
+async def remove(call: Call, device: str, yes: bool) -> None:
     """Remove a device of yours for good, by its name or id."""
     async with messenger(call) as opened:
         devices = [view for view in await named_devices(opened) if view.state is not TerminalState.REMOVED]
@@ -355,7 +332,7 @@ async def remove(call: Call, device: str, yes: bool, force: bool) -> None:
         asked = f"Remove {called}{', this device' if view.this else ''}? It never comes back. [y/n]"
         if not yes and not await confirmed(call.lines, asked):
             raise Stopped("Nothing was removed.")
-        await signed(call, force, lambda insists: opened.remove_terminal(view.terminal, insists))
+        await opened.remove_terminal(view.terminal)
     said = "Your contacts shut it out, and the keys that it knew are renewed."
     call.result({"removed": view.terminal}, f"The device {called} was removed. {said}")
 

@@ -36,7 +36,7 @@ _STATUSES: Final = {
     69: "Nobody is reachable, for commands that need the other person now.",
     73: "A file or profile cannot be created.",
     75: "For send: stored, and it waits.",
-    77: "Wrong passphrase, the profile is locked, or a signature needs --force.",
+    77: "Wrong passphrase, or the profile is locked.",
 }
 
 

@@ -16,7 +16,6 @@ from chat.cli.devices import (
     SHORTEST_ID,
     device_of,
     named_devices,
-    signed,
     terminal_line,
     where_removed,
 )
@@ -206,12 +205,11 @@ async def wipe(call: Call, yes: bool) -> None:
 
 @command("rename")
 @click.argument("name", type=TEXT)
-@click.option("--force", is_flag=True, help="Sign even if no contact was reached since the start.")
 @coroutine
-async def rename(call: Call, name: str, force: bool) -> None:
+async def rename(call: Call, name: str) -> None:
     """Change the name that your contacts see to NAME."""
     async with messenger(call) as opened:
-        await signed(call, force, lambda insists: opened.rename_self(name, insists))
+        await opened.rename_self(name)
     call.result({"name": name}, f"Your contacts see {one_line(name)} now.")
 
 
@@ -263,9 +261,8 @@ async def _asked_words(call: Call, view: RecoveryView) -> tuple[str, ...]:
     metavar="DEVICE",
     help="Remove a device, by its id; this one gets new keys.",
 )
-@click.option("--force", is_flag=True, help="Sign even if no contact was reached since the start.")
 @coroutine
-async def use_recovery(call: Call, removed: tuple[str, ...], force: bool) -> None:
+async def use_recovery(call: Call, removed: tuple[str, ...]) -> None:
     """Remove devices of your identity with the recovery words, which are read from the input.
 
     Your contacts are warned, and hold their messages until they compared words or the safety number with you.
@@ -280,7 +277,7 @@ async def use_recovery(call: Call, removed: tuple[str, ...], force: bool) -> Non
         if is_interactive() and not removed:
             chosen = await _chosen(call, sorted(devices, key=lambda view: view.this))
         ids = tuple(view.terminal for view in chosen)
-        await signed(call, force, lambda insists: opened.recover(typed, ids, insists))
+        await opened.recover(typed, ids)
         new_keys = (await opened.me()).terminal != before
     used = f"Your recovery words were used, and {_counted(len(ids))} removed." if ids else USED
     said = f"{used} Your contacts are warned."

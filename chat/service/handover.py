@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from chat.errors import phrase
 from chat.storage import contacts, keys, persons, settings
 from chat.storage.contacts import PAIRED, ComparisonRow, ContactRow
 from chat.storage.database import Database, Store
@@ -31,11 +30,6 @@ from protocol.pairing.handover import Handover, SharedContact, pins_of
 from protocol.pairing.linking import ProfileDue
 from protocol.pairing.renewal import Drawn, drawings, signed
 
-NOT_SYNCED = phrase(
-    "No contact has been reached since Parlour started. If this profile is an older copy, it lacks changes "
-    "that you signed later, and your contacts shut this device out when it adds another one. Wait until a "
-    "contact is online."
-)
 _IDS: Final = limits.LINKED_IDS_MAX
 
 

@@ -120,10 +120,9 @@ class Linker:
 
     # The person.
 
-    async def add(self, *, force: bool) -> LinkingView:
-        """Let a new device begin, for a while. Raises Unconfirmed, NotSynced."""
+    async def add(self) -> LinkingView:
+        """Let a new device begin, for a while. Raises Unconfirmed."""
         await self._check_own()
-        await self._own_log.until_synced(handover.NOT_SYNCED, force=force)
         await self._end(STOPPED)
         self._adding.begin(self._runtime.clock.monotonic() + self._runtime.config.visible_for)
         self._runtime.beat.by(self._runtime.config.visible_for)

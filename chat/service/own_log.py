@@ -7,9 +7,8 @@ from collections.abc import Container, Iterable, Sequence, Set
 
 from msgspec.structs import replace
 
-from chat.errors import Phrase, phrase
-from chat.interface import NO_NAME, Notice, NotPermitted, NotSynced, UsageError
-from chat.network.links import Peer
+from chat.errors import phrase
+from chat.interface import NO_NAME, Notice, NotPermitted, UsageError
 from chat.service import views
 from chat.service.drawing import Renewed, draw, is_drawn
 from chat.service.events import EventBus, InvitationsChanged, OwnLogChanged, OwnLogGrew, SecretsRenewed
@@ -52,11 +51,6 @@ from protocol.identity.safety import open_questions
 from protocol.limits import RECOVER_REMOVED_MAX
 from protocol.messages import LogOperations
 
-NOT_SYNCED = phrase(
-    "No contact has been reached since Parlour started. If this profile is an older copy, it lacks changes "
-    "that you signed later, and your contacts shut this device out when you sign others. Wait until a "
-    "contact is online."
-)
 NOT_LIVE = phrase(
     "This device was removed from your identity or has been copied: it can sign nothing. Use another device"
     " of yours. If you have none, recover with 'parlour recovery use'."
@@ -83,21 +77,12 @@ TOO_MANY_DEVICES = phrase("One recovery removes at most 8 devices.")
 
 
 class OwnLog:
-    """This person's own log: what this terminal signs, and what contacts bring back of it.
-
-    A restored profile lacks what it signed after the copy was made, and would sign again under the same
-    numbers, which is a fork (attack 92). So nothing is signed before a contact has returned what it holds.
-    A person without contacts, or with blocked ones alone, signs at once: nobody can bring anything back, and
-    the first contact gets this log by pairing.
-    """
+    """This person's own log: what this terminal signs, and what contacts bring back of it."""
 
     def __init__(self, runtime: Runtime, store: Store, bus: EventBus, keyring: Keyring) -> None:
-        self._worker, self._within = runtime.worker, runtime.config.sync_within
-        self._random = runtime.random
+        self._worker, self._random = runtime.worker, runtime.random
         self._store, self._bus, self._keyring = store, bus, keyring
         self._turn = asyncio.Lock()  # what is signed builds on all that came before
-        self._sought: dict[Peer, set[bytes]] = {}
-        self._synced = asyncio.Event()
         self._drawn_for: PersonState | None = None  # the own log for which all that is stale is drawn again
 
     async def renew(self) -> None:
@@ -130,15 +115,7 @@ class OwnLog:
         operations, pins = await self._store.read(persons.log_of, self._keyring.own.person)
         return in_messages(await self._worker.run(missing, operations, held, pins))
 
-    async def named(self, peer: Peer, heads: Sequence[bytes]) -> None:
-        """A contact's terminal holds this log up to these heads; what is unknown of it comes next."""
-        current = sorted(heads) == sorted(self._keyring.own_log.heads)
-        unknown = set[bytes]() if current else await self._store.read(persons.unknown, heads)
-        self._sought[peer] = unknown
-        if not unknown:
-            self._synced.set()
-
-    async def received(self, peer: Peer, operations: Sequence[bytes]) -> bool:
+    async def received(self, operations: Sequence[bytes]) -> bool:
         """Store operations of this log that a contact returned; whether they had room.
 
         Raises ProtocolError.
@@ -147,11 +124,6 @@ class OwnLog:
             whole = await self._extend(operations)
         if not whole:
             self._bus.publish(Notice(OWN_LOG_FULL))
-        elif self._sought.get(peer):
-            returned = await self._worker.run(_ids, operations)
-            self._sought[peer] -= returned
-            if not self._sought[peer]:
-                self._synced.set()
         return whole
 
     async def _extend(self, operations: Sequence[bytes]) -> bool:
@@ -224,11 +196,10 @@ class OwnLog:
         async with self._turn:  # what is being added was reduced with the pins of before
             self._follow(*await self._store.write(store))
 
-    async def rename(self, name: str, *, force: bool) -> None:
-        """Sign another name of this person. Raises UsageError, NotSynced, NotPermitted."""
+    async def rename(self, name: str) -> None:
+        """Sign another name of this person. Raises UsageError, NotPermitted."""
         if not is_name(name):
             raise UsageError(NO_NAME)
-        await self.until_synced(NOT_SYNCED, force=force)
         own = self._keyring.own
         async with self._turn:
             state = self._keyring.own_log
@@ -294,7 +265,7 @@ class OwnLog:
                 raise UsageError(NO_DEVICE)
             asked = open_questions(state, self._keyring.own_confirmed)
             held, pins = await self._log()
-            copied = [own.terminal] if own.terminal in removed else []
+            copied = [own.terminal] if own.terminal in {*state.copied, *removed} else []
             if not copied and await self._worker.run(_made_by_a_copy, held, asked, own.terminal):
                 copied = [own.terminal]
             base = await self.before(seed, [*removed, *copied])
@@ -334,19 +305,6 @@ class OwnLog:
         if found is None:
             raise UsageError(OTHER_WORDS)
         return found
-
-    async def until_synced(self, problem: Phrase, *, force: bool) -> None:
-        """Wait for a link that is about to open, unless the person insists. Raises NotSynced.
-
-        Without any terminal of a contact that may link nothing can come back, and nothing is waited for.
-        """
-        if force or not self._keyring.dialled():
-            return
-        try:
-            async with asyncio.timeout(self._within):
-                await self._synced.wait()
-        except TimeoutError:
-            raise NotSynced(problem) from None
 
 
 def before_others(
@@ -399,7 +357,3 @@ def named_again(operations: Sequence[bytes], pins: Pins, own: OwnRow, name: str)
     if name in ("", state.name) or own.terminal not in state.live:
         return []
     return [sign_operation(rename_operation(state, own.terminal, name), own.signing_seed)]
-
-
-def _ids(operations: Iterable[bytes]) -> set[bytes]:
-    return {parse_operation(operation).id for operation in operations}

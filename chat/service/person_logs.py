@@ -127,7 +127,6 @@ class PersonLogs:
         """
         own = self._keyring.own.person
         if self._owner(peer, person) == own:
-            await self.own.named(peer, heads)
             return await self.own.missing(heads)
         contact = self._keyring.contacts.get(person)
         if contact is None or sorted(heads) == sorted(contact.state.heads):
@@ -143,7 +142,7 @@ class PersonLogs:
         try:
             person, own = parse_operation(operations[0]).person, self._keyring.own.person
             if person == own:
-                whole = await self.own.received(peer, operations)
+                whole = await self.own.received(operations)
             elif peer.person != own:
                 whole = await self._receive(peer.person, operations)
             elif person in self._keyring.contacts:

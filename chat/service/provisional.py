@@ -53,7 +53,7 @@ class Provisional:
     async def received(self, driver: Driver, peer: Peer, message: LogHeads | LogOperations) -> None:
         """Answer heads of the own log, and store operations of it. Raises ProtocolError, ParlourError."""
         if isinstance(message, LogOperations):
-            await self._log.received(peer, message.operations)
+            await self._log.received(message.operations)
         elif message.person == self._keyring.own.person:
             for operations in await self._log.missing(message.heads):
                 await driver.send(operations)

@@ -9,18 +9,13 @@ from chat.errors import phrase
 from chat.interface import NotPermitted, RecoveryView, UsageError
 from chat.service.keyring import Keyring
 from chat.service.maintenance import Cleaner
-from chat.service.own_log import NO_DEVICE, NOT_SYNCED, OwnLog
+from chat.service.own_log import NO_DEVICE, OwnLog
 from chat.storage import keys
 from chat.storage.database import Store
 from chat.tasks import Runtime
 from protocol.errors import Malformed
 from protocol.identity.author import RECOVERY_WORDS, read_recovery_words, recovery_words, unknown_word
 
-RECOVERY_NOT_SYNCED = phrase(
-    "No contact has been reached since Parlour started. If this profile is an older copy, it may lack a "
-    "recovery that you made later, and another one contradicts that: wait until a contact is online. If this "
-    "device was removed, contacts who know that do not answer any more: do not wait for them."
-)
 ERASED = phrase(
     "This device does not have the recovery words: they are where you wrote them down, or on the device that"
     " made your identity."
@@ -85,18 +80,16 @@ class Recovery:
         """Raises UsageError where these are not the recovery words of this person."""
         await self._log.before(seed_of(typed))
 
-    async def remove(self, terminal: str, *, force: bool) -> None:
-        """Sign the removal of a device. Raises UsageError, NotPermitted, NotSynced."""
+    async def remove(self, terminal: str) -> None:
+        """Sign the removal of a device. Raises UsageError, NotPermitted."""
         (removed,) = _ids_of([terminal])
-        await self._log.until_synced(NOT_SYNCED, force=force)
         await self._fetch()  # or the cuts that follow would leave out what it wrote before
         await self._log.remove(removed)
 
-    async def use(self, typed: Sequence[str], removed: Sequence[str], *, force: bool) -> None:
-        """Sign a recovery with the seed of the words. Raises UsageError, NotSynced."""
+    async def use(self, typed: Sequence[str], removed: Sequence[str]) -> None:
+        """Sign a recovery with the seed of the words. Raises UsageError."""
         seed = seed_of(typed)
         terminals = _ids_of(removed)
-        await self._log.until_synced(RECOVERY_NOT_SYNCED, force=force)
         if terminals:
             await self._fetch()  # or the cuts that follow would leave out what they wrote before
         await self._log.recover(seed, terminals)

@@ -411,25 +411,26 @@ class Views:
     def terminals(self) -> tuple[TerminalView, ...]:
         """The terminals of this person, the most senior first."""
         own, log, seen = self._keyring.own.terminal, self._keyring.own_log, self._book.seen
-        states = (
-            (TerminalState.LIVE, log.live),
-            (TerminalState.REMOVED, log.gone),
-        )
         removed_by = {one.terminal: one.author for one in log.causes if one.kind is CauseKind.REMOVED}
         added_by = {one.terminal: one.author for one in log.causes if one.kind is CauseKind.ADDED}
-        found = [(one.rank, one, state) for state, some in states for one in some.values()]
+
+        def state(terminal: bytes) -> TerminalState:
+            if terminal not in log.live:
+                return TerminalState.REMOVED
+            return TerminalState.COPIED if terminal in log.copied else TerminalState.LIVE
+
         return tuple(
             TerminalView(
                 one.id.hex(),
                 one.id == own,
-                state,
+                state(one.id),
                 one.name,
                 added_by.get(one.id, b"").hex(),
                 removed_by.get(one.id, b"").hex(),
                 self._links.is_heard(Peer(log.person, one.static)) and one.id in log.live,
                 utc(seen[one.id]) if one.id in seen else None,
             )
-            for _, one, state in sorted(found, key=lambda each: each[0])
+            for one in sorted(log.terminals(), key=lambda each: each.rank)
         )
 
     def publish_contact(self, person: bytes) -> None:

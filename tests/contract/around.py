@@ -234,7 +234,7 @@ class AroundContract:
 
     async def test_a_new_device_is_added_by_words_and_removed(self, subject: Subject) -> None:
         messenger, events = subject.messenger, await listening(subject)
-        begun = await messenger.add_terminal(True)
+        begun = await messenger.add_terminal()
         assert begun.stage is LinkingStage.VISIBLE
         await subject.around.link()
         words = await _linking(events, LinkingStage.WORDS)
@@ -249,21 +249,21 @@ class AroundContract:
         added = views[done.terminal]
         assert (added.name, added.state, added.this) == ("laptop", TerminalState.LIVE, False)
         assert views[added.added_by].this
-        await messenger.remove_terminal(done.terminal, True)
+        await messenger.remove_terminal(done.terminal)
         (gone,) = [view for view in await messenger.terminals() if view.terminal == done.terminal]
         assert gone.state is TerminalState.REMOVED
         with pytest.raises(UsageError):
-            await messenger.remove_terminal(done.terminal, True)
+            await messenger.remove_terminal(done.terminal)
 
     async def test_no_device_is_added_where_the_words_differ_or_one_stops(self, subject: Subject) -> None:
         messenger, events = subject.messenger, await listening(subject)
         before = await messenger.terminals()
-        begun = await messenger.add_terminal(True)
+        begun = await messenger.add_terminal()
         await subject.around.link()
         await _linking(events, LinkingStage.WORDS)
         await messenger.answer_linking(begun.id, False)
         assert (await _linking(events, LinkingStage.FAILED)).problem
-        await messenger.add_terminal(True)
+        await messenger.add_terminal()
         await messenger.stop_adding()
         stopped = await _linking(events, LinkingStage.FAILED)
         assert stopped.id != begun.id

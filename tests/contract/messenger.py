@@ -63,10 +63,10 @@ class MessengerContract:
         assert me.addresses
 
     async def test_one_changes_the_name_that_contacts_see(self, subject: Subject) -> None:
-        await subject.messenger.rename_self("Adele", True)
+        await subject.messenger.rename_self("Adele")
         assert (await subject.messenger.me()).name == "Adele"
         with pytest.raises(UsageError):
-            await subject.messenger.rename_self(" Adele", True)
+            await subject.messenger.rename_self(" Adele")
         (view,) = await subject.messenger.terminals()
         assert view == TerminalView((await subject.messenger.me()).terminal, True, TerminalState.LIVE)
 

@@ -33,21 +33,22 @@ LITERAL: Final = 0xFF
 def _true() -> tuple[bytes, ...]:
     """Operations of one person in a causal order, with all that may come about; the last are another's."""
     log = Person()
-    named = log.state
+    named = log.now
     log.add(log.first, SECOND)
     log.rename(log.first, "Anna of the second terminal")
-    both = log.state
+    both = log.now
     log.add(SECOND, THIRD)
-    added = log.state
-    log.rename(SECOND, "backdated", upon=both)
-    seen = log.state
-    log.rename(log.first, "a fork", upon=seen)
+    added = log.now
+    log.rename(SECOND, "backdated", upon=both.state())
+    log.renew(THIRD)
+    seen = log.now
+    log.rename(log.first, "a copy", upon=seen.state())
     log.remove(log.first, SECOND, upon=seen)
     log.remove(SECOND, log.first, upon=both)
-    log.add(SECOND, THIEF, upon=both)
+    log.add(SECOND, THIEF, upon=both.state())
     log.remove(THIRD, THIRD, upon=added)
-    log.recover([(log.first, b"")], THIEF, upon=named)
-    log.later(SECOND, "of a later version", upon=added)
+    log.recover({log.first: []}, THIEF, upon=named)
+    log.later(SECOND, "of a later version", upon=added.state())
     return *log.operations, *Person("Bob").operations
 
 

@@ -29,8 +29,8 @@ from protocol.entries_and_receipts import (
     write_entry,
 )
 from protocol.identity.author import add_operation, remove_operation, rename_operation
-from protocol.identity.log import Operation, Rename, sign_operation, terminal_id
-from protocol.identity.reduction import PersonState, reduce
+from protocol.identity.log import Operation, Rename, load, sign_operation, terminal_id
+from protocol.identity.reduction import PersonState, Reduction, reduce
 from protocol.keys import X25519Pair
 from protocol.limits import LOG_OPERATIONS_MAX, RECEIPT_IDS_MAX
 from protocol.link.handshake import Initiator
@@ -75,7 +75,8 @@ class BensLog:
 
     def remove(self, terminal: bytes = b"") -> LogOperations:
         """Remove a terminal, the junior one by default."""
-        return self._write(remove_operation(self.state, self._own.terminal, terminal or self.junior_id))
+        now = Reduction(load(self.operations))
+        return self._write(remove_operation(now, self._own.terminal, terminal or self.junior_id, []))
 
     def _write(self, operation: Operation, *seeds: bytes) -> LogOperations:
         self.operations.append(sign_operation(operation, self._own.signing_seed, *seeds))
@@ -189,7 +190,7 @@ async def test_case_89_a_thief_that_fills_a_log_ends_no_link_of_the_owners_termi
         await first.send(log.add(thief))
         parents, flood = list(log.state.heads), list[bytes]()
         for number in range(LOG_OPERATIONS_MAX):
-            rename = Rename(before.person, thief.id, 1 + number, parents, f"thief {number}")
+            rename = Rename(before.person, thief.id, parents, f"thief {number}")
             flood.append(sign_operation(rename, thief.seed))
             parents = [id_of(flood[-1])]
         await first.send(LogOperations(flood))
@@ -245,7 +246,7 @@ async def test_case_89_copies_of_a_key_that_fill_the_links_do_not_suppress_the_o
         await ben.start()
         await linked
         told, before = ada.wait(IdentityChanged), ada.clock.monotonic()
-        await ben.engine.recover(words, (), force=True)
+        await ben.engine.recover(words, ())
         await told
         assert ada.clock.monotonic() < before + 1
         assert (await ada.engine.contacts())[0].held

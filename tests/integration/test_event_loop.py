@@ -76,9 +76,8 @@ class Log:
         self.operations.append(signed)
         return signed
 
-    def _next(self) -> tuple[bytes, bytes, int, list[bytes]]:
-        self._sequence += 1
-        return self._own.person, self._own.terminal, self._sequence, [self._last]
+    def _next(self) -> tuple[bytes, bytes, list[bytes]]:
+        return self._own.person, self._own.terminal, [self._last]
 
     def add(self, number: int) -> bytes:
         seed = seeded(f"{self._own.person.hex()} {number}")(32)

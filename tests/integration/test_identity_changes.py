@@ -14,10 +14,7 @@ from chat.storage import keys, persons
 from chat.storage.database import Database
 from protocol.identity.author import (
     add_operation,
-    recover_operation,
-    remove_operation,
     rename_operation,
-    sign_recovery,
 )
 from protocol.identity.exchange import extend
 from protocol.identity.log import sign_operation
@@ -38,7 +35,7 @@ from tests.support.engines.engines import (
     talk,
     two_contacts,
 )
-from tests.support.protocol.pairings import Terminal, id_of
+from tests.support.protocol.pairings import Terminal, id_of, recovery, removal
 
 STRANGE = Terminal.named("holder of the recovery key")
 
@@ -48,13 +45,9 @@ async def recovered(person: Person, new: Terminal | None = None) -> list[bytes]:
     parts = person.engine._use_cases
     own = parts.keyring.own
     operations = await parts.store.read(persons.operations_of, own.person)
-    state = reduce(operations)
-    removed = [(own.terminal, state.last[own.terminal])] if new else []
-    brought = (new.signing, new.static) if new else ()
     seed = (await parts.store.read(keys.read_own)).recovery_seed
     assert seed is not None
-    operation = recover_operation(state, seed, removed, *brought)
-    return [*operations, sign_recovery(operation, seed, *([new.seed] if new else []))]
+    return [*operations, recovery(operations, seed, {own.terminal: []} if new else {}, new)]
 
 
 async def paired_again(ada: Person, ben: Person, verified: bool) -> None:
@@ -91,14 +84,11 @@ async def test_a_recovery_that_comes_with_a_pairing_is_shown_and_holds_sending_u
 async def own_recoveries(person: Person, count: int) -> list[bytes]:
     """So many recoveries of the person, which all follow the same one."""
     parts = person.engine._use_cases
-    state = reduce(await parts.store.read(persons.operations_of, parts.keyring.own.person))
+    held = await parts.store.read(persons.operations_of, parts.keyring.own.person)
     seed = (await parts.store.read(keys.read_own)).recovery_seed
     assert seed is not None
     new = [Terminal.named(f"recovered {number}") for number in range(count)]
-    return [
-        sign_recovery(recover_operation(state, seed, [], key.signing, key.static), seed, key.seed)
-        for key in new
-    ]
+    return [recovery(held, seed, new=key) for key in new]
 
 
 async def send_log(person: Person, operations: list[bytes]) -> None:
@@ -266,8 +256,8 @@ async def test_an_operation_that_is_checked_while_a_pairing_stores_another_overw
         name = sign_operation(rename_operation(log, SECOND.id, "Benny"), SECOND.seed)
         await current(ben, ada).driver.send(LogOperations([name]))
         await checked.wait()
-        removal = sign_operation(remove_operation(log, own.terminal, SECOND.id), own.signing_seed)
-        await take_in(ben, removal, confirmed=True)
+        signed = removal(second.log, own.terminal, own.signing_seed, SECOND.id)
+        await take_in(ben, signed, confirmed=True)
         await invite(ada, ben)
         stored.set()
         await talk(ben, ada, "after")

@@ -256,7 +256,7 @@ async def test_what_was_left_out_is_deleted_by_a_delete_and_comes_from_contacts_
         assert (await shown(phone, ben))[0] == ("deleted", "", "author")
         network.join(phone.host, desk.host)
         keeper = (await laptop.engine.me()).terminal
-        await desk.engine.remove_terminal(keeper, force=True)
+        await desk.engine.remove_terminal(keeper)
         await asyncio.sleep(FETCHED)
         views = [(view.kind, view.kept_on[:8]) for view in await phone.history(ben)]
         assert keeper[:8] not in {kept_on for _, kept_on in views}

@@ -215,7 +215,7 @@ async def test_who_must_not_sign_adds_no_device(tmp_path: Path) -> None:
         await ada.start()
         with pytest.raises(NotSynced):
             await ada.engine.add_terminal()
-        await ada.engine.add_terminal(force=True)
+        await ada.engine.add_terminal()
         await ada.engine.stop_adding()
         parts, other = ada.engine._use_cases, Terminal.named("another one")
         own = parts.keyring.own
@@ -223,7 +223,7 @@ async def test_who_must_not_sign_adds_no_device(tmp_path: Path) -> None:
         signed = sign_operation(add, own.signing_seed, other.seed)
         await take_in(ada, signed)
         with pytest.raises(Unconfirmed):
-            await ada.engine.add_terminal(force=True)
+            await ada.engine.add_terminal()
         with pytest.raises(NotPermitted) as refused:  # it follows what is not the last operation any more
             await parts.own_log.add(add, bytes(64))
         assert refused.value.phrase == CHANGED

@@ -164,7 +164,7 @@ async def test_linked_devices_pass_on_to_a_contact_who_was_away(tmp_path: Path) 
         laptop = laptop_of(ada, tmp_path)
         await ben.stop()
         words, done = devices.at(ada, LinkingStage.WORDS), devices.at(ada, LinkingStage.DONE)
-        await ada.engine.add_terminal(force=True)
+        await ada.engine.add_terminal()
         joining = asyncio.ensure_future(devices.begin(laptop))
         await ada.engine.answer_linking((await words).linking.id, True)
         await joining

@@ -80,7 +80,7 @@ async def test_case_92_a_restored_profile_makes_no_fork_by_itself(tmp_path: Path
         await ada.start()
         assert own_state(ada).name == "Ada"
         with pytest.raises(NotSynced):
-            await ada.engine.rename_self("Ad", False)
+            await ada.engine.rename_self("Ad")
         changed = ada.wait(OwnLogChanged)
         network.join(ada.host, ben.host)
         await changed
@@ -97,7 +97,7 @@ async def test_case_92_who_insists_signs_at_once_and_makes_the_fork(tmp_path: Pa
         network.part(ada.host, ben.host)
         await ada.start()
         forked = ben.wait(IdentityChanged, lambda event: "was copied" in event.cause)
-        await ada.engine.rename_self("Ad", True)
+        await ada.engine.rename_self("Ad")
         network.join(ada.host, ben.host)
         await forked
         assert len(state_of(ben, ada).forks) == 1
@@ -129,17 +129,17 @@ async def test_case_92_a_contact_who_was_there_at_the_start_lets_a_terminal_sign
         gone = presence(ada, present=False)
         network.part(ada.host, ben.host)
         await gone
-        await ada.engine.rename_self("Ad", False)  # it has synced since its start
+        await ada.engine.rename_self("Ad")  # it has synced since its start
         await ada.stop()
         await ada.start()
         with pytest.raises(NotSynced):
-            await ada.engine.rename_self("A", False)
+            await ada.engine.rename_self("A")
 
 
 @in_virtual_time
 async def test_a_person_without_contacts_signs_at_once(tmp_path: Path) -> None:
     async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await ada.engine.rename_self("Adele", False)
+        await ada.engine.rename_self("Adele")
         assert (await ada.engine.me()).name == "Adele"
         await pair(ada, ben)
         assert state_of(ben, ada).name == "Adele"
@@ -158,7 +158,7 @@ async def test_a_record_contains_the_heads_that_it_names_though_the_log_grows(
         async def run(this: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
             done = await real(this, *arguments, **options)
             if this is work and own_state(ada).name == "Ada":
-                await ada.engine.rename_self("Adele", False)
+                await ada.engine.rename_self("Adele")
             return done
 
         monkeypatch.setattr(worker, "run", run)
@@ -173,7 +173,7 @@ async def test_a_name_is_refused_before_anything_is_signed(tmp_path: Path) -> No
         before = own_state(ada).heads
         for name in ("", " Ada", "A\u202ea"):
             with pytest.raises(UsageError):
-                await ada.engine.rename_self(name, True)
+                await ada.engine.rename_self(name)
         assert own_state(ada).heads == before
 
 
@@ -184,9 +184,9 @@ async def test_after_as_many_names_as_there_may_be_a_person_signs_no_other_and_p
     """Its log has more operations than one Record."""
     async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
         for number in range(LOG_OPERATIONS_MAX - 1):
-            await ada.engine.rename_self(f"Ada {number}", False)
+            await ada.engine.rename_self(f"Ada {number}")
         with pytest.raises(NotPermitted):
-            await ada.engine.rename_self("Ada the last", True)
+            await ada.engine.rename_self("Ada the last")
         for person in (ada, ben):
             await person.engine.set_visible(True)
         await pair(ada, ben)
@@ -296,10 +296,10 @@ async def test_a_contact_that_names_what_it_does_not_give_lets_nothing_be_signed
         await there
         await talk(ada, ben, "in touch")
         with pytest.raises(NotSynced):
-            await ada.engine.rename_self("Adele", False)
+            await ada.engine.rename_self("Adele")
         await current(ben, ada).driver.send(LogHeads(ada.peer.person, list(own_state(ada).heads)))
         await talk(ben, ada, "it names what it holds")
-        await ada.engine.rename_self("Adele", False)
+        await ada.engine.rename_self("Adele")
 
 
 @in_virtual_time
@@ -318,12 +318,12 @@ async def test_case_92_a_terminal_signs_once_the_one_that_named_what_it_lacks_ha
         await log.received(other, lacked)
         assert own_state(ada).name == "Adele"
         with pytest.raises(NotSynced):
-            await ada.engine.rename_self("Ad", False)
+            await ada.engine.rename_self("Ad")
         await log.received(ben.peer, known.operations[:1])
         with pytest.raises(NotSynced):
-            await ada.engine.rename_self("Ad", False)
+            await ada.engine.rename_self("Ad")
         await log.received(ben.peer, lacked)
-        await ada.engine.rename_self("Ad", False)
+        await ada.engine.rename_self("Ad")
         assert (own_state(ada).name, own_state(ada).forks) == ("Ad", ())
 
 
@@ -346,9 +346,9 @@ async def test_case_89_what_was_signed_reaches_who_is_there_though_the_engine_en
         learned = ben.wait(IdentityChanged)
         late(ada.engine._use_cases.own_log, "missing", 1.0)  # as on a busy machine
         if signed == "rename":
-            await ada.engine.rename_self("Adele", False)
+            await ada.engine.rename_self("Adele")
         else:
-            await ada.engine.recover(words, (), False)
+            await ada.engine.recover(words, ())
         await ada.stop()
         await learned
 
@@ -364,7 +364,7 @@ async def test_a_contact_that_reads_nothing_delays_a_signature_no_longer_than_on
 
         monkeypatch.setattr(current(ada, ben).driver, "send", never)
         before = ada.clock.monotonic()
-        await ada.engine.rename_self("Adele", False)
+        await ada.engine.rename_self("Adele")
         assert ada.clock.monotonic() == before + ada.config.sync_within
 
 

@@ -12,8 +12,6 @@ import pytest
 from chat.interface import AlertsChanged, EntryAdded, EntryState, QuestionsChanged
 from chat.service.provisional import LINKS_MAX
 from protocol.entries_and_receipts import conversation_of_two
-from protocol.identity.author import remove_operation
-from protocol.identity.log import sign_operation
 from protocol.messages import (
     Commit,
     Digest,
@@ -39,19 +37,18 @@ from tests.integration.test_own_terminals import (
     unread,
 )
 from tests.integration.test_passed_on_entries import from_ben, last_of, uncovered
-from tests.support.engines.engines import Person, in_virtual_time, take_in, talk
+from tests.support.engines.engines import Person, in_virtual_time, own_log, take_in, talk
 from tests.support.engines.terminals import add_terminal
+from tests.support.protocol.pairings import removal
 
 UNKNOWN = bytes([7]) * 32
 
 
 async def remove(desk: Person, laptop: Person) -> None:
     """The desk signs the removal of the laptop."""
-    keyring = desk.engine._use_cases.keyring
-    removal = remove_operation(
-        keyring.own_log, keyring.own.terminal, laptop.engine._use_cases.keyring.own.terminal
-    )
-    await take_in(desk, sign_operation(removal, keyring.own.signing_seed), confirmed=True)
+    own, removed = (one.engine._use_cases.keyring.own for one in (desk, laptop))
+    signed = removal(await own_log(desk), own.terminal, own.signing_seed, removed.terminal)
+    await take_in(desk, signed, confirmed=True)
 
 
 @in_virtual_time(limit=600)

@@ -14,7 +14,16 @@ from chat.service.keyring import OpenInvitation
 from chat.storage import keys, persons
 from chat.storage.database import Database
 from protocol.identity.author import NewPerson, add_operation
-from protocol.identity.log import Add, Genesis, Rename, parse_operation, sign_operation, terminal_id
+from protocol.identity.drawing import commitment
+from protocol.identity.log import (
+    Add,
+    Genesis,
+    RecoveryKey,
+    Rename,
+    parse_operation,
+    sign_operation,
+    terminal_id,
+)
 from protocol.identity.reduction import PersonState, reduce
 from protocol.keys import X25519Pair
 from protocol.messages import LogOperations
@@ -134,13 +143,13 @@ async def test_case_81_a_claimed_key_keeps_nobody_from_pairing(tmp_path: Path, b
 
 def squatter(name: str, random: Random, victim: bytes) -> NewPerson:
     """A person whose founding terminal has the static key of somebody else."""
-    signing, recovery, nonce = random(32), random(32), random(32)
-    keys = ed25519_from_seed(recovery), ed25519_from_seed(signing), victim
-    genesis = Genesis(nonce, *keys)
+    signing, recovery, drawn = random(32), random(32), random(32)
+    public, key = ed25519_from_seed(signing), RecoveryKey(ed25519_from_seed(recovery), bytes(32))
+    genesis = Genesis(random(32), key, commitment(drawn), public, victim)
     founded = sign_operation(genesis, signing, recovery)
-    person, terminal = parse_operation(founded).id, terminal_id(keys[1], victim)
-    renamed = sign_operation(Rename(person, terminal, 1, [person], name), signing)
-    return NewPerson(person, terminal, (founded, renamed), signing, random(32), recovery, random(32))
+    person, terminal = parse_operation(founded).id, terminal_id(public, victim)
+    renamed = sign_operation(Rename(person, terminal, [person], name), signing)
+    return NewPerson(person, terminal, (founded, renamed), signing, random(32), recovery, drawn)
 
 
 @in_virtual_time
@@ -216,7 +225,7 @@ async def test_case_89_a_recovery_arrives_though_the_thief_claimed_the_receivers
         await take_in(ben, claim := await sign_add(ben, static_of(ada)))
         thief = terminal_id(ed25519_from_seed(b"s" * 32), static_of(ada))
         words, told = (await ben.engine.recovery_words()).words, ada.wait(IdentityChanged, is_recovery)
-        await ben.engine.recover(words, (thief.hex(),), force=True)
+        await ben.engine.recover(words, (thief.hex(),))
         await told
         assert (await ada.engine.contacts())[0].held
         assert claim in ada.engine._use_cases.keyring.contacts[ben.peer.person].operations
@@ -256,7 +265,7 @@ async def recover_from(person: Person, claim: bytes) -> None:
     operation = parse_operation(claim).operation
     assert isinstance(operation, Add)
     words = (await person.engine.recovery_words()).words
-    await person.engine.recover(words, (terminal_id(operation.signing, operation.static).hex(),), force=True)
+    await person.engine.recover(words, (terminal_id(operation.signing, operation.static).hex(),))
     assert await person.engine.questions() == ()
 
 

@@ -26,19 +26,16 @@ from chat.storage import keys, persons, secure_deletion
 from protocol.identity.author import (
     add_operation,
     recover_operation,
-    recovery_key,
     recovery_words,
-    remove_operation,
     rename_operation,
     sign_recovery,
 )
 from protocol.identity.log import TerminalKeys, load, parse_operation, sign_operation
-from protocol.identity.reduction import reduce
-from protocol.primitives import ed25519_from_seed
+from protocol.identity.reduction import Reduction, reduce
 from tests.integration.steps import in_touch, meet, number_of, presence, seed_in
 from tests.support.engines.engines import DEFAULTS, Person, in_virtual_time, own_log, people, take_in, talk
 from tests.support.engines.terminals import add_terminal
-from tests.support.protocol.pairings import SECOND, THIRD, Terminal, id_of
+from tests.support.protocol.pairings import SECOND, THIRD, Terminal, id_of, recovery, removal
 
 
 async def written_down(person: Person) -> tuple[str, ...]:
@@ -98,12 +95,12 @@ async def test_case_84_the_words_remove_a_thief_and_contacts_hold(tmp_path: Path
         parts, words = ada.engine._use_cases, await written_down(ada)
         own, log = parts.keyring.own, parts.keyring.own_log
         add = add_operation(log, own.terminal, SECOND.signing, SECOND.static, "laptop")
-        await parts.own_log.received(ben.peer, [sign_operation(add, own.signing_seed, SECOND.seed)])
+        await parts.own_log.received([sign_operation(add, own.signing_seed, SECOND.seed)])
         for number in range(1 + twice):
             removed = (SECOND.id.hex(),) if number == 0 else ()
             shown = ben.wait(IdentityChanged, lambda event: "recovery key" in event.cause)
             held = ben.wait(ContactChanged, lambda event: event.contact.held)
-            await ada.engine.recover(tuple(word.upper() for word in words), removed, False)
+            await ada.engine.recover(tuple(word.upper() for word in words), removed)
             await shown
             assert not (await held).contact.verified
             state = ben.engine._use_cases.keyring.log(ada.peer.person)
@@ -127,11 +124,11 @@ async def test_a_recovery_leaves_nothing_of_what_a_thief_filled_the_log_with_but
         for number in range(20):
             state = reduce([*await own_log(ada), *made])
             made.append(sign_operation(rename_operation(state, SECOND.id, f"Ada {number}"), SECOND.seed))
-        await parts.own_log.received(ben.peer, made)
+        await parts.own_log.received(made)
         renamed = ben.wait(
             ContactChanged, lambda event: event.contact.held and event.contact.name == "Ada 19"
         )
-        await ada.engine.recover(words, (SECOND.id.hex(),), False)
+        await ada.engine.recover(words, (SECOND.id.hex(),))
         await renamed
         _, _, added, _, again = [parse_operation(one) for one in await own_log(ada)]
         assert added.introduces == TerminalKeys(SECOND.signing, SECOND.static)
@@ -146,7 +143,7 @@ async def test_a_recovery_leaves_nothing_of_what_a_thief_filled_the_log_with_but
 async def test_case_84_a_terminal_never_asks_about_its_own_recovery(tmp_path: Path) -> None:
     """The number and the questions are there at once."""
     async with in_touch(tmp_path) as (_, ada, ben):
-        await ada.engine.recover(await written_down(ada), (), False)
+        await ada.engine.recover(await written_down(ada), ())
         assert await ada.engine.questions() == ()
         assert await number_of(ada, ben)
         await talk(ben, ada, "after it")
@@ -162,15 +159,15 @@ async def test_case_84_the_words_work_though_a_thief_named_another_next_key(
     async with in_touch(tmp_path) as (_, ada, _ben):
         words, seed = (await ada.engine.recovery_words()).words, await seed_in(ada)
         new, thefts = SECOND, list[bytes]()
-        made = recover_operation(ada.engine._use_cases.keyring.own_log, seed, [], new.signing, new.static)
-        for key in (bytes([number]) * 32 for number in range(64)):
-            theft = replace(made, recovery=ed25519_from_seed(key))
-            thefts.append(sign_operation(theft, recovery_key(seed, 0), key, new.seed))
+        now, keys_of_new = Reduction(load(await own_log(ada))), TerminalKeys(new.signing, new.static)
+        for following in (bytes([number]) * 32 for number in range(64)):
+            theft = recover_operation(now, seed, following, {}, keys_of_new)
+            thefts.append(sign_recovery(theft, seed, new.seed))
         await take_in(ada, min(thefts, key=id_of))
         (question,) = await ada.engine.questions()
         if confirmed:
             await ada.engine.confirm_own(question.operation)
-        await ada.engine.recover(words, (new.id.hex(),), True)
+        await ada.engine.recover(words, (new.id.hex(),))
         assert await ada.engine.questions() == ()
         log = ada.engine._use_cases.keyring.own_log
         assert (log.recoveries, [*log.live]) == (1, [ada.engine._use_cases.keyring.own.terminal])
@@ -196,7 +193,7 @@ async def test_wrong_words_and_devices_are_refused_before_anything_is_signed(tmp
         ]
         for typed, removed, said in cases:
             with pytest.raises(UsageError, match=said):
-                await ada.engine.recover(typed, removed, True)
+                await ada.engine.recover(typed, removed)
             if not removed:
                 with pytest.raises(UsageError, match=said):
                     await ada.engine.check_recovery(typed)
@@ -213,11 +210,11 @@ async def test_case_92_a_recovery_too_waits_for_a_contact(tmp_path: Path) -> Non
         network.part(ada.host, ben.host)
         await ada.start()
         with pytest.raises(NotSynced):
-            await ada.engine.recover(words, (), False)
+            await ada.engine.recover(words, ())
         network.join(ada.host, ben.host)
         await talk(ada, ben, "in touch")
         shown = ben.wait(IdentityChanged, lambda event: "recovery key" in event.cause)
-        await ada.engine.recover(words, (), False)
+        await ada.engine.recover(words, ())
         await shown
 
 
@@ -243,7 +240,7 @@ async def removed_after(folder: Path, *, answers: bool) -> tuple[float, dict[str
         terminal, before = second.engine._use_cases.keyring.own.terminal, ada.clock.monotonic()
         cut = ben.wait(EntryAdded, lambda event: event.entry.kind == "cut")
         marked = ben.wait(EntriesMarked)
-        await ada.engine.recover(words, (terminal.hex(),), False)
+        await ada.engine.recover(words, (terminal.hex(),))
         took = ada.clock.monotonic() - before
         await cut
         if answers:
@@ -275,12 +272,10 @@ async def test_case_88_a_contact_that_answers_no_heads_delays_a_removal_no_longe
     assert DEFAULTS.sync_within <= took < DEFAULTS.sync_within + 1
 
 
-def theft_from(ada: Person, seed: bytes) -> bytes:
+async def theft_from(ada: Person, seed: bytes) -> bytes:
     """The Recover by which a thief of the seed removes Ada's terminal and brings in one."""
-    own, log = ada.engine._use_cases.keyring.own, ada.engine._use_cases.keyring.own_log
-    removed = [(own.terminal, log.last[own.terminal])]
-    made = recover_operation(log, seed, removed, SECOND.signing, SECOND.static)
-    return sign_recovery(made, seed, SECOND.seed)
+    own = ada.engine._use_cases.keyring.own
+    return recovery(await own_log(ada), seed, {own.terminal: []}, SECOND)
 
 
 async def alone_with_new_keys(person: Person, *former: bytes) -> None:
@@ -302,13 +297,13 @@ async def test_case_84_a_removed_terminal_comes_back_with_new_keys_and_pairs_aga
     async with in_touch(tmp_path) as (_, ada, ben):
         await talk(ben, ada, "from Ben")
         own, words = ada.engine._use_cases.keyring.own, (await ada.engine.recovery_words()).words
-        theft = theft_from(ada, await seed_in(ada))
+        theft = await theft_from(ada, await seed_in(ada))
         gone = presence(ada, present=False)
         await take_in(ada, theft)  # and hands it out
         await gone
         with pytest.raises(NotPermitted):
             await ada.engine.send(await ada.contact(ben), "not now")
-        await ada.engine.recover(words, (SECOND.id.hex(),), False)
+        await ada.engine.recover(words, (SECOND.id.hex(),))
         await alone_with_new_keys(ada, own.terminal, SECOND.id)
         await meet(ben, ada)
         assert [*ben.engine._use_cases.keyring.log(own.person).live] == [
@@ -334,14 +329,14 @@ async def test_case_84_a_removed_terminal_comes_back_with_new_keys_and_pairs_aga
 async def test_case_84_contacts_who_know_of_nothing_follow_to_the_new_keys(tmp_path: Path) -> None:
     async with in_touch(tmp_path) as (_, ada, ben):
         own, words = ada.engine._use_cases.keyring.own, (await ada.engine.recovery_words()).words
-        parts, theft = ada.engine._use_cases, theft_from(ada, await seed_in(ada))
+        parts, theft = ada.engine._use_cases, await theft_from(ada, await seed_in(ada))
         await ada.engine.invite()
         await parts.store.write(persons.add_operation, own.person, parse_operation(theft).id, theft)
         parts.keyring.own_log = await parts.store.write(persons.pinned, own.person)  # not handed out yet
         held = ben.wait(ContactChanged, lambda event: event.contact.held)
         gone = presence(ben, present=False)
         there = ben.wait(ContactChanged, lambda event: gone.done() and event.contact.present)
-        await ada.engine.recover(words, (SECOND.id.hex(),), False)
+        await ada.engine.recover(words, (SECOND.id.hex(),))
         await held
         await gone
         await there
@@ -355,7 +350,7 @@ async def test_case_84_contacts_who_know_of_nothing_follow_to_the_new_keys(tmp_p
 
 @in_virtual_time
 async def test_case_84_a_copied_terminal_comes_back_with_new_keys(tmp_path: Path) -> None:
-    """Its own key made a fork: no Recover without new keys leaves it live."""
+    """Its key signed what it did not know of."""
     async with in_touch(tmp_path) as (_, ada, _ben):
         parts, words = ada.engine._use_cases, (await ada.engine.recovery_words()).words
         own, log = parts.keyring.own, parts.keyring.own_log
@@ -366,30 +361,29 @@ async def test_case_84_a_copied_terminal_comes_back_with_new_keys(tmp_path: Path
                 for name in ("A", "B")
             ),
         )
-        assert [*parts.keyring.own_log.frozen] == [own.terminal]
-        await ada.engine.recover(words, (), False)
+        assert [*parts.keyring.own_log.copied] == [own.terminal]
+        await ada.engine.recover(words, ())
         await alone_with_new_keys(ada, own.terminal)
-        assert parts.keyring.own_log.forks == ()
+        assert parts.keyring.own_log.copied == {}
 
 
 @in_virtual_time
 async def test_case_84_a_terminal_whose_copy_follows_a_thiefs_recovery_comes_back_with_new_keys(
     tmp_path: Path,
 ) -> None:
-    """The fork goes with the thief's recovery, and the key would be the thief's, too. What it signed goes."""
+    """What shows it goes with the thief's recovery, and the key would be the thief's, too."""
     async with in_touch(tmp_path) as (_, ada, ben):
         parts, words = ada.engine._use_cases, (await ada.engine.recovery_words()).words
         own, seed = parts.keyring.own, await seed_in(ada)
         for name in ("Adele", "Adi", "Ada"):
-            await ada.engine.rename_self(name, True)
-        key, made = bytes([1]) * 32, recover_operation(parts.keyring.own_log, seed, [])
-        made = replace(made, recovery=ed25519_from_seed(key))
-        theft = sign_operation(made, recovery_key(seed, 0), key)
+            await ada.engine.rename_self(name)
+        made = recover_operation(Reduction(load(await own_log(ada))), seed, bytes([1]) * 32, {})
+        theft = sign_recovery(made, seed)
         log = reduce([*await own_log(ada), theft])
         renames = [rename_operation(log, own.terminal, name) for name in ("A", "B")]
         await take_in(ada, theft, *(sign_operation(rename, own.signing_seed) for rename in renames))
-        assert [*parts.keyring.own_log.frozen] == [own.terminal]
-        await ada.engine.recover(words, (), True)
+        assert [*parts.keyring.own_log.copied] == [own.terminal]
+        await ada.engine.recover(words, ())
         await alone_with_new_keys(ada, own.terminal)
         graph = load(await own_log(ada))
         past = graph.ids(graph.past[graph.position[parts.keyring.own_log.newest]])
@@ -412,14 +406,14 @@ async def test_case_84_a_terminal_that_was_copied_without_a_fork_comes_back_with
             await take_in(ada, sign_operation(added, own.signing_seed, SECOND.seed))
         elif seen == "Recover":
             seed = await seed_in(ada)
-            await take_in(ada, sign_recovery(recover_operation(log, seed, []), seed))
+            await take_in(ada, recovery(await own_log(ada), seed))
             removed = []
         else:
             removed = [own.terminal.hex()]
         assert own.terminal in parts.keyring.own_log.live
         assert bool(await ada.engine.questions()) == (seen != "said")
         held = ben.wait(ContactChanged, lambda event: event.contact.held)
-        await ada.engine.recover(words, tuple(removed), True)
+        await ada.engine.recover(words, tuple(removed))
         await held
         await asyncio.sleep(5)  # the other Recover holds it, too
         await alone_with_new_keys(ada, own.terminal)
@@ -439,7 +433,7 @@ async def test_a_recovery_that_removes_another_terminal_changes_no_keys(tmp_path
         third = add_operation(parts.keyring.own_log, SECOND.id, THIRD.signing, THIRD.static, "laptop")
         await take_in(ada, sign_operation(third, SECOND.seed, THIRD.seed))
         assert await ada.engine.questions()
-        await ada.engine.recover(words, (SECOND.id.hex(), THIRD.id.hex()), True)
+        await ada.engine.recover(words, (SECOND.id.hex(), THIRD.id.hex()))
         kept, renewed = parts.keyring.own, parts.keyring.own.self_keys
         assert replace(kept, self_key=own.self_key, earlier=()) == own
         assert renewed[1:] == own.self_keys
@@ -456,9 +450,9 @@ async def test_a_recovery_removes_eight_devices_and_no_more(tmp_path: Path) -> N
             await take_in(ada, sign_operation(added, own.signing_seed, other.seed), confirmed=True)
         before, ids = parts.keyring.own_log.heads, tuple(other.id.hex() for other in others)
         with pytest.raises(UsageError, match="at most 8"):
-            await ada.engine.recover(words, ids, True)
+            await ada.engine.recover(words, ids)
         assert parts.keyring.own_log.heads == before
-        await ada.engine.recover(words, ids[:8], True)
+        await ada.engine.recover(words, ids[:8])
         assert {one.hex() for one in parts.keyring.own_log.live} == {own.terminal.hex(), ids[8]}
 
 
@@ -471,25 +465,25 @@ async def test_who_has_nobody_that_could_answer_recovers_at_once(tmp_path: Path,
         if gone == "blocked":
             await ada.engine.block(await ada.contact(ben), True)
         else:
-            own, log = ben.engine._use_cases.keyring.own, ben.engine._use_cases.keyring.own_log
-            left = sign_operation(remove_operation(log, own.terminal, own.terminal), own.signing_seed)
+            own = ben.engine._use_cases.keyring.own
+            left = removal(await own_log(ben), own.terminal, own.signing_seed, own.terminal)
             await ada.engine._use_cases.sync._logs.received(ben.peer, [left])
         await ada.stop()
         await ada.start()
-        await ada.engine.recover(words, (), False)
+        await ada.engine.recover(words, ())
         assert ada.engine._use_cases.keyring.own_log.recoveries == 1
 
 
 @in_virtual_time
 async def test_a_removed_terminal_waits_for_nobody_before_its_recovery(tmp_path: Path) -> None:
     async with in_touch(tmp_path) as (_, ada, ben):
-        words, theft = (await ada.engine.recovery_words()).words, theft_from(ada, await seed_in(ada))
+        words, theft = (await ada.engine.recovery_words()).words, await theft_from(ada, await seed_in(ada))
         gone = presence(ada, present=False)
         await take_in(ada, theft)
         await gone
         await ada.stop()
         await ada.start()
-        await ada.engine.recover(words, (SECOND.id.hex(),), False)
+        await ada.engine.recover(words, (SECOND.id.hex(),))
         await meet(ben, ada)
         await talk(ada, ben, "with new keys")
 
@@ -505,7 +499,7 @@ async def test_case_84_no_record_of_former_keys_leaves_after_a_recovery(tmp_path
         mine, theirs = await asyncio.gather(*shown)
         renames = [rename_operation(log, own.terminal, name) for name in ("A", "B")]
         await take_in(ada, *(sign_operation(rename, own.signing_seed) for rename in renames))
-        await ada.engine.recover(words, (), True)
+        await ada.engine.recover(words, ())
         assert parts.keyring.own.terminal != own.terminal
         failed = ada.stage(PairingStage.FAILED)
         await ben.engine.answer_pairing(theirs.pairing.id, True)

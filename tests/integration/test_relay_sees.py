@@ -61,7 +61,10 @@ def kept_from_a_relay(persons: list[Person]) -> tuple[dict[str, bytes], dict[str
         own = parts.keyring.own_log
         keys[f"{person.name}: person id"] = own.person
         keys |= {f"{person.name}: terminal id": terminal for terminal in own.live}
-        public = {own.recovery, *(key for one in own.terminals() for key in (one.signing, one.static))}
+        public = {
+            own.recovery.ed25519,
+            *(key for one in own.terminals() for key in (one.signing, one.static)),
+        }
         keys |= {f"{person.name}: a key of its log, {n}": key for n, key in enumerate(sorted(public))}
         for other, contact in parts.keyring.contacts.items():
             secret = contact.pairs[0].newest()

@@ -33,13 +33,13 @@ from protocol.entries_and_receipts import (
     timer_body,
     write_entry,
 )
-from protocol.identity.author import add_operation, remove_operation, rename_operation
+from protocol.identity.author import add_operation, rename_operation
 from protocol.identity.log import parse_operation, sign_operation
 from protocol.identity.reduction import reduce
 from protocol.messages import Entry, LogOperations
 from tests.integration.steps import current, dial, entry_of, in_touch
 from tests.support.engines.engines import Person, contact, in_virtual_time, talk
-from tests.support.protocol.pairings import Terminal
+from tests.support.protocol.pairings import Terminal, removal
 
 SECOND = Terminal.named("a second terminal of Ben")
 
@@ -75,8 +75,7 @@ class Second:
 
     async def removed(self) -> None:
         own = self.ben.engine._use_cases.keyring.own
-        removal = remove_operation(reduce(self.log), own.terminal, SECOND.id)
-        signed = sign_operation(removal, own.signing_seed)
+        signed = removal(self.log, own.terminal, own.signing_seed, SECOND.id)
         self.log.append(signed)
         await self._told(signed)
 

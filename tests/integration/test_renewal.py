@@ -203,8 +203,8 @@ async def test_two_removals_at_once_end_in_one_key(tmp_path: Path) -> None:
         for one in (laptop, phone, tablet, ben):
             network.part(desk.host, one.host)
         await asyncio.sleep(20)
-        await desk.engine.remove_terminal(terminal_of(tablet), True)
-        await laptop.engine.remove_terminal(terminal_of(phone), True)
+        await desk.engine.remove_terminal(terminal_of(tablet))
+        await laptop.engine.remove_terminal(terminal_of(phone))
         await asyncio.sleep(20)
         first, second = keyring(desk).own.self_key, keyring(laptop).own.self_key
         assert first != second
@@ -223,7 +223,7 @@ async def test_a_removal_goes_on_after_a_crash_before_anything_was_sent(tmp_path
     async with three_and_ben(tmp_path) as (network, desk, laptop, phone, ben):
         network.cut(desk.host)
         await asyncio.sleep(20)
-        await desk.engine.remove_terminal(terminal_of(phone), True)
+        await desk.engine.remove_terminal(terminal_of(phone))
         key = keyring(desk).own.self_key
         await desk.crash()
         network.heal(desk.host)

@@ -63,7 +63,7 @@ async def test_many_shares_of_a_stolen_terminal_lock_no_other_one_out(tmp_path: 
         await asyncio.sleep(20)
         await phone.stop()
         await ben.stop()
-        await desk.engine.remove_terminal(terminal_of(phone), True)
+        await desk.engine.remove_terminal(terminal_of(phone))
         await asyncio.sleep(60)
         await ben.start()
         await asyncio.sleep(120)
@@ -100,7 +100,7 @@ async def test_other_shares_that_a_stolen_device_wrote_before_its_removal_are_no
         said = write(Register.PAIRING, root, PairingValue(person, SharedRoot(root, own, theirs), []))
         await parts.notes.done(await parts.store.write(parts.notes.write, [said]))
         await asyncio.sleep(20)
-        await desk.engine.remove_terminal(terminal_of(phone), True)
+        await desk.engine.remove_terminal(terminal_of(phone))
         await asyncio.sleep(60)
         await laptop.start()
         await asyncio.sleep(120)
@@ -153,7 +153,7 @@ async def test_many_self_keys_of_a_stolen_device_drive_out_nothing(tmp_path: Pat
         kept = [key for key in keyring(desk).own.self_keys if key != first]
         assert kept == [message.key for message in flood[KEYS_OF_DRAWER - 1 :: -1]]
         assert set(keyring(laptop).own.self_keys) == {first, *kept}
-        await desk.engine.remove_terminal(terminal_of(phone), True)
+        await desk.engine.remove_terminal(terminal_of(phone))
         await talk(desk, ben, "under the third key")
         tablet = await add_terminal(desk, "10.0.0.8")
         try:

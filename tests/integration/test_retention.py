@@ -310,7 +310,7 @@ async def test_what_a_removed_device_kept_comes_back_from_contacts(tmp_path: Pat
         await asyncio.sleep(SETTLED)
         assert await kinds(desk, ben) == ["elsewhere", "elsewhere", "text"]
         other = next(one for one in await desk.engine.terminals() if not one.this)
-        await desk.engine.remove_terminal(other.terminal, force=True)
+        await desk.engine.remove_terminal(other.terminal)
         if restarts:
             await desk.stop()
             await desk.start()

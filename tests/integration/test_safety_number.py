@@ -24,18 +24,16 @@ from chat.storage import persons
 from protocol.identity.author import (
     add_operation,
     recover_operation,
-    recovery_key,
     rename_operation,
     sign_recovery,
 )
 from protocol.identity.exchange import extend
-from protocol.identity.log import sign_operation
-from protocol.identity.reduction import reduce
+from protocol.identity.log import load, sign_operation
+from protocol.identity.reduction import Reduction, reduce
 from protocol.identity.safety import branches
 from protocol.messages import LogOperations
 from protocol.pairing.pairing import Pairing
 from protocol.pairing.record import Identity
-from protocol.primitives import ed25519_from_seed
 from tests.integration.steps import compare, current, in_touch, kept_back, number_of, say, seed_in
 from tests.support.engines.engines import (
     Person,
@@ -48,7 +46,7 @@ from tests.support.engines.engines import (
     take_in,
     talk,
 )
-from tests.support.protocol.pairings import Terminal, id_of
+from tests.support.protocol.pairings import Terminal, id_of, recovery
 
 THIEF = Terminal.named("terminal of a thief")
 NEW = Terminal.named("the owner's new terminal")
@@ -63,9 +61,7 @@ async def added(person: Person, new: Terminal = THIEF) -> bytes:
 
 async def recovered(person: Person, new: Terminal | None = THIEF) -> bytes:
     """A Recover after the genesis by a holder of the recovery seed."""
-    seed, keys = await seed_in(person), (new.signing, new.static) if new else ()
-    operation = recover_operation(reduce(await own_log(person)), seed, [], *keys)
-    return sign_recovery(operation, seed, *([new.seed] if new else []))
+    return recovery(await own_log(person), await seed_in(person), new=new)
 
 
 async def show(person: Person, other: Person, *operations: bytes) -> None:
@@ -258,7 +254,7 @@ async def test_what_can_never_count_again_after_a_confirmation_is_deleted(tmp_pa
         state = reduce([*first, add])
         name = sign_operation(rename_operation(state, NEW.id, "Benjamin"), NEW.seed)
         seed = await seed_in(ben)
-        honest = sign_recovery(recover_operation(state, seed, [(NEW.id, b"")]), seed)
+        honest = recovery([*first, add], seed, {NEW.id: []})
         person = ben if own else ada
         if own:
             await take_in(ben, theft)
@@ -280,10 +276,8 @@ async def test_what_can_never_count_again_after_a_confirmation_is_deleted(tmp_pa
 async def test_a_terminal_that_was_removed_shows_no_number_and_does_not_pair(tmp_path: Path) -> None:
     async with in_touch(tmp_path) as (_, ada, ben):
         own = ben.engine._use_cases.keyring.own
-        seed, state = await seed_in(ben), reduce(await own_log(ben))
-        removed = [(own.terminal, state.last[own.terminal])]
-        operation = recover_operation(state, seed, removed, NEW.signing, NEW.static)
-        await take_in(ben, sign_recovery(operation, seed, NEW.seed), confirmed=True)
+        signed = recovery(await own_log(ben), await seed_in(ben), {own.terminal: []}, NEW)
+        await take_in(ben, signed, confirmed=True)
         with pytest.raises(Unconfirmed, match="was removed"):
             await number_of(ben, ada)
         with pytest.raises(Unconfirmed, match="was removed"):
@@ -324,10 +318,7 @@ async def test_what_has_changed_since_a_comparison_is_shown_with_its_signed_caus
         assert change.cause == 'added the device "laptop"'
         assert (change.operation, change.terminal) == (id_of(add).hex(), NEW.id.hex())
         assert change.author == own.terminal.hex()
-        seed, state = await seed_in(ben), reduce([*await own_log(ben), add])
-        recovery = recover_operation(state, seed, [(NEW.id, b"")])
-        signed = sign_recovery(recovery, seed)
-        await show(ben, ada, signed)
+        await show(ben, ada, recovery([*await own_log(ben), add], await seed_in(ben), {NEW.id: []}))
         found = await ada.engine.verification(contact)
         assert ["recovery key" in one.cause for one in found.changes] == [True]  # the device came and went
         assert (found.changes[0].operation, found.changes[0].author) == (id_of(signed).hex(), "")
@@ -350,9 +341,7 @@ async def test_a_terminal_that_is_gone_since_the_comparison_is_shown(tmp_path: P
         add = await added(ben, NEW)
         await show(ben, ada, add)
         await ada.engine.verify(contact, (await ada.engine.verification(contact)).numbers[0])
-        seed, state = await seed_in(ben), reduce([*await own_log(ben), add])
-        removal = sign_recovery(recover_operation(state, seed, [(NEW.id, b"")]), seed)
-        await show(ben, ada, removal)
+        await show(ben, ada, recovery([*await own_log(ben), add], await seed_in(ben), {NEW.id: []}))
         changes = (await ada.engine.verification(contact)).changes
         assert [(one.terminal, one.cause) for one in changes if one.terminal] == [
             (NEW.id.hex(), 'removed the device "laptop"')
@@ -389,11 +378,8 @@ async def test_case_84_what_the_losing_recovery_kept_gets_nothing_once_the_other
     """
     async with in_touch(tmp_path) as (_, ada, ben):
         seed, stolen = await seed_in(ben), ben.engine._use_cases.keyring.own.terminal
-        state = reduce(await own_log(ben))
-        removed = [(stolen, state.last[stolen])]
-        operation = recover_operation(state, seed, removed, NEW.signing, NEW.static)
         await show(ben, ada, await recovered(ben))
-        await show(ben, ada, sign_recovery(operation, seed, NEW.seed))
+        await show(ben, ada, recovery(await own_log(ben), seed, {stolen: []}, NEW))
         await say(ada, ben, "for the owner only")
         parts, contact = ada.engine._use_cases, await ada.contact(ben)
         numbers = (await ada.engine.verification(contact)).numbers
@@ -491,7 +477,7 @@ async def test_case_84_an_answer_that_comes_while_operations_are_added_is_not_lo
         )
         signed = sign_operation(add, own.signing_seed, last.seed)
         reduced, go_on = kept_back(monkeypatch, ben, extend)
-        returned = asyncio.ensure_future(parts.own_log.received(ada.peer, [signed]))
+        returned = asyncio.ensure_future(parts.own_log.received([signed]))
         await reduced.wait()
         answered = asyncio.ensure_future(ben.engine.confirm_own(id_of(honest).hex()))
         await asyncio.sleep(1)
@@ -505,11 +491,9 @@ async def test_case_84_an_answer_that_comes_while_operations_are_added_is_not_lo
 
 async def rivals_of(person: Person) -> list[bytes]:
     """Two recoveries that contest each other, by a holder of the seed."""
-    seed, log, rivals = await seed_in(person), person.engine._use_cases.keyring.own_log, []
-    for key in (bytes([1]) * 32, bytes([2]) * 32):
-        operation = replace(recover_operation(log, seed, []), recovery=ed25519_from_seed(key))
-        rivals.append(sign_operation(operation, recovery_key(seed, 0), key))
-    return sorted(rivals)
+    seed, now = await seed_in(person), Reduction(load(await own_log(person)))
+    thefts = (recover_operation(now, seed, bytes([number]) * 32, {}) for number in (1, 2))
+    return sorted(sign_recovery(theft, seed) for theft in thefts)
 
 
 async def nothing_leaves(person: Person, contested: Person) -> None:

@@ -20,7 +20,7 @@ from protocol.entries_and_receipts import (
     text_body,
     write_entry,
 )
-from protocol.identity.author import add_operation, remove_operation, rename_operation
+from protocol.identity.author import add_operation, rename_operation
 from protocol.identity.log import sign_operation
 from protocol.keys import X25519Pair
 from protocol.link.states import State
@@ -33,12 +33,14 @@ from tests.support.engines.engines import (
     contact,
     in_virtual_time,
     links,
+    own_log,
     people,
     take_in,
     talk,
 )
 from tests.support.engines.terminals import add_terminal
 from tests.support.fakes.network import Network
+from tests.support.protocol.pairings import removal
 from tests.support.protocol.samples import seeded
 
 SECOND = "10.0.0.9"
@@ -254,9 +256,9 @@ async def test_case_99_what_another_own_terminal_wrote_is_never_shown_as_the_con
         assert (await ben.history(ada))[-1].author == "Ada"
         own = ada.engine._use_cases.keyring.own
         removed = sibling.engine._use_cases.keyring.own.terminal
-        removal = remove_operation(ada.engine._use_cases.keyring.own_log, own.terminal, removed)
+        signed = removal(await own_log(ada), own.terminal, own.signing_seed, removed)
         await sibling.engine.close()
-        await take_in(ada, sign_operation(removal, own.signing_seed), confirmed=True)
+        await take_in(ada, signed, confirmed=True)
         for _ in range(2):
             assert ((await ada.history(ben))[-1].author, (await ada.history(ben))[-1].own) == ("Ada", True)
             details = await ada.engine.details(await ada.contact(ben), entry.id)
@@ -278,7 +280,7 @@ async def test_case_99_a_contact_in_the_own_log_wrote_what_it_wrote(tmp_path: Pa
             parts.keyring.own_log, own.terminal, ed25519_from_seed(bens.own.signing_seed), static, "laptop"
         )
         added = sign_operation(claim, own.signing_seed, bens.own.signing_seed)
-        await parts.own_log.received(carol.peer, [added])
+        await parts.own_log.received([added])
         assert bens.own.terminal in parts.keyring.own_log.live
         for _ in range(2):
             (view,) = [view for view in await ada.history(ben) if view.kind == "text"]
@@ -297,7 +299,7 @@ async def test_case_99_what_a_former_own_terminal_in_a_contacts_log_writes_is_a_
         former, log = parts.keyring.own, parts.keyring.own_log
         renames = [rename_operation(log, former.terminal, name) for name in ("A", "B")]
         await take_in(ada, *(sign_operation(rename, former.signing_seed) for rename in renames))
-        await ada.engine.recover(words, (), True)
+        await ada.engine.recover(words, ())
         assert parts.keyring.own.terminal != former.terminal
         signing, static = ed25519_from_seed(former.signing_seed), X25519Pair(former.static_secret).public
         claim = add_operation(bens.keyring.own_log, bens.keyring.own.terminal, signing, static, "laptop")

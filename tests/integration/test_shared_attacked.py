@@ -106,7 +106,7 @@ async def test_what_a_removed_device_wrote_after_the_removal_falls_back(tmp_path
         await laptop.engine.rename(friend, "Mallory")
         stolen = (await held(laptop))[-1]
         (row,) = [one for one in await desk.engine.terminals() if not one.this]
-        await desk.engine.remove_terminal(row.terminal, force=True)
+        await desk.engine.remove_terminal(row.terminal)
         await asyncio.sleep(SETTLED)
         parts = desk.engine._use_cases
 
@@ -163,7 +163,7 @@ async def test_a_recovery_drops_a_verification_that_another_device_wrote_before_
         words = (await ben.engine.recovery_words()).words
         await desk.engine.verify(friend, (await ben.engine.verification(await ben.contact(desk))).numbers[0])
         assert (await view_of(desk, ben)).verified
-        await ben.engine.recover(words, (), force=True)
+        await ben.engine.recover(words, ())
         await asyncio.sleep(SETTLED)
         assert not (await view_of(desk, ben)).verified
         await laptop.start()

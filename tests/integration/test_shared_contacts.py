@@ -397,7 +397,7 @@ async def test_a_verification_of_before_does_not_outlive_a_copy_of_the_only_devi
         (number,) = (await ben.engine.verification(contact)).numbers
         await ben.engine.verify(contact, number)
         forked = ben.wait(IdentityChanged, lambda event: "was copied" in event.cause)
-        await ada.engine.rename_self("Ad", True)
+        await ada.engine.rename_self("Ad")
         network.join(ada.host, ben.host)
         await forked
         shown = await view_of(ben, ada)

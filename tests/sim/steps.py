@@ -225,7 +225,7 @@ def _link(world: World, step: Step) -> None:
         and host.owner == new.owner
         and world.all_paired(host.owner)
     ):
-        world.link(host, new, force=bool(step.number % 2), named=step.number % 4 > 1)
+        world.link(host, new, named=step.number % 4 > 1)
 
 
 def _remove(world: World, step: Step) -> None:
@@ -252,7 +252,7 @@ def _theft(world: World, step: Step) -> None:
 
 def _recover(world: World, step: Step) -> None:
     """`other` is removed; `number` odd: synced or not."""
-    world.recover(world.hosts[step.who], world.hosts[step.other], force=bool(step.number % 2))
+    world.recover(world.hosts[step.who], world.hosts[step.other])
 
 
 # The network.

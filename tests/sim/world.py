@@ -413,7 +413,7 @@ class World:
             await asyncio.sleep(0.05)
         await host.person.engine.answer_linking(linking.id, False)
 
-    def link(self, host: Host, new: Host, *, force: bool, named: bool) -> None:
+    def link(self, host: Host, new: Host, *, named: bool) -> None:
         """A terminal adds another one of its person. `named`: that one is given the address."""
         name, place = label(self.plan, new.number), (host.person.host, PORT) if named else None
 
@@ -432,13 +432,13 @@ class World:
             done = host.person.wait(
                 LinkingChanged, lambda event: event.linking.stage in (LinkingStage.DONE, LinkingStage.FAILED)
             )
-            await host.person.engine.add_terminal(force)
+            await host.person.engine.add_terminal()
             self.loop.call_soon(joins, context=Context())
             await done
 
         self.spawn(host, "link", adds)
 
-    def recover(self, host: Host, removed: Host, *, force: bool) -> None:
+    def recover(self, host: Host, removed: Host) -> None:
         """The recovery words bring keys of its own to a terminal, and remove another one, or what it was."""
         words = self.words.get(host.owner)
         if not host.up or host.owner != removed.owner or words is None or self.side(host).stolen:
@@ -452,7 +452,7 @@ class World:
         async def recovers() -> None:
             # Also after a failure the profile may have other keys.
             try:
-                await host.person.engine.recover(words, (self.side(removed).terminal.hex(),), force)
+                await host.person.engine.recover(words, (self.side(removed).terminal.hex(),))
             finally:
                 own = host.person.engine._use_cases.keyring.own
                 self.side(host).terminal = own.terminal
@@ -553,13 +553,13 @@ class World:
             victims = log.live[terminal]
             if senior is not None and log.live[senior.terminal].rank < victims.rank:
                 host = self.hosts[senior.number]
-                remove = partial(host.person.engine.remove_terminal, terminal.hex(), True)
+                remove = partial(host.person.engine.remove_terminal, terminal.hex())
                 self.spawn(host, "remove", remove)
             else:
                 before = self.recovers.get(victim.owner, victim.number)
                 if self.side(self.hosts[before]) not in self.laws.live(victim.owner):
                     self.recovers[victim.owner] = victim.number  # nobody hears of one by a removed terminal
-                self.recover(self.hosts[self.recovers.get(victim.owner, before)], thief, force=True)
+                self.recover(self.hosts[self.recovers.get(victim.owner, before)], thief)
             await asyncio.sleep(30.0)
         raise Broken("liveness", f"{side.name} cannot remove its copy")
 

@@ -81,7 +81,7 @@ def _fill(fake: FakeMessenger) -> None:
 
 def _stolen(fake: FakeMessenger) -> None:
     """The own identity has two devices more, of which one was copied."""
-    states = TerminalState.LIVE, TerminalState.FROZEN
+    states = TerminalState.LIVE, TerminalState.COPIED
     fake.other_terminals = tuple(
         TerminalView(f"{at:x}" * 64, False, state) for at, state in enumerate(states, 11)
     )

@@ -14,7 +14,6 @@ from chat.interface import (
     LinkingStage,
     LinkingView,
     Messenger,
-    NotSynced,
     TerminalState,
     TerminalView,
     UsageError,
@@ -28,7 +27,7 @@ from tui.text.translation import N_, _, told
 
 _STANDS: Final = {
     TerminalState.LIVE: N_("in use"),
-    TerminalState.FROZEN: N_("shut out because its key was copied"),
+    TerminalState.COPIED: N_("in use, may have been copied"),
     TerminalState.REMOVED: N_("removed"),
 }
 _ABOUT: Final = "devices"
@@ -65,13 +64,8 @@ class Devices:
             )
         await self.output.say(_("/devices add adds a device of yours, on which Parlour is not set up yet."))
 
-    async def _add(self, *, force: bool = False) -> None:
-        try:
-            await self.messenger.add_terminal(force)
-        except NotSynced as refused:
-            lines = told(refused.phrase), _("Sign all the same?")
-            await self.questions.confirm(_ABOUT, lines, partial(self._add, force=True), late=True)
-            return
+    async def _add(self) -> None:
+        await self.messenger.add_terminal()
         addresses = listed(self.state.me.addresses)
         await self.output.say(
             _("Run 'parlour terminal link' on the new device within two minutes. /devices stop ends this."),
@@ -89,15 +83,9 @@ class Devices:
         lines = _("Remove this device? It never comes back."), _line(view, self._shown)
         await self.questions.confirm(_ABOUT, lines, partial(self._remove, view))
 
-    async def _remove(self, view: TerminalView, *, force: bool = False) -> None:
+    async def _remove(self, view: TerminalView) -> None:
         await self.output.say(_("Signing…"))
-        try:
-            await self.messenger.remove_terminal(view.terminal, force)
-        except NotSynced as refused:
-            lines = told(refused.phrase), _("Sign all the same?")
-            insist = partial(self._remove, view, force=True)
-            await self.questions.confirm(_ABOUT, lines, insist, late=True)
-            return
+        await self.messenger.remove_terminal(view.terminal)
         await self.output.say(
             _("The device was removed. Your contacts shut it out, and the keys that it knew are renewed.")
         )

@@ -14,7 +14,6 @@ from chat.interface import (
     RECOVERY_WORDS,
     SHORT_PASSPHRASE,
     Messenger,
-    NotSynced,
     RelayView,
     TerminalView,
     UsageError,
@@ -368,16 +367,10 @@ class Recovery:
             partial(self._sign, sign, _(RECOVERED)),
         )
 
-    async def _sign(self, sign: Callable[[bool], Awaitable[None]], said: str, force: bool = False) -> None:
-        """Sign a change of the own identity, and say so. Where the log may be old, its person insists."""
+    async def _sign(self, sign: Callable[[], Awaitable[None]], said: str) -> None:
+        """Sign a change of the own identity, and say so."""
         await self.output.say(_("Signing…"))
-        try:
-            await sign(force)
-        except NotSynced as refused:
-            lines = told(refused.phrase), _("Sign all the same?")
-            insist = partial(self._sign, sign, said, True)
-            await self.questions.confirm(_USE, lines, insist, late=True)
-            return
+        await sign()
         before, self.state.me = self.state.me.terminal, await self.messenger.me()
         await self.output.say(said, *([_(NEW_KEYS)] if self.state.me.terminal != before else []))
 

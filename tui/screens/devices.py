@@ -39,7 +39,7 @@ ADD: Final = "add"
 
 _STANDS: Final = {
     TerminalState.LIVE: (N_("in use"), "$quiet"),
-    TerminalState.FROZEN: (N_("shut out because its key was copied"), "$error"),
+    TerminalState.COPIED: (N_("in use, may have been copied"), "$error"),
     TerminalState.REMOVED: (N_("removed"), "$quiet"),
 }
 _OVER: Final = (LinkingStage.DONE, LinkingStage.FAILED)
@@ -235,16 +235,14 @@ class LinkingDialog(Dialog[T]):
 class AddDialog(LinkingDialog[bool]):
     """Adds a device. Who leaves it stops that; `under_way` says whether the engine has to be told."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+y", "insist", show=False)]
     heading = N_("Add a device")
 
     def __init__(self, messenger: Messenger, addresses: tuple[str, ...]) -> None:
         super().__init__()
         self._messenger, self._addresses = messenger, addresses
-        self._insists = False
 
     def on_mount(self) -> None:
-        start_worker(self, "begin", self._begin, False)
+        start_worker(self, "begin", self._begin)
 
     @property
     def under_way(self) -> bool:
@@ -267,23 +265,12 @@ class AddDialog(LinkingDialog[bool]):
     def waits(self) -> str:
         return _("Waiting for the other device.")
 
-    def keys(self) -> tuple[tuple[str, str], ...]:
-        insist = (("ctrl+y", N_("Sign all the same")),) if self._insists else ()
-        return (*insist, *super().keys())
-
     def reply(self, same: bool) -> None:
         start_worker(self, "answer", self._reply, same)
 
-    def action_insist(self) -> None:
-        if self._insists:
-            self._insists = False
-            self.follow(_LOOKING)
-            start_worker(self, "begin", self._begin, True)
-
-    async def _begin(self, force: bool) -> None:
-        begun = await attempt(self._messenger.add_terminal(force))
+    async def _begin(self) -> None:
+        begun = await attempt(self._messenger.add_terminal())
         if isinstance(begun, Problem):
-            self._insists = begun.insists
             self.follow(LinkingView("", LinkingStage.FAILED, problem=Phrase(begun.text)))
         elif begun.id != self.view.id:  # else its events have come before
             self.follow(begun)

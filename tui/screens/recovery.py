@@ -198,46 +198,33 @@ class UseRecoveryDialog(Dialog[Recovering]):
 
 
 class SignDialog(Dialog[bool]):
-    """True once a change of the own identity was signed. Where the log may be old, its person has to insist.
-
-    The question can come late. So its key is none that is typed for something else.
-    """
+    """True once a change of the own identity was signed."""
 
     AUTO_FOCUS = ""
     KEYS_WAIT_FOR = frozenset(("sign",))
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+y", "insist", show=False)]
     heading = N_("Your identity")
     hints = ()
 
-    def __init__(self, sign: Callable[[bool], Awaitable[None]]) -> None:
+    def __init__(self, sign: Callable[[], Awaitable[None]]) -> None:
         super().__init__()
-        self._sign = sign
-        self._refused: Problem | None = None
+        self._sign, self._refused = sign, False
 
     def body(self) -> list[Widget]:
         return [plain(_("Signing…"), id="about")]
 
     def on_mount(self) -> None:
-        start_worker(self, "sign", self._work, False)
-
-    def action_insist(self) -> None:
-        if self._refused is not None and self._refused.insists:
-            self._refused = None
-            self.fail("")
-            self.set_hints(())
-            start_worker(self, "sign", self._work, True)
+        start_worker(self, "sign", self._work)
 
     def action_leave(self) -> None:
-        if self._refused is not None:  # what is being signed cannot be stopped
+        if self._refused:  # what is being signed cannot be stopped
             self.end(None)
 
-    async def _work(self, force: bool) -> None:
-        answer = await attempt(self._sign(force))
+    async def _work(self) -> None:
+        answer = await attempt(self._sign())
         if not isinstance(answer, Problem):
             self.end(True)
             return
-        self._refused = answer
+        self._refused = True
         self.query_one("#about", Static).update(_("Nothing was signed."))
         self.fail(answer.text)
-        insist = (("ctrl+y", _("Sign all the same")),) if answer.insists else ()
-        self.set_hints((*insist, ("escape", _("Close"))))
+        self.set_hints((("escape", _("Close")),))

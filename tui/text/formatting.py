@@ -124,7 +124,8 @@ def device_line(view: TerminalView) -> str:
     if view.this:
         said = _("{device}…, this device, which gets new keys")
     else:
-        said = _("{device}…, which was copied") if view.state is TerminalState.FROZEN else _("{device}…")
+        copied = view.state is TerminalState.COPIED
+        said = _("{device}…, which may have been copied") if copied else _("{device}…")
     device = said.format(device=view.terminal[:DEVICE_DIGITS])
     return _("{name}, {device}").format(name=safe_name(view.name), device=device) if view.name else device
 

@@ -63,7 +63,7 @@ def _other_devices(devices: Iterable[TerminalView]) -> str:
     """The other devices of this person, by name; empty where there is none."""
     names = []
     for view in devices:
-        if not view.this and view.state is TerminalState.LIVE:
+        if not view.this and view.state is not TerminalState.REMOVED:
             start = _("{device}…").format(device=view.terminal[:DEVICE_DIGITS])
             names.append(_("“{text}”").format(text=safe_name(view.name)) if view.name else start)
     return _(", ").join(names)

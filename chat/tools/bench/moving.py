@@ -97,7 +97,7 @@ def _ends(folder: Path) -> tuple[bytes, bytes]:
 
 
 def _link(old: Person, new: Person) -> None:
-    adding = old.command("terminal", "add", "--force")
+    adding = old.command("terminal", "add")
     adding.wait_for("terminal link")
     joining = new.command("terminal", "link", "--name", new.name)
     for program in (adding, joining):

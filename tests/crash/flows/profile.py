@@ -168,7 +168,7 @@ class RecoveryUse(Flow):
     serves = True  # contacts get the recovery, and the file is cleaned
 
     def play(self, scene: Scene) -> Ended:
-        return scene.run(scene.ada, "recovery", "use", "--force", typed=self._words(scene))
+        return scene.run(scene.ada, "recovery", "use", typed=self._words(scene))
 
     def _words(self, scene: Scene) -> str:
         return (scene.folder / "words").read_text() + "\n"
@@ -182,5 +182,5 @@ class RecoveryUse(Flow):
         scene.holds("kept", used or not how.last("recovered"), "the recovery is gone")
         scene.truthful(used > 0, how, "the recovery is there")
         scene.sound(ada)
-        again = ada.run("recovery", "use", "--force", typed=self._words(scene))
+        again = ada.run("recovery", "use", typed=self._words(scene))
         scene.holds("repeats", again.status == 0, f"it cannot be repeated: {again.err}")

@@ -159,7 +159,7 @@ class FakeMessenger(Files):
     def _terminals(self) -> tuple[TerminalView, ...]:
         return (TerminalView(self._me.terminal, True, TerminalState.LIVE), *self.other_terminals)
 
-    async def add_terminal(self, force: bool = False) -> LinkingView:
+    async def add_terminal(self) -> LinkingView:
         return self.move_linking(LinkingStage.VISIBLE)
 
     async def stop_adding(self) -> None:
@@ -178,7 +178,7 @@ class FakeMessenger(Files):
         if self.prompt:
             self.move_linking(LinkingStage.DONE)
 
-    async def remove_terminal(self, terminal: str, force: bool = False) -> None:
+    async def remove_terminal(self, terminal: str) -> None:
         known = [view for view in self._terminals() if view.terminal == terminal]
         if not known or known[0].state is TerminalState.REMOVED:
             raise UsageError(phrase("No such device: 'parlour terminal list' shows them."))
@@ -187,7 +187,7 @@ class FakeMessenger(Files):
             for view in self.other_terminals
         )
 
-    async def rename_self(self, name: str, force: bool = False) -> None:
+    async def rename_self(self, name: str) -> None:
         if not is_name(name):
             raise UsageError(NO_NAME)
         self._me = replace(self._me, name=name)
@@ -210,7 +210,7 @@ class FakeMessenger(Files):
         if tuple(map(str.lower, typed)) != recovery_words(bytes(range(32))):
             raise UsageError(OTHER_WORDS)
 
-    async def recover(self, typed: tuple[str, ...], removed: tuple[str, ...], force: bool = False) -> None:
+    async def recover(self, typed: tuple[str, ...], removed: tuple[str, ...]) -> None:
         if tuple(map(str.lower, typed)) != recovery_words(bytes(range(32))):
             raise UsageError(OTHER_WORDS)
 

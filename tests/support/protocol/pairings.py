@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from protocol import limits
@@ -25,7 +25,7 @@ from protocol.identity.log import (
     parse_operation,
     sign_operation,
 )
-from protocol.identity.reduction import PersonState, Reduction
+from protocol.identity.reduction import NO_PINS, PersonState, Pins, Reduction
 from protocol.keys import X25519Pair
 from protocol.link.states import LinkSecret, PairingFacts, Role
 from protocol.messages import MESSAGE, Accept, Commit, Message, Open, Ping, Record, Reveal
@@ -132,6 +132,29 @@ class Person:
         signed = sign_recovery(operation, present, *([new.seed] if new else []))
         self.operations.append(signed)
         return signed
+
+
+def recovery(
+    operations: Iterable[bytes],
+    seed: bytes,
+    removed: Mapping[bytes, Sequence[bytes]] | None = None,
+    new: Terminal | None = None,
+    pins: Pins = NO_PINS,
+) -> bytes:
+    """A signed Recover upon a log, which names the key of the same seed.
+
+    `removed`: as `recover_operation`.
+    """
+    keys = TerminalKeys(new.signing, new.static) if new else None
+    made = recover_operation(Reduction(load(operations), pins), seed, seed, removed or {}, keys)
+    return sign_recovery(made, seed, *([new.seed] if new else []))
+
+
+def removal(
+    operations: Iterable[bytes], by: bytes, seed: bytes, removed: bytes, keep: Sequence[bytes] = ()
+) -> bytes:
+    """A Remove upon a log, signed with the seed of the terminal `by`."""
+    return sign_operation(remove_operation(Reduction(load(operations)), by, removed, keep), seed)
 
 
 def last_of(reduction: Reduction, terminal: bytes) -> tuple[bytes, ...]:

@@ -153,7 +153,7 @@ def test_a_device_that_is_not_there_is_not_removed(line: Line, name: str) -> Non
 def test_a_person_chooses_devices_by_number_and_confirms(line: Line, answer: str, used: bool) -> None:
     line.patch.setattr(people, "is_interactive", lambda: True)
     other = identity("terminal of a thief")
-    views = *line.messenger._terminals(), TerminalView(other, False, TerminalState.FROZEN)
+    views = *line.messenger._terminals(), TerminalView(other, False, TerminalState.COPIED)
     line.patch.setattr(line.messenger, "_terminals", lambda: views)
     first, rest = " ".join(WORDS[:9]), " ".join(WORDS[9:])
     outcome = line.run("recovery", "use", typed=f"{first}\n{rest}\n1\n{answer}\n")

@@ -22,7 +22,7 @@ from protocol.relay.states import RelayRole, RelayState, check_relay_follows
 
 KEY = bytes(range(32))
 PAIR = X25519Pair(KEY)
-LONG = Rename(KEY, KEY, 1, [bytes([number]) * 32 for number in range(40)], "Ada")
+LONG = Rename(KEY, KEY, [bytes([number]) * 32 for number in range(40)], "Ada")
 XX = "Noise_XX_25519_ChaChaPoly_BLAKE2b"
 
 

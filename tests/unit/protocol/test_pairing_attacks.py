@@ -13,7 +13,6 @@ from msgspec.structs import replace
 from protocol import labels, primitives
 from protocol.codec import encode
 from protocol.errors import LocalMisuse
-from protocol.identity.author import recover_operation, sign_recovery
 from protocol.identity.exchange import before_recovery, in_view
 from protocol.identity.reduction import NO_PINS, Pins, reduce
 from protocol.keys import X25519Pair
@@ -40,6 +39,7 @@ from tests.support.protocol.pairings import (
     id_of,
     identity,
     invited,
+    last_of,
     nearby,
     reach,
     secret_pair,
@@ -256,9 +256,9 @@ def recovered_with_a_rival() -> tuple[Person, bytes]:
     """Anna, who has recovered with THIRD, and the recovery that a thief of her seed made too."""
     anna = Person("Anna")
     anna.add(anna.first, SECOND)
-    upon = anna.state
-    anna.recover([(anna.first, upon.last[anna.first.id])], THIRD, upon=upon)
-    rival = anna.recover([(anna.first, b""), (SECOND, b"")], THIEF, upon=upon)
+    upon = anna.now
+    anna.recover({anna.first: last_of(upon, anna.first.id)}, THIRD, upon=upon)
+    rival = anna.recover({anna.first: [], SECOND: []}, THIEF, upon=upon)
     anna.operations.pop()
     return anna, rival
 
@@ -328,20 +328,15 @@ def test_a_terminal_that_does_not_know_of_a_removal_pairs_again() -> None:
 
 
 def test_case_92_a_copied_only_terminal_pairs_again_by_words_after_its_recovery() -> None:
-    """Its contact knows both branches of the fork, and no recovery."""
+    """Its contact knows what both wrote, and no recovery."""
     anna = Person("Anna")
     upon = anna.state
     anna.rename(anna.first, "Anne", upon=upon)
     anna.add(anna.first, THIEF, upon=upon)
     held = list(anna.operations)
     base = before_recovery(held, NO_PINS, [anna.first.id])
-    assert (list(base.live), list(base.frozen)) == ([], [anna.first.id])
-    before = nearby(anna, BOB, held=lambda _person: ()).finish().responder
-    assert before.failure == "untrusted"
-    signed = recover_operation(
-        base, anna.new.recovery_seed, [(anna.first.id, base.last[anna.first.id])], NEW.signing, NEW.static
-    )
-    anna.operations.append(sign_recovery(signed, anna.new.recovery_seed, NEW.seed))
+    assert base.state().copied.keys() <= {anna.first.id}
+    anna.recover({anna.first: []}, NEW, upon=base)
     anna.first = NEW
     bob = nearby(anna, BOB, held=lambda person: held if person == anna.id else ()).finish().responder
     assert bob.pending is not None

@@ -8,11 +8,9 @@ from importlib import resources
 from itertools import combinations
 
 import pytest
-from msgspec.structs import replace
 
 from protocol.errors import LocalMisuse
 from protocol.identity import safety
-from protocol.identity.author import recover_operation
 from protocol.identity.log import Graph
 from protocol.identity.reduction import Pins, Reduction, reduce
 from protocol.identity.safety import (
@@ -25,7 +23,6 @@ from protocol.identity.safety import (
     words,
 )
 from protocol.limits import SAFETY_REDUCTIONS_MAX
-from protocol.primitives import ed25519_from_seed
 from tests.support.protocol import sounds
 from tests.vectors.files import Seed
 from tests.vectors.persons_log import Person
@@ -43,12 +40,9 @@ def persons() -> tuple[Person, Person]:
     return Person(SEED, "anna", "Anna"), Person(SEED, "ben", "Ben")
 
 
-def rival(person: Person, name: str, upon: list[str], number: int = 0) -> bytes:
+def rival(person: Person, name: str, upon: list[str]) -> bytes:
     """A Recover by the holder of a copied seed, who names a key of his own; returns its id."""
-    stolen = SEED.bytes(name)
-    state = person.state(upon)
-    operation = replace(recover_operation(state, person.recovery, []), recovery=ed25519_from_seed(stolen))
-    person.write(name, operation, person.key(number), stolen)
+    person.recover(name, upon=upon, following=SEED.bytes(name))
     return person.id_of(name)
 
 
@@ -128,7 +122,7 @@ def test_branches_follow_every_contest_with_the_one_in_force_first() -> None:
     foreign = rival(ben, "thief", founding)
     ben.recover("recovers again", upon=[*founding, "recovers"])
     second = ben.id_of("recovers again")
-    third = rival(ben, "second thief", [*founding, "recovers"], number=1)
+    third = rival(ben, "second thief", [*founding, "recovers"])
     log = list(ben.log.values())
     found = branches(log, Pins(seen=frozenset({first, second})))
     assert found[0].path == (first, second)
@@ -145,7 +139,7 @@ def test_a_flood_of_contests_costs_a_bounded_number_of_reductions(monkeypatch: p
     names = ["genesis", "rename"]
     for number in range(8):
         for thief in range(8):
-            rival(ben, f"thief {number} {thief}", names, number)
+            rival(ben, f"thief {number} {thief}", names)
         ben.recover(f"recovers {number}", upon=names)
         names.append(f"recovers {number}")
     log, reductions = list(ben.log.values()), 0

@@ -12,13 +12,14 @@ from msgspec.structs import replace
 from chat.service.keyring import ContactKeys, Keyring, Visibility
 from chat.storage.keys import OwnRow
 from protocol import primitives
-from protocol.identity.author import NewPerson, create_person, recover_operation, sign_recovery
+from protocol.identity.author import NewPerson, create_person
 from protocol.identity.reduction import reduce
 from protocol.keys import X25519Pair
 from protocol.link.agreement import Established
 from protocol.link.handshake import Initiator, Responder
 from protocol.link.states import ContactPsk
 from protocol.pairing.contact_secret import Pair, new_share
+from tests.support.protocol.pairings import recovery
 from tests.support.storage.samples import seeded
 
 ADA = create_person("Ada", seeded("ada"))
@@ -34,10 +35,7 @@ def keys_of(person: NewPerson, *more: bytes, share: int = 1, blocked: bool = Fal
 
 
 def removed() -> ContactKeys:
-    state = reduce(BEN.operations)
-    last = state.last[BEN.terminal]
-    recover = recover_operation(state, BEN.recovery_seed, [(BEN.terminal, last)])
-    return keys_of(BEN, sign_recovery(recover, BEN.recovery_seed))
+    return keys_of(BEN, recovery(BEN.operations, BEN.recovery_seed, {BEN.terminal: []}))
 
 
 KNOWN = {

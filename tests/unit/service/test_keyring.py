@@ -237,14 +237,12 @@ KINDS = list(CauseKind)
 
 @pytest.mark.parametrize("kinds", [[], *([kind] for kind in KINDS), KINDS])
 @pytest.mark.parametrize("contested", [True, False])
-@pytest.mark.parametrize("live", [True, False])
-def test_sending_is_held_for_changes_that_a_thief_could_have_made_and_while_contested(
-    kinds: list[CauseKind], contested: bool, live: bool
+def test_sending_is_held_after_a_recovery_and_while_contested(
+    kinds: list[CauseKind], contested: bool
 ) -> None:
     causes: Any = [SimpleNamespace(kind=kind) for kind in kinds]
-    state: Any = SimpleNamespace(contested=contested, live={b"one": "terminal"} if live else {})
-    expected = CauseKind.RECOVERED in kinds or contested or (not live and CauseKind.FORKED in kinds)
-    assert holds(causes, state) is expected
+    state: Any = SimpleNamespace(contested=contested)
+    assert holds(causes, state) is (CauseKind.RECOVERED in kinds or contested)
 
 
 def test_case_99_a_terminal_of_the_own_log_stays_an_own_one(keyring: Keyring) -> None:

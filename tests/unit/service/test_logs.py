@@ -34,11 +34,10 @@ def renamed(times: int) -> tuple[bytes, ...]:
     add = add_operation(reduce(ADA.operations), ADA.terminal, SECOND.signing, SECOND.static, "laptop")
     operations = [*ADA.operations, sign_operation(add, ADA.signing_seed, SECOND.seed)]
     authors = {ADA.terminal: ADA.signing_seed, SECOND.id: SECOND.seed}
-    sequences, parents = {ADA.terminal: 2, SECOND.id: 0}, reduce(operations).heads
+    parents = reduce(operations).heads
     for number in range(times - 1):
         author = ADA.terminal if number % 2 else SECOND.id
-        sequences[author] += 1
-        rename = Rename(ADA.person, author, sequences[author], list(parents), f"Ada {number}")
+        rename = Rename(ADA.person, author, list(parents), f"Ada {number}")
         operations.append(sign_operation(rename, authors[author]))
         parents = (operation_id(encode(rename), genesis=False),)
     return tuple(operations)

@@ -21,17 +21,14 @@ from protocol.identity.author import (
     NewPerson,
     add_operation,
     create_person,
-    recover_operation,
-    remove_operation,
     rename_operation,
-    sign_recovery,
 )
 from protocol.identity.exchange import extend
-from protocol.identity.log import sign_operation
+from protocol.identity.log import parse_operation, sign_operation
 from protocol.identity.reduction import CauseKind, PersonState, reduce
 from protocol.pairing.contact_secret import new_share
 from protocol.pairing.record import PendingContact
-from tests.support.protocol.pairings import Terminal
+from tests.support.protocol.pairings import Terminal, recovery, removal
 from tests.support.storage.samples import ME, blob, new_database, pins, seeded, terminals_of
 
 BEN = create_person("Ben", seeded("ben"))
@@ -47,10 +44,8 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 def recovered(person: NewPerson) -> tuple[bytes, ...]:
     """The person's log with a recovery that replaces its terminal."""
-    own = reduce(person.operations)
-    removed = [(person.terminal, own.last[person.terminal])]
-    operation = recover_operation(own, person.recovery_seed, removed, NEW.signing, NEW.static)
-    return (*person.operations, sign_recovery(operation, person.recovery_seed, NEW.seed))
+    kept = {person.terminal: [parse_operation(person.operations[1]).id]}
+    return (*person.operations, recovery(person.operations, person.recovery_seed, kept, NEW))
 
 
 def contact(operations: tuple[bytes, ...]) -> PendingContact:
@@ -135,8 +130,7 @@ def test_what_a_record_drops_is_deleted(database: Database, verified: bool) -> N
     """The Record removes a terminal, of which nothing counts any more."""
     renamed = renamed_by_a_second_terminal()
     stored(database, contact(renamed), True, None, 77)
-    removal = remove_operation(reduce(renamed[:-1]), BEN.terminal, NEW.id, b"")
-    record = (*renamed[:-1], sign_operation(removal, BEN.signing_seed))
+    record = (*renamed[:-1], removal(renamed[:-1], BEN.terminal, BEN.signing_seed, NEW.id))
     again = replace(contact(record), root=blob("another root"))
     row, _ = stored(database, again, verified, reduce(renamed), 99)
     assert persons.operations_of(database, BEN.person) == list(record)
@@ -150,8 +144,7 @@ def test_a_record_that_follows_what_was_dropped_while_it_was_checked_ends_no_lat
     renamed = renamed_by_a_second_terminal()
     later = sign_operation(rename_operation(reduce(renamed), BEN.terminal, "Benny"), BEN.signing_seed)
     checked = replace(contact((*renamed, later)), operations=(later,))
-    removal = remove_operation(reduce(renamed[:-1]), BEN.terminal, NEW.id, b"")
-    log = (*renamed[:-1], sign_operation(removal, BEN.signing_seed))
+    log = (*renamed[:-1], removal(renamed[:-1], BEN.terminal, BEN.signing_seed, NEW.id))
     stored(database, contact(log), True, None, 77)
     stored(database, checked, True, reduce(log), 99)
     assert persons.operations_of(database, BEN.person) == list(log)

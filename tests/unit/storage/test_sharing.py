@@ -16,6 +16,8 @@ from protocol.entries_and_receipts import KIND_STATE, EntryPlace, ParsedEntry, w
 from protocol.history import order
 from protocol.identity.author import create_person, create_terminal, recover_operation, sign_recovery
 from protocol.identity.exchange import extend
+from protocol.identity.log import TerminalKeys, load
+from protocol.identity.reduction import Reduction
 from protocol.messages import (
     ContactValue,
     Entry,
@@ -268,8 +270,9 @@ def test_a_verification_counts_for_the_recovery_that_was_compared(database: Data
     draw = random.Random(1)
     ben, new = create_person("Ben", draw.randbytes), create_terminal(draw.randbytes)
     before = extend((), ben.operations)
-    recovery = recover_operation(before.state, ben.recovery_seed, [], new.signing, new.static)
-    signed = sign_recovery(recovery, ben.recovery_seed, new.signing_seed)
+    keys, seed = TerminalKeys(new.signing, new.static), ben.recovery_seed
+    made = recover_operation(Reduction(load(ben.operations)), seed, seed, {}, keys)
+    signed = sign_recovery(made, seed, new.signing_seed)
     after = extend(ben.operations, [signed])
     with database.transaction():
         contacts.add(database, ContactRow(ben.person, "Ben", "", PAIRED, False, False, False, 1))

@@ -304,7 +304,7 @@ class ProfileDialogs:
         sign = partial(self.messenger.recover, chosen.words, removed)
         self.surface.confirm("\n".join(asked), _(RECOVERY_WARNS), partial(self._sign, sign, _(RECOVERED)))
 
-    def _sign(self, sign: Callable[[bool], Awaitable[None]], said: str) -> None:
+    def _sign(self, sign: Callable[[], Awaitable[None]], said: str) -> None:
         from tui.screens.recovery import SignDialog
 
         self.surface.choose(SignDialog(sign), partial(self._signed, said))

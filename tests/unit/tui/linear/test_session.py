@@ -254,7 +254,7 @@ async def test_case_84_the_number_of_a_device_is_that_in_the_list_that_was_shown
 
     def steps() -> Iterator[str]:
         yield from (UNLOCK, "> /recovery use")
-        messenger.other_terminals = (good, replace(thief, state=TerminalState.FROZEN))
+        messenger.other_terminals = (good, replace(thief, state=TerminalState.COPIED))
         yield from (f"> /recovery use 1 {words}", "> /yes", "> /quit")
 
     said, _status = await play(steps(), door)
@@ -669,7 +669,7 @@ async def test_a_move_of_history_is_said_at_each_tenth_and_at_its_end() -> None:
 async def test_the_recovery_words_are_used_after_a_confirmation() -> None:
     door = locked_door()
     assert door.messenger is not None
-    door.messenger.other_terminals = (TerminalView("b" * 64, False, TerminalState.FROZEN),)
+    door.messenger.other_terminals = (TerminalView("b" * 64, False, TerminalState.COPIED),)
     words = " ".join(recovery_words(bytes(range(32))))
     steps = ["> /recovery use", f"> /recovery use 3 {words}", f"> /recovery use 1 {words} acorn"]
     steps += [f"> /recovery use 1 {words}", "> /no", f"> /recovery use 1 1 {words}", "> /yes", "> /quit"]
