@@ -15,7 +15,6 @@ from chat.interface import (
     EntryState,
     IdentityChanged,
     NotPermitted,
-    NotSynced,
     PairingStage,
     QuestionsChanged,
     UsageError,
@@ -200,22 +199,6 @@ async def test_wrong_words_and_devices_are_refused_before_anything_is_signed(tmp
         await ada.engine.check_recovery(words)
         assert ada.engine._use_cases.keyring.own_log.heads == before
         assert recovery_words(seed_of(words)) == words
-
-
-@in_virtual_time
-async def test_case_92_a_recovery_too_waits_for_a_contact(tmp_path: Path) -> None:
-    async with in_touch(tmp_path) as (network, ada, ben):
-        words = (await ada.engine.recovery_words()).words
-        await ada.stop()
-        network.part(ada.host, ben.host)
-        await ada.start()
-        with pytest.raises(NotSynced):
-            await ada.engine.recover(words, ())
-        network.join(ada.host, ben.host)
-        await talk(ada, ben, "in touch")
-        shown = ben.wait(IdentityChanged, lambda event: "recovery key" in event.cause)
-        await ada.engine.recover(words, ())
-        await shown
 
 
 async def removed_after(folder: Path, *, answers: bool) -> tuple[float, dict[str, bool]]:

@@ -318,7 +318,8 @@ async def test_what_has_changed_since_a_comparison_is_shown_with_its_signed_caus
         assert change.cause == 'added the device "laptop"'
         assert (change.operation, change.terminal) == (id_of(add).hex(), NEW.id.hex())
         assert change.author == own.terminal.hex()
-        await show(ben, ada, recovery([*await own_log(ben), add], await seed_in(ben), {NEW.id: []}))
+        signed = recovery([*await own_log(ben), add], await seed_in(ben), {NEW.id: []})
+        await show(ben, ada, signed)
         found = await ada.engine.verification(contact)
         assert ["recovery key" in one.cause for one in found.changes] == [True]  # the device came and went
         assert (found.changes[0].operation, found.changes[0].author) == (id_of(signed).hex(), "")
@@ -466,7 +467,7 @@ async def test_case_84_an_answer_that_comes_while_operations_are_added_is_not_lo
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A contact returns an Add while Ben says which of two recoveries was his."""
-    async with in_touch(tmp_path) as (_, ada, ben):
+    async with in_touch(tmp_path) as (_, _ada, ben):
         theft, honest, parts = await recovered(ben), await recovered(ben, NEW), ben.engine._use_cases
         await take_in(ben, theft)
         await take_in(ben, honest)

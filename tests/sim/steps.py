@@ -232,7 +232,7 @@ def _remove(world: World, step: Step) -> None:
     """`number` odd: synced or not."""
     host, other = world.hosts[step.who], world.laws.sides[step.other]
     if host.up and host.owner == other.owner and other.terminal:
-        work = partial(host.person.engine.remove_terminal, other.terminal.hex(), bool(step.number % 2))
+        work = partial(host.person.engine.remove_terminal, other.terminal.hex())
         world.spawn(host, "remove", work)
 
 

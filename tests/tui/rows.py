@@ -8,7 +8,6 @@ from chat.interface import (
     BotCommand,
     FileState,
     FileView,
-    NotSynced,
     OwnChange,
     PairingStage,
     QuestionView,
@@ -16,7 +15,6 @@ from chat.interface import (
     TerminalView,
     VerificationView,
 )
-from chat.service.own_log import NOT_SYNCED
 from protocol.identity.author import recovery_words
 from protocol.relay.rendezvous import RelayAddress
 from tests.support.fakes.messenger import FakeMessenger
@@ -69,7 +67,6 @@ def _prepare(fake: FakeMessenger) -> None:
     fake.keep_seed()
     _stolen(fake)
     _ask(fake)
-    _not_synced(fake)
     _send_links(fake)
     _send_file(fake)
     _wait(fake)
@@ -109,7 +106,7 @@ def _hold_contested(fake: FakeMessenger) -> None:
 
 def _wait_for_answers(fake: FakeMessenger) -> None:
     fake.keep_seed()
-    for happens in (_ask, _stolen, _not_synced, _old):
+    for happens in (_ask, _stolen):
         happens(fake)
 
 
@@ -120,14 +117,6 @@ def _declare(fake: FakeMessenger) -> None:
 def _wait(fake: FakeMessenger) -> None:
     """Who is called begins to answer, and does no more."""
     fake.prompt = False
-
-
-def _not_synced(fake: FakeMessenger) -> None:
-    fake.failures.update(rename_self=NotSynced(NOT_SYNCED))
-
-
-def _old(fake: FakeMessenger) -> None:
-    fake.failures.update(add_terminal=NotSynced(NOT_SYNCED))
 
 
 def _ask(fake: FakeMessenger) -> None:

@@ -26,7 +26,6 @@ from chat.interface import (
     FileState,
     FileView,
     IdentityChangeView,
-    NotSynced,
     OwnChange,
     PairingStage,
     PictureView,
@@ -37,7 +36,6 @@ from chat.interface import (
     Unreachable,
     VerificationView,
 )
-from chat.service.own_log import NOT_SYNCED
 from chat.service.settings import NO_KEY
 from chat.service.views import TEXTS, change_text
 from chat.storage.errors import StorageFull
@@ -234,11 +232,6 @@ def _send_files(fake: FakeMessenger) -> None:
     sea = (bytes((10, 40 + row, 70 + 2 * row)) for row in range(16))
     pixels = b"".join(colour * 60 for colour in (*sky, *sea))
     fake.pictures[entry.id] = PictureView(width=60, height=40, pixels=pixels)
-
-
-def _old(fake: FakeMessenger) -> None:
-    """This profile may be an older copy."""
-    fake.failures.update(rename_self=NotSynced(NOT_SYNCED))
 
 
 def _hold(fake: FakeMessenger) -> None:
@@ -447,7 +440,6 @@ ON_THE_FAKE = (
         keys("enter"),
     ),
     dialog("own-name", "alt+o", "The name that your contacts see."),
-    acted("not-synced", "Sign all the same", _old, keys("alt+o"), Seen("Save"), keys("enter")),
     acted(
         "use-recovery",
         "{number} of {total} words. Type the next ones, as many as you like.",

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from chat.cli import devices
-from chat.errors import phrase
-from chat.interface import DoorState, LinkingStage, NotSynced, TerminalState, TerminalView
+from chat.interface import DoorState, LinkingStage, TerminalState, TerminalView
 from tests.support.cli.line import PASSPHRASE, Line
 from tests.support.fakes.others import WORDS
 
@@ -150,11 +149,6 @@ def test_a_command_that_ends_adds_no_longer(line: Line) -> None:
     line.messenger.after["add_terminal"] = fails
     assert "No answer in time." in line.run("terminal", "add").err
     assert line.messenger.called("stop_adding")
-
-
-def test_a_device_that_has_seen_nobody_adds_only_by_force(line: Line) -> None:
-    line.messenger.failures["add_terminal"] = NotSynced(phrase("No contact was reached."))
-    assert "--force" in line.run("terminal", "add").failed(77)
 
 
 def test_a_new_device_asks_whether_the_words_are_the_same(line: Line) -> None:

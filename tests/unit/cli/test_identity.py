@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from chat.cli import devices, people
-from chat.interface import BadData, CannotCreate, DoorState, NotSynced, UnlockCost, Unreachable
+from chat.cli import people
+from chat.interface import BadData, CannotCreate, DoorState, UnlockCost, Unreachable
 from tests.support.cli.line import PASSPHRASE, Line
 from tests.support.fakes.messenger import FakeDoor
 
@@ -198,27 +198,7 @@ def test_whatever_was_opened_is_closed(line: Line, arguments: list[str]) -> None
 def test_a_name_that_contacts_see_is_changed(line: Line) -> None:
     (changed,) = line.run("rename", "Adele", "--json").objects
     assert changed == {"name": "Adele"}
-    assert line.messenger.called("rename_self") == [("Adele", False)]
-
-
-def test_what_is_not_synced_is_signed_only_with_force(line: Line) -> None:
-    line.messenger.failures["rename_self"] = NotSynced("No contact has been reached.")
-    said = line.run("rename", "Adele").failed(77)
-    assert said == "No contact has been reached. To sign all the same, give --force."
-    assert line.messenger.called("rename_self") == [("Adele", False)]
-    assert line.run("rename", "Adele", "--force").out == "Your contacts see Adele now.\n"
-    assert line.messenger.called("rename_self")[-1] == ("Adele", True)
-
-
-@pytest.mark.parametrize(("typed", "status"), [("y\n", 0), ("n\n", 1), ("", 1)])
-def test_a_person_is_asked_before_something_is_signed_unsynced(line: Line, typed: str, status: int) -> None:
-    line.patch.setattr(devices, "is_interactive", lambda: True)
-    line.messenger.failures["rename_self"] = NotSynced("No contact has been reached.")
-    outcome = line.run("rename", "Adele", typed=typed)
-    assert outcome.status == status
-    assert "Sign all the same? [y/n]" in outcome.err
-    insisted = ("Adele", True) in line.messenger.called("rename_self")
-    assert insisted is (status == 0)
+    assert line.messenger.called("rename_self") == [("Adele",)]
 
 
 def test_the_devices_of_the_identity_are_listed(line: Line) -> None:

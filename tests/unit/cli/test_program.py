@@ -120,7 +120,6 @@ def test_the_statuses_are_those_that_scripts_rely_on() -> None:
         "BadData": 65,
         "CannotCreate": 73,
         "NotPermitted": 77,
-        "NotSynced": 77,
         "Unconfined": 77,
         "Unreachable": 69,
         "AnswerLost": 69,

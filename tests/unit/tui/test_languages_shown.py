@@ -26,7 +26,7 @@ from chat.interface import (
     EntryState,
     LinkingStage,
     LinkingView,
-    NotSynced,
+    NotPermitted,
     OwnChange,
     PairingStage,
     QuestionView,
@@ -34,7 +34,7 @@ from chat.interface import (
     TerminalState,
     TerminalView,
 )
-from chat.service.own_log import NOT_SYNCED
+from chat.service.own_log import NOT_LIVE
 from protocol.identity.safety import word_list
 from protocol.relay.rendezvous import RelayAddress
 from tests.architecture.imports import ROOT, sources
@@ -171,9 +171,9 @@ async def look_behind(pilot: Pilot[None], action: str) -> None:
         await pilot.pause()
 
 
-async def not_synced(_insists: bool) -> None:
+async def not_live() -> None:
     """Signs nothing."""
-    raise NotSynced(NOT_SYNCED)
+    raise NotPermitted(NOT_LIVE)
 
 
 def peopled() -> tuple[FakeMessenger, str]:
@@ -247,7 +247,7 @@ async def test_every_action_and_what_it_opens() -> None:
         messenger.failures["settings"] = UsageError(phrase("This contact is blocked: unblock it first."))
         await look_behind(pilot, "settings")
         for dialog in (
-            *(SignDialog(not_synced), SaveDialog("2026", "/1"), SendDialog("2026", "/1")),
+            *(SignDialog(not_live), SaveDialog("2026", "/1"), SendDialog("2026", "/1")),
             OpenLinkDialog(("http://1", "https://2")),
             QuitDialog(unfinished_lines("2026", ("1",))),
             *(LostDialog(), RestoreDialog(FakeDoor(messenger), new=True)),

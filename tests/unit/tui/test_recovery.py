@@ -12,8 +12,7 @@ from textual.geometry import Size
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from chat.interface import NotSynced, TerminalState, TerminalView
-from chat.service.own_log import NOT_SYNCED
+from chat.interface import TerminalState, TerminalView
 from protocol.identity.author import recovery_words
 from tests.support.cli.terminals import heard_until, python_at, terminal
 from tests.support.fakes.messenger import RECOVERY_ASKED, FakeMessenger
@@ -225,18 +224,4 @@ async def test_the_own_name_is_changed() -> None:
         await pilot.press("enter")
         await until_shown(pilot, "Your contacts see Anna now.")
         assert (await messenger.me()).name == "Anna"
-        assert messenger.called("rename_self") == [("Anna", False)]
-
-
-async def test_who_may_have_an_old_copy_insists_with_a_key_that_nobody_types_by_chance() -> None:
-    async with with_bob_open() as (pilot, messenger, _bob):
-        messenger.failures.update(rename_self=NotSynced(NOT_SYNCED))
-        dialog = await opened(pilot, "alt+o", RenameDialog)
-        dialog.query_one("#name", Field).value = "Anna"
-        await pilot.press("enter")
-        await until_shown(pilot, "Sign all the same")
-        await pilot.press("y", "enter")
-        assert messenger.called("rename_self") == [("Anna", False)]
-        await pilot.press("ctrl+y")
-        await until_shown(pilot, "Your contacts see Anna now.")
-        assert messenger.called("rename_self") == [("Anna", False), ("Anna", True)]
+        assert messenger.called("rename_self") == [("Anna",)]

@@ -18,7 +18,6 @@ from chat.interface import (
     DoorState,
     EntryState,
     IdentityChangeView,
-    NotSynced,
     OwnChange,
     ParlourError,
     QuestionView,
@@ -29,7 +28,6 @@ from chat.interface import (
     UsageError,
     VerificationView,
 )
-from chat.service.own_log import NOT_SYNCED
 from protocol.identity.author import recovery_words
 from tests.support.fakes.messenger import RECOVERY_ASKED, FakeDoor, FakeMessenger
 from tests.support.fakes.others import alert
@@ -573,26 +571,6 @@ async def test_an_engine_that_ended_a_moment_ago_leaves_the_passphrase_to_be_ask
     assert (status, said[-1]) == (0, "Parlour is closed.")
 
 
-async def test_a_yes_that_was_typed_ahead_does_not_insist_on_a_signature() -> None:
-    """At a terminal: nobody has read yet that no contact was reached."""
-    messenger = FakeMessenger("Ada")
-    options = replace(with_quiet(2.5), monotonic=lambda: float(played.transcript.count("> /yes")))
-    messenger.failures.update(recover=NotSynced(NOT_SYNCED))
-    words, output = " ".join(recovery_words(bytes(range(32)))), Recorder()
-    steps = [UNLOCK, f"> /recovery use {words}", "> /yes", "> /yes", "> ", "> /yes", "> /yes", "> /quit"]
-    played: Played = Played(iter(steps), Others(messenger), output)
-    played.at_terminal = True
-    await Program(FakeDoor(messenger), options, played, output).run()
-    said = played.transcript
-    assert messenger.called("recover") == [
-        (tuple(words.split()), (), False),
-        (tuple(words.split()), (), True),
-    ]
-    assert said.count("Too soon after the question: read it, then answer again.") == 2
-    asked, insisted = said.index("Signing…"), said.index("Sign all the same?")
-    assert asked < insisted < said.index("Your recovery words were used. Your contacts are warned.")
-
-
 async def test_every_command_survives_nonsense() -> None:
     said, _ = await talk("> /help all")
     names = [line[1:].split()[0].rstrip(".") for line in said if line.startswith("/")]
@@ -677,31 +655,28 @@ async def test_the_recovery_words_are_used_after_a_confirmation() -> None:
     assert "1. bbbbbbbb…, which was copied" in said
     assert any("These are not numbers of the devices." in line for line in said)
     assert any("These are not the recovery words" in line for line in said)
-    assert said.count("Remove 1 device?") == said.count("bbbbbbbb…, which was copied") == 2
+    assert said.count("Remove 1 device?") == said.count("bbbbbbbb…, which may have been copied") == 2
     assert "Your recovery words were used. Your contacts are warned." in said
-    assert door.messenger.called("recover") == [(tuple(words.split()), ("b" * 64,), False)]
+    assert door.messenger.called("recover") == [(tuple(words.split()), ("b" * 64,))]
 
 
-async def test_the_own_name_is_changed_where_a_contact_was_reached_or_its_person_insists() -> None:
+async def test_the_own_name_is_changed() -> None:
     door = locked_door()
     assert door.messenger is not None
-    door.messenger.failures.update(rename_self=NotSynced(NOT_SYNCED))
-    steps = ["> /name", "> /name Anna", "> /yes", "> /me", "> /quit"]
+    steps = ["> /name", "> /name Anna", "> /me", "> /quit"]
     said, _status = await play(iter([UNLOCK, *steps]), door, OPTIONS)
     assert any("Type /name and the new name." in line for line in said)
-    assert "Sign all the same?" in said
     assert "Your contacts see Anna now." in said
-    assert door.messenger.called("rename_self") == [("Anna", False), ("Anna", True)]
+    assert door.messenger.called("rename_self") == [("Anna",)]
 
 
 async def test_a_device_is_added_by_words_and_removed() -> None:
     door = locked_door()
     assert door.messenger is not None
     fake = door.messenger
-    fake.failures.update(add_terminal=NotSynced(NOT_SYNCED))
 
     def steps() -> Iterator[str]:
-        yield from [UNLOCK, "> /devices more", "> /devices add", "> /yes"]
+        yield from [UNLOCK, "> /devices more", "> /devices add"]
         fake.device_begins("laptop\x1b[2J")
         yield from [
             "> /where",
@@ -716,7 +691,6 @@ async def test_a_device_is_added_by_words_and_removed() -> None:
 
     said, _status = await play(steps(), door, OPTIONS)
     assert any("Type /devices, /devices add" in line for line in said)
-    assert "Sign all the same?" in said
     assert any("give it one of these addresses" in line for line in said)
     assert any("laptop" in line and "wants to be added" in line for line in said)
     assert not any("\x1b[2J" in line for line in said)
