@@ -725,6 +725,11 @@ class TerminalView(Struct, frozen=True):
     present: bool = False
     seen: datetime | None = None
 
+    @property
+    def is_live(self) -> bool:
+        """Whether it was not removed."""
+        return self.state is not TerminalState.REMOVED
+
 
 class RelayStanding(StrEnum):
     """What is known of a relay that this person named. Only WAITING means that contacts can be met there.

@@ -26,7 +26,6 @@ from chat.interface import (
     EntryView,
     Messenger,
     NotPermitted,
-    TerminalState,
     TerminalView,
     Unreachable,
     UsageError,
@@ -126,7 +125,7 @@ async def _absent(opened: Messenger, wait: float) -> list[TerminalView]:
 
 
 def _is_other(device: TerminalView) -> bool:
-    return device.state is not TerminalState.REMOVED and not device.this
+    return device.is_live and not device.this
 
 
 async def state_of_change(opened: Messenger, events: Feed, entry: EntryView, wait: float) -> EntryState:

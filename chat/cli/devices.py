@@ -97,7 +97,7 @@ def terminal_line(view: TerminalView) -> str:
 
 def other_devices(devices: Iterable[TerminalView]) -> str:
     """The other live devices of this person, by their names or ids; empty where there is none."""
-    others = (one for one in devices if not one.this and one.state is not TerminalState.REMOVED)
+    others = (one for one in devices if not one.this and one.is_live)
     return ", ".join(one_line(one.name) or one.terminal[:SHORT] for one in others)
 
 
@@ -270,7 +270,7 @@ async def keep(call: Call, time: int | None, even_if_alone: bool) -> None:
 
 async def _wants_it_alone(call: Call, opened: Messenger) -> bool:
     """Ask a person who has no other device. Without one to ask, the engine says what is to be done."""
-    others = [view for view in await opened.terminals() if view.state is not TerminalState.REMOVED and not view.this]
+    others = [view for view in await opened.terminals() if view.is_live and not view.this]
     if others or not is_interactive():
         return False
     note(HAS_IT_ALONE)
@@ -326,7 +326,7 @@ def _root_line(one: ConversationRoot | HistoryRoot) -> str:
 async def remove(call: Call, device: str, yes: bool) -> None:
     """Remove a device of yours for good, by its name or id."""
     async with messenger(call) as opened:
-        devices = [view for view in await named_devices(opened) if view.state is not TerminalState.REMOVED]
+        devices = [view for view in await named_devices(opened) if view.is_live]
         view = device_of(devices, device)
         called = one_line(view.name) or view.terminal[:SHORT]
         asked = f"Remove {called}{', this device' if view.this else ''}? It never comes back. [y/n]"

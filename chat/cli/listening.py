@@ -29,7 +29,6 @@ from chat.interface import (
     OwnLogChanged,
     QuestionsChanged,
     Ready,
-    TerminalState,
     UsageError,
     notes_view,
 )
@@ -114,7 +113,7 @@ async def _serve_as_house(call: Call) -> None:
         printer = Printer(call, await opened.me(), (), ())
         printer.begin()
         printer.asked(await opened.questions())
-        if not any(not one.this and one.state is not TerminalState.REMOVED for one in await opened.terminals()):
+        if not any(not one.this and one.is_live for one in await opened.terminals()):
             note(ALONE)
         while not isinstance(event := await events.next(), Closed):
             printer.print(event)

@@ -212,7 +212,7 @@ def kept(
     """The status for an entry in a state, and a note that says why it waits."""
     if state in ARRIVED or contact.notes:
         return None
-    if not any(view.this and view.state is not TerminalState.REMOVED for view in devices):
+    if not any(view.this and view.is_live for view in devices):
         note(SHUT_OUT)
     elif contact.held:
         note(f"{held} Use 'parlour verify', or pair again by words.")
@@ -223,7 +223,7 @@ def kept(
 
 def within(wait: float, contact: ContactView, devices: Iterable[TerminalView]) -> float:
     """Seconds to wait for a state: a note of a person without another device has its last one at once."""
-    others = any(one.state is not TerminalState.REMOVED and not one.this for one in devices)
+    others = any(one.is_live and not one.this for one in devices)
     return wait if others or not contact.notes else 0
 
 

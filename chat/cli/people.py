@@ -48,7 +48,6 @@ from chat.interface import (
     OwnChange,
     QuestionView,
     RecoveryView,
-    TerminalState,
     TerminalView,
     UnlockCost,
     Unreachable,
@@ -268,7 +267,7 @@ async def use_recovery(call: Call, removed: tuple[str, ...]) -> None:
     Your contacts are warned, and hold their messages until they compared words or the safety number with you.
     """
     async with messenger(call) as opened:
-        devices = [view for view in await opened.terminals() if view.state is not TerminalState.REMOVED]
+        devices = [view for view in await opened.terminals() if view.is_live]
         before = (await opened.me()).terminal
         chosen = list(dict.fromkeys(device_of(devices, name) for name in removed))
         with passing_screen():

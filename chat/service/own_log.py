@@ -165,7 +165,7 @@ class OwnLog:
             return set(persons.operations_of(database, person)).issuperset(found.new)
 
         if found.new:
-            # What is stored and not known here would get a rival with its sequence, which is a fork.
+            # What is stored and not known here would get a rival, as if this terminal had been copied.
             stored, renewed = await self._store.write_once(is_stored, store)
             self._follow(found.state, stored, own)
             self._take(renewed)

@@ -21,7 +21,6 @@ from chat.storage.erasing import Outcome
 from chat.storage.keys import OWN, THEIRS, ShareRow
 from chat.storage.settings import RelayRow
 from protocol.identity.exchange import Extension
-from protocol.identity.reduction import PersonState
 from protocol.limits import LINKED_IDS_MAX, LINKED_RELAYS_MAX, SHARE_NUMBERS_MAX, STATE_SUPERSEDED_MAX
 from protocol.messages import (
     ContactValue,
@@ -294,7 +293,7 @@ def _set_standing(db: Database, person: bytes, value: StandingValue) -> None:
     """What another terminal knows of a contact's identity counts for the log as it is held here."""
     persons.pin(db, person, value.confirmed, confirmed=True)
     state = persons.pinned(db, person)
-    same = state.newest == value.newest and _follows_fork(value, state)
+    same = state.newest == value.newest
     if same or not value.verified:  # a verification never outlives a recovery, and does not come before it
         contacts.set_verified(db, person, value.verified and not state.contested)
     if same:
@@ -302,14 +301,6 @@ def _set_standing(db: Database, person: bytes, value: StandingValue) -> None:
     for one in value.comparison:
         row = ComparisonRow(person, one.by_words, one.time, one.newest, tuple(one.terminals))
         contacts.add_comparison(db, row)
-
-
-def _follows_fork(value: StandingValue, state: PersonState) -> bool:
-    """Whether what is known was known when no terminal was live any more, where none is.
-
-    A fork that froze all terminals holds back until the person compares again (SPEC §7.3).
-    """
-    return bool(state.live) or any(not one.terminals for one in value.comparison)
 
 
 def renew_standing(db: Database, person: bytes) -> None:

@@ -85,7 +85,7 @@ class DevicesDialog(Dialog[str]):
         shown = self.query_one(Devices)
         before = shown.highlighted_option.id if shown.highlighted_option is not None else None
         removed = [view for view in self._devices if view.state is TerminalState.REMOVED]
-        present = [view for view in self._devices if view.state is not TerminalState.REMOVED]
+        present = [view for view in self._devices if view.is_live]
         options = [Option(_row(view, self._devices, self._zone), id=view.terminal) for view in present]
         if removed:
             options.append(Option(Content.styled("\n" + _("Removed"), "$quiet"), disabled=True))
@@ -389,7 +389,7 @@ def _row(view: TerminalView, devices: Sequence[TerminalView], zone: tzinfo | Non
     called = _called(view, devices)
     parts = [(called, "bold"), (f"  {_short(view)}" if called != _short(view) else "", "$quiet")]
     parts += [(f"  {_('this device')}", "$primary")] if view.this else []
-    parts += [(f"  {_(stands)}", style)] if view.state is not TerminalState.REMOVED else []
+    parts += [(f"  {_(stands)}", style)] if view.is_live else []
     by = [seen] if (seen := seen_line(view, zone)) else []
     if view.added_by:
         by.append(_("added by {device}").format(device=_by(view.added_by, devices)))

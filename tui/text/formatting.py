@@ -155,7 +155,7 @@ def seen_line(view: TerminalView, zone: tzinfo | None = None) -> str:
 
 def removable_devices(devices: Iterable[TerminalView]) -> list[TerminalView]:
     """The devices that a recovery can remove, this one last."""
-    present = [one for one in devices if one.state is not TerminalState.REMOVED]
+    present = [one for one in devices if one.is_live]
     return sorted(present, key=lambda view: view.this)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 
-from chat.interface import ContactView, NearbyView, PairingView, TerminalState, TerminalView, label_parts
+from chat.interface import ContactView, NearbyView, PairingView, TerminalView, label_parts
 from tui.text.formatting import DEVICE_DIGITS, safe_label
 from tui.text.safe import safe_name
 from tui.text.translation import _
@@ -63,7 +63,7 @@ def _other_devices(devices: Iterable[TerminalView]) -> str:
     """The other devices of this person, by name; empty where there is none."""
     names = []
     for view in devices:
-        if not view.this and view.state is not TerminalState.REMOVED:
+        if not view.this and view.is_live:
             start = _("{device}…").format(device=view.terminal[:DEVICE_DIGITS])
             names.append(_("“{text}”").format(text=safe_name(view.name)) if view.name else start)
     return _(", ").join(names)
