@@ -201,19 +201,23 @@ def default_keep(
 ) -> tuple[bytes, ...]:
     """What a removal by `signer` keeps of the grants of a terminal unless its person chooses otherwise.
 
-    These are the last Adds of the removed one that are `confirmed` (ids) with all its Adds before, and those
-    that brought the signer in. More than KEEP_MAX that are apart from each other are only where its key was
+    These are the last Adds of the removed one that were `confirmed` (ids) on the signer with all its Adds
+    before, and those that brought the signer in. What was confirmed on a signer whom the removed one brought
+    in counts for nothing. More than KEEP_MAX that are apart from each other are only where its key was
     copied: then the first of them.
     """
     graph, terminals = reduction.graph, reduction.terminals()
     own = graph.by_author.get(removed, 0) & reduction.counting
-    adds = [index for index in bits(own) if isinstance(graph.order[index].operation, Add)]
-    way, kept, terminal = set[bytes](), 0, terminals.get(signer)
+    way, terminal = set[bytes](), terminals.get(signer)
     while terminal is not None:
         way.add(terminal.operation)
+        if terminal.adder == removed:
+            confirmed = frozenset()
         terminal = terminals.get(terminal.adder)
-    unconfirmed = 0
-    for index in adds:
+    kept = unconfirmed = 0
+    for index in bits(own):
+        if not isinstance(graph.order[index].operation, Add):
+            continue
         added = graph.order[index].id
         if added not in confirmed and added not in way:
             unconfirmed |= 1 << index
