@@ -15,7 +15,15 @@ from protocol import limits
 from protocol.errors import LimitExceeded, Malformed, Untrusted
 from protocol.identity import log
 from protocol.identity.log import Add, Graph, LoggedOperation, Recover, Remove, bits
-from protocol.identity.reduction import NO_PINS, Cause, CauseKind, PersonState, Pins, Reduction
+from protocol.identity.reduction import (
+    NO_PINS,
+    Cause,
+    CauseKind,
+    PersonState,
+    Pins,
+    Reduction,
+    Terminal,
+)
 from protocol.messages import LogOperations
 
 
@@ -257,17 +265,23 @@ def missing(operations: Iterable[bytes], heads: Sequence[bytes], pins: Pins = NO
 
 
 def farewell(operations: Iterable[bytes], static: bytes, pins: Pins = NO_PINS) -> tuple[bytes, ...]:
-    """What tells a terminal with this static key (32 bytes) that it was removed, in causal order.
+    """What tells a terminal with this static key (32 bytes) that it is gone, in causal order.
 
-    It is the first removal and what that follows, but for what the terminal signed or followed itself. Empty
-    for a terminal that was not removed. Errors as in `load`.
+    It is the first removal of it, or of the one whose removal felled it, and what that follows, but for what
+    the terminal signed or followed itself. Empty for a terminal that is not gone. Errors as in `load`.
     """
     reduction = Reduction(log.load(operations), pins)
-    graph, valid = reduction.graph, reduction.context & reduction.kept
+    graph, valid, terminals = reduction.graph, reduction.context & reduction.kept, reduction.terminals()
     said = 0
-    for terminal in reduction.terminals().values():
-        removals = [index for index, _ in graph.removals.get(terminal.id, ()) if valid >> index & 1]
-        if terminal.static == static and removals:
+    for terminal in terminals.values():
+        if terminal.static != static or not reduction.is_gone(terminal.id):
+            continue
+        felled: Terminal | None = terminal
+        removals: list[int] = []
+        while felled is not None and not removals:
+            removals = [index for index, _ in graph.removals.get(felled.id, ()) if valid >> index & 1]
+            felled = terminals.get(felled.adder)
+        if removals:
             known = graph.upto(terminal.operation) | graph.closure(graph.by_author.get(terminal.id, 0))
             removal = min(removals)
             said |= (graph.past[removal] | 1 << removal) & ~(known & ~(1 << removal))

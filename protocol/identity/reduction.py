@@ -87,9 +87,9 @@ class PersonState(Struct, frozen=True):
     are recoveries not in force that follow the same one as another. `contested` is whether no confirmed one
     excludes them, and `contenders` are, ascending, the first of those that follow one recovery and of which
     none is confirmed. A terminal is `live` or `gone`: `removed` are those of the latter that a removal names.
-    `copied` are, by terminal that is not gone, two operations of which neither knows the other. `drawn` has the
-    operations whose keys are used, best first, with their standing. `heads`, ascending, are what the author
-    of the next operation names as parents. `pending` operations lack an ancestor and do not count.
+    `copied` are, by terminal that is not gone, two operations of which neither knows the other. `drawn` has
+    the operations whose keys are used, best first, with their standing. `heads`, ascending, are what the
+    author of the next operation names as parents. `pending` operations lack an ancestor and do not count.
     """
 
     person: bytes

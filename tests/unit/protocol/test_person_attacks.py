@@ -23,6 +23,7 @@ from protocol.identity.exchange import (
     changes,
     default_keep,
     extend,
+    farewell,
     missing,
 )
 from protocol.identity.log import (
@@ -259,6 +260,20 @@ def test_a_thief_who_removes_itself_keeps_nothing_that_the_owner_fells(anna: Per
     assert THIEF.id in anna.state.live
     anna.remove(anna.first, SECOND, [], upon=upon)
     assert list(anna.state.live) == [anna.first.id]
+
+
+def test_a_machine_that_a_removal_fells_hears_of_it(anna: Person) -> None:
+    """It is told what it lacks: the removal of the one that added it."""
+    anna.add(SECOND, THIEF)
+    anna.add(THIEF, FOURTH)
+    held = list(anna.operations)
+    removal = anna.remove(anna.first, SECOND, [])
+    for machine in (SECOND, THIEF, FOURTH):
+        told = farewell(anna.operations, machine.static)
+        assert told[-1] == removal
+        assert machine.id in extend(held, told).state.gone
+    for other in (anna.first, THIRD):
+        assert farewell(anna.operations, other.static) == ()
 
 
 # --- What a removal keeps by default ---
