@@ -23,7 +23,8 @@ from protocol.identity.log import parse_operation
 from tests.integration.steps import current, dial, in_touch, presence, say
 from tests.support.engines.engines import DEFAULTS, Person, in_virtual_time, talk
 from tests.support.engines.terminals import add_terminal
-from tests.vectors.persons_log import LATER, signed_bytes
+from tests.vectors.persons_log import LATER
+from tests.vectors.persons_signed import signed_bytes
 
 FEATURES = (7, 40_000)
 KIND = 200

@@ -10,9 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
-from protocol import labels
 from protocol.codec import encode
 from protocol.identity.author import (
     add_operation,
@@ -27,16 +24,17 @@ from protocol.identity.log import (
     Operation,
     TerminalKeys,
     load,
-    operation_id,
     parse_operation,
     sign_operation,
     terminal_id,
 )
 from protocol.identity.reduction import PersonState, Reduction
-from protocol.primitives import ed25519_from_seed, ed25519_sign, x25519_public
+from protocol.primitives import ed25519_from_seed, x25519_public
 from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.persons import ACTIONS
 from tests.vectors.files import Group, Seed, one_step
+from tests.vectors.mldsa import recorded
+from tests.vectors.persons_signed import signed_bytes
 
 LATER = 200
 """Number of an operation of a later version."""
@@ -163,29 +161,12 @@ class Person:
         present = self.recoveries[reduction.state().newest]
         following = following if following is not None else self.next_recovery()
         operation = recover_operation(reduction, present, following, listed, keys)
-        self.log[name] = sign_recovery(operation, present, *([new.seed] if new else []))
+        self.log[name] = recorded(sign_recovery(operation, present, *([new.seed] if new else [])))
         self.recoveries[self.id_of(name)] = following
 
     def named(self) -> Json:
         """The log as it stands in a file: signed operations in hex by their names."""
         return {name: signed.hex() for name, signed in self.log.items()}
-
-
-def signed_bytes(operation: bytes, *seeds: bytes, genesis: bool = False) -> bytes:
-    """Any bytes in the place of an operation, truly signed, whatever is wrong with them."""
-    identity = operation_id(operation, genesis=genesis)
-    return encode([operation, [ed25519_sign(seed, labels.SIGN_OPERATION + identity) for seed in seeds]])
-
-
-def with_signatures(signed: bytes, *signatures: bytes) -> bytes:
-    """The operation of a signed one under other signatures."""
-    operation, _ = msgspec.msgpack.decode(signed)
-    return encode([operation, list(signatures)])
-
-
-def signatures_of(signed: bytes) -> list[bytes]:
-    """The signatures of an operation, 64 bytes each."""
-    return list(parse_operation(signed).signatures)
 
 
 class History:

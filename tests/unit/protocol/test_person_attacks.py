@@ -50,7 +50,8 @@ from tests.support.protocol.pairings import (
     last_of,
 )
 from tests.support.protocol.samples import seeded
-from tests.vectors.persons_log import LATER, signed_bytes
+from tests.vectors.persons_log import LATER
+from tests.vectors.persons_signed import signed_bytes
 
 
 @pytest.fixture
