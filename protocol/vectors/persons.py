@@ -7,6 +7,7 @@ from typing import Final
 
 from protocol.codec import Codec, encode
 from protocol.identity.author import read_recovery_words, recovery_key, recovery_words
+from protocol.identity.drawing import open_renew
 from protocol.identity.exchange import extend, missing, owner_named
 from protocol.identity.log import Operation, load, parse_operation, sign_operation, terminal_id
 from protocol.identity.reduction import Pins, Reduction, Terminal
@@ -113,6 +114,16 @@ def meaning(reduction: Reduction) -> Json:
     }
 
 
+def _open_renew(inputs: Json, step: Json) -> Json:
+    secret = bytes.fromhex(step["static_secret"])
+    reduction = Reduction(load(_operations(inputs, step["operations"])))
+    named = parse_operation(bytes.fromhex(inputs["operations"][step["renew"]])).id
+    static = x25519_public(secret)
+    own = next(one for one in reduction.terminals().values() if one.static == static)
+    drawn = open_renew(reduction, named, own, bytes.fromhex(step["first_self_key"]), secret)
+    return {"drawn": drawn.hex() if drawn is not None else ""}
+
+
 def _extend(inputs: Json, step: Json) -> Json:
     held, received = (_operations(inputs, step[name]) for name in ("held", "received"))
     extension = extend(held, received, _pins(step))
@@ -152,6 +163,7 @@ ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "sign": _sign,
     "parse": _parse,
     "reduce": _reduce,
+    "open_renew": _open_renew,
     "extend": _extend,
     "missing": _missing,
     "receive_log_heads": _receive_log_heads,

@@ -20,6 +20,7 @@ from tests.vectors import (
     entries,
     linking,
     links,
+    mldsa,
     noise,
     padding,
     pairing,
@@ -66,7 +67,8 @@ BUILDERS: Final[Mapping[str, Callable[[str], Json]]] = {
 def made_files() -> dict[Path, str]:
     """The text of every file, by its path."""
     phrase = read_phrase(PHRASE_FILE.read_text(encoding="utf-8"))
-    return {FOLDER / f"{name}.json": to_text(build(phrase)) for name, build in BUILDERS.items()}
+    files = {FOLDER / f"{name}.json": to_text(build(phrase)) for name, build in BUILDERS.items()}
+    return files | {mldsa.FILE: mldsa.used()}
 
 
 def differing() -> list[Path]:

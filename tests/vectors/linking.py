@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from protocol import labels
 from protocol.codec import encode
 from protocol.identity.author import add_operation
+from protocol.identity.drawing import self_key
 from protocol.identity.log import Rename, sign_operation
 from protocol.identity.reduction import reduce
 from protocol.keys import X25519Pair
@@ -126,7 +127,7 @@ def _inputs(seed: Seed, contacts: int = 1) -> Json:
         anna.first.id,
         [],
         [],
-        [SharedKey(anna.self_key, [], [])],
+        [SharedKey(self_key(anna.drawn["genesis"]), [], [])],
         [SharedSetting("typing", "off")],
         [SharedRelay(relay, False, TIME)],
         contacts,
@@ -352,7 +353,7 @@ def _states(inputs: Json) -> Iterator[Wrong]:
     unnamed = LogOperations(list(given.operations[:1]))
     yield "V-LS-02", "untrusted", "a log without the name that was shown", flag, refused(state, unnamed)
     first = given.operations[0]
-    orphan = Rename(state.person, state.terminal, 2, [b"\x07" * 32], "Eve")
+    orphan = Rename(state.person, state.terminal, [b"\x07" * 32], "Eve")
     gap = LogOperations([first, sign_operation(orphan, bytes.fromhex(inputs["responder"]["signing_seed"]))])
     yield "V-LG-09", "malformed", "a log in which an ancestor is missing", flag, refused(state, gap)
     steps = LinkCourse(inputs).both_yes().refusing("initiator", encode(state))
@@ -421,7 +422,7 @@ def _additions(inputs: Json) -> Iterator[Wrong]:
         course = LinkCourse(inputs).shared().arrives("initiator", 4)
         return course.refusing("initiator", encode(Addition(operation)))
 
-    rename = Rename(right.person, author, right.sequence, right.parents, "Eve")
+    rename = Rename(right.person, author, right.parents, "Eve")
     yield "V-AD-01", "malformed", "a Rename", flag, refused(encode(rename))
     yield "V-AD-01", "malformed", "no operation", flag, refused(b"\x90")
     early = LinkCourse(inputs).shared().arrives("initiator", 2)
@@ -439,7 +440,6 @@ def _additions(inputs: Json) -> Iterator[Wrong]:
         "another name than was shown": replace(right, name="desk"),
         "another person": replace(right, person=bytes(32)),
         "another author": replace(right, author=bytes(32)),
-        "a sequence that was used": replace(right, sequence=1),
         "a parent that is no head": replace(right, parents=[right.person]),
     }.items():
         yield "V-AD-02", "untrusted", comment, flag, refused(encode(wrong))

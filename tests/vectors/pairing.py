@@ -359,9 +359,9 @@ def _long(seed: Seed) -> Group:
     """Logs of one operation more than a Record has room for; a receiver takes them in any pieces."""
     joiner, inviter = Person(seed, "joiner", "Anna"), Person(seed, "inviter", "Bob")
     by, parent = inviter.first, inviter.id_of("rename")
-    for sequence in range(2, LOG_OPERATIONS_MAX + 1):
-        operation = Rename(inviter.id, by.id, sequence, [parent], "Bob")
-        parent = parse_operation(inviter.write(f"rename {sequence}", operation, by.seed)).id
+    for count in range(2, LOG_OPERATIONS_MAX + 1):
+        operation = Rename(inviter.id, by.id, [parent], "Bob")
+        parent = parse_operation(inviter.write(f"rename {count}", operation, by.seed)).id
     check = invitation_check(inviter.id, by.static).hex()
     inputs = {
         "facts": facts(seed, "long"),

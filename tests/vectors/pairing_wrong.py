@@ -300,11 +300,6 @@ def _terminals(seed: Seed, inputs: Json) -> Iterator[Message]:
     yield *rule, "a terminal that is not in the log", flag, _record_of(inputs, person, stranger)
     wrong = remade(inputs, "initiator", terminal=person.id)
     yield *rule, "a person id in place of the terminal's", flag, wrong
-    forked = Person(seed, "forked", "Anna")
-    base = list(forked.log)
-    forked.rename("one", forked.first, "Anna", base)
-    forked.rename("other", forked.first, "Anne", base)
-    yield *rule, "a terminal that its own fork froze", flag, _record_of(inputs, forked)
 
 
 def _signatures(inputs: Json, joiner: Person) -> Iterator[Message]:
@@ -328,7 +323,7 @@ def _signatures(inputs: Json, joiner: Person) -> Iterator[Message]:
         "signed without t": signed(t=empty),
         "signed without the core": signed(core=empty),
         "signed without the proof": signed(proof=empty),
-        "signed by the recovery key": signed(seed=joiner.recovery),
+        "signed by the recovery key": signed(seed=joiner.recoveries[joiner.id]),
         "the signature of an operation": encode(
             replace(good, signature=ed25519_sign(joiner.first.seed, text))
         ),
@@ -447,5 +442,5 @@ def _before_removal(bob: Person, held: Json) -> Json:
     """An end that knows what the other's log hides: its terminal was removed by the recovery key."""
     later = Person(bob.seed, bob.label, bob.name, {})
     later.log |= {name: signed for name, signed in bob.log.items() if name == "add"}
-    later.recover("recover", [(later.first, b"")])
+    later.recover("recover", {later.first: []})
     return held | {"held": [signed.hex() for signed in later.log.values()]}

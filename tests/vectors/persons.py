@@ -6,16 +6,27 @@ A group is one history, whose operations its inputs name; each test reads a part
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
 
+from protocol import labels
 from protocol.codec import encode
 from protocol.identity.author import recover_operation, recovery_words, rename_operation, sign_recovery
-from protocol.identity.log import Add, Genesis, Recover, Removal, Remove, Rename, parse_operation
+from protocol.identity.log import (
+    Add,
+    Genesis,
+    Recover,
+    RecoveryKey,
+    Removal,
+    Remove,
+    Rename,
+    Renew,
+    TerminalKeys,
+    parse_operation,
+)
 from protocol.identity.safety import word_list
 from protocol.limits import (
     LOG_HELD_MAX,
@@ -26,12 +37,14 @@ from protocol.limits import (
     PARENTS_MAX,
 )
 from protocol.messages import LogHeads
-from protocol.primitives import ed25519_from_seed
+from protocol.primitives import b2b, ed25519_from_seed
 from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.persons import ACTIONS, AREA
 from tests.vectors.files import Group, Script, Seed, build_file, one_step
-from tests.vectors.persons_log import History, Person, Terminal, signatures_of, signed_bytes, with_signatures
+from tests.vectors.mldsa import recorded
+from tests.vectors.persons_log import History, Person, Terminal
 from tests.vectors.persons_meaning import MEANINGS
+from tests.vectors.persons_signed import signatures_of, signed_bytes, with_signatures
 from tests.vectors.persons_wrong import invalid_group, unknown_author_group
 
 Wrong = tuple[str, str, bytes]
@@ -87,74 +100,91 @@ def _keys_and_ids(seed: Seed) -> Group:
 
 
 def edge_group(seed: Seed) -> Group:
-    """The largest signed operation, and what is just beyond a bound."""
+    """The largest of each kind that its fields allow, and what is just beyond a bound."""
     person = Person(seed, "edges", "Anna")
-    group, signed = Group("7.2", {}), _largest(person)
-    ids = _ids(person, 24)
-    steps = one_step(ACTIONS, group.inputs, "parse", signed=signed.hex())
-    group.add(f"a signed operation of {len(signed):,} bytes", ["Operation"], SUCCESS, steps)
-    longer = signed + b"\x00"
-    step = {"do": "parse", "signed": longer.hex()}
-    group.add(f"{len(longer):,} bytes", ["BadOperation"], "limit", [step], rule="V-OG-01")
+    group, ids, second = Group("7.2", {}), _ids(person, 64), person.terminal("second")
+    long = bytes(3309)
+    removed = [Removal(one, ids[:4]) for one in ids[:8]]
+    recover = _recover(person, parents=ids[:16], removed=removed)
+    renew = _renew(person, parents=ids[:16], sealed=[bytes(48)] * 64)
+    add = signed_bytes(
+        encode(replace(_later(person)["an Add"][0], parents=ids[:16], name="\U0001f389" * 32)),
+        *(person.first.seed, second.seed),
+    )
+    for kind, signed in {"Add": add, "Renew": renew, "Recover": recover}.items():
+        steps = one_step(ACTIONS, group.inputs, "parse", signed=signed.hex())
+        comment = f"the largest {kind} of its fields, {len(signed):,} bytes"
+        group.add(comment, ["Operation"], SUCCESS, steps)
+    for comment, wrong in {
+        "a Rename": with_signatures(_rename(person), long),
+        "a Renew": with_signatures(renew, long),
+        "a Recover": with_signatures(recover, long, long, long),
+    }.items():
+        step = {"do": "parse", "signed": wrong.hex()}
+        comment = f"{comment} of {len(wrong):,} bytes with its signatures"
+        group.add(comment, ["BadOperation"], "limit", [step], rule="V-OG-01")
     for comment, wrong in {
         "both keys of a recovery of 33 bytes": _recover(person, signing=bytes(33), static=bytes(33)),
-        "a last of 33 bytes in a recovery": _recover(person, removed=[Removal(ids[0], bytes(33))]),
-        "a sequence of 2^32": _rename(person, sequence=2**32),
+        "five ids that a removal keeps": _remove(person, keep=ids[:5]),
+        "five ids that a removal in a recovery keeps": _recover(person, removed=[Removal(ids[0], ids[:5])]),
+        "65 sealed": _renew(person, sealed=[bytes(48)] * 65),
     }.items():
         step = {"do": "parse", "signed": wrong.hex()}
         group.add(comment, ["BadOperation"], "malformed", [step], rule="V-OG-02")
     return group
 
 
-def _largest(person: Person) -> bytes:
-    """A signed Recover of as many bytes as there may be."""
-    ids, key = _ids(person, 24), ed25519_from_seed(person.key(1))
-    sequence = 0x10000
-    for parents, gone in itertools.product(range(16, 0, -1), range(8, -1, -1)):
-        for named in range(gone + 1):
-            removed = [Removal(one, ids[0] if n < named else b"") for n, one in enumerate(ids[:gone])]
-            upon = ids[8 : 8 + parents]
-            recover = Recover(person.id, person.id, sequence, upon, key, removed, b"", b"")
-            signed = signed_bytes(encode(recover), person.key(0), person.key(1))
-            if len(signed) == OPERATION_BYTES_MAX:
-                return signed
-    raise AssertionError("no Recover of this size")
-
-
 # --- Signed and read ---
 
 
-def _later(person: Person) -> dict[str, tuple[Add | Remove | Rename | Recover, tuple[bytes, ...]]]:
-    """An operation of each kind upon the founding ones, and its signers' seeds."""
+_Later = Add | Remove | Rename | Renew
+
+
+def _later(person: Person) -> dict[str, tuple[_Later, tuple[bytes, ...]]]:
+    """An operation of each kind with one author upon the founding ones, and its signers' seeds."""
     second, first = person.terminal("second"), person.first
     upon = [person.id_of("rename")]
-    common = person.id, first.id, 2, upon
-    other, keys = ed25519_from_seed(person.key(1)), (person.key(0), person.key(1))
-    new = second.signing, second.static
-    gone = [Removal(first.id, upon[0])]
+    common, ids = (person.id, first.id, upon), _ids(person, 4)
+    drawn, once = person.seed.bytes("drawn"), person.seed.bytes("once")
     return {
-        "an Add": (Add(*common, *new, "laptop"), (first.seed, second.seed)),
-        "a Remove that cuts nothing": (Remove(*common, first.id, upon[0]), (first.seed,)),
-        "a Remove with an empty last": (Remove(*common, second.id, b""), (first.seed,)),
+        "an Add": (Add(*common, second.signing, second.static, "laptop"), (first.seed, second.seed)),
+        "a Remove that keeps four": (Remove(*common, first.id, ids), (first.seed,)),
+        "a Remove that keeps nothing": (Remove(*common, second.id, []), (first.seed,)),
         "a Rename": (Rename(*common, "Ada 小雨"), (first.seed,)),
-        "a Recover alone": (Recover(person.id, person.id, 1, upon, other, [], b"", b""), keys),
-        "a Recover with all its parts": (
-            Recover(person.id, person.id, 1, upon, other, gone, *new),
-            (*keys, second.seed),
-        ),
+        "a Renew for nobody": (Renew(*common, drawn, once, []), (first.seed,)),
+        "a Renew for two": (Renew(*common, drawn, once, [bytes(48), b"\xff" * 48]), (first.seed,)),
+    }
+
+
+def _recovers(person: Person) -> dict[str, bytes]:
+    """Signed Recovers upon the founding operations."""
+    second, upon = person.terminal("second"), ["genesis", "rename"]
+    present, following = person.recoveries[person.id], person.seed.bytes("following")
+    reduction, keys = person.reduction(upon), TerminalKeys(second.signing, second.static)
+    alone = recover_operation(reduction, present, following, {})
+    whole = recover_operation(
+        reduction, present, following, {person.first.id: [person.id_of("rename")]}, keys
+    )
+    return {
+        "a Recover alone": recorded(sign_recovery(alone, present)),
+        "a Recover with all its parts": recorded(sign_recovery(whole, present, second.seed)),
     }
 
 
 def _signed(person: Person) -> Group:
     group = Group("7.2", {})
     genesis = parse_operation(person.log["genesis"]).operation
-    founding: dict[str, Any] = {"a Genesis": (genesis, (person.first.seed, person.key(0)))}
+    key = b2b(b"", personal=labels.RECOVERY, key=person.recoveries[person.id])
+    founding: dict[str, Any] = {"a Genesis": (genesis, (person.first.seed, key))}
     for comment, (operation, seeds) in (founding | _later(person)).items():
         script = Script(ACTIONS, group.inputs)
         given = {"operation": encode(operation).hex(), "signing_seeds": [each.hex() for each in seeds]}
         signed = script.take("sign", **given)["signed"]
         script.take("parse", signed=signed)
         group.add(comment, ["Operation"], SUCCESS, script.steps)
+    for comment, recover in _recovers(person).items():
+        steps = one_step(ACTIONS, group.inputs, "parse", signed=recover.hex())
+        group.add(comment, ["Operation"], SUCCESS, steps)
     return group
 
 
@@ -163,14 +193,9 @@ def _signed(person: Person) -> Group:
 
 def _later_bytes(anna: Person, number: int, rest: bytes = b"", fields: int = 0, **changes: Any) -> bytes:
     """A signed operation of a later version: what all have, and `rest` in so many further fields."""
-    place = {
-        "person": anna.id,
-        "author": anna.first.id,
-        "sequence": 2,
-        "parents": [anna.id_of("rename")],
-    }
+    place = {"person": anna.id, "author": anna.first.id, "parents": [anna.id_of("rename")]}
     known = encode([number, *(place | changes).values()])
-    head = bytes([0x95 + fields]) if fields <= 10 else b"\xdc" + (5 + fields).to_bytes(2, "big")
+    head = bytes([0x94 + fields]) if fields <= 11 else b"\xdc" + (4 + fields).to_bytes(2, "big")
     return signed_bytes(head + known[1:] + rest, anna.first.seed)
 
 
@@ -184,9 +209,9 @@ def _later_ones(person: Person) -> Group:
     group = Group("7.2", {})
     rest = _filling(person)
     for comment, signed in {
-        "number 5 with the fields of a Rename": _later_bytes(person, 5, encode("Anna"), 1),
+        "number 6 with the fields of a Rename": _later_bytes(person, 6, encode("Anna"), 1),
         "number 65,535 without further fields": _later_bytes(person, 65_535),
-        "11 further fields, opaque": _later_bytes(person, 200, b"\xc1\xc0\x80\xff", 11),
+        "12 further fields, opaque": _later_bytes(person, 200, b"\xc1\xc0\x80\xff", 12),
         "further fields that are not there": _later_bytes(person, 127, b"", 3),
         "1,024 bytes in all": _later_bytes(person, 200, rest, 1),
         "16 parents": _later_bytes(person, 200, parents=_ids(person, 16)),
@@ -204,13 +229,11 @@ def _wrong_later_ones(person: Person) -> Iterator[Wrong]:
     seed, low_high = person.first.seed, _ids(person, 2)
     right = msgspec.msgpack.decode(_later_bytes(person, 200))[0]
     for comment, encoded in {
-        "four elements": b"\x94" + right[1:-36],
-        "an array that says four elements": b"\x94" + right[1:],
-        "the array in a longer encoding": b"\xdc\x00\x05" + right[1:],
+        "three elements": b"\x93" + right[1:-35],
+        "an array that says three elements": b"\x93" + right[1:],
+        "the array in a longer encoding": b"\xdc\x00\x04" + right[1:],
         "the number in a longer encoding": right[:1] + b"\xcd\x00\xc8" + right[3:],
-        "a sequence in a longer encoding": right[:71] + b"\xcc" + right[71:],
-        "a negative sequence": right[:71] + b"\xff" + right[72:],
-        "the list of parents in a longer encoding": right[:72] + b"\xdc\x00\x01" + right[73:],
+        "the list of parents in a longer encoding": right[:71] + b"\xdc\x00\x01" + right[72:],
         "less a byte of the last parent": right[:-1],
         "no bytes": b"",
         "the head alone": right[:1],
@@ -221,13 +244,11 @@ def _wrong_later_ones(person: Person) -> Iterator[Wrong]:
         "a person of 31 bytes": _later_bytes(person, 200, person=bytes(31)),
         "an author of 33 bytes": _later_bytes(person, 200, author=bytes(33)),
         "an author that is a text": _later_bytes(person, 200, author="a" * 32),
-        "a sequence of 2^32": _later_bytes(person, 200, sequence=2**32),
         "17 parents": _later_bytes(person, 200, parents=_ids(person, 17)),
         "a parent of 31 bytes": _later_bytes(person, 200, parents=[bytes(31)]),
     }.items():
         yield "V-OG-02", f"of a later version: {comment}", signed
     yield "V-OG-03", "of a later version: no parents", _later_bytes(person, 200, parents=[])
-    yield "V-OG-03", "of a later version: sequence 0", _later_bytes(person, 200, sequence=0)
     yield (
         "V-OG-04",
         "of a later version: parents descending",
@@ -250,7 +271,7 @@ def _wrong_later_ones(person: Person) -> Iterator[Wrong]:
 
 def _refused(person: Person) -> Group:
     group = Group("7.2", {})
-    wrong = (_sizes, _encodings, _places, _names, _wrong_recoveries, _keys, _doubles)
+    wrong = (_encodings, _places, _names, _wrong_recoveries, _keys, _doubles)
     for rule, comment, signed in (case for cases in wrong for case in cases(person)):
         expect = "limit" if rule == "V-OG-01" else "malformed"
         group.add(comment, ["BadOperation"], expect, [{"do": "parse", "signed": signed.hex()}], rule=rule)
@@ -263,30 +284,31 @@ def _rename(person: Person, **changes: Any) -> bytes:
 
 
 def _remove(person: Person, **changes: Any) -> bytes:
-    operation = _later(person)["a Remove that cuts nothing"][0]
+    operation = _later(person)["a Remove that keeps four"][0]
+    return signed_bytes(encode(replace(operation, **changes)), person.first.seed)
+
+
+def _renew(person: Person, **changes: Any) -> bytes:
+    operation = _later(person)["a Renew for two"][0]
     return signed_bytes(encode(replace(operation, **changes)), person.first.seed)
 
 
 def _recover(person: Person, **changes: Any) -> bytes:
-    operation, seeds = _later(person)["a Recover with all its parts"]
-    return signed_bytes(encode(replace(operation, **changes)), *seeds)
+    """A changed Recover; its signatures have the right lengths, which is what parsing looks at."""
+    right = parse_operation(_recovers(person)["a Recover with all its parts"])
+    assert isinstance(right.operation, Recover)
+    return encode([encode(replace(right.operation, **changes)), list(right.signatures)])
 
 
 def _genesis(person: Person, **changes: Any) -> bytes:
     operation = parse_operation(person.log["genesis"]).operation
     assert isinstance(operation, Genesis)
-    seeds = person.first.seed, person.key(0)
-    return signed_bytes(encode(replace(operation, **changes)), *seeds, genesis=True)
+    key = b2b(b"", personal=labels.RECOVERY, key=person.recoveries[person.id])
+    return signed_bytes(encode(replace(operation, **changes)), person.first.seed, key, genesis=True)
 
 
 def _ids(person: Person, count: int) -> list[bytes]:
     return sorted(person.seed.bytes(f"id {n}") for n in range(count))
-
-
-def _sizes(person: Person) -> Iterator[Wrong]:
-    removed = [Removal(terminal, terminal) for terminal in _ids(person, 8)]
-    signed = _recover(person, parents=_ids(person, 6), removed=removed)
-    yield "V-OG-01", f"a signed operation of {len(signed)} bytes", signed
 
 
 def _encodings(person: Person) -> Iterator[Wrong]:
@@ -301,22 +323,21 @@ def _encodings(person: Person) -> Iterator[Wrong]:
     yield rule, "the signed operation's array in a longer encoding", b"\xdc\x00\x02" + signed[1:]
     seed = person.first.seed
     yield rule, "a byte after the operation", signed_bytes(operation + b"\x00", seed)
-    yield rule, "an operation without its last field", signed_bytes(b"\x95" + operation[1:-5], seed)
-    sequence = 70
-    longer = operation[:sequence] + b"\xcc" + operation[sequence:]
-    yield rule, "a sequence in a longer encoding", signed_bytes(longer, seed)
+    yield rule, "an operation without its last field", signed_bytes(b"\x94" + operation[1:-5], seed)
+    yield rule, "a signature of 3,310 bytes", with_signatures(signed, bytes(3310))
     yield rule, "an author of 31 bytes", _rename(person, author=person.first.id[:-1])
     yield rule, "17 parents", _rename(person, parents=_ids(person, 17))
     yield (
         rule,
         "nine removed terminals",
-        _recover(person, removed=[Removal(terminal, b"") for terminal in _ids(person, 9)]),
+        _recover(person, removed=[Removal(terminal, []) for terminal in _ids(person, 9)]),
     )
     yield rule, "a name without characters", _rename(person, name="")
     yield rule, "a name of 65 characters", _rename(person, name="a" * 65)
     yield rule, "a name that is not UTF-8", signed_bytes(operation[:-4] + b"\xff\xff\xff\xff", seed)
-    yield rule, "a last of 33 bytes", _remove(person, last=bytes(33))
-
+    yield rule, "a removal keeps an id of 31 bytes", _remove(person, keep=[bytes(31)])
+    yield rule, "sealed of 47 bytes", _renew(person, sealed=[bytes(47)])
+    yield rule, "an ML-DSA-65 key of 1,951 bytes", _recover(person, mldsa=bytes(1951))
     yield rule, "a recovery with an empty `previous`", _recover(person, previous=b"")
 
 
@@ -324,27 +345,25 @@ def _places(person: Person) -> Iterator[Wrong]:
     low, high = _ids(person, 2)
     yield "V-OG-03", "no parents", _rename(person, parents=[])
     yield "V-OG-03", "a recovery without parents", _recover(person, parents=[])
-    yield "V-OG-03", "sequence 0", _rename(person, sequence=0)
-    yield "V-OG-03", "a recovery of sequence 0", _recover(person, sequence=0)
     yield "V-OG-04", "parents descending", _rename(person, parents=[high, low])
     yield "V-OG-04", "a parent twice", _rename(person, parents=[low, low])
     yield (
         "V-OG-04",
         "removed terminals descending",
-        _recover(person, removed=[Removal(high, b""), Removal(low, b"")]),
+        _recover(person, removed=[Removal(high, []), Removal(low, [])]),
     )
     yield (
         "V-OG-04",
         "a terminal removed twice",
-        _recover(person, removed=[Removal(low, b""), Removal(low, high)]),
+        _recover(person, removed=[Removal(low, []), Removal(low, [high])]),
     )
-    for size in (1, 31):
-        yield "V-OG-05", f"a last of {size} bytes", _remove(person, last=bytes(size))
-        yield (
-            "V-OG-05",
-            f"a last of {size} bytes in a recovery",
-            _recover(person, removed=[Removal(low, bytes(size))]),
-        )
+    yield "V-OG-04", "kept ids descending", _remove(person, keep=[high, low])
+    yield "V-OG-04", "a kept id twice", _remove(person, keep=[low, low])
+    yield (
+        "V-OG-04",
+        "kept ids descending in a recovery",
+        _recover(person, removed=[Removal(low, [high, low])]),
+    )
 
 
 def _names(person: Person) -> Iterator[Wrong]:
@@ -367,12 +386,12 @@ def _keys(person: Person) -> Iterator[Wrong]:
     yield (
         "V-OG-08",
         "as recovery key a point of order 2",
-        _genesis(person, recovery=_BAD_SIGNING["a point of order 2"]),
+        _genesis(person, recovery=RecoveryKey(_BAD_SIGNING["a point of order 2"], bytes(32))),
     )
     yield (
         "V-OG-08",
         "as new recovery key the neutral point",
-        _recover(person, recovery=_BAD_SIGNING["the neutral point"]),
+        _recover(person, recovery=RecoveryKey(_BAD_SIGNING["the neutral point"], bytes(32))),
     )
     yield (
         "V-OG-08",
@@ -382,21 +401,9 @@ def _keys(person: Person) -> Iterator[Wrong]:
 
 
 def _doubles(person: Person) -> Iterator[Wrong]:
-    genesis = parse_operation(person.log["genesis"]).operation
-    assert isinstance(genesis, Genesis)
-    yield (
-        "V-OG-09",
-        "the recovery key signs for the first terminal",
-        _genesis(person, signing=genesis.recovery),
-    )
     # A signing key whose bytes are a canonical X25519 key as well.
     both = next(key for n in range(99) if (key := _public(person, n))[31] < 0x7F)
     yield "V-OG-09", "one key for both roles of a terminal", _genesis(person, signing=both, static=both)
-    yield (
-        "V-OG-09",
-        "the new terminal signs by the new recovery key",
-        _recover(person, recovery=person.terminal("second").signing),
-    )
 
 
 def _public(person: Person, n: int) -> bytes:
@@ -409,9 +416,10 @@ NOTES: Final = {
     "BadOperation": ("MALFORMED", "An operation that no log may hold, though it is truly signed."),
     "Reduction": ("BASIC", "What a log comes to, in every order of arrival."),
     "Seniority": ("AUTHENTICITY", "Only a senior terminal removes a junior one."),
-    "Cut": ("AUTHENTICITY", "What a removed terminal signed after its last operation does not count."),
+    "Keep": ("AUTHENTICITY", "Of a removed terminal counts what its removals keep."),
     "Recovery": ("AUTHENTICITY", "The recovery key stands above all terminals."),
-    "Fork": ("AUTHENTICITY", "One key has two users."),
+    "Copy": ("AUTHENTICITY", "One key may have two users, which changes nothing."),
+    "Drawn": ("CONFIDENTIALITY", "Which keys are used, and to whom a Renew hands them."),
     "Rival": ("AUTHENTICITY", "Several recoveries follow one: a seed has two users."),
     "Standing": ("AUTHENTICITY", "No operation undoes a removal."),
     "BadLog": ("AUTHENTICITY", "An operation that is not valid upon its ancestors."),
@@ -430,16 +438,16 @@ def _exchange(seed: Seed) -> Group:
     anna.add("add second", anna.first, second)
     base = list(anna.log)
     anna.rename("renames", second, "Anne", base)
-    anna.remove("remove", anna.first, second, b"", upon=base)
+    anna.remove("remove", anna.first, second, upon=base)
     whole, removed = list(anna.log), [*base, "remove"]
     history.takes("a whole log from a stranger", [], base)
     history.takes("in any order", [], base[::-1])
     history.takes("what is held already adds nothing", base, base)
     history.takes("only what is new, in causal order", base[:1], base[1:])
-    history.takes("what a removal has cut is left out", removed, ["renames"])
-    history.takes("a removal that cuts what is held, which goes", [*base, "renames"], ["remove"])
+    history.takes("what a removal does not keep is left out", removed, ["renames"])
+    history.takes("a removal that does not keep what is held, which goes", [*base, "renames"], ["remove"])
     anna.rename("renames beside", second, "Anja", base)
-    history.takes("the other branch of a fork is kept as evidence", [*base, "renames"], ["renames beside"])
+    history.takes("evidence of a copy is taken", [*base, "renames"], ["renames beside"])
     missing = ("V-LG-09", "malformed")
     history.turns_away(missing, "a parent is missing", "BadLog", ["renames"], held=base[:2])
     history.turns_away(missing, "of two new ones the first is missing", "BadLog", ["remove"], held=base[:2])
@@ -491,9 +499,7 @@ def _foreign(seed: Seed) -> Group:
     mixed = Terminal(anna.terminal("second").seed, bob.first.secret)
     anna.add("adds Bob's static key", anna.first, mixed, ["genesis", "rename"])
     base = ["genesis", "rename"]
-    recover = recover_operation(anna.state(base), anna.recovery, [])
-    recover = replace(recover, recovery=ed25519_from_seed(bob.key(0)))
-    anna.write("recovers to Bob's recovery key", recover, anna.key(0), bob.key(0))
+    anna.recover("recovers to Bob's recovery key", upon=base, following=bob.recoveries[bob.id])
     history = History(anna)
     for name in ("adds Bob's terminal", "adds Bob's static key", "recovers to Bob's recovery key"):
         history.takes(f"{name}, also where Bob receives it", base, [name])
@@ -508,16 +514,16 @@ def _bounds(seed: Seed) -> Group:
     base = list(anna.log)
     chain = _chain(anna, "chain", second, LOG_OPERATIONS_MAX + 1, base)
     for n in range(PARENTS_MAX + 1):
-        operation = Rename(anna.id, second.id, 1, [anna.id_of("add")], f"head {n}")
+        operation = Rename(anna.id, second.id, [anna.id_of("add")], f"head {n}")
         anna.write(f"head {n}", operation, second.seed)
     heads = [name for name in anna.log if name.startswith("head")]
     state = anna.state(base)
     anna.write("rename by first", rename_operation(state, anna.first.id, "Anne"), anna.first.seed)
     # The genesis is not counted: the first terminal has two operations in the base.
     own = _chain(anna, "own", anna.first, LOG_OPERATIONS_MAX - 1, base)
-    anna.remove("remove", anna.first, second, b"", upon=base)
+    anna.remove("remove", anna.first, second, upon=base)
     full = [*base, *own[:-1]]
-    anna.recover("recover", [(anna.first, anna.id_of(own[-2]))], new, full)
+    anna.recover("recover", {anna.first: [own[-2]]}, new, full)
     anna.rename("new renames", new, "Änne", [*full, "recover"])
     limit, history = ("V-LG-10", "limit"), History(anna)
     junior = [*base, *chain[:-1]]
@@ -550,10 +556,10 @@ def _gone(anna: Person, history: History, base: list[str], chain: list[str]) -> 
     three = [*base, "add third", "add fourth"]
     other = _chain(anna, "third", third, LOG_OPERATIONS_MAX, three)
     one = [*three, *chain]
-    anna.remove("remove second with 256", anna.first, second, anna.id_of(chain[-1]), upon=one)
+    anna.remove("remove second with 256", anna.first, second, [chain[-1]], one)
     both = [*one, "remove second with 256", *other]
-    anna.remove("remove third with 256", anna.first, third, anna.id_of(other[-1]), upon=both)
-    anna.remove("second removes fourth", second, fourth, b"", upon=three)
+    anna.remove("remove third with 256", anna.first, third, [other[-1]], both)
+    anna.remove("second removes fourth", second, fourth, upon=three)
     history.takes("512 by two that are removed", both[:-1], [other[-1], "remove third with 256"])
     held, late = [*both, "remove third with 256"], "second removes fourth"
     history.turns_away(("V-LG-10", "limit"), "513 by two that are removed", "TooMuch", [late], held=held)
@@ -567,16 +573,16 @@ def _room(seed: Seed) -> Group:
     for n in range(5):
         log += _chain(anna, f"{n}:", senior, LOG_OPERATIONS_MAX - 1, log)
         new = anna.terminal(f"senior {n}")
-        anna.recover(f"recover {n}", [(senior, anna.id_of(log[-1]))], new, log)
+        anna.recover(f"recover {n}", {senior: [log[-1]]}, new, log)
         log, senior = [*log, f"recover {n}"], new
     log += _chain(anna, "own", senior, LOG_KEPT_MAX - 1 - len(log), log)
     junior = _chain(anna, "junior", second, LOG_OPERATIONS_MAX, log)
-    anna.remove("remove", senior, second, anna.id_of(junior[-1]), [*log, *junior])
+    anna.remove("remove", senior, second, [junior[-1]], [*log, *junior])
     anna.rename("more", senior, "Anne", log)
-    anna.remove("remove after more", senior, second, anna.id_of(junior[-1]), [*log, *junior, "more"])
+    anna.remove("remove after more", senior, second, [junior[-1]], [*log, *junior, "more"])
     whole = [*log, *junior, "remove"]
-    anna.recover("recover", [(senior, anna.id_of("remove"))], anna.terminal("last"), whole)
-    anna.recover("recover early", [(senior, anna.id_of(log[-1]))], anna.terminal("last"), log)
+    anna.recover("recover", {senior: ["remove"]}, anna.terminal("last"), whole)
+    anna.recover("recover early", {senior: [log[-1]]}, anna.terminal("last"), log)
     limit, history = ("V-LG-10", "limit"), History(anna)
     history.takes("1,536 in all", log, junior[:1])
     history.turns_away(limit, "1,537 in all", "TooMuch", junior[1:2], held=[*log, *junior[:1]])
@@ -593,31 +599,32 @@ def _room(seed: Seed) -> Group:
 def _chain(anna: Person, label: str, by: Terminal, count: int, upon: list[str]) -> list[str]:
     """So many renames by one terminal, each upon the one before, the first upon the last of these."""
     names, parent = [f"{label} {n}" for n in range(count)], anna.id_of(upon[-1])
-    first = anna.state(upon).sequences[by.id] + 1
-    for n, name in enumerate(names):
-        operation = Rename(anna.id, by.id, first + n, [parent], "A")
+    for name in names:
+        operation = Rename(anna.id, by.id, [parent], "A")
         parent = parse_operation(anna.write(name, operation, by.seed)).id
     return names
 
 
 def _recovery_chain(anna: Person, base: list[str]) -> list[str]:
+    """So many recoveries that each name one key again, each upon the one before."""
     names, previous, parent = [], anna.id, anna.id_of(base[-1])
+    present = anna.recoveries[anna.id]
+    first = recover_operation(anna.reduction(base), present, present, {})
     for n in range(LOG_RECOVERIES_MAX + 1):
-        key = ed25519_from_seed(anna.key(n + 1))
-        operation = Recover(anna.id, previous, n + 1, [parent], key, [], b"", b"")
-        anna.log[f"recovery {n}"] = sign_recovery(operation, anna.recovery)
+        operation = replace(first, previous=previous, parents=[parent])
+        anna.log[f"recovery {n}"] = recorded(sign_recovery(operation, present))
         names.append(f"recovery {n}")
         previous = parent = anna.id_of(names[-1])
     return names
 
 
 def _recovery_keys(seed: Seed) -> Group:
-    """The recovery keys of a person, from its seed, by number."""
+    """The public recovery key of a seed."""
     group = Group("7.1", {})
-    for number in (0, 1, 2, 255, 2**32 - 1):
-        given = {"seed": seed.bytes("recovery keys").hex(), "number": number}
-        steps = one_step(ACTIONS, group.inputs, "recovery_key", **given)
-        group.add(f"recovery key {number}", ["Operation"], SUCCESS, steps)
+    drawn = seed.bytes("recovery keys")
+    for comment, one in (("a seed", drawn), ("zero bytes", bytes(32)), ("bytes 255", b"\xff" * 32)):
+        steps = one_step(ACTIONS, group.inputs, "recovery_key", seed=one.hex())
+        group.add(f"the recovery key of {comment}", ["Operation"], SUCCESS, steps)
     return group
 
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from protocol.identity.log import Rename
+from msgspec.structs import replace
+
+from protocol.identity.drawing import self_key
+from protocol.identity.log import Rename, Renew, parse_operation
 from protocol.limits import LOG_RIVALS_MAX
 from tests.vectors.files import Group, Seed
 from tests.vectors.persons_log import History, Person, Terminal
@@ -256,6 +259,7 @@ def _drawn(seed: Seed) -> Group:
     anna.add("add upon", anna.first, third, renewed)
     anna.remove("remove", anna.first, second, upon=renewed)
     anna.remove("remove beside", anna.first, second, upon=base)
+    anna.remove("remove the drawer", anna.first, second, upon=[*base, "second renews"])
     removed = [*renewed, "remove"]
     anna.renew("renew upon the removal", anna.first, removed)
     anna.remove("second removes itself", second, second, upon=renewed)
@@ -266,11 +270,47 @@ def _drawn(seed: Seed) -> Group:
     history.reads("a removal that the drawer did not know", "Drawn", [*renewed, "remove beside"])
     history.reads("a removal after it", "Drawn", removed)
     history.reads("a Renew upon the removal", "Drawn", [*removed, "renew upon the removal"])
-    fallen = [*renewed, "second renews", "remove"]
+    fallen = [*base, "second renews", "remove the drawer"]
     history.reads("those of a removed drawer come last", "Drawn", fallen)
     history.reads(
         "one that removes itself knows the older ones", "Drawn", [*renewed, "second removes itself"]
     )
+    return history.done()
+
+
+def _sealed(seed: Seed) -> Group:
+    """To whom a Renew hands its secret."""
+    anna = Person(seed, "sealed", "Anna")
+    second, third = anna.terminal("second"), anna.terminal("third")
+    history = History(anna)
+    anna.add("add second", anna.first, second)
+    base = list(anna.log)
+    anna.renew("renew", anna.first, base)
+    anna.add("add third", anna.first, third, [*base, "renew"])
+    right = parse_operation(anna.log["renew"]).operation
+    assert isinstance(right, Renew)
+    for name, changes in {
+        "drawn is of another secret": {"drawn": bytes(32)},
+        "one sealed is left out": {"sealed": right.sealed[:1]},
+        "one sealed too many": {"sealed": [*right.sealed, right.sealed[0]]},
+        "in the other order": {"sealed": right.sealed[::-1]},
+        "once is of small order": {"once": bytes(32)},
+        "nothing is sealed": {"sealed": []},
+    }.items():
+        anna.write(name, replace(right, **changes), anna.first.seed)
+    key = self_key(anna.drawn["genesis"]).hex()
+
+    def opens(comment: str, terminal: Terminal, renew: str = "renew", first: str = key) -> None:
+        given = {"renew": renew, "static_secret": terminal.secret.hex(), "first_self_key": first}
+        names = [*base, renew, *(["add third"] if renew == "renew" else [])]
+        history.computes(comment, "Drawn", "open_renew", operations=names, **given)
+
+    for label, terminal in {"the drawer": anna.first, "another live terminal": second}.items():
+        opens(f"{label} opens it", terminal)
+        for name in list(anna.log)[len(base) + 2 :]:
+            opens(f"{label}, where {name}", terminal, name)
+    opens("a terminal added upon it has none", third)
+    opens("another self key of the genesis", second, first=bytes(32).hex())
     return history.done()
 
 
@@ -316,5 +356,6 @@ MEANINGS: Final[tuple[Callable[[Seed], Group], ...]] = (
     _rivals,
     _claims,
     _drawn,
+    _sealed,
     _later,
 )

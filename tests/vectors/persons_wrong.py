@@ -11,26 +11,14 @@ from typing import Final
 from msgspec.structs import replace
 
 from protocol.codec import encode
-from protocol.identity.author import (
-    add_operation,
-    recover_operation,
-    remove_operation,
-    rename_operation,
-    sign_recovery,
-)
-from protocol.identity.log import Operation, Recover, Rename, sign_operation
+from protocol.identity.author import add_operation, recover_operation, sign_recovery
+from protocol.identity.log import Operation, Removal, Remove, Rename, sign_operation
 from protocol.identity.reduction import PersonState
-from protocol.primitives import ed25519_from_seed, ed25519_sign
+from protocol.primitives import ed25519_sign
 from tests.vectors.files import Group, Seed
-from tests.vectors.persons_log import (
-    LATER,
-    History,
-    Person,
-    Terminal,
-    signatures_of,
-    signed_bytes,
-    with_signatures,
-)
+from tests.vectors.mldsa import recorded
+from tests.vectors.persons_log import LATER, History, Person, Terminal
+from tests.vectors.persons_signed import signatures_of, signed_bytes, with_signatures
 
 _ORDER: Final = 2**252 + 27742317777372353535851937790883648493
 """The order of Ed25519's group (RFC 8032 §5.1)."""
@@ -52,49 +40,21 @@ def invalid_group(seed: Seed) -> Group:
 
 
 def _sign_later_ones_wrongly(anna: Person, second: Terminal, history: History, three: list[str]) -> None:
-    """Operations of a later version, whose signature, author and place are those of every operation."""
+    """Operations of a later version, whose signature and author are those of every operation."""
     anna.later("later", anna.first, three)
     (signature,) = signatures_of(anna.log["later"])
-    place = anna.id, anna.first.id, anna.state(three).sequences[anna.first.id], list(anna.state(three).heads)
-    nobody = anna.terminal("nobody")
+    heads, nobody = list(anna.state(three).heads), anna.terminal("nobody")
+    bit = bytes([signature[0] ^ 1]) + signature[1:]
+    other = signed_bytes(encode([LATER, anna.id, anna.first.id, heads]), second.seed)
+    stranger = signed_bytes(encode([LATER, anna.id, nobody.id, heads]), nobody.seed)
+    foreign = signed_bytes(encode([LATER, bytes(32), anna.first.id, heads]), anna.first.seed)
+    two = with_signatures(anna.log["later"], signature, signature)
     for rule, expect, comment, signed in (
-        ("V-LG-03", "authentication", "two signatures", with_signatures(anna.log["later"], *[signature] * 2)),
-        (
-            "V-LG-03",
-            "authentication",
-            "one bit of a signature",
-            with_signatures(anna.log["later"], bytes([signature[0] ^ 1]) + signature[1:]),
-        ),
-        (
-            "V-LG-03",
-            "authentication",
-            "another terminal's signature",
-            signed_bytes(encode([LATER, *place[:2], place[2] + 1, place[3]]), second.seed),
-        ),
-        (
-            "V-LG-04",
-            "untrusted",
-            "an author that is nobody",
-            signed_bytes(encode([LATER, anna.id, nobody.id, 1, place[3]]), nobody.seed),
-        ),
-        (
-            "V-LG-05",
-            "malformed",
-            "the author's last sequence again",
-            signed_bytes(encode([LATER, *place]), anna.first.seed),
-        ),
-        (
-            "V-LG-05",
-            "malformed",
-            "a sequence too high",
-            signed_bytes(encode([LATER, *place[:2], place[2] + 2, place[3]]), anna.first.seed),
-        ),
-        (
-            "V-LG-02",
-            "malformed",
-            "another person",
-            signed_bytes(encode([LATER, bytes(32), place[1], place[2] + 1, place[3]]), anna.first.seed),
-        ),
+        ("V-LG-03", "authentication", "two signatures", two),
+        ("V-LG-03", "authentication", "one bit of a signature", with_signatures(anna.log["later"], bit)),
+        ("V-LG-03", "authentication", "another terminal's signature", other),
+        ("V-LG-04", "untrusted", "an author that is nobody", stranger),
+        ("V-LG-02", "malformed", "another person", foreign),
     ):
         name = f"of a later version: {comment}"
         anna.log[name] = signed
@@ -150,57 +110,73 @@ def _write_wrongly(
     anna: Person, second: Terminal, third: Terminal, history: History, three: list[str]
 ) -> None:
     state = anna.state(three)
-    recover = recover_operation(state, anna.recovery, [])
     for rule, expect, comment, operation, seeds in (
         *_by_nobody(anna, second, third, state),
-        *_out_of_sequence(anna, state),
         *_with_used_keys(anna, second, third, state),
     ):
         anna.log[comment] = sign_operation(operation, *seeds)
         history.refuses(rule, expect, comment, [*three, comment])
-    first, present, following = anna.first.seed, anna.key(0), anna.key(1)
-    for comment, signers in {
-        "a recovery by a terminal": (first, following),
-        "a recovery by the next key": (following, following),
-        "a recovery without the next key's signature": (present,),
-        "a recovery with its signatures in the other order": (following, present),
-        "a recovery with a signature too many": (present, following, first),
+    _sign_recoveries_wrongly(anna, third, history, three)
+    _recover_wrongly(anna, history, three)
+
+
+def _sign_recoveries_wrongly(anna: Person, third: Terminal, history: History, three: list[str]) -> None:
+    """Both keys that `previous` names sign a Recover, and the new terminal."""
+    rule = "V-LG-03", "authentication"
+    anna.recover("right", {}, third, three)
+    right, upon = anna.log["right"], ["right", *three]
+    ed25519, mldsa, newcomer = signatures_of(right)
+    for comment, signatures in {
+        "a recovery without the ML-DSA-65 signature": (ed25519, newcomer),
+        "a recovery without the Ed25519 signature": (mldsa, newcomer),
+        "a recovery without the new terminal's signature": (ed25519, mldsa),
+        "a recovery with its signatures in the other order": (mldsa, ed25519, newcomer),
+        "a recovery with two Ed25519 signatures": (ed25519, ed25519, newcomer),
+        "a recovery with one bit of the ML-DSA-65 signature": (
+            ed25519, bytes([mldsa[0] ^ 1]) + mldsa[1:], newcomer),
+        "a recovery with one bit of the Ed25519 signature": (
+            bytes([ed25519[0] ^ 1]) + ed25519[1:], mldsa, newcomer),
+        "a recovery with an ML-DSA-65 signature less a byte": (ed25519, mldsa[:-1], newcomer),
+    }.items():  # fmt: skip
+        anna.log[comment] = with_signatures(right, *signatures)
+        history.refuses(*rule, comment, [*upon[1:], comment])
+    following = anna.seed.bytes("another recovery seed")
+    present = anna.recoveries[anna.id]
+    reduction = anna.reduction(three)
+    operation = recover_operation(reduction, following, following, {})
+    for comment, wrong in {
+        "a recovery by the words of another seed": operation,
+        "a recovery by another ML-DSA-65 key than the hash names": replace(
+            recover_operation(reduction, present, following, {}), mldsa=operation.mldsa
+        ),
     }.items():
-        anna.log[comment] = sign_operation(recover, *signers)
-        history.refuses("V-LG-03", "authentication", comment, [*three, comment])
-    joining = recover_operation(state, anna.recovery, [], third.signing, third.static)
-    comment = "a recovery without the new terminal's signature"
-    anna.log[comment] = sign_operation(joining, present, following)
-    history.refuses("V-LG-03", "authentication", comment, [*three, comment])
-    _recover_wrongly(anna, history, three, recover)
+        anna.log[comment] = recorded(sign_recovery(wrong, following))
+        history.refuses(*rule, comment, [*three, comment])
+    anna.recover("recovers to a new seed", upon=three)
+    reduction = anna.reduction([*three, "recovers to a new seed"])
+    comment = "the old words after a recovery with a new seed"
+    anna.log[comment] = recorded(sign_recovery(recover_operation(reduction, present, following, {}), present))
+    history.refuses(*rule, comment, [*three, "recovers to a new seed", comment])
 
 
-def _recover_wrongly(anna: Person, history: History, three: list[str], recover: Recover) -> None:
-    rule = "V-LG-12", "malformed"
+def _recover_wrongly(anna: Person, history: History, three: list[str]) -> None:
+    rule, present = ("V-LG-12", "malformed"), anna.recoveries[anna.id]
+    recover = recover_operation(anna.reduction(three), present, present, {})
     anna.recover("a recovery", upon=three)
-    anna.recover("its rival", upon=["genesis", "rename"])
-    one, rival = anna.id_of("a recovery"), anna.id_of("its rival")
-    both = [*three, "a recovery", "its rival"]
-    anna.rename("after both", anna.first, "Anne", three)
-    for comment, changes, names in (
-        ("a recovery that follows nothing", {"previous": bytes(32)}, three),
-        ("a recovery that follows a rename", {"previous": anna.id_of("rename")}, three),
-        ("a recovery that follows one beside it", {"previous": one, "sequence": 2}, [*three, "a recovery"]),
-        ("a first recovery of sequence 2", {"sequence": 2}, three),
-        ("a recovery that knows a later one", {"parents": [one]}, [*three, "a recovery"]),
-        ("a recovery that knows a rival of the one it follows",
-         {"parents": sorted([one, rival]), "previous": one, "sequence": 2}, both),
-    ):  # fmt: skip
-        changed = replace(recover, **changes)
-        key = ed25519_from_seed(anna.key(changed.sequence))
-        anna.log[comment] = sign_recovery(replace(changed, recovery=key), anna.recovery)
+    one = anna.id_of("a recovery")
+    for comment, previous, names in (
+        ("a recovery that follows nothing", bytes(32), three),
+        ("a recovery that follows a rename", anna.id_of("rename"), three),
+        ("a recovery that follows one beside it", one, [*three, "a recovery"]),
+    ):
+        anna.log[comment] = recorded(sign_recovery(replace(recover, previous=previous), present))
         history.refuses(*rule, comment, [*names, comment])
 
 
 def _by_nobody(anna: Person, second: Terminal, third: Terminal, state: PersonState) -> Iterator[Case]:
     rule = "V-LG-04", "untrusted"
-    stranger = Rename(anna.id, third.id, 1, list(state.heads), "Anne")
-    early = Rename(anna.id, second.id, 1, [anna.id_of("rename")], "Anne")
+    stranger = Rename(anna.id, third.id, list(state.heads), "Anne")
+    early = Rename(anna.id, second.id, [anna.id_of("rename")], "Anne")
     yield *rule, "an author who is nobody here", stranger, (third.seed,)
     yield *rule, "an author who came in beside it", early, (second.seed,)
 
@@ -210,7 +186,7 @@ def unknown_author_group(seed: Seed) -> Group:
     anna = Person(seed, "unknown author", "Anna")
     history, base = History(anna, "7.2"), ["genesis", "rename"]
     third, state = anna.terminal("third"), anna.state(base)
-    stranger = Rename(anna.id, third.id, 1, list(state.heads), "Anne")
+    stranger = Rename(anna.id, third.id, list(state.heads), "Anne")
     for comment, seeds in {
         "an author who is nobody here, signed by the first terminal": (anna.first.seed,),
         "an author who is nobody here, with two signatures": (third.seed, third.seed),
@@ -220,49 +196,40 @@ def unknown_author_group(seed: Seed) -> Group:
     return history.done()
 
 
-def _out_of_sequence(anna: Person, state: PersonState) -> Iterator[Case]:
-    rule = "V-LG-05", "malformed"
-    later = rename_operation(state, anna.first.id, "Anne")
-    yield *rule, "a sequence left out", replace(later, sequence=4), (anna.first.seed,)
-    yield *rule, "a sequence used before", replace(later, sequence=2), (anna.first.seed,)
-
-
 def _with_used_keys(anna: Person, second: Terminal, third: Terminal, state: PersonState) -> Iterator[Case]:
     rule, first = ("V-LG-06", "malformed"), anna.first
     again = add_operation(state, first.id, second.signing, second.static, "laptop")
     half = add_operation(state, first.id, third.signing, first.static, "laptop")
-    recovery = ed25519_from_seed(anna.key(0))
-    as_terminal = add_operation(state, first.id, recovery, third.static, "laptop")
     yield *rule, "a terminal added again", again, (first.seed, second.seed)
     yield *rule, "a static key used before", half, (first.seed, third.seed)
-    yield *rule, "the recovery key as a terminal's", as_terminal, (first.seed, anna.key(0))
-    same = replace(recover_operation(state, anna.recovery, []), recovery=recovery)
-    yield *rule, "a recovery that names its own key", same, (anna.key(0), anna.key(0))
 
 
 def _remove_wrongly(
     anna: Person, second: Terminal, third: Terminal, history: History, three: list[str]
 ) -> None:
-    state, first = anna.state(three), anna.first
+    reduction, first = anna.reduction(three), anna.first
     anna.rename("second renames", second, "Anne", three)
-    with_rename = [*three, "second renames"]
-    concurrent = anna.id_of("second renames")
-    keys = anna.key(0), anna.key(1)
-    for rule, expect, comment, operation, names, signers in (
-        ("V-LG-07", "untrusted", "the removal of nobody", remove_operation(state, first.id, third.id, b""),
-         three, (first.seed,)),
-        ("V-LG-07", "untrusted", "a recovery that removes nobody",
-         recover_operation(state, anna.recovery, [(third.id, b"")]), three, keys),
-        ("V-LG-08", "malformed", "a last of another terminal",
-         remove_operation(state, first.id, second.id, anna.id_of("rename")), three, (first.seed,)),
-        ("V-LG-08", "malformed", "the add as last of the added",
-         remove_operation(state, first.id, second.id, anna.id_of("add second")), three, (first.seed,)),
-        ("V-LG-08", "malformed", "a last that nobody has",
-         remove_operation(state, first.id, second.id, bytes(32)), three, (first.seed,)),
-        ("V-LG-08", "malformed", "a last beside the removal",
-         remove_operation(state, first.id, second.id, concurrent), with_rename, (first.seed,)),
-        ("V-LG-08", "malformed", "a recovery with a last beside it",
-         recover_operation(state, anna.recovery, [(second.id, concurrent)]), with_rename, keys),
-    ):  # fmt: skip
-        anna.log[comment] = sign_operation(operation, *signers)
-        history.refuses(rule, expect, comment, [*names, comment])
+    with_rename, concurrent = [*three, "second renames"], anna.id_of("second renames")
+    present = anna.recoveries[anna.id]
+    upon = list(reduction.heads())
+
+    def remove(terminal: Terminal, *keep: bytes) -> bytes:
+        return sign_operation(Remove(anna.id, first.id, upon, terminal.id, list(keep)), first.seed)
+
+    def recover(terminal: Terminal, *keep: bytes) -> bytes:
+        right = recover_operation(reduction, present, present, {})
+        wrong = replace(right, removed=[Removal(terminal.id, list(keep))])
+        return recorded(sign_recovery(wrong, present))
+
+    gone, kept = ("V-LG-07", "untrusted"), ("V-LG-08", "malformed")
+    for rule, comment, signed, names in (
+        (gone, "the removal of nobody", remove(third), three),
+        (gone, "a recovery that removes nobody", recover(third), three),
+        (kept, "a removal keeps what is another terminal's", remove(second, anna.id_of("rename")), three),
+        (kept, "a removal keeps the add of the added", remove(second, anna.id_of("add second")), three),
+        (kept, "a removal keeps what nobody has", remove(second, bytes(32)), three),
+        (kept, "a removal keeps what is beside it", remove(second, concurrent), with_rename),
+        (kept, "a recovery keeps what is beside it", recover(second, concurrent), with_rename),
+    ):
+        anna.log[comment] = signed
+        history.refuses(*rule, comment, [*names, comment])

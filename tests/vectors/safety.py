@@ -10,13 +10,9 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any, Final
 
-from msgspec.structs import replace
-
-from protocol.identity.author import create_person, recover_operation
-from protocol.identity.log import sign_operation
+from protocol.identity.author import create_person
 from protocol.identity.reduction import reduce
 from protocol.identity.safety import safety_number
-from protocol.primitives import ed25519_from_seed
 from protocol.vectors.frame import SUCCESS, Json, expect_equal
 from protocol.vectors.safety import ACTIONS, AREA
 from tests.vectors.files import Group, Script, Seed, build_file
@@ -78,10 +74,7 @@ class Pair:
 
 def _second_recovery(person: Person, name: str, by: bytes, new: Terminal) -> None:
     """A Recover after the genesis by the holder of the seed, who names another next key."""
-    state, gone = person.state(["genesis", "rename"]), [(person.first.id, b"")]
-    operation = recover_operation(state, person.recovery, gone, new.signing, new.static)
-    operation = replace(operation, recovery=ed25519_from_seed(by))
-    person.log[name] = sign_operation(operation, person.key(0), by, new.seed)
+    person.recover(name, {person.first: []}, new, ["genesis", "rename"], by)
 
 
 def _simple(seed: Seed) -> Group:
@@ -155,7 +148,7 @@ def _recoveries(seed: Seed) -> Group:
     pair = Pair(seed, "recoveries")
     anna = pair.anna
     new = anna.terminal("new")
-    anna.recover("recovers", [(anna.first, b"")], new)
+    anna.recover("recovers", {anna.first: []}, new)
     anna.recover("recovers again")
     pair.own(anna, ["recovers", "recovers again"])
     pair.compares("a recovery that brings in a terminal", "Recovery", anna=["recovers"], terminal=new)
@@ -170,7 +163,7 @@ def _branches(seed: Seed) -> Group:
     pair = Pair(seed, "branches")
     ben = pair.ben
     new, foreign = ben.terminal("new"), ben.terminal("foreign")
-    ben.recover("recovers", [(ben.first, b"")], new)
+    ben.recover("recovers", {ben.first: []}, new)
     _second_recovery(ben, "the thief recovers", seed.bytes("thief"), foreign)
     first, second = ben.id_of("recovers"), ben.id_of("the thief recovers")
     both = ["recovers", "the thief recovers"]
@@ -192,7 +185,7 @@ def _own_changes(seed: Seed) -> Group:
     founding = ["genesis", "rename"]
     anna.add("an Add", anna.first, foreign)
     anna.remove("removes it", anna.first, foreign)
-    anna.recover("recovers", [(anna.first, b"")], new, founding)
+    anna.recover("recovers", {anna.first: []}, new, founding)
     _second_recovery(anna, "the thief recovers", seed.bytes("thief"), third)
     add, recovery, rival = (anna.id_of(name) for name in ("an Add", "recovers", "the thief recovers"))
     pair.compares("an Add that its person does not know", "OwnChange", anna=["an Add"])

@@ -89,7 +89,7 @@ def _callers(seed: Seed) -> Group:
     ada.add("laptop", ada.first, laptop)
     ada.add("phone", ada.first, phone)
     ada.remove("no phone", ada.first, phone)
-    ada.recover("recover", [], thief)
+    ada.recover("recover", {}, thief)
     ada.add("second", thief, added)
     named = ada.named()
     group = Group("7.8.2", {"log": list(named.values())})

@@ -44,7 +44,7 @@ from protocol.pairing.pairing import (
 )
 from protocol.pairing.record import HeldOperations, Identity, PendingContact, Transcript, make_record
 from tests.support.protocol.samples import seeded
-from tests.vectors import persons_log
+from tests.vectors import persons_log, persons_signed
 
 
 class Terminal(persons_log.Terminal):
@@ -96,7 +96,7 @@ class Person:
         state = upon or self.state
         place = self.id, by.id, list(state.heads)
         self.operations.append(
-            persons_log.signed_bytes(encode([persons_log.LATER, *place, *fields]), by.seed)
+            persons_signed.signed_bytes(encode([persons_log.LATER, *place, *fields]), by.seed)
         )
         return self.operations[-1]
 
