@@ -86,14 +86,13 @@ def log_of(db: Database, person: bytes) -> tuple[list[bytes], Pins]:
 
 
 class TerminalRow(Struct, frozen=True):
-    """A terminal of a person: public keys of 32 bytes, and its place among them, the most senior being 0.
+    """A terminal of a person: its static key (32 bytes), and its place among them, the most senior being 0.
 
     `seniority` is None if no operation that counts adds it.
     """
 
     person: bytes
     terminal: bytes
-    signing: bytes
     static: bytes
     live: bool
     seniority: int | None
@@ -105,9 +104,9 @@ def replace_terminals(db: Database, person: bytes, rows: Iterable[TerminalRow]) 
     for row in rows:
         number = terminal_number(db, row.terminal)
         db.run(
-            "INSERT OR REPLACE INTO person_terminals (person, terminal, signing, static, live, seniority)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            *(person, number, row.signing, row.static, int(row.live), row.seniority),
+            "INSERT OR REPLACE INTO person_terminals (person, terminal, static, live, seniority)"
+            " VALUES (?, ?, ?, ?, ?)",
+            *(person, number, row.static, int(row.live), row.seniority),
         )
     quarantine.follow_log(db, person)
 
@@ -219,6 +218,6 @@ def terminal_rows(state: PersonState) -> list[TerminalRow]:
     """The rows of a state's terminals, the most senior first."""
     by_rank = sorted(state.terminals(), key=lambda one: one.rank)
     return [
-        TerminalRow(state.person, one.id, one.signing, one.static, one.id in state.live, place)
+        TerminalRow(state.person, one.id, one.static, one.id in state.live, place)
         for place, one in enumerate(by_rank)
     ]

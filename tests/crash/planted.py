@@ -25,6 +25,7 @@ from chat.storage.errors import StorageFailure
 from chat.storage.expiry import EXPIRED
 from protocol.entries_and_receipts import ParsedEntry
 from tests.support.engines.planted import receipt_before_commit
+from tests.support.storage import later
 
 
 def folder_not_synced() -> None:
@@ -128,6 +129,7 @@ def not_cleaned() -> None:
 
 def migrated_in_pieces() -> None:
     """Each statement of a migration is stored for itself."""
+    later.install()
 
     def piecemeal(db: Database) -> None:
         for migration in migrations.known()[migrations.version(db) :]:

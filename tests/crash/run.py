@@ -36,7 +36,6 @@ from tests.crash.points import (
     traced,
     unsettled,
 )
-from tests.support.e2e.programs import PARLOUR
 from tests.support.lab.hosts import Lab
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ class Stage:
             under = traced(log)
         else:
             under = struck(FAULTS[trial.fault], trial.point, victim, log)
-        program: tuple[str, ...] = PARLOUR
+        program = flow.program
         if trial.planted:
             program = (sys.executable, "-m", "tests.crash.planted", trial.planted)
         lasting = trial.point is not None and FAULTS[trial.fault].lasting

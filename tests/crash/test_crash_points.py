@@ -14,7 +14,7 @@ from tests.crash.run import EXPECTED, Stage, Trial, trials
 pytestmark = [pytest.mark.network, pytest.mark.crash, pytest.mark.slow]
 
 SEED = "1"
-STRIKING = {"kill": 2, "EIO": 1, "ENOSPC": 1}
+STRIKING = {"kill": 1, "EIO": 1, "ENOSPC": 1}
 """Points that are drawn per fault."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from chat.interface import (
     Unconfirmed,
     UsageError,
 )
+from chat.service.person_logs import _store as store_operations
 from chat.storage import persons
 from protocol.identity.author import (
     add_operation,
@@ -443,15 +445,17 @@ async def test_case_84_a_number_that_is_compared_while_a_recovery_is_stored_conf
     """The recovery brings no terminal and removes none. It is on the disk, and not in memory yet."""
     async with in_touch(tmp_path) as (_, ada, ben):
         typed, contact = await number_of(ada, ben), await ada.contact(ben)
-        pending, changed = ada.engine._use_cases.pending, ada.wait(IdentityChanged)
-        stored, go_on, reload = asyncio.Event(), asyncio.Event(), pending.reload
+        store, changed = ada.engine._use_cases.store, ada.wait(IdentityChanged)
+        stored, go_on, write = asyncio.Event(), asyncio.Event(), store.write_once
 
-        async def waits(person: bytes) -> None:
-            stored.set()
-            await go_on.wait()
-            await reload(person)
+        async def waits(is_stored: Any, work: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+            done = await write(is_stored, work, *arguments, **named)
+            if work is store_operations:
+                stored.set()
+                await go_on.wait()
+            return done
 
-        monkeypatch.setattr(pending, "reload", waits)
+        monkeypatch.setattr(store, "write_once", waits)
         await current(ben, ada).driver.send(LogOperations([await recovered(ben, None)]))
         await stored.wait()
         with pytest.raises(BadData):

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from chat.interface import EntryAdded, EntryChanged, EntryState, Event
 from chat.network.links import Links, LiveLink, Peer
-from chat.service import state, sync
+from chat.service import person_logs, state, sync
 from chat.service.comparison import Comparison
 from chat.service.contacts import People
 from chat.service.events import EventBus
@@ -22,7 +22,6 @@ from chat.service.keyring import ContactKeys, Keyring, contact_keys
 from chat.service.messages import Messages
 from chat.service.notes import Written
 from chat.service.own_log import OwnLog
-from chat.service.pairing import storage as pairing_storage
 from chat.service.sync import Inbound, Outbound
 from chat.service.verification import Verification
 from chat.storage import entries, expiry
@@ -222,7 +221,7 @@ def addition_not_followed() -> None:
         first = dict([*found.state.live.items()][:1])
         return replace(found, state=replace(found.state, live=first))
 
-    pairing_storage.contact_keys = without  # type: ignore[attr-defined]
+    person_logs.contact_keys = without  # type: ignore[attr-defined]
 
 
 def removal_ends_all_links() -> None:

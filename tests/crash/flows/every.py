@@ -16,13 +16,12 @@ from protocol.limits import TEXT_CHARACTERS_MAX
 from tests.crash.flows.backup import FILE, Backup, Merge, Restore, export_line
 from tests.crash.flows.deletion import NEEDLE, Delete, DeletedByContact, DeleteForAll, DeleteOnAll, Expire
 from tests.crash.flows.pairing import Inviting, Joining
-from tests.crash.flows.profile import Init, Migrate, Passphrase, RecoveryConfirm, RecoveryUse
+from tests.crash.flows.profile import Init, Migrate, Passphrase, RecoveryConfirm, RecoveryUse, let_end
 from tests.crash.flows.scene import Flow
 from tests.crash.flows.talk import Receive, Send, SendToEngine
 from tests.support.cli.line import PASSPHRASE
 from tests.support.e2e.programs import Station, created, listening, pair, wait_event
 from tests.support.lab.hosts import Host
-from tests.support.storage import released
 
 LONG: Final = 24
 """Long texts, so that a backup has more than one chunk."""
@@ -56,7 +55,7 @@ def prepare(need: str, folder: Path, hosts: Sequence[Host]) -> None:
     """The profiles with which flows begin, to be copied."""
     folder.mkdir(parents=True)
     if need == "old":
-        shutil.copytree(released.FOLDER / "v0001", folder / "ada")
+        let_end(Station("Ada", folder, hosts[0]))
     elif need:
         ada, ben = created(folder, hosts, "Ada", "Ben")
         if need == "paired":

@@ -175,6 +175,8 @@ class Flow(ABC):
     victim: ClassVar[str] = "ada"
     needs: ClassVar[str] = ""
     """The preparation that it begins with: several flows share one."""
+    program: ClassVar[tuple[str, ...]] = PARLOUR
+    """The program that the fault strikes."""
     serves: ClassVar[bool] = False
     """Its program goes on with other work, so that a line may come amid a commit of something else."""
 

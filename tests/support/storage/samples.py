@@ -56,9 +56,7 @@ ME = OwnRow(
     recovery_seed=blob("own recovery seed"),
 )
 THEM = blob("their person")
-THEIR_TERMINAL = TerminalRow(
-    THEM, blob("their terminal"), blob("their signing"), blob("their static"), True, 0
-)
+THEIR_TERMINAL = TerminalRow(THEM, blob("their terminal"), blob("their static"), True, 0)
 TALK = blob("conversation")
 KEY = DatabaseKey(blob("database key"))
 
@@ -206,14 +204,14 @@ def pins(database: Database) -> list[tuple[bytes, bytes, bool]]:
 def terminals_of(database: Database, person: bytes) -> list[TerminalRow]:
     """A person's terminals, live or not, most senior first."""
     rows = database.rows(
-        "SELECT p.person, t.terminal, p.signing, p.static, p.live, p.seniority FROM person_terminals AS p"
+        "SELECT p.person, t.terminal, p.static, p.live, p.seniority FROM person_terminals AS p"
         " JOIN terminals AS t ON t.number = p.terminal WHERE p.person = ?"
         " ORDER BY p.seniority IS NULL, p.seniority, t.terminal",
         person,
     )
     return [
-        TerminalRow(person, terminal, signing, static, bool(live), seniority)
-        for person, terminal, signing, static, live, seniority in rows
+        TerminalRow(person, terminal, static, bool(live), seniority)
+        for person, terminal, static, live, seniority in rows
     ]
 
 

@@ -63,7 +63,7 @@ from tests.support.storage.samples import (
 )
 
 SALT = bytes(16)
-OTHER = TerminalRow(THEM, blob("their other terminal"), blob("sign 2"), blob("static 2"), True, 1)
+OTHER = TerminalRow(THEM, blob("their other terminal"), blob("static 2"), True, 1)
 
 
 def write(author: bytes, kind: int, body: bytes, time: int, talk: bytes = TALK) -> ParsedEntry:

@@ -284,7 +284,7 @@ def test_what_comes_in_parts_is_stored_as_one_by_one(
     database: Database, monkeypatch: pytest.MonkeyPatch, part: int
 ) -> None:
     monkeypatch.setattr(entries, "SINGLY", 1)
-    second = TerminalRow(THEM, FORMER, blob("former signing"), blob("former static"), False, 1)
+    second = TerminalRow(THEM, FORMER, blob("former static"), False, 1)
     with database.transaction():
         persons.replace_terminals(database, THEM, [THEIR_TERMINAL, second])
     for seed in range(part * CASES, (part + 1) * CASES):

@@ -141,7 +141,7 @@ def test_own_entries_go_on_from_none_and_heads_of_this_person_are_named_first(da
 def test_a_claim_accuses_nobody_sets_no_timer_and_is_neither_sent_nor_delivered(
     database: Database, by: int
 ) -> None:
-    mine, live = own("mine"), TerminalRow(ME.person, ME.terminal, blob("mine"), blob("my static"), True, 0)
+    mine, live = own("mine"), TerminalRow(ME.person, ME.terminal, blob("my static"), True, 0)
     with database.transaction():
         persons.replace_terminals(database, ME.person, [live])
     store(database, mine)

@@ -475,7 +475,7 @@ def test_case_99_what_is_uncovered_is_what_the_protocol_says(
 
 
 def test_a_terminal_whose_adding_no_longer_counts_is_a_former_one(database: Database) -> None:
-    other = TerminalRow(THEM, blob("other terminal"), blob("signing 2"), blob("static 2"), True, 1)
+    other = TerminalRow(THEM, blob("other terminal"), blob("static 2"), True, 1)
     with database.transaction():
         persons.replace_terminals(database, THEM, [THEIR_TERMINAL, other])
     assert persons.former_terminals(database, THEM) == []

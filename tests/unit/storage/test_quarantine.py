@@ -30,7 +30,7 @@ SALT = bytes(16)
 
 def log(database: Database, live: Sequence[bytes], ranked: Sequence[bytes] = RANKED) -> None:
     rows = [
-        TerminalRow(THEM, one, blob(f"sign {one.hex()}"), blob(f"static {one.hex()}"), one in live, place)
+        TerminalRow(THEM, one, blob(f"static {one.hex()}"), one in live, place)
         for place, one in enumerate(ranked)
     ]
     with database.transaction():
@@ -276,7 +276,7 @@ def test_case_88_a_terminal_without_a_rank_is_cut_by_any_live_one(database: Data
             database,
             THEM,
             [
-                TerminalRow(THEM, one, blob(f"sign {one.hex()}"), blob(f"static {one.hex()}"), live, place)
+                TerminalRow(THEM, one, blob(f"static {one.hex()}"), live, place)
                 for one, live, place in ((SENIOR, True, 0), (JUNIOR, True, 1), (REMOVED, False, None))
             ],
         )
@@ -290,7 +290,7 @@ def test_case_88_the_log_of_a_third_person_gives_no_right_to_cut(database: Datab
     log(database, [JUNIOR])
     stranger = blob("a third person")
     rows = [
-        TerminalRow(stranger, one, blob("sign"), blob("static"), one == SENIOR, place)
+        TerminalRow(stranger, one, blob("static"), one == SENIOR, place)
         for place, one in enumerate((SENIOR, REMOVED))
     ]
     with database.transaction():
@@ -339,7 +339,7 @@ OWN = [blob("own senior"), ME.terminal, blob("own second"), blob("own junior")]
 
 def own_log(database: Database, live: Sequence[bytes]) -> None:
     rows = [
-        TerminalRow(ME.person, one, blob(f"sign {place}"), blob(f"static {place}"), one in live, place)
+        TerminalRow(ME.person, one, blob(f"static {place}"), one in live, place)
         for place, one in enumerate(OWN)
     ]
     with database.transaction():

@@ -64,7 +64,7 @@ def test_the_outbox_is_what_no_terminal_of_the_contact_has_acknowledged(database
     sent = [author.write(f"entry {number}") for number in range(5)]
     store(database, *sent, Author(THEIRS).write("theirs"))
     assert outbox(database) == [entry.id for entry in sent]
-    other = persons.TerminalRow(blob("other"), blob("other terminal"), blob("s"), blob("x"), True, 0)
+    other = persons.TerminalRow(blob("other"), blob("other terminal"), blob("x"), True, 0)
     with database.transaction():
         persons.replace_terminals(database, other.person, [other])
         receipts.add(database, THEIRS, STORED, [sent[1].id], 1)

@@ -164,7 +164,7 @@ def test_a_clock_that_is_set_during_a_round_makes_nothing_old(database: Database
 
 
 def own_terminals(database: Database, *terminals: bytes) -> None:
-    rows = [persons.TerminalRow(ME.person, one, one, one, True, 0) for one in terminals]
+    rows = [persons.TerminalRow(ME.person, one, one, True, 0) for one in terminals]
     with database.transaction():
         persons.replace_terminals(database, ME.person, rows)
 

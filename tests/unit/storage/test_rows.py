@@ -49,7 +49,7 @@ def test_operations_are_kept_once_in_order_of_arrival(database: Database) -> Non
 
 
 def test_a_terminal_that_the_log_no_longer_names_is_kept_and_not_live(database: Database) -> None:
-    second = TerminalRow(THEM, blob("second"), blob("s2"), blob("x2"), True, 1)
+    second = TerminalRow(THEM, blob("second"), blob("x2"), True, 1)
     with database.transaction():
         persons.replace_terminals(database, THEM, [second])
     assert tables.terminals_of(database, THEM) == [

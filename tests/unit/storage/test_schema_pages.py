@@ -14,11 +14,12 @@ from chat.assemble import filler
 from chat.storage import alerts, contacts, entries, folder, persons, profile, schema_pages
 from chat.storage.database import Database
 from chat.storage.errors import DatabaseDamaged, DatabaseForeign, IdentityLost, StorageFull
-from chat.storage.migrations import known
+from chat.storage.migrations import version
 from chat.storage.pages import PAGE_SIZE
 from chat.storage.profile import Vault
 from protocol.identity.author import create_person
 from protocol.profile_header import CHEAPEST, DatabaseKey
+from tests.support.storage import later
 from tests.support.storage.samples import (
     PASSPHRASE,
     TALK,
@@ -233,21 +234,13 @@ def test_a_profile_opens_where_no_copies_can_be_written(
         assert kept.read(database) == len(kept.rows)
 
 
-def newest(database: Database) -> None:
-    """A migration that adds a table, and fills nothing else."""
-    with database.transaction():
-        database.run(f"PRAGMA user_version = {len(known())}")
-        database.run("CREATE TABLE IF NOT EXISTS later (number INTEGER PRIMARY KEY)")
-
-
 def test_before_a_migration_the_copies_go_and_after_it_they_are_new(
     tmp_path: Path, kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A crash in between leaves none: those of the older schema would lack tables."""
     place = kept.damaged(tmp_path / "copy")
     path = place / folder.DATABASE
-    with opened(place) as vault, closing(vault.database(NOW)) as database, database.transaction():
-        database.run(f"PRAGMA user_version = {len(known()) - 1}")
+    monkeypatch.setattr("chat.storage.migrations.known", later.known)
 
     def killed(_database: Database) -> None:
         raise StorageFull
@@ -257,11 +250,11 @@ def test_before_a_migration_the_copies_go_and_after_it_they_are_new(
         with opened(place) as vault, pytest.raises(StorageFull):
             vault.database(NOW)
     assert not folder.schema_copy(path).exists()
-    monkeypatch.setattr("chat.storage.migrations.migrate", newest)
-    with opened(place) as vault, closing(vault.database(NOW)):
-        assert folder.schema_copy(path).exists()
-    data = path.read_bytes()
-    for page in kept.schema:
+    with opened(place) as vault, closing(vault.database(NOW)) as database:
+        assert version(database) == later.LATER.version
+    data, schema = path.read_bytes(), sorted(schema_pages._copies(path))
+    assert schema[0] == 1
+    for page in schema:
         path.write_bytes(flipped(data, middle(page) * 8))
         with opened(place):
             assert path.read_bytes() != flipped(data, middle(page) * 8)
