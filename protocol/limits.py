@@ -30,6 +30,8 @@ KEEP_MAX: Final = 4
 """Operations up to which a removal keeps the grants of a terminal (SPEC §7.2)."""
 LOG_OPERATIONS_MAX: Final = 256
 """Operations in one message, and of one log those of a class of authors (SPEC §7.3)."""
+LOG_MESSAGE_BYTES: Final = 262_144
+"""Operations in one message, bytes together: those beyond go in the next one (SPEC §5.13)."""
 PARENTS_MAX: Final = 16
 """Parents or heads that one operation or entry names (SPEC §7.2, §11.1)."""
 HEADER_BYTES_MAX: Final = 2_048

@@ -26,7 +26,7 @@ U32 = Annotated[int, Meta(ge=0, le=0xFFFFFFFF)]
 U53 = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME_CHARACTERS_MAX)]
 TerminalName = Annotated[str, Meta(min_length=1, max_length=limits.TERMINAL_NAME_CHARACTERS_MAX)]
-SignedOperation = Annotated[bytes, Meta(max_length=limits.OPERATION_BYTES_MAX)]
+SignedOperation = Annotated[bytes, Meta(max_length=limits.RECOVER_BYTES_MAX)]
 Operations = Annotated[list[SignedOperation], Meta(min_length=1, max_length=limits.LOG_OPERATIONS_MAX)]
 Ids = Annotated[list[B32], Meta(max_length=limits.PARENTS_MAX)]
 Optional32 = Annotated[bytes, Meta(max_length=32)]  # 0 or 32 bytes; readers check that
@@ -290,7 +290,7 @@ class LinkState(Unprinted, frozen=True, tag=23):
 class Addition(Wire, frozen=True, tag=24):
     """The encoded Add, which both are to sign."""
 
-    operation: SignedOperation
+    operation: Annotated[bytes, Meta(max_length=limits.OPERATION_BYTES_MAX)]
 
 
 class Consent(Wire, frozen=True, tag=25):

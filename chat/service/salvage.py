@@ -41,8 +41,9 @@ from protocol.backup.records import (
 from protocol.backup.root import NOT_HELD, RootHash, history_root
 from protocol.entries_and_receipts import KIND_CUT, KIND_STATE, ParsedEntry, conversation_of, parse_entry
 from protocol.errors import ProtocolError
+from protocol.identity.exchange import in_batches
 from protocol.identity.reduction import PersonState, Pins, reduce
-from protocol.limits import BACKUP_IDS_MAX, BACKUP_RECEIPTS_MAX, LOG_OPERATIONS_MAX
+from protocol.limits import BACKUP_IDS_MAX, BACKUP_RECEIPTS_MAX
 from protocol.messages import EditBody, Entry
 from protocol.notes import notes_of
 from protocol.primitives import Random, b2b
@@ -174,9 +175,7 @@ def _write(db: DamagedDatabase, writer: BackupWriter, found: _Found, time: int, 
     seed = own.recovery_seed or b"" if recovery else b""
     writer.add([BackupStart(own.person, own.terminal, time, seed, found.self_keys)])
     for person in (own.person, *found.contacts):
-        operations = found.logs[person]
-        starts = range(0, len(operations), LOG_OPERATIONS_MAX)
-        writer.add(BackupLog(person, operations[at : at + LOG_OPERATIONS_MAX]) for at in starts)
+        writer.add(BackupLog(person, batch) for batch in in_batches(found.logs[person]))
     for person in (own.person, *found.contacts):
         pins = found.pins[person]
         known = sorted(pins.seen | pins.confirmed)

@@ -31,7 +31,8 @@ from protocol.backup.records import (
 )
 from protocol.backup.root import NOT_HELD, RootHash
 from protocol.entries_and_receipts import KIND_CUT, KIND_EDIT, KIND_STATE, conversation_of
-from protocol.limits import BACKUP_IDS_MAX, BACKUP_RECEIPTS_MAX, LOG_OPERATIONS_MAX
+from protocol.identity.exchange import in_batches
+from protocol.limits import BACKUP_IDS_MAX, BACKUP_RECEIPTS_MAX
 from protocol.messages import ENTRY_HEADER
 from protocol.notes import notes_of
 from protocol.redacting import Redacted, Redacting
@@ -85,10 +86,8 @@ def has_notes(db: Database) -> bool:
 
 
 def log_records(db: Database, person: bytes) -> list[Record]:
-    """The log of a person, in records of LOG_OPERATIONS_MAX operations."""
-    operations = persons.operations_of(db, person)
-    starts = range(0, len(operations), LOG_OPERATIONS_MAX)
-    return [BackupLog(person, operations[at : at + LOG_OPERATIONS_MAX]) for at in starts]
+    """The log of a person, in as many records as it needs."""
+    return [BackupLog(person, batch) for batch in in_batches(persons.operations_of(db, person))]
 
 
 def facts(db: Database, of: Scope) -> list[Record]:

@@ -40,7 +40,7 @@ def renew_operation(
     """`terminal` draws a secret and hands it to each terminal that is live after what it follows.
 
     `first_self_key` is the self key of the genesis, which keeps the secret from those who have no part in the
-    person: whoever breaks X25519 alone does not open it.
+    person: who breaks X25519 alone does not open it.
     """
     secret, once = x25519_generate(random)
     heads, terminals = list(reduction.heads()), reduction.terminals()

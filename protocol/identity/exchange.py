@@ -289,9 +289,21 @@ def farewell(operations: Iterable[bytes], static: bytes, pins: Pins = NO_PINS) -
 
 
 def in_messages(operations: Sequence[bytes]) -> list[LogOperations]:
-    """As many LogOperations as the operations need, each but the last with LOG_OPERATIONS_MAX of them."""
-    starts = range(0, len(operations), limits.LOG_OPERATIONS_MAX)
-    return [LogOperations(list(operations[start : start + limits.LOG_OPERATIONS_MAX])) for start in starts]
+    """As many LogOperations as the operations need, in their order."""
+    return [LogOperations(batch) for batch in in_batches(operations)]
+
+
+def in_batches(operations: Sequence[bytes]) -> list[list[bytes]]:
+    """The operations in their order, cut to what one message or one record of a backup has room for."""
+    batches: list[list[bytes]] = []
+    room = 0
+    for signed in operations:
+        if len(signed) > room or len(batches[-1]) == limits.LOG_OPERATIONS_MAX:
+            batches.append([])
+            room = limits.LOG_MESSAGE_BYTES
+        batches[-1].append(signed)
+        room -= len(signed)
+    return batches
 
 
 def in_view(operations: Iterable[bytes], pins: Pins = NO_PINS) -> tuple[bytes, ...]:

@@ -23,7 +23,7 @@ Keep = Annotated[list[B32], Meta(max_length=limits.KEEP_MAX)]
 
 
 class RecoveryKey(Wire, frozen=True):
-    """A hybrid key: Ed25519 public key, and the hash of the ML-DSA-65 one beside it (SPEC §7.1)."""
+    """A hybrid key: an Ed25519 public key, and the hash of an ML-DSA-65 one (SPEC §7.1)."""
 
     ed25519: B32
     mldsa: B32

@@ -35,13 +35,12 @@ from protocol.identity.author import (
     NewTerminal,
     add_operation,
     create_person,
-    recover_operation,
     recovery_key,
-    remove_operation,
-    sign_recovery,
 )
-from protocol.identity.log import parse_operation, sign_operation, terminal_id
-from protocol.identity.reduction import reduce
+from protocol.identity.drawing import commitment, renew_operation, self_key, share_name
+from protocol.identity.drawing import share_of as drawn_share
+from protocol.identity.log import Renew, load, parse_operation, sign_operation, terminal_id
+from protocol.identity.reduction import Reduction, reduce
 from protocol.identity.safety import WordList, safety_digest, word_list
 from protocol.keys import X25519Pair
 from protocol.link.agreement import agree, one_time_hash
@@ -63,7 +62,15 @@ from protocol.pairing.renewal import (
     pairing_id,
     share_message,
 )
-from protocol.primitives import AEGIS256, argon2id, b2b, ed25519_from_seed, mlkem_from_seed
+from protocol.primitives import (
+    AEGIS256,
+    CHACHA20POLY1305,
+    argon2id,
+    b2b,
+    ed25519_from_seed,
+    mldsa_from_seed,
+    mlkem_from_seed,
+)
 from protocol.profile_header import CHEAPEST, DatabaseKey, Header
 from protocol.ratchet import RatchetSession, parlour_parameters
 from protocol.relay import messages as relay
@@ -147,7 +154,7 @@ def _bytes() -> dict[str, bytes]:
         "envelope": _envelope(),
         "message-key": _session()["message_key"],
         **{type(struct).__name__: encode(struct) for struct in structs},
-        **dict(zip(("Genesis", "Rename", "Add", "Remove", "Recover"), _log(), strict=True)),
+        **dict(zip(("Genesis", "Rename", "Add"), _log()[:3], strict=True)),
         "EntryHeader": example_entry().header_bytes,
         "TextBody": example_entry().body,
         "CutBody": cut_body(SECOND.terminal, [m.CutHead(draw("incarnation", 8), 7, draw("cut entry"))]),
@@ -308,19 +315,14 @@ def _relay_message() -> bytes:
 
 
 def _log() -> tuple[bytes, ...]:
-    """The first person's log: a terminal is added and removed, then the recovery key brings in another."""
+    """The first person's log: a terminal is added, and keys are drawn for both."""
     log = list(FIRST.operations)
     signing, static = draw("added signing"), key_pair("added static").public
     added = add_operation(reduce(log), FIRST.terminal, ed25519_from_seed(signing), static, "laptop")
     log.append(sign_operation(added, FIRST.signing_seed, signing))
-    terminal = terminal_id(ed25519_from_seed(signing), static)
-    log.append(sign_operation(remove_operation(reduce(log), FIRST.terminal, terminal), FIRST.signing_seed))
-    state, signing, static = reduce(log), draw("third signing"), key_pair("third static").public
-    lost = [(FIRST.terminal, state.last[FIRST.terminal])]
-    seed = FIRST.recovery_seed
-    recovered = recover_operation(state, seed, lost, ed25519_from_seed(signing), static)
-    log.append(sign_recovery(recovered, seed, signing))
-    return tuple(log)
+    of, random = (FIRST.terminal, FIRST.self_key), SEED.random("renew")
+    renew = renew_operation(Reduction(load(log)), *of, draw("renew drawn"), random)
+    return *log, sign_operation(renew, FIRST.signing_seed)
 
 
 def _slots() -> tuple[bytes, ...]:
@@ -407,6 +409,7 @@ def values(block: str) -> dict[str, Value]:
         },
         "safety": _safety(),
         "own": _own(),
+        "drawn": _drawn(),
         "marks": {"marks": encode([EXAMPLE_MARK]), "marks_hash": marks_hash(CONVERSATION, [EXAMPLE_MARK])},
         "notes": {"notes": notes_of(FIRST.person), "what": SECOND.person, "of": subject(SECOND.person)},
         "file": _file(),
@@ -466,9 +469,47 @@ def _person() -> dict[str, Value]:
         "operation_id": rename.id,
         "signer": FIRST.signing_seed,
         "recovery_seed": FIRST.recovery_seed,
-        "number": 3,
         "seed_check": b2b(FIRST.recovery_seed, personal=labels.RECOVERY_WORDS, size=2),
-        "recovery_key": recovery_key(FIRST.recovery_seed, 3),
+        **_recovery_key(),
+    }
+
+
+def _recovery_key() -> dict[str, Value]:
+    """The seeds are what the code signs with: their public keys are those that it names."""
+    seeds = {
+        name: b2b(b"", personal=label, key=FIRST.recovery_seed)
+        for name, label in (
+            ("recovery_ed25519", labels.RECOVERY),
+            ("recovery_mldsa", labels.RECOVERY_MLDSA),
+        )
+    }
+    public, named = mldsa_from_seed(seeds["recovery_mldsa"]), recovery_key(FIRST.recovery_seed)
+    assert ed25519_from_seed(seeds["recovery_ed25519"]) == named.ed25519
+    return {**seeds, "mldsa_public": public, "mldsa_hash": named.mldsa}
+
+
+def _drawn() -> dict[str, Value]:
+    """What derives from the secret that the example Renew draws, and how it goes to the drawer."""
+    r, operation = draw("renew drawn"), parse_operation(_log()[3])
+    assert isinstance(operation.operation, Renew)
+    pairing, once = pairing_id(TRANSCRIPT.root), operation.operation.once
+    share = drawn_share(r, pairing)
+    shared = X25519Pair(FIRST.static_secret).dh(once)
+    key = b2b(shared + once + STATIC, personal=labels.SEAL, key=FIRST.self_key)
+    sealed = CHACHA20POLY1305.seal(key, bytes(12), b"", r)
+    assert sealed in operation.operation.sealed
+    return {
+        "r": r,
+        "drawn": commitment(r),
+        "self_key": self_key(r),
+        "pairing_id": pairing,
+        "share": share,
+        "operation_id": operation.id,
+        "share_name": share_name(share, operation.id),
+        "first_self_key": FIRST.self_key,
+        "shared": shared,
+        "once": once,
+        "seal_key": key,
     }
 
 

@@ -6,7 +6,7 @@ A group is one history, whose operations its inputs name; each test reads a part
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -289,14 +289,15 @@ def _sealed(seed: Seed) -> Group:
     anna.add("add third", anna.first, third, [*base, "renew"])
     right = parse_operation(anna.log["renew"]).operation
     assert isinstance(right, Renew)
-    for name, changes in {
+    wrong: dict[str, dict[str, Any]] = {
         "drawn is of another secret": {"drawn": bytes(32)},
         "one sealed is left out": {"sealed": right.sealed[:1]},
         "one sealed too many": {"sealed": [*right.sealed, right.sealed[0]]},
         "in the other order": {"sealed": right.sealed[::-1]},
         "once is of small order": {"once": bytes(32)},
         "nothing is sealed": {"sealed": []},
-    }.items():
+    }
+    for name, changes in wrong.items():
         anna.write(name, replace(right, **changes), anna.first.seed)
     key = self_key(anna.drawn["genesis"]).hex()
 

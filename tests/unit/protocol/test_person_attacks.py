@@ -264,7 +264,7 @@ def test_a_thief_who_removes_itself_keeps_nothing_that_the_owner_fells(anna: Per
 
 
 def test_a_machine_that_a_removal_fells_hears_of_it(anna: Person) -> None:
-    """It is told what it lacks: the removal of the one that added it."""
+    """It hears what it lacks: the removal of the one that added it."""
     anna.add(SECOND, THIEF)
     anna.add(THIEF, FOURTH)
     held = list(anna.operations)
@@ -349,7 +349,7 @@ def test_keys_are_not_fresh_while_somebody_knows_them_who_is_gone_or_a_live_term
     upon = anna.state
     renewed = id_of(anna.renew(anna.first))
     anna.add(anna.first, THIRD, upon=upon)
-    assert anna.state.drawn[renewed] is Standing.COUNTS  # it was added beside it, and has it from nobody
+    assert anna.state.drawn[renewed] is Standing.COUNTS  # the Add does not follow it, so nobody hands it on
     anna.add(anna.first, FOURTH)
     again = id_of(anna.renew(anna.first))
     fresh = [(again, Standing.FRESH), (anna.id, Standing.FRESH)]  # linking hands on what was drawn before
