@@ -335,7 +335,7 @@ class Reduction:
         return self.graph.closure(kept)
 
     def removals(self) -> int:
-        """The removals by recoveries, and those that each keep less of a terminal than the ones before.
+        """Those that each keep less of a terminal than the ones before.
 
         So a copied key cannot fill a log with removals.
         """
@@ -347,7 +347,7 @@ class Reduction:
                 if not self.context >> denial.index & 1:
                     continue
                 narrower = covered & denial.kept & own
-                if narrower != covered or self.graph.recoveries >> denial.index & 1:
+                if narrower != covered:
                     found |= 1 << denial.index
                 covered = narrower
         return found

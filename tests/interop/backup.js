@@ -101,7 +101,7 @@ const RECORDS = {
     recovery: bytes(0, 32),
     self_keys: list(1, 256, Key),
   },
-  2: { person: id, operations: list(1, 256, bytes(0, 1024)) },
+  2: { person: id, operations: list(1, 256, bytes(0, 8192)) },
   3: { person: id, recovery: id, confirmed: bool },
   4: {
     person: id,

@@ -91,7 +91,7 @@ const MESSAGES = [
 const MORE = ['Digests', 'PassedReceipt', 'RenewedKey', 'RenewedShare', 'HeadsHash', 'Heads', 'Receipt', 'Typing', 'LogOperations'];
 MORE.push('AskPieces', 'Piece', 'PiecesEnd', 'StopPieces', 'WholeFile');
 const LINKING = ['NewTerminal', 'SharedPairing', 'LinkState', 'Addition', 'Consent'];
-const OPERATIONS = ['Genesis', 'Add', 'Remove', 'Rename', 'Recover'];
+const OPERATIONS = ['Genesis', 'Add', 'Rename'];
 
 const CHECKS = {
   ...Object.fromEntries([...MESSAGES, ...MORE, ...LINKING].map((name) => [name, message])),

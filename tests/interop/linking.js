@@ -11,6 +11,7 @@ import { dh, equal, hash, join, sign } from './primitives.js';
 import { readAddress } from './relay_address.js';
 
 const MESSAGE_MOST = 256;
+const BYTES_MOST = 262_144;
 const LOG_MOST = 2048;
 const OPERATIONS_MOST = 65_536;
 const INITIATOR = Buffer.from([0]);
@@ -149,11 +150,9 @@ export class BeingAdded extends Linking {
   // The one Add that may come.
   due() {
     const author = this.told.terminal;
-    const own = this.log.kept.filter((node) => node.op.author?.equals(author));
-    const sequence = Math.max(0, ...own.map((node) => node.op.sequence)) + 1;
     const { signing, fixed } = this.pairs;
     const keys = { signing: signing.key, static: fixed.key, name: this.name };
-    return { is: 'Add', person: this.log.person, author, sequence, parents: this.log.heads, ...keys };
+    return { is: 'Add', person: this.log.person, author, parents: this.log.heads, ...keys };
   }
 
   takeAddition({ operation }) {
@@ -251,9 +250,7 @@ export class Adding extends Linking {
   share() {
     const { operations, state, contacts } = this.given;
     const author = state.terminal;
-    const own = this.log.kept.filter((node) => node.op.author?.equals(author));
-    const sequence = Math.max(0, ...own.map((node) => node.op.sequence)) + 1;
-    const place = { person: this.log.person, author, sequence, parents: this.log.heads };
+    const place = { person: this.log.person, author, parents: this.log.heads };
     this.add = encode(Operation, { is: 'Add', ...place, ...this.fresh });
     this.out.push(...inMessages(operations), state);
     for (const one of contacts) this.out.push(...inMessages(one.operations), one.shared);
@@ -285,7 +282,17 @@ export class Adding extends Linking {
   }
 }
 
+// As many as fit into each message.
 export function inMessages(operations) {
-  const starts = Array.from({ length: Math.ceil(operations.length / MESSAGE_MOST) }, (_, n) => n * MESSAGE_MOST);
-  return starts.map((at) => ({ is: 'LogOperations', operations: operations.slice(at, at + MESSAGE_MOST) }));
+  const messages = [];
+  let room = 0;
+  for (const raw of operations) {
+    if (raw.length > room || messages.at(-1).operations.length === MESSAGE_MOST) {
+      messages.push({ is: 'LogOperations', operations: [] });
+      room = BYTES_MOST;
+    }
+    messages.at(-1).operations.push(raw);
+    room -= raw.length;
+  }
+  return messages;
 }

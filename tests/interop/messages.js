@@ -7,7 +7,7 @@ const MESSAGE_MOST = 300_000;
 const id = bytes(32);
 export const Head = struct({ author: id, sequence: u53, id });
 const Digest = struct({ conversation: id, heads: id, marks: id, entries: u53, gaps: u53, answered: bool });
-export const operations = list(1, 256, bytes(0, 1024));
+export const operations = list(1, 256, bytes(0, 8192));
 const heads = list(0, 16, id);
 const drawnUnder = list(1, 16, id);
 

@@ -1,5 +1,6 @@
 // The algorithms of SPEC §4.1 and the rules V-KY for keys and signatures.
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { ml_dsa65 as mldsa } from '@noble/post-quantum/ml-dsa.js';
 import sodium from 'libsodium-wrappers-sumo';
 import { blake2b } from './blake2b.js';
 import { Rejected, must, reject } from './errors.js';
@@ -68,6 +69,17 @@ export const sign = (pair, message) => Buffer.from(sodium.crypto_sign_detached(m
 export function checkSignature(key, message, signature, rule = 'V-KY-05') {
   const good = signature.length === 64 && sodium.crypto_sign_verify_detached(signature, message, key);
   must(good, 'authentication', rule);
+}
+
+export function mldsaPair(seed = random(32)) {
+  const { publicKey, secretKey } = mldsa.keygen(seed);
+  return { key: Buffer.from(publicKey), secret: secretKey };
+}
+
+export const signMldsa = ({ secret }, message) => Buffer.from(mldsa.sign(message, secret));
+
+export function checkMldsaSignature(key, message, signature, rule) {
+  must(signature.length === 3309 && mldsa.verify(signature, message, key), 'authentication', rule);
 }
 
 const KEM_PRIME = 3329;

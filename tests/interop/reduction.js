@@ -5,7 +5,6 @@ const RIVALS_MOST = 8;
 export const key = (value) => value.toString('hex');
 const nameOf = (node) => (node.name ??= key(node.id));
 
-// The terminal that signed; null for a genesis and for a Recover.
 // The names of what placed nodes, of which the last come last, follow. What a node in it follows is in it.
 function pastsOf(nodes) {
   const names = new Set();
@@ -15,35 +14,148 @@ function pastsOf(nodes) {
   return names;
 }
 
+// The terminal that signed; null for a genesis and for a Recover.
 export const authorOf = (node) => (node.author ??= node.op.author ? key(node.op.author) : '') || null;
 export const removalsOf = ({ op }) => (op.is === 'Remove' ? [op] : op.is === 'Recover' ? op.removed : []);
-const isGrant = ({ op }) => ['Add', 'Rename', 'Later'].includes(op.is);
+const isSignedGrant = ({ op }) => ['Add', 'Rename', 'Renew', 'Later'].includes(op.is);
+const isFollowed = (name, node) => name === nameOf(node) || node.past.has(name);
 const ascending = (nodes) => nodes.map((node) => node.id).sort(Buffer.compare);
 
-function lower(a, b) {
-  if (!a || !b) return a ?? b;
-  return a.n - b.n || a.depth - b.depth || Buffer.compare(a.terminal, b.terminal);
+export const byRank = (a, b) => a.n - b.n || a.depth - b.depth || Buffer.compare(a.terminal, b.terminal);
+
+function grouped(items, of) {
+  const found = new Map();
+  for (const item of items) found.set(of(item), [...(found.get(of(item)) ?? []), item]);
+  return found;
 }
 
 export class Reduction {
   constructor(nodes, placed, genesis, { seen = [], confirmed = [] }) {
     Object.assign(this, { nodes, placed, genesis, path: [], rivals: [], contest: [], contested: false });
     [this.seen, this.confirmed] = [new Set(seen), new Set(confirmed)];
-    [this.valid, this.view] = [new Set(), new Set()];
-    this.before = new Map();
     this.introducing = placed.filter((node) => node.terminal);
-    this.byAuthor = Map.groupBy ? Map.groupBy(placed, authorOf) : grouped(placed);
+    this.terminals = [...new Set(this.introducing.map((node) => key(node.terminal)))];
+    this.byAuthor = grouped(placed, authorOf);
+    const removals = placed.flatMap((node) => removalsOf(node).map((removal) => this.removal(node, removal)));
+    this.removed = grouped(removals, ({ terminal }) => terminal);
+    [this.all, this.numbers, this.before, this.recovers] = [new Set(), new Map(), new Map(), []];
+    for (const node of placed) if (this.isValid(node)) this.all.add(nameOf(node));
     this.walk();
+    this.view = new Set(placed.filter((node) => this.isInView(node)).map(nameOf));
+    this.valid = new Set([...this.all].filter((name) => this.view.has(name)));
     this.counts = this.counting(this.valid);
-    this.again = this.counting(this.valid, false);
+  }
+
+  removal(node, { terminal, keep }) {
+    const kept = keep.map((id) => this.nodes.get(key(id)));
+    const keeps = (own) => kept.some((one) => isFollowed(nameOf(own), one));
+    return { node, terminal: key(terminal), keeps };
+  }
+
+  numberOf(node) {
+    return this.numbers.get(nameOf(node)) ?? 0;
+  }
+
+  // The newest recovery in the past of a node, or the genesis; null where they are not one chain.
+  newestBefore(node) {
+    const known = this.recovers.filter((one) => node.past.has(nameOf(one)));
+    let [newest] = [this.genesis];
+    for (const one of known) if (this.numberOf(one) > this.numberOf(newest)) newest = one;
+    let length = 0;
+    for (let one = newest; one !== this.genesis; one = this.nodes.get(key(one.op.previous))) length++;
+    return length === known.length ? newest : null;
+  }
+
+  isValid(node) {
+    if (node === this.genesis) return true;
+    if (!node.op.parents.every((id) => this.all.has(key(id)))) return false;
+    const newest = this.newestBefore(node);
+    if (!newest) return false;
+    if (node.op.is === 'Recover') {
+      if (!node.op.previous.equals(newest.id)) return false;
+      this.numbers.set(nameOf(node), this.numberOf(newest) + 1);
+      this.recovers.push(node);
+      return true;
+    }
+    const [author, counting] = [authorOf(node), this.countingBefore(node)];
+    const rank = this.rank(author, counting);
+    if (!rank || this.removals(author, node.past).length) return false;
+    if (node.op.is !== 'Remove' || key(node.op.terminal) === author) return true;
+    const target = this.rank(key(node.op.terminal), counting);
+    return Boolean(target) && byRank(rank, target) < 0;
+  }
+
+  // What counts in the past of a node: a grant that is its only parent adds itself and changes nothing else.
+  countingBefore(node) {
+    const known = this.before.get(node);
+    if (known) return known;
+    const parents = node.op.parents.map((id) => this.nodes.get(key(id)));
+    const found =
+      parents.length === 1 && isSignedGrant(parents[0])
+        ? new Set(this.countingBefore(parents[0])).add(nameOf(parents[0]))
+        : this.counting(node.past);
+    this.before.set(node, found);
+    return found;
+  }
+
+  of(terminal) {
+    return this.byAuthor.get(terminal) ?? [];
+  }
+
+  // The removals of a terminal in a context of valid operations: {node, terminal, keeps}.
+  removals(terminal, context) {
+    return (this.removed.get(terminal) ?? []).filter(({ node }) => context.has(nameOf(node)));
+  }
+
+  // `denying`: the removals in it alone are looked at.
+  counting(context, denying = context) {
+    const always = [this.genesis, ...this.recovers].map(nameOf);
+    const counting = new Set(always.filter((name) => context.has(name)));
+    for (const introducer of this.introducing.filter((node) => context.has(nameOf(node)))) {
+      if (!counting.has(nameOf(introducer))) continue;
+      const terminal = key(introducer.terminal);
+      const removals = this.removals(terminal, denying);
+      for (const own of this.of(terminal)) {
+        if (!isSignedGrant(own) || !context.has(nameOf(own)) || !own.past.has(nameOf(introducer))) continue;
+        if (removals.every(({ keeps }) => keeps(own))) counting.add(nameOf(own));
+      }
+    }
+    return counting;
+  }
+
+  // The operations that bring in a terminal, of those in a set of names.
+  introducers(terminal, names) {
+    return this.introducing.filter((node) => key(node.terminal) === terminal && names.has(nameOf(node)));
+  }
+
+  rank(terminal, names) {
+    const ranks = this.introducers(terminal, names).map((node) => ({
+      n: -this.numberOf(node),
+      depth: node.depth,
+      terminal: node.terminal,
+      node,
+    }));
+    return ranks.sort(byRank)[0] ?? null;
+  }
+
+  // The names of the terminals that are live in a context.
+  liveIn(context, denying = context) {
+    const counting = this.counting(context, denying);
+    const isThere = (terminal) => this.introducers(terminal, counting).length > 0;
+    return this.terminals.filter((one) => isThere(one) && !this.removals(one, denying).length);
+  }
+
+  // The ids, ascending, of those that are live after these operations.
+  liveAfter(ids) {
+    const named = ids.map((id) => this.nodes.get(key(id)));
+    const context = new Set(named.flatMap((node) => [nameOf(node), ...node.past]));
+    return this.liveIn(context).sort().map((name) => Buffer.from(name, 'hex'));
   }
 
   walk() {
-    const recovers = this.placed.filter((node) => node.op.is === 'Recover');
+    const children = grouped(this.recovers, ({ op }) => key(op.previous));
     for (let node = this.genesis; node; ) {
-      this.judge(recovers.filter((one) => !this.path.includes(one)));
-      const follows = (one) => one.op.previous.equals(node.id) && this.allValid(one.past);
-      node = this.choose(recovers.filter(follows));
+      node = this.choose(children.get(nameOf(node)) ?? []);
       if (node) this.path.push(node);
     }
     this.rivals = this.rivals.filter((one) => !this.path.includes(one));
@@ -60,169 +172,32 @@ export class Reduction {
     return confirmed[0] ?? children.find((one) => this.seen.has(nameOf(one)));
   }
 
-  allValid(names) {
-    return [...names].every((name) => this.valid.has(name));
-  }
-
-  // Takes into view what has none of the Recovers outside in it or in its past.
-  judge(outside) {
-    for (const node of this.placed) {
-      if (this.view.has(nameOf(node))) continue;
-      if (outside.some((one) => one === node || node.past.has(nameOf(one)))) continue;
-      this.view.add(nameOf(node));
-      if (this.isValid(node)) this.valid.add(nameOf(node));
-    }
-  }
-
-  isValid(node) {
-    if (!this.allValid(node.past)) return false;
-    const author = authorOf(node);
-    if (!author) return true;
-    const counting = this.countingBefore(node);
-    const rank = this.rank(author, counting);
-    if (!rank || this.removals(author, node.past).length || this.fork(author, node.past) !== null) return false;
-    if (node.op.is !== 'Remove' || key(node.op.terminal) === author) return true;
-    const target = this.rank(key(node.op.terminal), counting);
-    return Boolean(target) && lower(rank, target) < 0;
-  }
-
-  // What counts in the past of a node: a grant that is its only parent adds itself and changes nothing else.
-  countingBefore(node) {
-    const known = this.before.get(node);
-    if (known) return known;
-    const parents = node.op.parents.map((id) => this.nodes.get(key(id)));
-    const isNext = parents.length === 1 && isGrant(parents[0]);
-    const found = isNext
-      ? new Set(this.countingBefore(parents[0])).add(nameOf(parents[0]))
-      : this.counting(node.past);
-    this.before.set(node, found);
-    return found;
-  }
-
-  rank(terminal, counting) {
-    const ranks = this.introducing
-      .filter((node) => key(node.terminal) === terminal && counting.has(nameOf(node)))
-      .map((node) => ({
-        n: node.op.is === 'Recover' ? -node.op.sequence : 0,
-        depth: node.depth,
-        terminal: node.terminal,
-        node,
-      }));
-    return ranks.sort(lower)[0] ?? null;
-  }
-
-  of(terminal) {
-    return this.byAuthor.get(terminal) ?? [];
-  }
-
-  // The valid removals of a terminal in a context: {node, byItself, keeps}.
-  removals(terminal, context) {
-    this.allRemovals ??= this.placed.flatMap((node) => removalsOf(node).map((removal) => ({ node, removal })));
-    return this.allRemovals
-      .filter(({ removal }) => key(removal.terminal) === terminal)
-      .filter(({ node }) => context.has(nameOf(node)) && this.valid.has(nameOf(node)))
-      .map(({ node, removal }) => ({
-        node,
-        byItself: authorOf(node) === terminal,
-        keeps: this.upto(removal.last),
-      }));
-  }
-
-  // Whether a node is the last one or one that it follows.
-  upto(last) {
-    const node = last.length ? this.nodes.get(key(last)) : null;
-    return (own) => own === node || Boolean(node?.past.has(nameOf(own)));
-  }
-
-  fork(terminal, context) {
-    const sequences = this.of(terminal)
-      .filter((node) => context.has(nameOf(node)) && this.valid.has(nameOf(node)))
-      .map((node) => node.op.sequence);
-    const twice = sequences.filter((one, i) => sequences.indexOf(one) !== i);
-    return twice.length ? Math.min(...twice) : null;
-  }
-
-  counting(context, freezes = true) {
-    const names = [this.genesis, ...this.path].map(nameOf).filter((name) => context.has(name));
-    const counting = new Set(names);
-    for (const node of this.introducing) {
-      if (!counting.has(nameOf(node))) continue;
-      const own = this.ownAfter(node, context, freezes);
-      own.forEach((one) => counting.add(nameOf(one)));
-    }
-    return counting;
-  }
-
-  ownAfter(introducer, context, freezes) {
-    const terminal = key(introducer.terminal);
-    const there = (one) => context.has(nameOf(one)) && this.valid.has(nameOf(one));
-    const own = this.of(terminal).filter((one) => there(one) && one.past.has(nameOf(introducer)));
-    const removals = this.removals(terminal, context);
-    const settled = !freezes || removals.some(({ byItself }) => !byItself);
-    const fork = settled ? null : this.fork(terminal, context);
-    return own.filter(
-      (one) =>
-        isGrant(one) && removals.every(({ keeps }) => keeps(one)) && (fork === null || one.op.sequence < fork),
-    );
-  }
-
-  isThere(terminal) {
-    return Boolean(this.rank(terminal, this.again));
+  isInView(node) {
+    const outside = this.recovers.filter((one) => !this.path.includes(one));
+    return !outside.some((one) => isFollowed(nameOf(one), node));
   }
 
   isGone(terminal) {
-    return this.removals(terminal, this.valid).length > 0 || !this.isThere(terminal);
+    return this.removals(terminal, this.valid).length > 0 || !this.introducers(terminal, this.counts).length;
   }
 
-  // Open forks: the two first operations of each.
-  forks() {
-    const terminals = [...new Set(this.introducing.map((node) => key(node.terminal)))].sort();
-    return terminals.map((terminal) => this.openFork(terminal)).filter(Boolean);
-  }
-
-  openFork(terminal) {
-    const fork = this.fork(terminal, this.valid);
-    const removals = this.removals(terminal, this.valid);
-    if (fork === null || !this.isThere(terminal) || removals.some(({ byItself }) => !byItself)) return null;
-    const reaches = this.of(terminal).some((one) => this.again.has(nameOf(one)) && one.op.sequence >= fork);
-    if (removals.length && !reaches) return null;
-    return this.of(terminal)
-      .filter((one) => this.valid.has(nameOf(one)) && one.op.sequence === fork)
-      .slice(0, 2);
-  }
-
-  // Those of some removals that each keep less than the earlier ones together.
-  narrowing(terminal, removals) {
-    let own = null;
-    const found = [];
-    for (const { node, keeps } of removals) {
-      const left = (own ?? this.of(terminal).filter(isGrant)).filter(keeps);
-      if (!own || left.length < own.length) found.push(node);
-      own = left;
-    }
-    return found;
-  }
-
-  removalsKept() {
-    const terminals = [...new Set(this.introducing.map((node) => key(node.terminal)))];
-    return terminals
-      .filter((terminal) => this.isThere(terminal))
-      .flatMap((terminal) => {
-        const removals = this.removals(terminal, this.valid);
-        const [itself, others] = [removals.filter((r) => r.byItself), removals.filter((r) => !r.byItself)];
-        return [...this.narrowing(terminal, itself), ...this.narrowing(terminal, others)];
-      });
+  // The removals of a terminal that each keep less than the earlier ones together.
+  removalsKept(terminal) {
+    let left = null;
+    const own = this.of(terminal).filter((node) => isSignedGrant(node) && this.valid.has(nameOf(node)));
+    return this.removals(terminal, this.valid).filter(({ keeps }) => {
+      const before = left;
+      left = (before ?? own).filter(keeps);
+      return !before || left.length < before.length;
+    });
   }
 
   firstRivals() {
-    const shown = new Map();
-    return this.placed
-      .filter((node) => this.rivals.includes(node))
-      .filter((node) => {
-        const previous = key(node.op.previous);
-        shown.set(previous, (shown.get(previous) ?? 0) + 1);
-        return shown.get(previous) <= RIVALS_MOST;
-      });
+    const follow = grouped(
+      this.placed.filter((node) => this.rivals.includes(node)),
+      ({ op }) => key(op.previous),
+    );
+    return [...follow.values()].flatMap((those) => those.slice(0, RIVALS_MOST));
   }
 
   kept() {
@@ -230,29 +205,65 @@ export class Reduction {
       const author = authorOf(node);
       return author && this.valid.has(nameOf(node)) && !this.isGone(author);
     });
-    const first = [...this.forks().flat(), ...this.removalsKept(), ...this.firstRivals(), ...standing];
-    const names = new Set([...this.again, ...first.map(nameOf)]);
+    const removals = [...this.removed.keys()].flatMap((one) => this.removalsKept(one)).map(({ node }) => node);
+    const names = new Set([...this.counts, ...[...removals, ...this.firstRivals(), ...standing].map(nameOf)]);
     const above = pastsOf(this.placed.filter((node) => names.has(nameOf(node))));
     above.forEach((name) => names.add(name));
     return this.placed.filter((node) => names.has(nameOf(node)));
   }
+
+  // Of each terminal that is not gone the first two operations of which neither knows the other.
+  copied() {
+    return this.terminals
+      .filter((terminal) => !this.isGone(terminal))
+      .sort()
+      .map((terminal) => ({ terminal, pair: this.apart(terminal) }))
+      .filter(({ pair }) => pair);
+  }
+
+  apart(terminal) {
+    const own = this.of(terminal).filter((node) => this.valid.has(nameOf(node)));
+    for (const [at, node] of own.entries()) {
+      const first = own.slice(0, at).find((one) => !node.past.has(nameOf(one)));
+      if (first) return [first, node];
+    }
+    return null;
+  }
+
+  // How good what an operation draws is: 2 fresh, 1 counts, 0 fallen.
+  standing(node) {
+    if (!this.counts.has(nameOf(node))) return 0;
+    const known = new Set([...node.past, nameOf(node)]);
+    const [live, then] = [this.liveIn(this.valid), this.liveIn(known)];
+    const without = this.liveIn(this.valid, known);
+    if (without.length !== live.length || !without.every((one) => live.includes(one))) return 1;
+    const follows = (one) => this.introducers(one, this.counts).some((by) => by.past.has(nameOf(node)));
+    return live.every((one) => then.includes(one) || follows(one)) ? 2 : 1;
+  }
 }
 
-function grouped(placed) {
-  const found = new Map();
-  for (const node of placed) found.set(authorOf(node), [...(found.get(authorOf(node)) ?? []), node]);
-  return found;
+const STANDINGS = ['fallen', 'counts', 'fresh'];
+
+// What draws keys, the best first: {node, standing}.
+function drawnOf(reduction, kept) {
+  const drawing = kept.filter(
+    (node) => ['Genesis', 'Renew'].includes(node.op.is) && reduction.valid.has(nameOf(node)),
+  );
+  const found = drawing.map((node) => ({ node, standing: reduction.standing(node) })).reverse();
+  return found
+    .sort((a, b) => b.standing - a.standing)
+    .map(({ node, standing }) => ({ node, standing: STANDINGS[standing] }));
 }
 
-// Terminals with a rank, the most senior first: {terminal, introducer, is}.
-function terminalsOf(reduction) {
-  const frozen = new Set(reduction.forks().map(([first]) => authorOf(first)));
-  const names = [...new Set(reduction.introducing.map((node) => key(node.terminal)))];
-  const ranks = names.map((name) => reduction.rank(name, reduction.counts)).filter(Boolean);
-  return ranks.sort(lower).map(({ terminal, node }) => {
-    const removed = reduction.removals(key(terminal), reduction.valid).length > 0;
-    const is = removed ? 'removed' : frozen.has(key(terminal)) ? 'frozen' : 'live';
-    return { terminal, introducer: node, is };
+// All terminals, the most senior first: {terminal, introducer, is}, and what byRank compares.
+function terminalsOf(reduction, kept) {
+  const there = new Set(kept.map(nameOf).filter((name) => reduction.valid.has(name)));
+  const ranks = reduction.terminals
+    .map((name) => reduction.rank(name, reduction.counts) ?? reduction.rank(name, there))
+    .filter(Boolean);
+  return ranks.sort(byRank).map(({ node, ...rank }) => {
+    const is = reduction.isGone(key(rank.terminal)) ? 'gone' : 'live';
+    return { ...rank, introducer: node, is };
   });
 }
 
@@ -262,13 +273,13 @@ function headsOf(reduction, kept, live) {
   const tips = shown.filter((node) => !covered.has(nameOf(node)));
   if (tips.length <= HEADS_MOST) return ascending(tips);
   const last = live.map(({ terminal }) => kept.filter((node) => authorOf(node) === key(terminal)).at(-1));
-  const needed = [...reduction.path, ...last.filter(Boolean)].map(nameOf);
-  const weight = (tip) => needed.filter((name) => name === nameOf(tip) || tip.past.has(name)).length;
+  const needed = [...new Set([...reduction.path, ...last.filter(Boolean)].map(nameOf))];
+  const weight = (tip) => needed.filter((name) => isFollowed(name, tip)).length;
   const ordered = [...tips].reverse().sort((a, b) => weight(b) - weight(a));
   return ascending(ordered.slice(0, HEADS_MOST));
 }
 
-// What an operation that is held but not kept needs to stay: it, or one out of view that follows it.
+// What can never count again: it is in view, not kept, and nothing out of view follows it.
 function lostOf(reduction, kept) {
   const outside = reduction.placed.filter((node) => !reduction.view.has(nameOf(node)));
   const stays = new Set([...kept, ...outside].map(nameOf));
@@ -278,20 +289,6 @@ function lostOf(reduction, kept) {
     .sort((a, b) => Buffer.compare(a.id, b.id));
 }
 
-function sequencesOf(kept) {
-  const found = new Map();
-  for (const node of kept) {
-    const author = authorOf(node);
-    if (author) found.set(author, Math.max(found.get(author) ?? 0, node.op.sequence));
-  }
-  return found;
-}
-
-function lastOf(reduction, kept, terminal) {
-  const own = (node) => authorOf(node) === key(terminal) && reduction.valid.has(nameOf(node));
-  return kept.filter(own).at(-1) ?? null;
-}
-
 function countingOf(reduction, kept) {
   const removes = kept.filter((node) => node.op.is === 'Remove' && reduction.valid.has(nameOf(node)));
   return [...reduction.placed.filter((node) => reduction.counts.has(nameOf(node))), ...removes];
@@ -299,31 +296,33 @@ function countingOf(reduction, kept) {
 
 export function results(reduction) {
   const { nodes, placed, genesis, path } = reduction;
-  const [kept, established, newest] = [reduction.kept(), terminalsOf(reduction), path.at(-1) ?? genesis];
-  const being = (what) => established.filter(({ is }) => is === what);
+  const kept = reduction.kept();
+  const [terminals, newest] = [terminalsOf(reduction, kept), path.at(-1) ?? genesis];
+  const being = (what) => terminals.filter(({ is }) => is === what);
   const renames = placed.filter((node) => node.op.is === 'Rename' && reduction.counts.has(nameOf(node)));
-  const senior = established.find(({ is }) => is !== 'removed');
+  const [senior] = being('live');
   return {
     person: genesis.id,
     name: renames.at(-1)?.op.name ?? '',
     newest: newest.id,
     recovery: newest.op.recovery,
-    recoveries: newest.op.sequence ?? 0,
     rivals: ascending(reduction.rivals.filter((node) => kept.includes(node))),
     contested: reduction.contested,
     contest: reduction.contest,
-    terminals: [...being('live'), ...being('frozen'), ...being('removed')],
+    terminals,
     live: being('live'),
-    last: new Map(established.map(({ terminal }) => [key(terminal), lastOf(reduction, kept, terminal)])),
-    forks: reduction.forks(),
+    gone: being('gone'),
+    removed: being('gone').filter(({ terminal }) => reduction.removals(key(terminal), reduction.valid).length),
+    copied: reduction.copied(),
+    drawn: drawnOf(reduction, kept),
     kept,
     lost: lostOf(reduction, kept),
-    sequence: sequencesOf(kept),
     heads: headsOf(reduction, kept, being('live')),
     pending: ascending([...nodes.values()].filter((node) => node.depth === undefined)),
     counting: ascending(countingOf(reduction, kept)),
     senior: senior ? key(senior.terminal) : null,
     isGone: (author) => reduction.isGone(author),
+    liveAfter: (ids) => reduction.liveAfter(ids),
     valid: reduction.valid,
     nodes,
     path,

@@ -36,15 +36,7 @@ export const isStale = (log, heads) => covers(log, heads) < covers(log, log.head
 
 // Terminals by their rank, whatever became of them since.
 function places(log) {
-  const rank = ({ terminal, introducer }) => ({
-    n: introducer.op.is === 'Recover' ? -introducer.op.sequence : 0,
-    depth: introducer.depth,
-    terminal,
-  });
-  return log.terminals
-    .map(rank)
-    .sort((a, b) => a.n - b.n || a.depth - b.depth || Buffer.compare(a.terminal, b.terminal))
-    .map(({ terminal }) => terminal);
+  return log.terminals.map(({ terminal }) => terminal);
 }
 
 const isLive = (log, terminal) => log.live.some((one) => one.terminal.equals(terminal));
@@ -81,15 +73,21 @@ export function take(log, message, held) {
   return held.length && compare(log, drawn, held[0]) > 0 ? 'newer' : 'passed over';
 }
 
-// The operations, by name, that tell a terminal with this static key that it was removed.
+// The first removal of a terminal, or of the one that added it, and so on; null without one.
+function felling(log, standing, terminal) {
+  const removes = (node) => removalsOf(node).some((one) => one.terminal.equals(terminal));
+  const { author } = log.terminals.find((one) => one.terminal.equals(terminal)).introducer.op;
+  return standing.find(removes) ?? (author ? felling(log, standing, author) : null);
+}
+
+// The operations, by name, that tell a terminal with this static key that it is gone.
 export function farewell(log, staticKey) {
   const found = new Set();
   const standing = removals(log).map((name) => log.nodes.get(name));
-  for (const { terminal, introducer, is } of log.terminals) {
-    if (is !== 'removed' || !introducer.op.static.equals(staticKey)) continue;
-    const names = (node) => [key(node.id), ...node.past];
-    const removes = (node) => removalsOf(node).some((one) => one.terminal.equals(terminal));
-    const [first] = standing.filter(removes);
+  const names = (node) => [key(node.id), ...node.past];
+  for (const { terminal, introducer } of log.gone) {
+    const first = introducer.op.static.equals(staticKey) && felling(log, standing, terminal);
+    if (!first) continue;
     const own = [...log.nodes.values()].filter(({ op }) => op.author?.equals(terminal));
     const known = new Set([introducer, ...own].flatMap(names));
     names(first).forEach((name) => found.add(name));

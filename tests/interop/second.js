@@ -156,7 +156,7 @@ export class SecondTerminal {
   standingOf(entry, { contact }, carrier) {
     const among = (is) => (person) => terminalsOf(this.logOf(person), is);
     const view = { carrier, accepted: true, self: this.person, contact: contact ?? this.person };
-    const known = { selfKeys: this.selfKeys, live: among('live'), former: among('removed') };
+    const known = { selfKeys: this.selfKeys, live: among('live'), former: among('gone') };
     const author = passingOver('V-ET-14', null, () => entries.checkTrust(entry, { ...view, ...known }));
     return author === 'claimed' ? null : author; // it keeps no claims
   }

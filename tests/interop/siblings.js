@@ -31,8 +31,8 @@ export function answer(person, selfKeys, { own, theirs }) {
 // Which link a caller with the own secret gets. `confirmed`: ids of operations of the own log.
 export function standing(log, confirmed, ownStatic, callerStatic) {
   const known = log.terminals.filter(({ introducer }) => introducer.op.static?.equals(callerStatic));
-  if (equal(ownStatic, callerStatic) || known.some(({ is }) => is === 'frozen')) return 'stranger';
-  if (known.some(({ is }) => is === 'removed')) return 'removed';
+  if (equal(ownStatic, callerStatic)) return 'stranger';
+  if (known.some(({ is }) => is === 'gone')) return 'removed';
   return known.some(({ introducer }) => isSure(log, confirmed, introducer)) ? 'own' : 'provisional';
 }
 

@@ -12,10 +12,10 @@ import { READ, STORED, answerHeads, answerHeadsHash, checkConversation, countRec
 
 export class Terminal {
   constructor(name) {
-    const pairs = { recovery: ed25519Pair(), signing: ed25519Pair(), fixed: x25519Pair() };
-    const { person, terminal, log } = newLog(pairs, name);
+    const pairs = { signing: ed25519Pair(), fixed: x25519Pair() };
+    const { person, terminal, selfKey, log } = newLog(pairs, name);
     Object.assign(this, { name, pairs, person, terminal, log: readLog(log.map((signed) => signed.raw)) });
-    Object.assign(this, { selfKey: random(32), incarnation: random(8), contact: null });
+    Object.assign(this, { selfKey, incarnation: random(8), contact: null });
     this.acknowledged = new Set();
   }
 
@@ -135,8 +135,7 @@ export class Terminal {
     const entry = entries.readForm(message);
     const { person: contact } = this.contact;
     const view = { carrier: contact, accepted: true, self: this.person, contact, selfKeys: [this.selfKey] };
-    const removed = (person) => this.logOf(person).terminals.filter((one) => one.is === 'removed');
-    const former = (person) => removed(person).map((one) => one.terminal);
+    const former = (person) => this.logOf(person).gone.map((one) => one.terminal);
     const author = entries.checkTrust(entry, { ...view, live: (person) => this.live(person), former });
     if (author === 'unknown' || author === 'claimed') return { answers: [], events: [] };
     this.conversation.add(entry);

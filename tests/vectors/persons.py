@@ -35,6 +35,7 @@ from protocol.limits import (
     LOG_RECOVERIES_MAX,
     OPERATION_BYTES_MAX,
     PARENTS_MAX,
+    RENEW_BYTES_MAX,
 )
 from protocol.messages import LogHeads
 from protocol.primitives import b2b, ed25519_from_seed
@@ -115,8 +116,13 @@ def edge_group(seed: Seed) -> Group:
         steps = one_step(ACTIONS, group.inputs, "parse", signed=signed.hex())
         comment = f"the largest {kind} of its fields, {len(signed):,} bytes"
         group.add(comment, ["Operation"], SUCCESS, steps)
+    # Signatures of any length are read, and verified where the log is.
+    room = 200 + RENEW_BYTES_MAX - len(with_signatures(renew, bytes(200)))
+    steps = one_step(ACTIONS, group.inputs, "parse", signed=with_signatures(renew, bytes(room)).hex())
+    group.add("a Renew of 4,096 bytes with its signature", ["Operation"], SUCCESS, steps)
     for comment, wrong in {
         "a Rename": with_signatures(_rename(person), long),
+        "another Renew": with_signatures(renew, bytes(room + 1)),
         "a Renew": with_signatures(renew, long),
         "a Recover": with_signatures(recover, long, long, long),
     }.items():
@@ -461,6 +467,10 @@ def _exchange(seed: Seed) -> Group:
         history.computes(
             comment, "Exchange", "missing", operations=whole, heads=[each.hex() for each in heads]
         )
+    (signature,) = signatures_of(anna.log["rename"])
+    spoiled = bytes([signature[0] ^ 1]) + signature[1:]
+    anna.log["rename, falsely signed"] = with_signatures(anna.log["rename"], spoiled)
+    history.takes("other signatures of what is held add nothing", base, ["rename, falsely signed"])
     return history.done()
 
 
@@ -535,6 +545,19 @@ def _bounds(seed: Seed) -> Group:
     history.takes("the recovery without what it knows held", base, [*own[:-1], "recover"])
     history.takes("what the recovery knows is not counted", [*full, "recover"], ["new renames"])
     history.takes("17 heads, of which 16 are named", base, heads)
+    deeper = ["deeper", *(f"deeper {n}" for n in range(PARENTS_MAX + 1))]
+    for name in deeper:
+        upon = [anna.id_of("add" if name == "deeper" else "deeper")]
+        anna.write(name, Rename(anna.id, second.id, upon, name), second.seed)
+    anna.recover("recover alone", upon=base)
+    for one, comment in {
+        "rename by first": "the last one of a live terminal is among them",
+        "recover alone": "a recovery in force is among them",
+    }.items():
+        history.takes(f"of many heads {comment}", base, [*deeper, one])
+    history.takes(
+        "257 by a junior that are held, and one more by the senior", [*base, *chain], ["rename by first"]
+    )
     _gone(anna, history, base, chain[:-1])
     recoveries = _recovery_chain(anna, base)
     history.takes("64 recoveries", base, recoveries[:-1])

@@ -10,11 +10,30 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from protocol import labels
+from protocol.identity.author import recover_operation, sign_recovery
 from protocol.identity.drawing import self_key
 from protocol.identity.log import Rename, Renew, parse_operation
 from protocol.limits import LOG_RIVALS_MAX
+from protocol.primitives import b2b, mldsa_from_seed
 from tests.vectors.files import Group, Seed
+from tests.vectors.mldsa import recorded
 from tests.vectors.persons_log import History, Person, Terminal
+
+
+def _beside(anna: Person, name: str, by: Terminal, upon: list[str]) -> None:
+    """A rename upon these operations, whether they are in view or not."""
+    parents = sorted(anna.id_of(one) for one in upon)
+    anna.write(name, Rename(anna.id, by.id, parents, "Ann"), by.seed)
+
+
+def _recover_beside(anna: Person, name: str, previous: bytes, upon: list[str]) -> None:
+    """A recovery that follows another one than the last of its past, or two at once."""
+    present, parents = anna.recoveries[previous], sorted(anna.id_of(one) for one in upon)
+    right = recover_operation(anna.reduction(["genesis", "rename"]), anna.recoveries[anna.id], present, {})
+    mldsa = mldsa_from_seed(b2b(b"", personal=labels.RECOVERY_MLDSA, key=present))
+    operation = replace(right, previous=previous, mldsa=mldsa, parents=parents)
+    anna.log[name] = recorded(sign_recovery(operation, present))
 
 
 def _terminals(seed: Seed) -> Group:
@@ -34,6 +53,10 @@ def _terminals(seed: Seed) -> Group:
     anna.remove("second removes first", second, anna.first, upon=four)
     anna.remove("second removes itself", second, second, ["add third"], four)
     anna.remove("first removes second and all it did", anna.first, second, upon=four)
+    whole = [*four, "first removes second and all it did"]
+    _beside(anna, "first renames upon what is not valid", anna.first, ["third removes second"])
+    anna.rename("third renames", third, "Anka", four)
+    anna.remove("first removes third, which is gone", anna.first, third, upon=whole)
     history.reads("a new person", "Reduction", base)
     history.reads("two more terminals, the most senior first", "Reduction", four)
     history.reads("the same in another order, some twice", "Reduction", [*four[::-1], *four])
@@ -46,8 +69,12 @@ def _terminals(seed: Seed) -> Group:
     both = ["first removes third", "third removes second", "second removes first"]
     history.reads("each removes another", "Seniority", [*four, *both])
     history.reads("a terminal removes itself", "Seniority", [*four, "second removes itself"])
-    whole = [*four, "first removes second and all it did"]
+    upon = [*four, "third removes second", "first renames upon what is not valid"]
+    history.reads("nothing valid follows what is not valid", "Seniority", upon)
     history.reads("a removal that keeps nothing voids what was added", "Keep", whole)
+    history.reads("and what that one signed", "Keep", [*whole, "third renames"])
+    gone = [*whole, "first removes third, which is gone"]
+    history.reads("the removal of one that is gone already is not valid", "Seniority", gone)
     history.reads(
         "beside it the removed one writes", "Keep", [*whole, "second renames", "second removes first"]
     )
@@ -73,9 +100,20 @@ def _keep(seed: Seed) -> Group:
     anna.remove("keep the first add", anna.first, second, ["adds third"], later)
     anna.remove("keep two branches", anna.first, second, ["adds third", "renames"], later)
     anna.remove("keep the last add", anna.first, second, ["adds fourth"], later)
+    again = [*later, "keep nothing"]
+    anna.remove("keep the last add after all", anna.first, second, ["adds fourth"], again)
+    # Three by itself, none of which knows another; ever deeper, so that their order is sure.
+    upon, thrice = both, [*both]
+    for n, kept in enumerate(("adds third", "renames", "adds third")):
+        anna.remove(f"removes itself, {n}", second, second, [kept], upon)
+        anna.rename(f"first renames {n}", anna.first, f"Anna {n}", upon)
+        thrice += [f"removes itself, {n}", f"first renames {n}"]
+        upon = [*upon, f"first renames {n}"]
     anna.remove("fourth is removed by its adder", second, fourth, upon=later)
     anna.remove("removes itself", second, second, ["adds third", "renames"], both)
     anna.rename("writes after removing itself", second, "Ann", [*both, "removes itself"])
+    removing = [*both, "removes itself"]
+    anna.remove("removes third after removing itself", second, third, upon=removing)
     history.reads("nothing is kept", "Keep", [*later, "keep nothing"])
     history.reads("an Add is kept, what is beside and after it falls", "Keep", [*later, "keep the first add"])
     history.reads("two branches are kept", "Keep", [*later, "keep two branches"])
@@ -83,11 +121,16 @@ def _keep(seed: Seed) -> Group:
     history.reads("what was backdated falls", "Keep", [*later, "backdates", "keep the last add"])
     two = [*later, "keep the last add", "keep the first add"]
     history.reads("of several removals each must keep it", "Keep", two)
+    after_all = [*again, "keep the last add after all"]
+    history.reads("a later removal that keeps more brings nothing back", "Keep", after_all)
+    history.reads("a removal that keeps no less than all before together is not kept", "Keep", thrice)
     stands = [*later, "fourth is removed by its adder", "keep the last add"]
     history.reads("a removal by whom the target's adder is removed stands", "Standing", stands)
     itself = [*both, "removes itself"]
     history.reads("one that removes itself keeps", "Keep", itself)
     history.reads("nothing valid follows it", "Keep", [*itself, "writes after removing itself"])
+    late = [*itself, "removes third after removing itself"]
+    history.reads("no removal by it does either", "Keep", late)
     return history.done()
 
 
@@ -114,7 +157,7 @@ def _standing(seed: Seed) -> Group:
     for n in range(3):
         anna.remove(f"removes itself {n}", third, third, upon=[*base, *(f"more {m}" for m in range(n))])
         anna.rename(f"more {n}", third, "Anne", [*base, *(f"more {m}" for m in range(n))])
-    several = [*base, *(f"removes itself {n}" for n in range(3))]
+    several = [*base, *(f"more {n}" for n in range(2)), *(f"removes itself {n}" for n in range(3))]
     history.reads("of removals that keep no less one is kept", "Standing", several)
     return history.done()
 
@@ -133,9 +176,15 @@ def _copies(seed: Seed) -> Group:
     both = [*base, "one", "other"]
     anna.rename("after both", second, "Anke", both)
     anna.remove("remove", anna.first, second, upon=both)
+    anna.rename("one's next", second, "Annelie", [*base, "one"])
+    firsts = [*base, "first's own"]
+    anna.rename("first's next", anna.first, "Annika", firsts)
+    anna.rename("late", second, "Annina", [*firsts, "first's next"])
     history.reads("two of one author are evidence, and both count", "Copy", both)
     history.reads("two terminals at once are none", "Copy", [*base, "one", "first's own"])
     history.reads("of three the first two are shown", "Copy", [*both, "another"])
+    beside = [*firsts, "first's next", "one", "one's next", "late"]
+    history.reads("of several that one does not know the first is shown", "Copy", beside)
     history.reads("the terminal goes on", "Copy", [*both, "after both"])
     history.reads("a removal ends the evidence", "Copy", [*both, "remove"])
     return history.done()
@@ -160,6 +209,7 @@ def _recoveries(seed: Seed) -> Group:
     anna.recover("the same key again", upon=recovered, following=same)
     again = [*recovered, "the same key again"]
     anna.recover("recover a third time", {new: [], second: []}, upon=again)
+    _recover_beside(anna, "the old words upon it", anna.id, ["recover"])
     history.reads("a recovery removes the first and brings in one", "Recovery", recovered)
     history.reads("what a removed one grants beside it falls", "Recovery", [*recovered, "first renames"])
     removal = [*recovered, "first removes second"]
@@ -169,22 +219,21 @@ def _recoveries(seed: Seed) -> Group:
     history.reads("an older terminal is junior to it", "Seniority", [*recovered, "second removes new"])
     after = [*recovered, "second removes new", "second adds third"]
     history.reads("what is not valid is left out, and the rest counts", "Seniority", after)
+    old = [*recovered, "the old words upon it"]
+    history.reads("the words that a recovery replaced sign nothing valid upon it", "Recovery", old)
+    held = [*old, "new renames"]
+    history.takes("what they signed goes", held[:-1], held[-1:])
     history.reads("a second recovery names the same key again", "Recovery", again)
     history.reads("a third one is signed by that key", "Recovery", [*again, "recover a third time"])
     return history.done()
 
 
-def _beside(anna: Person, name: str, by: Terminal, upon: list[str]) -> None:
-    """A rename upon these operations, whether they are in view or not."""
-    parents = sorted(anna.id_of(one) for one in upon)
-    anna.write(name, Rename(anna.id, by.id, parents, "Ann"), by.seed)
-
-
 def _rivals(seed: Seed) -> Group:
     """Several recoveries follow one."""
     anna = Person(seed, "rivals", "Anna")
-    second, new, thief = (anna.terminal(label) for label in ("second", "new", "thief"))
+    second, third, new, thief = (anna.terminal(one) for one in ("second", "third", "new", "thief"))
     history = History(anna)
+    anna.add("add third", anna.first, third)
     anna.add("add second", anna.first, second)
     base = list(anna.log)
     anna.recover("recover", {anna.first: ["add second"]}, new, base)
@@ -196,6 +245,13 @@ def _rivals(seed: Seed) -> Group:
     anna.recover("recover again", upon=[*one, "new renames"])
     _beside(anna, "upon both", second, ["recover", "rival"])
     _beside(anna, "upon chains of different length", second, ["recover again", "rival"])
+    anna.rename("third renames upon the rival", third, "Anke", [*base, "rival"])
+    _recover_beside(anna, "recover upon both", anna.id_of("recover"), ["recover", "rival"])
+    longest = anna.id_of("recover again")
+    _recover_beside(anna, "recover upon chains of different length", longest, ["recover again", "rival"])
+    anna.rename("third renames", third, "Anni", base)
+    _beside(anna, "thief renames upon it", thief, ["rival", "third renames"])
+    anna.remove("new removes third", new, third, upon=[*one])
     history.reads("of two that follow one, none is in force", "Rival", both)
     history.reads("the one seen first is in force", "Rival", both, seen=["recover"])
     history.reads("the other one seen first is in force", "Rival", both, seen=["rival"])
@@ -216,6 +272,19 @@ def _rivals(seed: Seed) -> Group:
     history.reads("nothing valid follows two that follow one", "Rival", merged, seen=["recover"])
     chains = [*longer, "upon chains of different length"]
     history.reads("nor two chains of different length", "Rival", chains, seen=["recover"])
+    for name, before in {
+        "recover upon both": both,
+        "recover upon chains of different length": longer,
+    }.items():
+        history.reads(f"no path goes on by what does: {name}", "Rival", [*before, name], seen=["recover"])
+    aside = [*both, "third renames upon the rival"]
+    history.reads("what another terminal signs upon a rival is out of view", "Rival", aside, seen=["recover"])
+    history.reads("and in view where that one is in force", "Rival", aside, seen=["rival"])
+    stays = [*both, "third renames", "thief renames upon it"]
+    pinned = {"seen": [anna.id_of("recover").hex()]}
+    history.takes("what is out of view keeps its past", stays, ["new removes third"], **pinned)
+    without = [one for one in stays if one != "thief renames upon it"]
+    history.takes("without it that goes", without, ["new removes third"], **pinned)
     for n in range(LOG_RIVALS_MAX + 2):
         anna.recover(f"rival {n}", {}, anna.terminal(f"rival {n}"), base)
     flood = [*both, *(f"rival {n}" for n in range(LOG_RIVALS_MAX + 2))]
@@ -272,6 +341,8 @@ def _drawn(seed: Seed) -> Group:
     history.reads("a Renew upon the removal", "Drawn", [*removed, "renew upon the removal"])
     fallen = [*base, "second renews", "remove the drawer"]
     history.reads("those of a removed drawer come last", "Drawn", fallen)
+    beside = [*base, "second renews", "remove beside"]
+    history.reads("those that are not kept are not used", "Drawn", beside)
     history.reads(
         "one that removes itself knows the older ones", "Drawn", [*renewed, "second removes itself"]
     )

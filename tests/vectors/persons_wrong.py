@@ -10,11 +10,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from protocol import labels
 from protocol.codec import encode
 from protocol.identity.author import add_operation, recover_operation, sign_recovery
-from protocol.identity.log import Operation, Removal, Remove, Rename, sign_operation
+from protocol.identity.log import Operation, Removal, Remove, Rename, sign_operation, sign_recover
 from protocol.identity.reduction import PersonState
-from protocol.primitives import ed25519_sign
+from protocol.primitives import b2b, ed25519_sign
 from tests.vectors.files import Group, Seed
 from tests.vectors.mldsa import recorded
 from tests.vectors.persons_log import LATER, History, Person, Terminal
@@ -144,13 +145,20 @@ def _sign_recoveries_wrongly(anna: Person, third: Terminal, history: History, th
     present = anna.recoveries[anna.id]
     reduction = anna.reduction(three)
     operation = recover_operation(reduction, following, following, {})
-    for comment, wrong in {
-        "a recovery by the words of another seed": operation,
-        "a recovery by another ML-DSA-65 key than the hash names": replace(
-            recover_operation(reduction, present, following, {}), mldsa=operation.mldsa
-        ),
-    }.items():
-        anna.log[comment] = recorded(sign_recovery(wrong, following))
+    right_key = recover_operation(reduction, present, following, {})
+    other_key = replace(right_key, mldsa=operation.mldsa)
+    same_key = recover_operation(reduction, present, present, {})  # signatures are recorded by operation
+    for comment, wrong, by in (
+        ("a recovery by the words of another seed", operation, (following, following)),
+        ("a recovery by another ML-DSA-65 key than the hash names", other_key, (present, following)),
+        ("a recovery by the Ed25519 key of another seed", right_key, (following, present)),
+        ("a recovery by the ML-DSA-65 key of another seed", same_key, (present, following)),
+    ):
+        seeds = [
+            b2b(b"", personal=label, key=seed)
+            for label, seed in zip((labels.RECOVERY, labels.RECOVERY_MLDSA), by, strict=True)
+        ]
+        anna.log[comment] = recorded(sign_recover(wrong, *seeds))
         history.refuses(*rule, comment, [*three, comment])
     anna.recover("recovers to a new seed", upon=three)
     reduction = anna.reduction([*three, "recovers to a new seed"])

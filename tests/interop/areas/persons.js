@@ -1,8 +1,9 @@
 // Vectors of person logs; SPEC §7.1 to §7.3.
-import { key, operationsBeyond, ownerNamed, readLog, receiveLog, removalsOf } from '../log.js';
+import { openRenew } from '../drawing.js';
+import { operationsBeyond, ownerNamed, readLog, receiveLog, removalsOf } from '../log.js';
 import { encode } from '../codec.js';
 import { decodeMessage, encodeMessage } from '../messages.js';
-import { Signed, readOperation, recoverySeed, signedText, terminalId, personId } from '../operations.js';
+import { Signed, readOperation, recoveryKey, signedText, terminalId, personId } from '../operations.js';
 import { ed25519Pair, empty, hash, sign, x25519Pair } from '../primitives.js';
 import { readRecoveryWords, recoveryWords } from '../recovery.js';
 import { expectSame, hex } from './expect.js';
@@ -28,52 +29,43 @@ function parse(step) {
     id: node.id,
     person: op.person ?? node.id,
     author: op.author ?? empty,
-    sequence: op.sequence ?? 0,
     parents: op.parents ?? [],
     brings_in: node.terminal ?? empty,
-    removes: removalsOf(node).map(({ terminal: gone, last }) => ({ terminal: gone, last })),
+    removes: removalsOf(node).map(({ terminal: gone, keep }) => ({ terminal: gone, keep })),
   });
 }
 
 const ids = (nodes) => nodes.map((node) => node.id);
 
-const terminalsOf = (log) =>
-  log.terminals.map((one) => ({
-    terminal: one.terminal,
-    is: one.is,
-    operation: one.introducer.id,
-    last: log.last.get(key(one.terminal))?.id ?? empty,
-    sequence: log.sequence.get(key(one.terminal)) ?? 0,
-  }));
-
-const forksOf = (log) =>
-  log.forks.map((group) => ({
-    author: group[0].op.author,
-    sequence: group[0].op.sequence,
-    operations: ids(group).sort(Buffer.compare),
-  }));
+const standing = ({ terminal, introducer }) => ({ terminal, operation: introducer.id });
+const sorted = (list) => list.sort(Buffer.compare);
 
 export function reduced(log) {
   return {
     person: log.person,
     name: log.name,
     recovery: log.recovery,
-    recoveries: log.recoveries,
-    newest: log.newest,
+    path: ids(log.path),
     rivals: log.rivals,
     contested: log.contested,
-    terminals: terminalsOf(log),
-    forks: forksOf(log),
+    live: log.live.map(standing),
+    gone: log.gone.map(standing),
+    removed: sorted(log.removed.map(({ terminal }) => terminal)),
+    copied: log.copied.map(({ terminal, pair }) => ({ terminal: Buffer.from(terminal, 'hex'), operations: ids(pair) })),
+    drawn: log.drawn.map(({ node, standing: how }) => ({ operation: node.id, standing: how })),
     counting: log.counting,
-    kept: ids(log.kept).sort(Buffer.compare),
+    kept: sorted(ids(log.kept)),
     heads: log.heads,
     pending: log.pending,
   };
 }
 
-function recoveryKey(step) {
-  const seed = recoverySeed(hex(step.seed), step.number);
-  expectSame(step, 'gives', { signing_seed: seed, recovery: ed25519Pair(seed).key });
+function openDrawn(log, raw, step) {
+  const { op } = readOperation(raw);
+  const fixed = x25519Pair(hex(step.static_secret));
+  const { terminal } = log.terminals.find(({ introducer }) => introducer.op.static.equals(fixed.key));
+  const drawn = openRenew(op, log.liveAfter(op.parents), terminal, hex(step.first_self_key), fixed);
+  expectSame(step, 'gives', { drawn: drawn ?? empty });
 }
 
 export function persons({ operations = {} }, steps) {
@@ -81,12 +73,13 @@ export function persons({ operations = {} }, steps) {
   const nameOf = (raw) => Object.keys(operations).find((name) => hex(operations[name]).equals(raw));
   const run = {
     terminal,
-    recovery_key: recoveryKey,
+    recovery_key: (step) => expectSame(step, 'gives', recoveryKey(hex(step.seed)).named),
     recovery_words: (step) => expectSame(step, 'gives', { words: recoveryWords(hex(step.seed)) }),
     read_recovery_words: (step) => expectSame(step, 'gives', { seed: readRecoveryWords(step.text) }),
     sign: signOperation,
     parse,
     reduce: (step) => expectSame(step, 'gives', reduced(readLog(raws(step.operations), step))),
+    open_renew: (step) => openDrawn(readLog(raws(step.operations)), hex(operations[step.renew]), step),
     extend(step) {
       const held = raws(step.held);
       const log = receiveLog(held, raws(step.received), step);

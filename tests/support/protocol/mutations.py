@@ -102,9 +102,6 @@ COMPUTED: Final = (
     ),
     Plant("direction of a psk", "pairing/contact_secret.py", "if initiates else", "if not initiates else"),
     Plant("ratchet keys in the root step", "ratchet.py", "+ sender + receiver,", "+ receiver + sender,"),
-    Plant(
-        "removal by a junior", "identity/reduction.py", "own is not None and own < rank", "own is not None"
-    ),
     Plant("order of persons", "codec.py", "return (a, b) if a < b else (b, a)", "return a, b"),
     Plant(
         "a claim as an own entry", "entries_and_receipts.py", "return Author.CLAIMED", "return Author.LIVE"
@@ -117,12 +114,12 @@ COMPUTED: Final = (
 
 _SEEN: Final = {
     "FEATURES_MAX + 1": "links 171",
-    "LOG_REMOVALS_ROOM + 1": "persons 280",
-    "LOG_REMOVALS_ROOM - 1": "persons 279",
-    "LOG_KEPT_MAX + 1": "persons 278",
-    "LOG_KEPT_MAX - 1": "persons 277",
-    "LOG_GONE_MAX + 1": "persons 273",
-    "LOG_GONE_MAX - 1": "persons 272",
+    "LOG_REMOVALS_ROOM + 1": "persons 310",
+    "LOG_REMOVALS_ROOM - 1": "persons 309",
+    "LOG_KEPT_MAX + 1": "persons 308",
+    "LOG_KEPT_MAX - 1": "persons 307",
+    "LOG_GONE_MAX + 1": "persons 303",
+    "LOG_GONE_MAX - 1": "persons 302",
     "FIRST_SHARE_NUMBER_MAX + 1": "pairing 115",
     "PSK_CANDIDATES_MAX - 1": "links 247",
     "BACKUP_CHUNK_BYTES + 1": "backup 32",

@@ -337,6 +337,7 @@ def test_case_92_a_copied_only_terminal_pairs_again_by_words_after_its_recovery(
     base = before_recovery(held, NO_PINS, [anna.first.id])
     assert base.state().copied.keys() <= {anna.first.id}
     anna.recover({anna.first: []}, NEW, upon=base)
+    anna.rename(NEW, "Anna")
     anna.first = NEW
     bob = nearby(anna, BOB, held=lambda person: held if person == anna.id else ()).finish().responder
     assert bob.pending is not None
