@@ -149,7 +149,7 @@ LOG_PLANTS: Final[tuple[tuple[str, str, str, str], ...]] = (
     # Keys.
     ("fallen keys count", REDUCTION, "return Standing.FALLEN", "return Standing.COUNTS"),
     (
-        "keys that a removal beside them ends",
+        "keys that a concurrent removal ends",
         REDUCTION,
         "if self._live_in(self.context, upto) != live:",
         "if False:",
@@ -161,7 +161,7 @@ LOG_PLANTS: Final[tuple[tuple[str, str, str, str], ...]] = (
         "self._live_in(upto) - live",
     ),
     (
-        "keys that an Add beside them lacks",
+        "keys that a concurrent Add lacks",
         REDUCTION,
         "return Standing.FRESH if whole",
         "return Standing.FRESH if True",
