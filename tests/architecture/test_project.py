@@ -19,7 +19,17 @@ from release import sources
 from tests.architecture.imports import PACKAGES, ROOT
 
 HERE = "tests/architecture/test_project.py"  # holds what it looks for
-LEFT_OUT = {".git", ".venv", "build", "dist", "htmlcov", "__pycache__", ".hypothesis", ".fuzz"}
+LEFT_OUT = {
+    ".git",
+    ".venv",
+    "build",
+    "dist",
+    "htmlcov",
+    "__pycache__",
+    ".hypothesis",
+    ".fuzz",
+    "node_modules",
+}
 LEFT_OUT |= {f".{tool}_cache" for tool in ("mypy", "pytest", "ruff")}
 
 REGISTRIES = (
