@@ -67,6 +67,7 @@ BUILDERS: Final[Mapping[str, Callable[[str], Json]]] = {
 def made_files() -> dict[Path, str]:
     """The text of every file, by its path."""
     phrase = read_phrase(PHRASE_FILE.read_text(encoding="utf-8"))
+    mldsa.begin()
     files = {FOLDER / f"{name}.json": to_text(build(phrase)) for name, build in BUILDERS.items()}
     return files | {mldsa.FILE: mldsa.used()}
 

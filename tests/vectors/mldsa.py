@@ -36,6 +36,11 @@ def recorded(signed: bytes) -> bytes:
     return with_signatures(signed, *signatures)
 
 
+def begin() -> None:
+    """Forget what was asked for so far: others than the generator ask in one process with it."""
+    _used.clear()
+
+
 def used() -> str:
     """The text of the file with the signatures that were asked for."""
     return to_text(dict(sorted(_used.items())))
