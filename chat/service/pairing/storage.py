@@ -131,7 +131,7 @@ class PendingContacts:
         assert row is not None, "a contact that was just changed is there"
         self._book.rows[person] = row
         self._book.digits.update(digits)
-        keys.pending = False
+        self._keyring.contacts[person].pending = False
         self._bus.signal(ContactsChanged())
         self._views.publish_contact(person)
         self._views.publish_same_key(person)

@@ -135,6 +135,24 @@ async def test_a_pending_contact_is_completed_once(monkeypatch: pytest.MonkeyPat
     assert it.calls() == [CHANGED, *published]
 
 
+async def test_a_contact_is_completed_whose_keys_were_read_again_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its log grew before the other side's answer was stored."""
+    it = Contacts(monkeypatch)
+    it.keyring.contacts[b"person"] = keys(pending=True)
+    store: Any = it.pending._store
+    write = store.write_once
+
+    async def grows(*arguments: Any) -> Any:
+        it.keyring.contacts[b"person"] = keys(pending=True)
+        return await write(*arguments)
+
+    monkeypatch.setattr(store, "write_once", grows)
+    await it.pending.promote(b"person")
+    assert not it.keyring.contacts[b"person"].pending
+
+
 async def test_a_proof_is_kept_once_and_only_of_a_contact(monkeypatch: pytest.MonkeyPatch) -> None:
     it = Contacts(monkeypatch)
     await it.pending.proved(b"stranger", b"static")
