@@ -45,18 +45,22 @@ async def test_of_a_damaged_database_all_other_pages_are_saved(tmp_path: Path) -
             await talk(ada, ben, text)
         whole = await ada.engine.back_up(str(tmp_path / "whole"), OWN)
         words = (await ada.engine.recovery_words()).words
+        root = await root_of(ada, "bodies") - 1
         await ada.stop()
         database = ada.folder / "history.db"
         data = database.read_bytes()
         view = await asyncio.to_thread(salvage, ada.folder, tmp_path / "sound")
         assert (view.backup.root, view.entries, view.bodies) == (whole.root, 0, 0)
         views, schema = list[SalvageView](), {number - 1 for number in schema_pages._copies(database)}
-        for page in range(0, len(data) // PAGE, 6):
+        for page in {*range(0, len(data) // PAGE, 6), root}:
             place = page * PAGE + PAGE // 2
             database.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
             path = tmp_path / f"saved {page}"
             view = await asyncio.to_thread(salvage, ada.folder, path)
-            views.append(view)
+            if page == root:  # it alone says where the bodies are
+                assert view.bodies == len(texts)
+            else:
+                views.append(view)
             assert view.backup.entries + view.entries == len(texts)
             assert (await asyncio.to_thread(restore.verify, path, OWN)).view.entries == view.backup.entries
             assert (database.read_bytes()[place] == data[place] ^ 1) is (page not in schema)
