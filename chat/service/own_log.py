@@ -39,6 +39,7 @@ from protocol.identity.log import (
     Add,
     Recover,
     Remove,
+    Rename,
     TerminalKeys,
     load,
     parse_operation,
@@ -244,11 +245,14 @@ class OwnLog:
                 raise NotPermitted(SENIOR)
             if target.id == own.terminal and len(state.live) == 1:
                 raise NotPermitted(ONLY_DEVICE)
+            held, pins = await self._log()
             operation = await self._worker.run(
-                _removal, *await self._log(), own.terminal, terminal, self._keyring.own_confirmed
+                _removal, held, pins, own.terminal, terminal, self._keyring.own_confirmed
             )
+            signed = sign_operation(operation, own.signing_seed)
+            named = await self._worker.run(named_again, [*held, signed], pins, own, state.name)
             try:
-                await self._add([sign_operation(operation, own.signing_seed)], removes=True)
+                await self._add([signed, *named], removes=True)
             except LimitExceeded:
                 raise NotPermitted(LOG_FULL_FOR_DEVICES) from None
 
@@ -351,9 +355,16 @@ def _made_by_a_copy(operations: Iterable[bytes], asked: Container[bytes], termin
 
 
 def named_again(operations: Sequence[bytes], pins: Pins, own: OwnRow, name: str) -> list[bytes]:
-    """The name, signed again by this terminal, if a recovery, the last of these operations, took it away."""
+    """The name, signed again by this terminal, if the last of these operations took it away.
+
+    It is a recovery or a removal that this terminal has just made. `name`: the one before; empty where none
+    counted, since a thief had removed all who gave one: then the last that the log has.
+    """
     confirmed = pins.confirmed | {parse_operation(operations[-1]).id}
-    state = reduce(operations, Pins(pins.seen, confirmed))
+    graph = load(operations)
+    state = Reduction(graph, Pins(pins.seen, confirmed)).state()
+    renames = (one.operation for one in reversed(graph.order))
+    name = name or next((one.name for one in renames if isinstance(one, Rename)), "")
     if name in ("", state.name) or own.terminal not in state.live:
         return []
     return [sign_operation(rename_operation(state, own.terminal, name), own.signing_seed)]

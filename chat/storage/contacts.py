@@ -153,8 +153,8 @@ def pending(db: Database) -> list[ContactRow]:
 
 
 def set_name(db: Database, person: bytes, name: str) -> None:
-    """Store the current name of the person's log."""
-    db.run("UPDATE contacts SET name = ? WHERE person = ?", name, person)
+    """Store the current name of the person's log. Where it has none any more, the former one stays."""
+    db.run("UPDATE contacts SET name = ? WHERE person = ? AND ? != ''", name, person, name)
     _called(db, person)
 
 
