@@ -82,7 +82,7 @@ class Later:
     async def signs(self) -> bytes:
         """An operation of an unknown number, which contacts get on the next link; its id."""
         own, log = self._parts.keyring.own, self._parts.keyring.own_log
-        place = own.person, own.terminal, log.sequences[own.terminal] + 1, list(log.heads)
+        place = own.person, own.terminal, list(log.heads)
         signed = signed_bytes(encode([LATER, *place, "more"]), own.signing_seed)
         identity = parse_operation(signed).id
         await self._parts.store.write(persons.add_operation, own.person, identity, signed)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
 from chat.interface import (
     ContactChanged,
@@ -272,20 +271,6 @@ async def test_case_88_a_cut_is_written_once_and_survives_a_crash_before_it(tmp_
         await second.cut()
         assert len(await history(ben, ada)) == 1
         assert [view.state for view in await history(ben, ada)] == [EntryState.DELIVERED]
-
-
-@in_virtual_time
-async def test_case_88_a_frozen_terminal_is_not_cut_before_it_is_removed(tmp_path: Path) -> None:
-    async with in_touch(tmp_path) as (_, ada, ben):
-        second = await Second.added(ben, ada)
-        await synced(second, second.write("honest"))
-        await second.removed()
-        parts, state = ben.engine._use_cases, reduce(second.log)
-        parts.keyring.own_log = replace(state, frozen=state.removed, removed={})
-        await parts.messages.cut_removed()
-        assert await history(ben, ada) == []
-        await second.cut()
-        assert len(await history(ben, ada)) == 1
 
 
 def stored_operations(database: Database, person: bytes, operations: list[bytes]) -> None:

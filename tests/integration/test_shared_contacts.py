@@ -12,7 +12,6 @@ from chat.interface import (
     ContactView,
     EntryAdded,
     EntryState,
-    IdentityChanged,
     RelayView,
     SettingsView,
 )
@@ -25,7 +24,6 @@ from protocol.entries_and_receipts import KIND_STATE
 from protocol.notes import Register, notes_of, read_state, subject
 from tests.integration.steps import number_of
 from tests.integration.test_linking import laptop_of, present
-from tests.integration.test_own_log import restored
 from tests.support.engines import devices
 from tests.support.engines.engines import Person, in_virtual_time, invite, people, talk
 from tests.support.fakes.network import Network
@@ -386,19 +384,3 @@ async def test_a_pairing_made_while_another_device_removes_the_contact_does_not_
         await asyncio.sleep(60)
         await agree(desk, laptop)
         await talk(desk, ben, "once more")
-
-
-@in_virtual_time
-async def test_a_verification_of_before_does_not_outlive_a_copy_of_the_only_device(tmp_path: Path) -> None:
-    async with restored(tmp_path) as (network, ada, ben):
-        network.part(ada.host, ben.host)
-        await ada.start()
-        contact = await ben.contact(ada)
-        (number,) = (await ben.engine.verification(contact)).numbers
-        await ben.engine.verify(contact, number)
-        forked = ben.wait(IdentityChanged, lambda event: "was copied" in event.cause)
-        await ada.engine.rename_self("Ad")
-        network.join(ada.host, ben.host)
-        await forked
-        shown = await view_of(ben, ada)
-        assert (shown.verified, shown.held) == (False, True)

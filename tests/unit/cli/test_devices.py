@@ -63,7 +63,7 @@ def test_a_device_is_called_otherwise_here(line: Line) -> None:
     assert outcome.objects == [{"terminal": DESK, "name": "desk"}]
     assert f"{DESK[:16]}  desk  live" in line.run("terminal").out
     assert "removed" in line.run("terminal", "remove", "desk", "--yes").out
-    assert line.messenger.called("remove_terminal") == [(DESK, False)]
+    assert line.messenger.called("remove_terminal") == [(DESK,)]
 
 
 def test_what_a_device_holds_is_a_line_per_conversation_and_one_for_all(line: Line) -> None:

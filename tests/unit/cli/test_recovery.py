@@ -109,7 +109,7 @@ def test_the_words_are_read_in_lines_and_devices_removed_by_id(line: Line) -> No
     names = "--remove", other[:12].upper(), "--remove", other
     (used,) = line.run("recovery", "use", *names, "--json", typed=typed).objects
     assert used == {"recovered": True, "removed": [other], "new_keys": False}
-    assert line.messenger.called("recover") == [(WORDS, (other,), False)]
+    assert line.messenger.called("recover") == [(WORDS, (other,))]
     assert "1 device removed" in line.run("recovery", "use", *names, typed=typed).out
 
 
@@ -120,7 +120,7 @@ def test_a_device_that_is_chosen_twice_counts_once(line: Line) -> None:
     line.patch.setattr(people, "is_interactive", lambda: True)
     outcome = line.run("recovery", "use", typed=" ".join(WORDS) + "\n1 1\ny\n")
     assert "remove 1 device?" in outcome.err
-    assert line.messenger.called("recover") == [(WORDS, (other,), False)]
+    assert line.messenger.called("recover") == [(WORDS, (other,))]
 
 
 def test_wrong_words_are_refused_before_anything_is_asked(line: Line) -> None:
@@ -157,8 +157,8 @@ def test_a_person_chooses_devices_by_number_and_confirms(line: Line, answer: str
     line.patch.setattr(line.messenger, "_terminals", lambda: views)
     first, rest = " ".join(WORDS[:9]), " ".join(WORDS[9:])
     outcome = line.run("recovery", "use", typed=f"{first}\n{rest}\n1\n{answer}\n")
-    assert f"1  {other[:16]}  shut out: its key was copied" in outcome.err
-    assert line.messenger.called("recover") == ([(WORDS, (other,), False)] if used else [])
+    assert f"1  {other[:16]}  live, may have been copied" in outcome.err
+    assert line.messenger.called("recover") == ([(WORDS, (other,))] if used else [])
     assert (outcome.status == 0) is used
 
 

@@ -442,7 +442,7 @@ def test_commands_that_only_read_do_without_the_network(
 
 def test_a_device_that_was_shut_out_says_so_instead_of_waiting_for_the_contact(line: Line) -> None:
     friend = ben(line, present=False)
-    shut_out = replace(line.messenger._terminals()[0], state=TerminalState.COPIED)
+    shut_out = replace(line.messenger._terminals()[0], state=TerminalState.REMOVED)
     line.patch.setattr(line.messenger, "_terminals", lambda: (shut_out,))
     outcome = line.run("send", "Ben", "hello", "--wait", "0")
     assert outcome.status == 75

@@ -129,7 +129,7 @@ async def test_a_device_is_removed_after_a_question_and_a_refusal_is_said() -> N
             if said.endswith("newer."):
                 await pilot.press("escape")
             await on_top(pilot, DevicesDialog)
-        assert messenger.called("remove_terminal") == [(DESK.terminal, False)] * 2
+        assert messenger.called("remove_terminal") == [(DESK.terminal,)] * 2
         assert messenger.other_terminals[0].state is TerminalState.REMOVED
 
 

@@ -165,7 +165,7 @@ async def test_the_words_remove_a_device_after_a_confirmation() -> None:
         assert not messenger.called("recover")
         await pilot.press("y")
         await until_shown(pilot, "Your recovery words were used.")
-        assert messenger.called("recover") == [(WORDS, (thief.terminal,), False)]
+        assert messenger.called("recover") == [(WORDS, (thief.terminal,))]
 
 
 async def test_enter_alone_that_was_typed_before_the_devices_were_shown_removes_nobody() -> None:

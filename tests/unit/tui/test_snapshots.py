@@ -32,9 +32,9 @@ OTHERWISE: dict[View, str] = {
     View(density="roomy"): "conversation",
     View((60, 20)): "conversation safety-number",
     View((40, 12)): "first-run short-passphrase conversation held commands words settings safety-number"
-    " details relays-named relay-damaged relayed pinned bot use-recovery-devices not-synced device-words",
+    " details relays-named relay-damaged relayed pinned bot use-recovery-devices device-words",
     View(language=CHINESE): "first-run pinned alone conversation away commands search held words help"
-    " delete deleting relays-named relayed use-recovery-devices use-recovery-sure not-synced"
+    " delete deleting relays-named relayed use-recovery-devices use-recovery-sure"
     " devices device-add link bot",
     View(LARGE, Theme.LIGHT, CHINESE): "bot conversation invitation settings",
 }
