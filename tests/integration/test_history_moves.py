@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from chat.interface import DeletionScope, EntryAdded, HistoryMoving, HistoryRoot
 from chat.network.links import LiveLink
+from chat.service.moving import Answers, Asked
 from chat.storage import entries, siblings
 from chat.storage.database import Database
 from chat.storage.siblings import NEWEST
@@ -185,8 +186,22 @@ async def test_the_newest_entries_come_first_and_all_others_in_their_order(tmp_p
 
 @in_virtual_time
 async def test_the_conversation_with_the_latest_activity_comes_first_and_the_newest_of_each_before_the_rest(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Of what was asked before the answers begin: both conversations."""
+    asked, add, step = asyncio.Event(), Answers.add, Answers.step
+
+    def counted(answers: Answers, page: Asked) -> None:
+        add(answers, page)
+        if len([one for one in answers._asked if one.latest]) == 2:
+            asked.set()
+
+    async def once_all_asked(answers: Answers) -> bool:
+        await asked.wait()
+        return await step(answers)
+
+    monkeypatch.setattr(Answers, "add", counted)
+    monkeypatch.setattr(Answers, "step", once_all_asked)
     async with people(tmp_path, "Ada", "Ben", "Cleo") as (network, (desk, ben, cleo)):
         for friend in (ben, cleo):
             await pair(desk, friend)
