@@ -226,7 +226,6 @@ DIALOGS: Final = (
             *at("DevicesDialog", "escape"),
             *dialog("RecoveryDialog", "alt+w"),
             *dialog("UseRecoveryDialog", "alt+u"),
-            *dialog("SignDialog", "alt+o", Text("x"), "enter"),
             *dialog("SettingsDialog", "f12"),
         ),
         before=_prepare,
@@ -652,16 +651,12 @@ PLACES: Final = (
                 *(Paste(" ".join(WORDS)), "enter", "enter", Text("9"), "enter", "ctrl+u", Text("1"), "enter"),
                 *("n", "alt+u", Paste(" ".join(WORDS)), "enter", Text("0"), "enter", "y"),
             ),
-            *at("One's own name", "alt+o", Text("x"), "enter", "y", "ctrl+y", Text("Hi"), "enter"),
+            *at("One's own name", "alt+o", Text("x"), "enter", Text("Hi"), "enter"),
             *at(
                 "Devices",
                 *("alt+d", "down", "up", "j", "k", "end", "home", "pagedown", "pageup", "left", "right"),
                 *("ctrl+pageup", "ctrl+pagedown", "enter", "home", "down", "d", "n", "down", "delete", "y"),
                 *("end", "d"),
-            ),
-            *at(
-                "Adding a device where the log may be old",
-                *("a", "ctrl+y", "ctrl+y", "escape"),
             ),
             *at(
                 "Adding a device",

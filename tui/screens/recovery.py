@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -195,36 +195,3 @@ class UseRecoveryDialog(Dialog[Recovering]):
             self.fail(str(refused))
         else:
             self.end(Recovering(tuple(self._words), tuple(picked)))
-
-
-class SignDialog(Dialog[bool]):
-    """True once a change of the own identity was signed."""
-
-    AUTO_FOCUS = ""
-    KEYS_WAIT_FOR = frozenset(("sign",))
-    heading = N_("Your identity")
-    hints = ()
-
-    def __init__(self, sign: Callable[[], Awaitable[None]]) -> None:
-        super().__init__()
-        self._sign, self._refused = sign, False
-
-    def body(self) -> list[Widget]:
-        return [plain(_("Signing…"), id="about")]
-
-    def on_mount(self) -> None:
-        start_worker(self, "sign", self._work)
-
-    def action_leave(self) -> None:
-        if self._refused:  # what is being signed cannot be stopped
-            self.end(None)
-
-    async def _work(self) -> None:
-        answer = await attempt(self._sign())
-        if not isinstance(answer, Problem):
-            self.end(True)
-            return
-        self._refused = True
-        self.query_one("#about", Static).update(_("Nothing was signed."))
-        self.fail(answer.text)
-        self.set_hints((("escape", _("Close")),))

@@ -26,7 +26,6 @@ from chat.interface import (
     EntryState,
     LinkingStage,
     LinkingView,
-    NotPermitted,
     OwnChange,
     PairingStage,
     QuestionView,
@@ -34,7 +33,6 @@ from chat.interface import (
     TerminalState,
     TerminalView,
 )
-from chat.service.own_log import NOT_LIVE
 from protocol.identity.safety import word_list
 from protocol.relay.rendezvous import RelayAddress
 from tests.architecture.imports import ROOT, sources
@@ -51,7 +49,6 @@ from tui.screens.devices import AddDialog, DevicesDialog, LinkDialog, LinkingDia
 from tui.screens.dialog import Dialog, QuitDialog, SaveDialog
 from tui.screens.links import OpenLinkDialog
 from tui.screens.pairing import BeginDialog, PairingDialog
-from tui.screens.recovery import SignDialog
 from tui.screens.sending import SendDialog
 from tui.screens.unlock import UnlockScreen
 from tui.text import translation
@@ -171,11 +168,6 @@ async def look_behind(pilot: Pilot[None], action: str) -> None:
         await pilot.pause()
 
 
-async def not_live() -> None:
-    """Signs nothing."""
-    raise NotPermitted(NOT_LIVE)
-
-
 def peopled() -> tuple[FakeMessenger, str]:
     """Contacts and entries of every kind; the first one's conversation opens by itself."""
     messenger = FakeMessenger("安")
@@ -247,7 +239,7 @@ async def test_every_action_and_what_it_opens() -> None:
         messenger.failures["settings"] = UsageError(phrase("This contact is blocked: unblock it first."))
         await look_behind(pilot, "settings")
         for dialog in (
-            *(SignDialog(not_live), SaveDialog("2026", "/1"), SendDialog("2026", "/1")),
+            *(SaveDialog("2026", "/1"), SendDialog("2026", "/1")),
             OpenLinkDialog(("http://1", "https://2")),
             QuitDialog(unfinished_lines("2026", ("1",))),
             *(LostDialog(), RestoreDialog(FakeDoor(messenger), new=True)),

@@ -305,16 +305,16 @@ class ProfileDialogs:
         self.surface.confirm("\n".join(asked), _(RECOVERY_WARNS), partial(self._sign, sign, _(RECOVERED)))
 
     def _sign(self, sign: Callable[[], Awaitable[None]], said: str) -> None:
-        from tui.screens.recovery import SignDialog
+        async def signed() -> None:
+            if not await self.surface.done(sign()):
+                return
+            me = await self.surface.ask(self.messenger.me())
+            if me is not None:
+                new_keys = me.terminal != self.surface.state.me.terminal
+                self.show_me(me)
+                self.surface.say(sentences(said, _(NEW_KEYS)) if new_keys else said)
 
-        self.surface.choose(SignDialog(sign), partial(self._signed, said))
-
-    async def _signed(self, said: str, _done: bool) -> None:
-        me = await self.surface.ask(self.messenger.me())
-        if me is not None:
-            new_keys = me.terminal != self.surface.state.me.terminal
-            self.show_me(me)
-            self.surface.say(sentences(said, _(NEW_KEYS)) if new_keys else said)
+        self.surface.outlast("sign", signed)
 
     def passphrase(self) -> None:
         from tui.screens.passphrase import PassphraseDialog

@@ -94,17 +94,14 @@ class DevicesController:
         self.surface.run("dialogs", leave, exclusive=True)
 
     def _remove(self, terminal: str, yes: bool | None) -> None:
-        from tui.screens.recovery import SignDialog
-
-        if yes:
-            sign = partial(self.messenger.remove_terminal, terminal)
-            self.surface.push(SignDialog(sign), self._removed)
-        else:
+        async def remove() -> None:
+            if yes and await self.surface.done(self.messenger.remove_terminal(terminal)):
+                self.surface.say(
+                    _(
+                        "The device was removed. Your contacts shut it out, and the keys that it knew are"
+                        " renewed."
+                    )
+                )
             self.devices()
 
-    def _removed(self, done: bool | None) -> None:
-        if done:
-            self.surface.say(
-                _("The device was removed. Your contacts shut it out, and the keys that it knew are renewed.")
-            )
-        self.devices()
+        self.surface.outlast("sign", remove)
