@@ -19,7 +19,7 @@ from protocol.codec import Codec, Wire, encode
 from protocol.discovery import SLOT_COUNTS
 from protocol.identity.log import Add, Remove, Rename, parse_operation, sign_operation
 from protocol.identity.names import is_name, is_terminal_name
-from protocol.limits import SLOT_BYTES
+from protocol.limits import KEEP_MAX, SLOT_BYTES
 from protocol.link.agreement import CONTACT_HELLO, CONTACT_REPLY, PAIRING_FINISH, PAIRING_REPLY
 from protocol.pairing.invitation import Invitation, format_invitation, parse_invitation
 from tests.fuzz.values import values
@@ -51,16 +51,16 @@ def test_structs(kind: type[Wire], codec: Codec[Any], data: st.DataObject) -> No
 
 IDS = st.binary(min_size=32, max_size=32)
 PARENTS = st.lists(IDS, min_size=1, max_size=16, unique=True).map(sorted)
-SEQUENCES = st.integers(1, 2**32 - 1)
+KEEP = st.lists(IDS, max_size=KEEP_MAX, unique=True).map(sorted)
 NAMES = st.text(min_size=1, max_size=64).filter(is_name)
 TERMINAL_NAMES = st.text(min_size=1, max_size=32).filter(is_terminal_name)
 TERMINALS = st.text(max_size=5).map(Terminal.named)
 OPERATIONS = st.one_of(
-    st.builds(Rename, IDS, IDS, SEQUENCES, PARENTS, NAMES),
-    st.builds(Remove, IDS, IDS, SEQUENCES, PARENTS, IDS, st.one_of(st.just(b""), IDS)),
+    st.builds(Rename, IDS, IDS, PARENTS, NAMES),
+    st.builds(Remove, IDS, IDS, PARENTS, IDS, KEEP),
     TERMINALS.flatmap(
         lambda added: st.builds(
-            Add, IDS, IDS, SEQUENCES, PARENTS, st.just(added.signing), st.just(added.static), TERMINAL_NAMES
+            Add, IDS, IDS, PARENTS, st.just(added.signing), st.just(added.static), TERMINAL_NAMES
         )
     ),
 )

@@ -17,6 +17,7 @@ HASH_SEED: Final = "0"
 """Of PYTHONHASHSEED: the order of a set of bytes is part of a run."""
 
 KEM_BYTES: Final = 1_088
+MLDSA_BYTES: Final = 3_309
 SEALS: Final = {
     "crypto_aead_aegis256_encrypt": 32,
     "crypto_aead_chacha20poly1305_ietf_encrypt": 12,
@@ -87,6 +88,11 @@ class Kem:
         return hashlib.blake2b(public + ciphertext, digest_size=32).digest()
 
 
+def _mldsa_signature(public: bytes, message: bytes) -> bytes:
+    """ML-DSA-65 for repeatable runs: the library draws its own randomness. Anybody can make this one."""
+    return hashlib.shake_256(public + message).digest(MLDSA_BYTES)
+
+
 def _prepare() -> tuple[Nonces, Kem]:
     if os.environ.get("PYTHONHASHSEED") != HASH_SEED:
         raise RuntimeError(f"a simulation needs PYTHONHASHSEED={HASH_SEED}")
@@ -96,10 +102,19 @@ def _prepare() -> tuple[Nonces, Kem]:
     sodium: Any = importlib.import_module("nacl._sodium")
     sodium.lib = _Watched(sodium.lib, sodium.ffi, nonces)
     primitives: Any = importlib.import_module("protocol.primitives")
+    errors: Any = importlib.import_module("protocol.errors")
 
     def decapsulate(self: Any, ciphertext: bytes) -> bytes:
         return kem.secret(self._key.public_key().public_bytes_raw(), ciphertext)
 
+    def mldsa_sign(seed: bytes, message: bytes) -> bytes:
+        return _mldsa_signature(primitives.mldsa_from_seed(seed), message)
+
+    def mldsa_verify(public: bytes, message: bytes, signature: bytes) -> None:
+        if signature != _mldsa_signature(public, message):
+            raise errors.AuthenticationFailed("not the signature of a simulation")
+
+    primitives.mldsa_sign, primitives.mldsa_verify = mldsa_sign, mldsa_verify
     primitives.mlkem_encapsulate = kem.encapsulate
     primitives.MlKemSecret.decapsulate = decapsulate
     return nonces, kem
