@@ -209,13 +209,15 @@ def default_keep(
 ) -> tuple[bytes, ...]:
     """What a removal by `signer` keeps of the grants of a terminal unless its person chooses otherwise.
 
-    These are the last Adds of the removed one that were `confirmed` (ids) on the signer with all its Adds
-    before, and those that brought the signer in. What was confirmed on a signer whom the removed one brought
-    in counts for nothing. More than KEEP_MAX that are apart from each other are only where its key was
-    copied: then the first of them.
+    These are all of a terminal that removes itself. Of another one they are the last Adds that were
+    `confirmed` (ids) on the signer with all its Adds before, and those that brought the signer in. What was
+    confirmed on a signer whom the removed one brought in counts for nothing. More than KEEP_MAX that are
+    apart from each other are only where its key was copied: then the first of them.
     """
     graph, terminals = reduction.graph, reduction.terminals()
     own = graph.by_author.get(removed, 0) & reduction.counting
+    if removed == signer:
+        return graph.ids(graph.tips(own))[: limits.KEEP_MAX]
     way, terminal = set[bytes](), terminals.get(signer)
     while terminal is not None:
         way.add(terminal.operation)

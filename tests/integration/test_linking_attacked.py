@@ -10,9 +10,11 @@ import pytest
 
 from chat.interface import (
     EntryAdded,
+    IdentityChanged,
     LinkingChanged,
     LinkingStage,
     NotPermitted,
+    OwnLogChanged,
     TerminalState,
     Unreachable,
     UsageError,
@@ -219,6 +221,24 @@ async def test_the_only_device_stays_and_one_of_two_removes_itself(tmp_path: Pat
         await ada.engine.remove_terminal(desk)
         states = {one.terminal: one.state for one in await ada.engine.terminals()}
         assert states[desk] is TerminalState.REMOVED
+        await laptop.stop()
+
+
+@in_virtual_time
+async def test_a_device_that_removes_itself_leaves_what_it_signed(tmp_path: Path) -> None:
+    """Violation: the name that the first device gave falls with it, and nobody is called anything."""
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        laptop = laptop_of(ada, tmp_path)
+        await devices.link(ada, laptop)
+        await ada.engine.rename_self("Adele")
+        removed = laptop.wait(OwnLogChanged, lambda event: event.kind == "removed")
+        shown = ben.wait(IdentityChanged, lambda event: "removed a device" in event.cause)
+        await ada.engine.remove_terminal((await ada.engine.me()).terminal)
+        await removed
+        await shown
+        assert (await laptop.engine.me()).name == "Adele"
+        log = ben.engine._use_cases.keyring.log(ada.peer.person)
+        assert (log.name, [*log.live]) == ("Adele", [laptop.engine._use_cases.keyring.own.terminal])
         await laptop.stop()
 
 
