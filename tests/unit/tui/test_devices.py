@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
@@ -129,6 +130,26 @@ async def test_a_device_is_removed_after_a_question_and_a_refusal_is_said() -> N
             await on_top(pilot, DevicesDialog)
         assert messenger.called("remove_terminal") == [(DESK.terminal,)] * 2
         assert messenger.other_terminals[0].state is TerminalState.REMOVED
+
+
+async def test_a_removal_says_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes seconds where a contact does not answer."""
+    async with with_bob_open() as (pilot, messenger, _bob):
+        messenger.other_terminals = (DESK,)
+        signed, remove = asyncio.Event(), messenger.remove_terminal
+
+        async def late(terminal: str) -> None:
+            await signed.wait()
+            await remove(terminal)
+
+        monkeypatch.setattr(messenger, "remove_terminal", late)
+        await opened(pilot, "alt+d", DevicesDialog)
+        await pilot.press("down", "d")
+        await until_shown(pilot, "It never comes back.")
+        await pilot.press("y")
+        await until_shown(pilot, "Signing…")
+        signed.set()
+        await until_shown(pilot, "The device was removed.")
 
 
 PASSPHRASE = "five small words"

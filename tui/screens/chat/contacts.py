@@ -314,7 +314,8 @@ class ProfileDialogs:
                 self.show_me(me)
                 self.surface.say(sentences(said, _(NEW_KEYS)) if new_keys else said)
 
-        self.surface.outlast("sign", signed)
+        self.surface.say(_("Signing…"))
+        self.surface.run("sign", signed)
 
     def passphrase(self) -> None:
         from tui.screens.passphrase import PassphraseDialog

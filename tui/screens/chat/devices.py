@@ -94,14 +94,16 @@ class DevicesController:
         self.surface.run("dialogs", leave, exclusive=True)
 
     def _remove(self, terminal: str, yes: bool | None) -> None:
-        async def remove() -> None:
-            if yes and await self.surface.done(self.messenger.remove_terminal(terminal)):
-                self.surface.say(
-                    _(
-                        "The device was removed. Your contacts shut it out, and the keys that it knew are"
-                        " renewed."
-                    )
-                )
+        if yes:
+            self.surface.say(_("Signing…"))
+            self.surface.run("sign", self._sign_removal, terminal)
+        else:
             self.devices()
 
-        self.surface.outlast("sign", remove)
+    async def _sign_removal(self, terminal: str) -> None:
+        if await self.surface.done(self.messenger.remove_terminal(terminal)):
+            said = _(
+                "The device was removed. Your contacts shut it out, and the keys that it knew are renewed."
+            )
+            self.surface.say(said)
+        self.devices()
