@@ -57,7 +57,7 @@ ARRIVED: Final = frozenset({EntryState.DELIVERED, EntryState.READ})
 
 
 SHUT_OUT: Final = (
-    "No contact takes messages of this device: it was removed from your identity, or copied. Use another"
+    "No contact takes messages of this device: it was removed from your identity. Use another"
     " device of yours, or run 'parlour recovery use' and pair again with your contacts. The message waits."
 )
 MAYBE_SENT: Final = (OutcomeUnknown, Unreachable, NotPermitted)

@@ -524,9 +524,9 @@ class Keyring:
 
 
 NOT_LIVE: Final = phrase(
-    "This device no longer belongs to your identity, or was copied. It compares no safety number and does not"
-    " pair. Use another device of yours. If you have none, recover with 'parlour recovery use', then pair"
-    " with your contacts again."
+    "This device no longer belongs to your identity. It compares no safety number and does not pair. Use"
+    " another device of yours. If you have none, recover with 'parlour recovery use', then pair with your"
+    " contacts again."
 )
 REMOVED: Final = phrase(
     "This device was removed from your identity: it sends and receives nothing any more, and keeps what is on"

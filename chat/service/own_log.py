@@ -53,8 +53,8 @@ from protocol.limits import RECOVER_REMOVED_MAX
 from protocol.messages import LogOperations
 
 NOT_LIVE = phrase(
-    "This device was removed from your identity or has been copied: it can sign nothing. Use another device"
-    " of yours. If you have none, recover with 'parlour recovery use'."
+    "This device was removed from your identity: it can sign nothing. Use another device of yours. If you"
+    " have none, recover with 'parlour recovery use'."
 )
 LOG_FULL = phrase("Your identity has reached its limit of changes: the name cannot be changed any more.")
 OWN_LOG_FULL = phrase(

@@ -604,7 +604,7 @@ OWN_TEXTS = {
     CauseKind.RENAMED: phrase("The name that your contacts see was changed"),
     CauseKind.RECOVERED: phrase("Your recovery words were used"),
     CauseKind.RENEWED: phrase("Your keys were renewed"),
-    CauseKind.COPIED: phrase("A device of yours may have been copied: remove it, or recover with new words"),
+    CauseKind.COPIED: phrase("A device of yours may have been copied: remove it, or use your recovery words"),
     CauseKind.CONTESTED: phrase("Your recovery words were used twice, in ways that contradict each other"),
 }
 """A change of the own log that another copy of it brought."""

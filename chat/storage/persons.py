@@ -20,11 +20,6 @@ def add_operation(db: Database, person: bytes, operation: bytes, data: bytes) ->
     return bool(db.run(sql, person, operation, data))
 
 
-def unknown(db: Database, operations: Iterable[bytes]) -> set[bytes]:
-    """Those of these ids of which no operation is held."""
-    return {one for one in operations if db.row("SELECT 1 FROM operations WHERE id = ?", one) is None}
-
-
 def drop_operations(db: Database, person: bytes, operations: Iterable[bytes]) -> None:
     """Delete operations with these ids."""
     for operation in operations:

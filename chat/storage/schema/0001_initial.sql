@@ -329,7 +329,7 @@ CREATE TABLE removals (
 -- may be deleted between them.
 CREATE TABLE cleaning (
     id    INTEGER PRIMARY KEY CHECK (id = 1), -- one row, while a cleaning is due
-    words INTEGER NOT NULL,                   -- `marks` at the last deletion of words, whose index has to be written anew first; 0: of none
+    words INTEGER NOT NULL,                   -- the count of `marks` when words were last deleted from the index; 0: never
     marks INTEGER NOT NULL                    -- how often something was deleted
 ) STRICT;
 
