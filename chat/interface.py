@@ -528,6 +528,12 @@ class Messenger(Protocol):
         Raises UsageError, NotPermitted (this terminal is not live).
         """
 
+    async def handed_out(self) -> bool:
+        """Wait until a contact or an own device was sent what this one signed, or 10 seconds. Whether it was.
+
+        True at once where there is none. The others get it when they are online at the same time.
+        """
+
     async def recovery_words(self) -> RecoveryView:
         """The words of the recovery seed. Raises NotPermitted once the seed was erased."""
 

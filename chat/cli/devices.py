@@ -41,6 +41,10 @@ SHORTEST_ID: Final = 8
 SHORT: Final = 16
 """Digits of an id that a line shows."""
 
+NOBODY_REACHED: Final = (
+    "No contact was reached yet. They learn of it while Parlour, or 'parlour listen', is open here and there."
+)
+
 _NAMED: Final = "device."
 """Beginning of the preferences that name devices, before the terminal's id."""
 
@@ -319,6 +323,12 @@ def _root_line(one: ConversationRoot | HistoryRoot) -> str:
     return f"{one.root[:SHORT]}  {one.entries} {'message' if one.entries == 1 else 'messages'}{gone}"
 
 
+async def handed_out(opened: Messenger) -> None:
+    """Wait until somebody was sent what this command signed, since its engine ends with it."""
+    if not await opened.handed_out():
+        note(NOBODY_REACHED)
+
+
 @terminal.command("remove")
 @click.argument("device", type=DEVICE)
 @click.option("--yes", is_flag=True, help="Ask nothing.")
@@ -333,6 +343,7 @@ async def remove(call: Call, device: str, yes: bool) -> None:
         if not yes and not await confirmed(call.lines, asked):
             raise Stopped("Nothing was removed.")
         await opened.remove_terminal(view.terminal)
+        await handed_out(opened)
     said = "Your contacts shut it out, and the keys that it knew are renewed."
     call.result({"removed": view.terminal}, f"The device {called} was removed. {said}")
 

@@ -15,6 +15,7 @@ from chat.cli.devices import (
     SHORT,
     SHORTEST_ID,
     device_of,
+    handed_out,
     named_devices,
     terminal_line,
     where_removed,
@@ -209,6 +210,7 @@ async def rename(call: Call, name: str) -> None:
     """Change the name that your contacts see to NAME."""
     async with messenger(call) as opened:
         await opened.rename_self(name)
+        await handed_out(opened)
     call.result({"name": name}, f"Your contacts see {one_line(name)} now.")
 
 
@@ -277,6 +279,7 @@ async def use_recovery(call: Call, removed: tuple[str, ...]) -> None:
             chosen = await _chosen(call, sorted(devices, key=lambda view: view.this))
         ids = tuple(view.terminal for view in chosen)
         await opened.recover(typed, ids)
+        await handed_out(opened)
         new_keys = (await opened.me()).terminal != before
     used = f"Your recovery words were used, and {_counted(len(ids))} removed." if ids else USED
     said = f"{used} Your contacts are warned."

@@ -105,6 +105,9 @@ class PersonLogs:
             return True
         return sorted(message.heads) == sorted(state.heads)
 
+    def is_own(self, person: bytes) -> bool:
+        return person == self._keyring.own.person
+
     def heads(self, person: bytes) -> Sequence[bytes] | None:
         """Those of a contact's log, None for anybody else."""
         contact = self._keyring.contacts.get(person)

@@ -173,6 +173,7 @@ class Synchronizer:
         self._unknown = Buckets(UNKNOWN_A_SECOND, UNKNOWN_AT_ONCE)
         self._hints = Buckets(HINTS_A_SECOND, HINTS_AT_ONCE)
         self._handing_out: asyncio.Task[None] | None = None
+        self._answered = asyncio.Event()  # what some terminal lacks of this person's log is on its way to it
         self.deleted: set[bytes] = set()
         self._gone = deque[tuple[float, Collection[bytes]]]()
 
@@ -248,10 +249,12 @@ class Synchronizer:
     async def _leave(self, link: LiveLink, held: Sequence[bytes]) -> None:
         for operations in await self._logs.own.missing(held):
             await link.driver.send(operations)
+        self._answered.set()
         await link.driver.close(0)
 
     def hand_out_log(self) -> None:
         """Send this person's new operations to all who have named what they hold; others get them then."""
+        self._answered.clear()
         self._handing_out = self._runtime.tasks.spawn(self._hand_out_log())
 
     async def _hand_out_log(self) -> None:
@@ -259,10 +262,13 @@ class Synchronizer:
             if worker.log_heads is not None:
                 for operations in await self._logs.own.missing(worker.log_heads):
                     worker.outbound.put(operations)
+                self._answered.set()
 
     async def hand_out_renewals(self) -> None:
         """Send what this terminal drew, after the operations that its heads name."""
-        await self.handed_out()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._runtime.config.sync_within):
+                await self._left()
         self._renewals.hand_out()
 
     def _hand_on(self, link: LiveLink, person: bytes) -> None:
@@ -279,14 +285,25 @@ class Synchronizer:
         for operations in await self._logs.lacking(link, held):
             worker.outbound.put(operations)
 
-    async def handed_out(self) -> None:
-        """Wait until new operations have left on the links there are, or as long as a signature waits."""
+    async def handed_out(self) -> bool:
+        """Wait until a terminal was sent what it lacks of this person's log, or 10 seconds; whether one was.
+
+        A command ends its engine when this returns: the link over which it hands out what it signed opens
+        after the signature.
+        """
         with suppress(TimeoutError):
             async with asyncio.timeout(self._runtime.config.sync_within):
-                if self._handing_out is not None:
-                    await asyncio.wait([self._handing_out])
-                for worker in list(self._workers.values()):
-                    await worker.outbound.sent()
+                await self._answered.wait()
+                await self._left()
+                return True
+        return False
+
+    async def _left(self) -> None:
+        """Wait until new operations have left on the links there are."""
+        if self._handing_out is not None:
+            await asyncio.wait([self._handing_out])
+        for worker in list(self._workers.values()):
+            await worker.outbound.sent()
 
     def _sending(self, person: bytes) -> list[Outbound]:
         """One per terminal of the contact that has a link."""
@@ -431,7 +448,7 @@ class Synchronizer:
             worker.theirs = message.heads
         # A link that opens names both logs. Links that open again and again must not wait for the same heads.
         if current:
-            await self._logs.named(link.peer, person, message.heads)
+            self._has_answered(person)
             return
         answers = person in worker.named
         worker.named[person] = message
@@ -443,8 +460,13 @@ class Synchronizer:
             newest = partial(worker.named.pop, person)
             for operations in await self._logs.answer(link, newest, worker.logs):
                 worker.outbound.put(operations)
+            self._has_answered(person)
         except (ProtocolError, ParlourError) as failure:
             self._end(link, failure)
+
+    def _has_answered(self, person: bytes) -> None:
+        if self._logs.is_own(person):
+            self._answered.set()
 
     async def _name_heads(self, link: LiveLink, message: HeadsHash) -> None:
         try:

@@ -192,6 +192,9 @@ class FakeMessenger(Files):
             raise UsageError(NO_NAME)
         self._me = replace(self._me, name=name)
 
+    async def handed_out(self) -> bool:
+        return True
+
     async def recovery_words(self) -> RecoveryView:
         if not self._me.keeps_seed:
             raise NotPermitted(phrase("The recovery words were erased."))
