@@ -35,7 +35,7 @@ from protocol.entries_and_receipts import (
 from protocol.identity.author import add_operation, rename_operation
 from protocol.identity.log import parse_operation, sign_operation
 from protocol.identity.reduction import reduce
-from protocol.messages import Entry, LogOperations
+from protocol.messages import Entry, LogHeads, LogOperations
 from tests.integration.steps import current, dial, entry_of, in_touch
 from tests.support.engines.engines import Person, contact, in_virtual_time, talk
 from tests.support.protocol.pairings import Terminal, removal
@@ -290,13 +290,13 @@ async def test_an_entry_of_a_terminal_whose_adding_has_not_come_ends_no_link(
         second, addition = await Second.unheard(ben, ada)
         entries_sent = [second.write(f"ahead {number}") for number in range(WAITING_MAX + 4)]
         link, logs, asked = current(ben, ada), ben.engine._use_cases.sync._logs, list[Sequence[bytes]]()
-        answer = logs.named
+        are_current = logs.are_current
 
-        async def named(peer: Peer, person: bytes, held: Sequence[bytes]) -> list[LogOperations]:
-            asked.append(held)
-            return await answer(peer, person, held)
+        def asks(peer: Peer, message: LogHeads) -> bool:
+            asked.append(message.heads)
+            return are_current(peer, message)
 
-        monkeypatch.setattr(logs, "named", named)
+        monkeypatch.setattr(logs, "are_current", asks)
         for entry in entries_sent:
             await link.driver.send(entry.message())
         await talk(ben, ada, "on the same link")
