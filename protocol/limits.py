@@ -132,7 +132,7 @@ RESPONDER_PING_AFTER_SECONDS: Final = 6.5
 """Silence after which the responder of a link pings, seconds (SPEC §6.6)."""
 DEAD_AFTER_SECONDS: Final = 10.0
 """A Ping or Entry without any answer for so long ends the link, seconds (SPEC §6.6)."""
-LINK_SECONDS_MAX: Final = 3_600.0
+LINK_SECONDS_MAX: Final = 900.0
 """Longest life of an open link, seconds (SPEC §6.5)."""
 LINK_ENVELOPES_MAX: Final = 2**20
 """Most envelopes per direction of a link (SPEC §6.5)."""
@@ -215,7 +215,7 @@ ASKS_MAX: Final = 16
 
 # --- Implementation constants: a program may choose others within the bounds of the SPEC ---
 
-LINK_SECONDS_REPLACE: Final = 3_300.0
+LINK_SECONDS_REPLACE: Final = 780.0
 """Age from which a link is to be replaced, seconds (SPEC §6.5)."""
 LINK_ENVELOPES_REPLACE: Final = 2**20 - 2**14
 """Envelopes of a direction from which a link is to be replaced (SPEC §6.5)."""
