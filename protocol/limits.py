@@ -68,7 +68,7 @@ RECEIPT_IDS_MAX: Final = 1_024
 """Entries that one receipt names (SPEC §11.5)."""
 DIGESTS_MAX: Final = 256
 """Conversations in one message of digests among own terminals (SPEC §5.14.1)."""
-EARLY_MARKS_MAX: Final = 16_384
+EARLY_MARKS_MAX: Final = 4_096
 """Marks per link of entries that are not held (SPEC §7.8.3). The own terminal at its other end fills it."""
 MARKED_MAX: Final = 256
 """Newest entries of a conversation whose marks own terminals compare (SPEC §7.8.3)."""
