@@ -73,6 +73,10 @@ new names heads of all conversations at once, and its person waits for the newes
 NAMED_MAX: Final = 8_192
 """Logs per link of which it is kept what the own terminal at its other end, which fills this, holds."""
 
+RESTS: Final = 9
+"""Times as long as a step of an answer took that the next one waits, if it sent nothing. A stolen terminal can
+name heads for ever that have the whole history walked in vain: that takes a tenth of the time."""
+
 DIGESTED: Final = 8
 """Conversations of which digests are made at a time: some milliseconds, for which users wait."""
 
@@ -101,7 +105,8 @@ class SiblingOutgoing(Outgoing):
     ) -> None:
         super().__init__(link.driver)
         self._store, self._keyring, self._port, self._counts = store, keyring, port, counts
-        self._clock, self._link, self._deleted = runtime.clock, link, deleted
+        self._runtime, self._clock = runtime, runtime.clock
+        self._link, self._deleted = link, deleted
         self.since: int | None = None
         self._carried, self._written = Carried(), set[bytes]()
         self._answers, self._answering = Answers(store, self._carried, self._carry, self._say_over), False
@@ -172,7 +177,7 @@ class SiblingOutgoing(Outgoing):
 
     def answer(self, asked: Asked) -> None:
         """Send what the other side lacks, a little at a time: nothing else waits until all is sent."""
-        if self._answers.is_full:
+        if not self._answers.may_add(asked.page):
             return
         self._answers.add(asked)
         if not self._answering:
@@ -180,8 +185,18 @@ class SiblingOutgoing(Outgoing):
             self._put(self._step)
 
     async def _step(self) -> None:
+        began = self._clock.monotonic()
         self._answering = await self._answers.step()
-        if self._answering:
+        if not self._answering:
+            return
+        if self._answers.sent:
+            self._put(self._step)
+        else:
+            self._runtime.tasks.spawn(self._rest(RESTS * (self._clock.monotonic() - began)))
+
+    async def _rest(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        if self._link.driver.link.is_open:
             self._put(self._step)
 
     async def _carry(self, conversation: bytes, contact: bytes, numbers: Sequence[int]) -> None:

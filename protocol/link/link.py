@@ -311,7 +311,7 @@ class Link:
         return self._end(LinkClosed(states.CLOSE_REASONS[reason], clean=clean))
 
     def should_replace(self, now: float) -> bool:
-        """Whether to replace the link: after 55 minutes or 2^20 - 2^14 envelopes in one direction."""
+        """Whether to replace the link: after 13 minutes or 2^20 - 2^14 envelopes in one direction."""
         return isinstance(self._phase, OpenPhase) and self._phase.should_replace(self._tick(now))
 
     def _open_phase(self) -> OpenPhase:

@@ -26,6 +26,7 @@ from chat.interface import (
     UsageError,
 )
 from chat.ports import Ports
+from protocol.limits import LINK_SECONDS_MAX
 from tests.sim.disk import Disk, copied, replaced
 from tests.sim.laws import GRACE, Broken, Laws, Seen, Sent, Side
 from tests.sim.loop import LIFE, Life, SimLoop
@@ -40,8 +41,8 @@ NAMES: Final = ("Ada", "Ben", "Cleo", "Dan", "Eve")
 CONVERGES_WITHIN: Final = 400
 """Virtual seconds after which all has arrived, once nothing troubles any more."""
 
-COPY_CONVERGES_WITHIN: Final = 7_200
-"""The same after an old copy was put back."""
+COPY_CONVERGES_WITHIN: Final = 2 * LINK_SECONDS_MAX
+"""The same after an old copy was put back: the next link tells the other side, and the one after it us."""
 
 CRASH_WITHIN: Final = 2.0
 """Seconds after which a host dies whose fuse did not burn down."""
