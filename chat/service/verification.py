@@ -67,7 +67,7 @@ class Verification:
     async def view(self, person: bytes) -> VerificationView:
         """The numbers of now, and what was compared. Raises Unconfirmed."""
         self.check_own()
-        row = await self._store.read(contacts.comparison, person)
+        row = await self._store.read(_comparison, person)
         found = await self._branches(person)
         self.check_own()  # the own log may have changed meanwhile
         own = self._keyring.own_log
@@ -210,6 +210,14 @@ def digits_of(number: str) -> str:
         counts = {"all": NUMBER_DIGITS, "number": len(digits)}
         raise UsageError(phrase("A safety number has {all} digits; {number} were typed.", **counts))
     return digits
+
+
+def _comparison(database: Database, person: bytes) -> ComparisonRow | None:
+    """The last comparison, None where only a terminal that was removed made it."""
+    row = contacts.get(database, person)
+    if row is not None and row.verified and not row.compared:
+        return None
+    return contacts.comparison(database, person)
 
 
 def compared(state: PersonState, *, by_words: bool, time: int) -> ComparisonRow:

@@ -193,7 +193,7 @@ class _Follower:
         self._forget(of)
 
     def _vouch(self, person: bytes, terminals: Iterable[bytes]) -> None:
-        """Other terminals have paired with a contact. What this one did is known, and a copy may write more."""
+        """Others have paired with a contact. What this terminal did is known; a copy may write more."""
         before = contacts.get(self._db, person)
         for terminal in terminals:
             if terminal != self._own:
