@@ -102,12 +102,14 @@ _OWN_LIVE: Final = (
     "(SELECT t.terminal FROM person_terminals AS p JOIN terminals AS t ON t.number = p.terminal"
     " WHERE p.live AND p.person IN (SELECT person FROM own))"
 )
+# A removed terminal sends nothing to anybody, and would show all contacts as held back.
+_NOT_LIVE: Final = f"coalesce((SELECT terminal FROM own) NOT IN {_OWN_LIVE}, 1)"
 _COUNTING: Final = f"v.terminal IN {_OWN_LIVE} AND v.source IN {_OWN_LIVE}"
 _SELECT_CONTACTS: Final = (
     "SELECT person, name, petname, state, verified, blocked, held, since, pinned, muted,"
     # Of a contact without any it is not known who paired it: a backup of an archive has such ones.
-    f" coalesce((SELECT max({_COUNTING}) FROM vouchers AS v WHERE v.person = c.person), 1),"
-    f" coalesce((SELECT max({_COUNTING} AND v.compared) FROM vouchers AS v WHERE v.person = c.person), 1)"
+    f" {_NOT_LIVE} OR coalesce((SELECT max({_COUNTING}) FROM vouchers AS v WHERE v.person = c.person), 1),"
+    f" {_NOT_LIVE} OR coalesce((SELECT max({_COUNTING} AND v.compared) FROM vouchers AS v WHERE v.person = c.person), 1)"
     " FROM contacts AS c"
 )
 

@@ -119,8 +119,8 @@ class State:
         view = self.contacts.get(person)
         if view is not None and view.unvouched:
             said = _(
-                "Only a removed device of yours has paired with {name}. Nothing can be sent until you compare "
-                "the safety number with /verify, or pair again by words."
+                "Only a removed device of yours has paired with {name}. Nothing can be sent until you "
+                "compare the safety number with /verify, or pair again by words."
             )
             return said.format(name=self.name_of(person))
         said = _(
