@@ -88,7 +88,7 @@ class Notes:
         self._gaps, self._amendments = gaps, amendments
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._views, self._cleaner = book, links, views, cleaner
-        self._vouched_as = b""  # the id under which all is told
+        self._vouched_as = b""  # the id under which all was said
         self._incarnation = runtime.random(8)  # drawn at each start (SPEC §11.1)
 
     # What is written here.

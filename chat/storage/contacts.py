@@ -105,11 +105,12 @@ _OWN_LIVE: Final = (
 # A removed terminal sends nothing to anybody, and would show all contacts as held back.
 _NOT_LIVE: Final = f"coalesce((SELECT terminal FROM own) NOT IN {_OWN_LIVE}, 1)"
 _COUNTING: Final = f"v.terminal IN {_OWN_LIVE} AND v.source IN {_OWN_LIVE}"
+_OF_CONTACT: Final = "FROM vouchers AS v WHERE v.person = c.person"
 _SELECT_CONTACTS: Final = (
     "SELECT person, name, petname, state, verified, blocked, held, since, pinned, muted,"
-    # Of a contact without any it is not known who paired it: a backup of an archive has such ones.
-    f" {_NOT_LIVE} OR coalesce((SELECT max({_COUNTING}) FROM vouchers AS v WHERE v.person = c.person), 1),"
-    f" {_NOT_LIVE} OR coalesce((SELECT max({_COUNTING} AND v.compared) FROM vouchers AS v WHERE v.person = c.person), 1)"
+    # Where nobody is known to vouch, nobody who was removed does.
+    f" {_NOT_LIVE} OR coalesce((SELECT max({_COUNTING}) {_OF_CONTACT}), 1),"
+    f" {_NOT_LIVE} OR coalesce((SELECT max({_COUNTING} AND v.compared) {_OF_CONTACT}), 1)"
     " FROM contacts AS c"
 )
 
@@ -136,19 +137,13 @@ class ContactRow(Struct, frozen=True):
     vouched: bool = True
     compared: bool = True
     shown: str = ""  # always the displayed name: the petname, or the name, which is text of a peer
+    is_verified: bool = False  # always whether a comparison by a terminal that is live makes it verified
+    waits: bool = False  # always whether nothing is sent until this person has compared
 
     def __post_init__(self) -> None:
         force_setattr(self, "shown", self.petname or self.name)
-
-    @property
-    def is_verified(self) -> bool:
-        """Whether a comparison by a terminal that is live makes the contact verified."""
-        return self.verified and self.compared
-
-    @property
-    def waits(self) -> bool:
-        """Whether nothing is sent until this person has compared."""
-        return self.held or not self.vouched
+        force_setattr(self, "is_verified", self.verified and self.compared)
+        force_setattr(self, "waits", self.held or not self.vouched)
 
 
 def add(db: Database, row: ContactRow) -> None:
