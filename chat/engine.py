@@ -154,6 +154,7 @@ class Engine:
                 await use_cases.accept.drop_expired()
                 await use_cases.messages.settle()
                 await use_cases.messages.cut_removed()
+                await use_cases.notes.vouch()
                 await use_cases.own_log.renew()
                 await use_cases.attendance.tick()
             except ParlourError as failure:  # a full disk must not prolong visibility

@@ -162,7 +162,8 @@ class ContactView(Struct, frozen=True):
 
     `label` is what clients call it: the name, with a suffix `~xxxx` where the name could be taken for that
     of somebody else (chat.looks). `called` is what the contact calls itself. `held`: entries wait until
-    this person has confirmed a changed identity. `relayed`: the link with it goes through a relay.
+    this person has compared, since the identity changed, or since only removed devices of this person have
+    paired with it (`unvouched`). `relayed`: the link with it goes through a relay.
     `same_key`: the contacts who have proven to hold the static key of one of its terminals, too; somebody
     stole or copied it.
     `timer`: new messages of the conversation end so many seconds after they are read; 0: they do not.
@@ -183,6 +184,7 @@ class ContactView(Struct, frozen=True):
     typing: bool
     unread: int
     held: bool = False
+    unvouched: bool = False
     relayed: bool = False
     timer: int = 0
     same_key: tuple[str, ...] = ()

@@ -174,6 +174,8 @@ LINKED_OPERATIONS_MAX: Final = 65_536
 """Operations of all logs that a new terminal gets (SPEC §7.8.1)."""
 LINKED_PAIRINGS_MAX: Final = 4
 """Pairings with one contact that a new terminal gets: two newest and two oldest (SPEC §7.8.1)."""
+VOUCHERS_MAX: Final = 64
+"""Own terminals that vouch for a contact, in one message of a linking or one backup (SPEC §7.7)."""
 LINKED_PLACES_MAX: Final = 64
 """Addresses of one contact's terminals that a new terminal gets (SPEC §7.8.1)."""
 LINKED_HOST_MAX: Final = 64

@@ -209,6 +209,13 @@ class SharedComparison(Wire, frozen=True):
     terminals: Annotated[list[B32], Meta(max_length=limits.LINKED_IDS_MAX)]
 
 
+class SharedVoucher(Wire, frozen=True):
+    """A terminal of the person that has paired with a contact, and whether it compared."""
+
+    terminal: B32
+    compared: bool
+
+
 class SharedPlace(Wire, frozen=True):
     """An address at which a terminal of a contact was reached."""
 
@@ -224,7 +231,7 @@ class SharedPairing(Unprinted, frozen=True, tag=22):
     """What the terminals of a person share about one contact; its log comes before it.
 
     `seen` and `confirmed` are the pins of that log, `proven` the static keys that the contact has proven.
-    `timer`: seconds, 0 for none. `pairings`: the newest comes first.
+    `timer`: seconds, 0 for none. `pairings`: the newest comes first. `vouchers`: ascending by terminal.
     """
 
     person: B32
@@ -239,6 +246,7 @@ class SharedPairing(Unprinted, frozen=True, tag=22):
     pinned: bool
     muted: bool
     comparison: Annotated[list[SharedComparison], Meta(max_length=1)]
+    vouchers: Annotated[list[SharedVoucher], Meta(max_length=limits.VOUCHERS_MAX)]
     pairings: Annotated[list[SharedRoot], Meta(max_length=limits.LINKED_PAIRINGS_MAX)]
     proven: LinkedIds
     places: Annotated[list[SharedPlace], Meta(max_length=limits.LINKED_PLACES_MAX)]

@@ -498,6 +498,7 @@ def _verification_fields(found: VerificationView, view: ContactView) -> dict[str
         "safety_number": found.numbers[0],
         "verified": view.verified,
         "held": view.held,
+        "unvouched": view.unvouched,
         "contested": list(found.numbers[1:]),
         "compared": timestamp(found.compared) if found.compared is not None else None,
         "by": _compared_by(found),
@@ -523,7 +524,7 @@ def _verification_text(found: VerificationView, label: str, view: ContactView) -
     )
     lines.append(f"{label} is {'verified.' if view.verified else said}")
     if view.held:
-        lines.append(held_line(label))
+        lines.append(held_line(label, view))
     if found.compared is not None:
         how = "pairing words" if found.by_words else "the safety number"
         lines.append(f"Last compared by {how}: {timestamp(found.compared)}")

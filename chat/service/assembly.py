@@ -335,6 +335,7 @@ class UseCases:
         self.verification.own_log_changed()
         self.alerts.own_log_changed()
         self.retention.own_log_changed()
+        self.runtime.tasks.spawn(self.notes.own_log_changed())
         self._terminals_changed()
         self.forwarding.own_log_changed()
         self.sync.hand_out_log()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from chat.storage import contacts, keys, persons, settings
-from chat.storage.contacts import PAIRED, ComparisonRow, ContactRow
+from chat.storage.contacts import PAIRED, ComparisonRow, ContactRow, VoucherRow
 from chat.storage.database import Database, Store
 from chat.storage.keys import OWN, THEIRS, OwnRow, ShareRow
 from chat.storage.persons import AddressRow
@@ -25,6 +25,7 @@ from protocol.messages import (
     SharedRoot,
     SharedSetting,
     SharedShare,
+    SharedVoucher,
 )
 from protocol.pairing.handover import Handover, SharedContact, pins_of
 from protocol.pairing.linking import ProfileDue
@@ -109,6 +110,7 @@ def _contact(db: Database, person: bytes, timer: int) -> SharedContact | None:
         row.pinned,
         row.muted,
         comparison,
+        [SharedVoucher(*one) for one in sorted(contacts.vouchers(db, person)[: limits.VOUCHERS_MAX])],
         _pairings(keys.shares_of(db, person)),
         proven[:_IDS],
         _places(db, person),
@@ -157,7 +159,7 @@ def fill(db: Database, due: ProfileDue) -> None:
         keys.add_self_key(db, key)
     _log(db, state.person, given.operations, pins_of(state))
     for contact in given.contacts:
-        _add_contact(db, contact)
+        _add_contact(db, contact, state.terminal)
     for setting in state.settings:
         settings.take_over(db, setting.name, setting.value)
     for relay in state.relays:
@@ -178,7 +180,7 @@ def _log(db: Database, person: bytes, operations: Sequence[bytes], pins: Pins) -
     return persons.pinned(db, person).name
 
 
-def _add_contact(db: Database, given: SharedContact) -> None:
+def _add_contact(db: Database, given: SharedContact, source: bytes) -> None:
     shared = given.shared
     name = _log(db, shared.person, given.operations, pins_of(shared))
     said = shared.verified, shared.blocked, shared.held, shared.since, shared.pinned, shared.muted
@@ -186,6 +188,8 @@ def _add_contact(db: Database, given: SharedContact) -> None:
     for one in shared.comparison:
         row = ComparisonRow(shared.person, one.by_words, one.time, one.newest, tuple(one.terminals))
         contacts.add_comparison(db, row)
+    for voucher in shared.vouchers:
+        contacts.vouch(db, VoucherRow(shared.person, voucher.terminal, source, voucher.compared))
     for pairing in reversed(shared.pairings):
         for owner, shares in ((OWN, pairing.own), (THEIRS, pairing.theirs)):
             for share in reversed(shares):

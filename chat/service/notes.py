@@ -88,6 +88,7 @@ class Notes:
         self._gaps, self._amendments = gaps, amendments
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._views, self._cleaner = book, links, views, cleaner
+        self._vouched_as = b""  # the id under which all was said
         self._incarnation = runtime.random(8)  # drawn at each start (SPEC §11.1)
 
     # What is written here.
@@ -108,6 +109,18 @@ class Notes:
         other terminals do, which get its entries. Raises as `Store.write_once`.
         """
         return await self._store.write_once(_is_written, work, *args, **kwargs)
+
+    async def vouch(self) -> None:
+        """Tell other terminals again with whom this one paired under a former id (SPEC §7.7)."""
+        terminal = self._keyring.own.terminal
+        while terminal != self._vouched_as and terminal in self._keyring.own_log.live:
+            written = await self.store(self._vouch, terminal)
+            await self.done(written)
+            if not written.entries:
+                self._vouched_as = terminal
+
+    def _vouch(self, database: Database, terminal: bytes) -> Written:
+        return self.write(database, *sharing.vouching(database, terminal))
 
     def cut(self, database: Database, removed: bytes) -> ParsedEntry:
         """Write the cut of a removed terminal of this person into the notes."""
@@ -245,6 +258,17 @@ class Notes:
         if await self._store.read(sharing.is_due):
             await self._took(await self._store.write(sharing.follow))
 
+    async def own_log_changed(self) -> None:
+        """Other terminals of this person may be live: what they did with contacts counts, or does no more."""
+
+        def moved(database: Database) -> set[bytes]:
+            shown = self._book.rows
+            return {row.person for row in contacts.all(database) if row != shown.get(row.person, row)}
+
+        if persons := await self._store.read(moved):
+            await self._changed(persons)
+            self._bus.signal(ContactsChanged())
+
     async def take_in(self, person: bytes, found: Extension) -> None:
         """The log of a person came, whom another terminal has as a contact. Raises a storage failure."""
         await self._took(await self._store.write(sharing.take_in, person, found))
@@ -312,7 +336,7 @@ class Notes:
             self._views.publish_contact(row.person)
             if row.blocked:
                 await self._links.close(row.person, 0)
-            elif (old := before.get(row.person)) is not None and old.held and not row.held:
+            elif (old := before.get(row.person)) is not None and old.waits and not row.waits:
                 self._bus.signal(ContactReleased(row.person))
 
 

@@ -13,7 +13,7 @@ from chat.service import views
 from chat.service.drawing import Renewed, draw, is_drawn
 from chat.service.events import EventBus, InvitationsChanged, OwnLogChanged, OwnLogGrew, SecretsRenewed
 from chat.service.keyring import Keyring
-from chat.storage import keys, persons
+from chat.storage import contacts, keys, persons
 from chat.storage.database import Database, Store
 from chat.storage.keys import OwnRow
 from chat.tasks import Runtime
@@ -156,6 +156,7 @@ class OwnLog:
 
         def store(database: Database) -> tuple[Pins, Renewed | None]:
             if own is not None:
+                contacts.carry_over(database, self._keyring.own.terminal, own.terminal)
                 keys.replace_terminal(database, own.terminal, own.signing_seed, own.static_secret)
             persons.store(database, person, found)
             persons.pin(database, person, confirmed, confirmed=True)

@@ -163,12 +163,14 @@ def fill_new(
     """Write a new profile, in one transaction. The Recover comes last: what is held before it counts."""
     own = new.own
     _fill(db, verified, own)
-    restorer = Restorer(db, own, moment)
-    _apply(verified, restorer, progress)
     pins = persons.take_back(db, own.person, new.follows)
     held = persons.operations_of(db, own.person)
     confirmed = Pins(pins.seen, pins.confirmed | {new.confirmed})
-    persons.store(db, own.person, extend(held, new.operations, confirmed))
+    found, wrote = extend(held, new.operations, confirmed), verified.start.terminal
+    # It goes on for the terminal that wrote the file, where the Recover leaves none of these.
+    former = b"" if wrote in found.state.live else wrote
+    _apply(verified, Restorer(db, own, moment, former), progress)
+    persons.store(db, own.person, found)
     persons.pin(db, own.person, [new.confirmed], confirmed=True)
     _settle(db)
 
@@ -238,7 +240,7 @@ def _without_trust(record: Record) -> Record | None:
     """A record as an archive has it: nothing in it was verified, and nothing is reached through it."""
     match record:
         case BackupContact():
-            return replace(record, verified=False, held=False, muted=False, comparison=[])
+            return replace(record, verified=False, held=False, muted=False, comparison=[], vouchers=[])
         case BackupProof() | BackupRelay():
             return None
     return record
@@ -289,11 +291,12 @@ def report(db: Database, verified: Verified, *, new: bool, archive: str = "") ->
 class Restorer:
     """Writes the records of a file into a database; what is there already stays as it is.
 
+    `went_on`: the id of the terminal in whose place this one is, or empty.
     Entries with a timer end as those that come at this `moment`: a contact may pass their bodies until then.
     """
 
-    def __init__(self, db: Database, own: OwnRow, moment: Moment) -> None:
-        self._db, self._own, self._moment = db, keys.read_own(db), moment
+    def __init__(self, db: Database, own: OwnRow, moment: Moment, went_on: bytes = b"") -> None:
+        self._db, self._own, self._moment, self._went_on = db, keys.read_own(db), moment, went_on
         former = persons.former_terminals(db, own.person)
         state = reduce(persons.operations_of(db, own.person), persons.pins_of(db, own.person))
         self._ours = frozenset([own.terminal, *former, *(one.id for one in state.terminals())])
@@ -364,6 +367,10 @@ class Restorer:
         )
         for one in record.comparison:
             self._comparison(record.person, one)
+        for voucher in record.vouchers:
+            # What was done here before is done here, under other keys.
+            by = self._own.terminal if voucher.terminal == self._went_on else voucher.terminal
+            contacts.vouch_here(self._db, record.person, by, compared=voucher.compared)
 
     def _comparison(self, person: bytes, one: BackupComparison) -> None:
         row = ComparisonRow(person, one.by_words, one.time, one.newest, tuple(one.terminals))

@@ -165,9 +165,9 @@ def _contact(db: DamagedDatabase, person: bytes, found: _Found) -> BackupContact
         row = contacts.get(db, person)
         if row is not None:
             marks = row.verified, row.blocked, row.held, row.since, row.pinned, row.muted
-            return BackupContact(person, row.name, row.petname, *marks, [])
+            return BackupContact(person, row.name, row.petname, *marks, [], [])
     found.lost["contacts"] += 1
-    return BackupContact(person, found.states[person].name, "", False, False, True, 0, False, False, [])
+    return BackupContact(person, found.states[person].name, "", False, False, True, 0, False, False, [], [])
 
 
 def _write(db: DamagedDatabase, writer: BackupWriter, found: _Found, time: int, *, recovery: bool) -> None:

@@ -636,7 +636,7 @@ class Outbound(Outgoing):
         awaits, contact = link.queued.pop(entry, None), self._book.rows.get(link.person)
         if contact is None or awaits is None or not link.driver.link.is_open:
             return False
-        if contact.held:
+        if contact.waits:
             self._held_back = True
             return False
         if entry in self._deleted:  # since it was written, or read from the disk

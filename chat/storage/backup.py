@@ -27,12 +27,13 @@ from protocol.backup.records import (
     BackupRelay,
     BackupSetting,
     BackupStart,
+    BackupVoucher,
     Record,
 )
 from protocol.backup.root import NOT_HELD, RootHash
 from protocol.entries_and_receipts import KIND_CUT, KIND_EDIT, KIND_STATE, conversation_of
 from protocol.identity.exchange import in_batches
-from protocol.limits import BACKUP_IDS_MAX, BACKUP_RECEIPTS_MAX
+from protocol.limits import BACKUP_IDS_MAX, BACKUP_RECEIPTS_MAX, VOUCHERS_MAX
 from protocol.messages import ENTRY_HEADER
 from protocol.notes import notes_of
 from protocol.redacting import Redacted, Redacting
@@ -121,7 +122,10 @@ def _contact(db: Database, row: ContactRow) -> BackupContact:
         ]
     )
     shown = row.verified, row.blocked, row.held, row.since, row.pinned, row.muted
-    return BackupContact(row.person, row.name, row.petname, *shown, comparison)
+    told = sorted(contacts.vouchers(db, row.person)[:VOUCHERS_MAX])
+    return BackupContact(
+        *(row.person, row.name, row.petname, *shown), comparison, [BackupVoucher(*one) for one in told]
+    )
 
 
 def deletions(db: Database, after: bytes) -> list[tuple[bytes, int]]:

@@ -71,8 +71,18 @@ class BackupComparison(Unprinted, frozen=True):
     terminals: UpToManyIds
 
 
+class BackupVoucher(Unprinted, frozen=True):
+    """A terminal of the person that has paired with a contact, and whether it compared."""
+
+    terminal: B32
+    compared: bool
+
+
 class BackupContact(Unprinted, frozen=True, tag=4):
-    """A contact. `petname` is the person's name for it, or empty; `comparison` has one or none."""
+    """A contact. `petname` is the person's name for it, or empty; `comparison` has one or none.
+
+    `vouchers` are ascending by terminal.
+    """
 
     person: B32
     name: Annotated[str, Meta(max_length=limits.NAME_CHARACTERS_MAX)]
@@ -84,6 +94,7 @@ class BackupContact(Unprinted, frozen=True, tag=4):
     pinned: bool
     muted: bool
     comparison: Annotated[list[BackupComparison], Meta(max_length=1)]
+    vouchers: Annotated[list[BackupVoucher], Meta(max_length=limits.VOUCHERS_MAX)]
 
 
 class BackupProof(Unprinted, frozen=True, tag=5):
@@ -328,6 +339,7 @@ class RecordReader:
             check_name(name)
         for one in contact.comparison:
             check_ascending(one.terminals)
+        check_ascending([one.terminal for one in contact.vouchers])
         self._contacts.add(contact.person)
 
     def _check_contact(self, person: bytes) -> None:

@@ -130,6 +130,7 @@ class HandoverReader:
 
 def _check_contact(shared: SharedPairing) -> None:
     """Malformed for a petname, numbers or an order that are none."""
+    check_ascending([one.terminal for one in shared.vouchers])
     if shared.petname:
         check_name(shared.petname)
     check_ascending(shared.proven)

@@ -70,6 +70,7 @@ STRUCTS: dict[str, type[Wire]] = {
             messages.SharedShare,
             messages.SharedRoot,
             messages.SharedComparison,
+            messages.SharedVoucher,
             messages.SharedPlace,
             messages.SharedKey,
             messages.SharedSetting,
@@ -96,6 +97,7 @@ STRUCTS: dict[str, type[Wire]] = {
             BackupHeader,
             records.BackupKey,
             records.BackupComparison,
+            records.BackupVoucher,
             records.BackupReceipt,
             *get_args(records.Record),
         )

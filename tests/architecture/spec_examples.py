@@ -249,8 +249,8 @@ def _shared() -> Iterator[Wire]:
     place = m.SharedPlace(SECOND.terminal, "192.168.1.20", 4747)
     said = "", True, False, False, TIME * 1000, 0, False, False
     compared = m.SharedComparison(True, TIME * 1000, SECOND.person, [SECOND.terminal])
-    static = X25519Pair(SECOND.static_secret).public
-    yield m.SharedPairing(SECOND.person, [], [], *said, [compared], [root], [static], [place])
+    static, vouch = X25519Pair(SECOND.static_secret).public, m.SharedVoucher(FIRST.terminal, True)
+    yield m.SharedPairing(SECOND.person, [], [], *said, [compared], [vouch], [root], [static], [place])
     own, chosen = m.SharedKey(FIRST.self_key, [], []), m.SharedSetting("typing", "off")
     relay_address = m.SharedRelay(str(RELAY_ADDRESS), False, TIME * 1000)
     yield m.LinkState(FIRST.person, FIRST.terminal, [], [], [own], [chosen], [relay_address], 1)

@@ -234,7 +234,8 @@ def refused(log: Log) -> list[m.Message]:
     own_keys = [m.SharedKey(bytes(32), heads, [])] * limits.LINKED_SELF_KEYS_MAX
     share = m.SharedShare(1, bytes(32), heads, [])
     pairings = [m.SharedRoot(bytes(32), [share], [share])] * limits.LINKED_PAIRINGS_MAX
-    said = True, False, False, 0, 0, False, False, list[m.SharedComparison](), pairings
+    vouchers = [m.SharedVoucher(bytes(32), True)] * limits.VOUCHERS_MAX
+    said = True, False, False, 0, 0, False, False, list[m.SharedComparison](), vouchers, pairings
     return [
         m.Commit(bytes(32), name),
         m.Reveal(bytes(32), name),

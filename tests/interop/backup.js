@@ -2,7 +2,7 @@
 import { bool, bytes, decode, encode, int, list, numberAtStart, struct, text, u8, u32, u48, u53 } from './codec.js';
 import { STATE, conversationId, readForm, readHeader as readEntryHeader } from './entries.js';
 import { Rejected, must, reject } from './errors.js';
-import { isName } from './messages.js';
+import { isName, voucher } from './messages.js';
 import { notesOf } from './notes.js';
 import { readOperation } from './operations.js';
 import { padme } from './padding.js';
@@ -114,6 +114,7 @@ const RECORDS = {
     pinned: bool,
     muted: bool,
     comparison: list(0, 1, Comparison),
+    vouchers: list(0, 64, voucher),
   },
   5: { person: id, static: id },
   6: { name: text(1, 128), value: text(0, 65_536) },
@@ -218,11 +219,12 @@ class Records {
     place(this.logs.has(name(person)));
   }
 
-  take4({ person, name: own, petname, comparison }) {
+  take4({ person, name: own, petname, comparison, vouchers }) {
     field([own, petname].every((one) => one === '' || isName(one)));
     place(!this.contacts.has(name(person)) && !person.equals(this.start.person));
     place(this.logs.has(name(person)));
     comparison.forEach(({ terminals }) => ascending(terminals));
+    ascending(vouchers.map(({ terminal }) => terminal));
     this.contacts.add(name(person));
   }
 

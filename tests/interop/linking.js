@@ -197,12 +197,13 @@ function isAdd(raw) {
   }
 }
 
-function isContact({ petname, proven, comparison, pairings }) {
+function isContact({ petname, proven, comparison, vouchers, pairings }) {
   const roots = new Set(pairings.map((one) => key(one.root)));
   return (
     (petname === '' || isName(petname)) &&
     ascending(proven) &&
     comparison.every((one) => ascending(one.terminals)) &&
+    ascending(vouchers.map((one) => one.terminal)) &&
     roots.size === pairings.length &&
     pairings.every((one) => areShares(one.own) && areShares(one.theirs))
   );

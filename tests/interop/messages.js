@@ -16,6 +16,7 @@ const drawn = list(0, 1, struct({ terminal: id, signature: bytes(64) }));
 const share = struct({ number: u32, share: id, heads, drawn });
 const shares = list(1, 4, share);
 export const pairing = struct({ root: id, own: shares, theirs: shares });
+export const voucher = struct({ terminal: id, compared: bool });
 export const comparison = struct({ by_words: bool, time: u53, newest: id, terminals: manyIds });
 const place = struct({ terminal: id, host: text(1, 64), port: int(1, 65535) });
 const selfKey = struct({ key: id, heads, drawn });
@@ -51,6 +52,7 @@ export const MESSAGES = {
       pinned: bool,
       muted: bool,
       comparison: list(0, 1, comparison),
+      vouchers: list(0, 64, voucher),
       pairings: list(0, 4, pairing),
       proven: manyIds,
       places: list(0, 64, place),

@@ -197,9 +197,12 @@ def example(seed_phrase: str) -> tuple[r.Record, ...]:
         r.BackupPin(own.person, seed.bytes("pin"), True),
     ]
     comparison = r.BackupComparison(True, TIME, others[0].person, [others[0].terminal])
+    vouchers = [r.BackupVoucher(own.terminal, True)]
     made += [
-        r.BackupContact(others[0].person, "One", "", True, False, False, TIME, True, False, [comparison]),
-        r.BackupContact(others[1].person, "Two", "Second", False, True, True, TIME, False, True, []),
+        r.BackupContact(
+            others[0].person, "One", "", True, False, False, TIME, True, False, [comparison], vouchers
+        ),
+        r.BackupContact(others[1].person, "Two", "Second", False, True, True, TIME, False, True, [], []),
         r.BackupProof(others[0].person, seed.bytes("static")),
         r.BackupSetting("typing", "off"),
         r.BackupRelay(f"parlour-relay:relay.example:4748#{key_text(relay)}", False, TIME),
@@ -441,6 +444,8 @@ def _wrong_fields(good: Sequence[r.Record]) -> Iterator[_Wrong]:
     yield wrong("what a cut said that is not deleted", r.BackupEntry, cut=[bytes(32)])
     yield wrong("a receipt twice", r.BackupEntry, receipts=first.receipts * 2)
     yield wrong("a name that turns text", r.BackupContact, name="One\u202e")
+    two = [r.BackupVoucher(bytes([byte]) * 32, False) for byte in (2, 1)]
+    yield wrong("terminals that vouch and are not ascending", r.BackupContact, vouchers=two)
     yield wrong("a petname of two lines", r.BackupContact, petname="One\nTwo")
     yield wrong("a relay without its key", r.BackupRelay, address="parlour-relay:relay.example:4748#")
     header = ENTRY_HEADER.decode(first.header)

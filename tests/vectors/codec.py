@@ -327,6 +327,7 @@ _PAIRING: Final = m.SharedPairing(
     False,
     False,
     [],
+    [],
     [m.SharedRoot(bytes(32), [_SHARE], [_SHARE])],
     [],
     [],
@@ -341,6 +342,7 @@ def _handed_over(more: int) -> Iterator[Row]:
         ("self keys", _STATE, "self_keys", _KEY_OF_ZEROS, limits.LINKED_SELF_KEYS_MAX),
         ("settings", _STATE, "settings", setting, limits.LINKED_SETTINGS_MAX),
         ("relays", _STATE, "relays", m.SharedRelay("r", False, 0), limits.LINKED_RELAYS_MAX),
+        ("vouchers", _PAIRING, "vouchers", m.SharedVoucher(bytes(32), False), limits.VOUCHERS_MAX),
         ("pairings", _PAIRING, "pairings", _PAIRING.pairings[0], limits.LINKED_PAIRINGS_MAX),
         ("places", _PAIRING, "places", m.SharedPlace(bytes(32), "h", 1), limits.LINKED_PLACES_MAX),
     )

@@ -39,6 +39,7 @@ from protocol.messages import (
     SharedRoot,
     SharedSetting,
     SharedShare,
+    SharedVoucher,
 )
 from protocol.pairing.new_terminal import make_new_terminal
 from protocol.pairing.record import Transcript
@@ -116,6 +117,7 @@ def _inputs(seed: Seed, contacts: int = 1) -> Json:
             True,
             False,
             [SharedComparison(True, TIME, bob.id, [bob.first.id])],
+            [SharedVoucher(anna.first.id, True)],
             [root],
             [bob.first.static],
             [SharedPlace(bob.first.id, "192.168.1.20", 4747)],
@@ -384,6 +386,9 @@ def _contacts(inputs: Json) -> Iterator[Wrong]:
         ),
         "compared terminals that are not ascending": replace(
             shared, comparison=[replace(shared.comparison[0], terminals=two)]
+        ),
+        "terminals that vouch and are not ascending": replace(
+            shared, vouchers=[SharedVoucher(one, False) for one in two]
         ),
     }.items():
         yield "V-SP-01", "malformed", comment, flag, refused(wrong)

@@ -110,6 +110,16 @@ CREATE TABLE comparisons (
     terminals BLOB NOT NULL CHECK (length(terminals) % 32 = 0)     -- ids of its live terminals, one after the other
 ) STRICT, WITHOUT ROWID;
 
+-- Which terminals of this person have paired or compared with a contact. It stands for what live ones did: facts are
+-- kept, and what follows from a removal is computed, so that a removal that falls takes nothing away for good.
+CREATE TABLE vouchers (
+    person   BLOB NOT NULL CHECK (length(person) = 32),   -- the contact
+    terminal BLOB NOT NULL CHECK (length(terminal) = 32), -- of this person, that did it
+    source   BLOB NOT NULL CHECK (length(source) = 32),   -- the terminal that said so: itself, or the one that linked this one
+    compared INTEGER NOT NULL,                            -- 1: it compared words or the safety number, and the contact is verified by it
+    PRIMARY KEY (person, terminal, source)
+) STRICT, WITHOUT ROWID;
+
 -- Halves of the secrets with contacts. A number in a share is the other side's claim and orders nothing: an order by
 -- numbers could be driven to its end. Two pairings at a time may be stored in one order here and in the other there:
 -- neither takes the place of the other.

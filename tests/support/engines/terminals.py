@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chat.storage import contacts, keys, persons
-from chat.storage.contacts import ContactRow
+from chat.storage.contacts import ContactRow, VoucherRow
 from chat.storage.database import Database
 from chat.storage.keys import OwnRow, ShareRow
 from chat.storage.persons import terminal_rows
@@ -53,6 +53,11 @@ def _copied(database: Database, own: OwnRow, added: bytes) -> Callable[[Database
         (row, persons.operations_of(database, row.person), keys.shares_of(database, row.person))
         for row in contacts.all(database)
     ]
+    vouchers = [
+        VoucherRow(row.person, terminal, keys.read_own(database).terminal, compared)
+        for row, *_ in known
+        for terminal, compared in contacts.vouchers(database, row.person)
+    ]
 
     def fill(new: Database) -> None:
         keys.create_own(new, own, first)
@@ -66,6 +71,8 @@ def _copied(database: Database, own: OwnRow, added: bytes) -> Callable[[Database
             persons.replace_terminals(new, row.person, terminal_rows(reduce(operations)))
             for share in shares:
                 keys.add_share(new, share)
+        for voucher in vouchers:
+            contacts.vouch(new, voucher)
 
     return fill
 

@@ -46,7 +46,7 @@ def handover(person: Person = ANNA, *contacts: Person) -> Handover:
         share = SharedShare(1, seeded(f"share {contact.name}")(32), [contact.id], [])
         root = SharedRoot(seeded(f"root {contact.name}")(32), [share], [share])
         said = "", True, False, False, 0, 0, False, False
-        shared = SharedPairing(contact.id, [], [], *said, [], [root], [contact.first.static], [])
+        shared = SharedPairing(contact.id, [], [], *said, [], [], [root], [contact.first.static], [])
         told.append(SharedContact(tuple(contact.operations), shared))
     key = SharedKey(person.new.self_key, [], [])
     state = LinkState(person.id, person.first.id, [], [], [key], [], [], len(told))

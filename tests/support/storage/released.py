@@ -165,6 +165,7 @@ def write_contacts(database: Database) -> None:
     contacts.add(database, ContactRow(CAT.person, "猫", "", PENDING, False, True, False, TIME + 1))
     compared = ComparisonRow(BEN.person, False, TIME + 2, BEN.person, (BEN.terminal, blob("terminal")))
     contacts.add_comparison(database, compared)
+    contacts.vouch_here(database, BEN.person, ANN.terminal, compared=True)
     for owner, number in ((OWN, 1_700_000_000), (THEIRS, 1_700_000_000), (OWN, 1_700_000_001)):
         share = blob(f"share {owner} {number}")
         keys.add_share(database, ShareRow(BEN.person, owner, number, share, [blob("a head")], blob("root")))
@@ -298,6 +299,7 @@ def contents(database: Database) -> object:
         "proven keys": persons.proven_keys(database),
         "pins": tables.pins(database),
         "contacts": [*contacts.all(database), *contacts.pending(database)],
+        "vouchers": contacts.vouchers(database, BEN.person),
         "comparison": contacts.comparison(database, BEN.person),
         "shares": keys.shares_of(database, BEN.person),
         "invitations": keys.invitations(database),
