@@ -168,9 +168,11 @@ class Renewals:
     # Handing on.
 
     def hand_out(self) -> None:
-        """Send what this person drew to all who have a link under an earlier secret."""
+        """Send what this person drew to its terminals, and to all who have a link under an earlier secret."""
+        own = self._keyring.own.person
         for link in self._open.all():
-            if self._open.keeps(link) and self._keyring.is_superseded(link.person, link.psk):
+            lacks = link.person == own or self._keyring.is_superseded(link.person, link.psk)
+            if lacks and self._open.keeps(link):
                 self._runtime.tasks.spawn(self.send(link.driver, link.peer))
 
     async def send(self, driver: Driver, peer: Peer) -> None:

@@ -129,12 +129,12 @@ async def test_a_recovery_leaves_nothing_of_what_a_thief_filled_the_log_with_but
         )
         await ada.engine.recover(words, (SECOND.id.hex(),))
         await renamed
-        _, _, added, _, again = [parse_operation(one) for one in await own_log(ada)]
+        _, _, added, _, again, _ = [parse_operation(one) for one in await own_log(ada)]
         assert added.introduces == TerminalKeys(SECOND.signing, SECOND.static)
         assert again.author == parts.keyring.own.terminal != own.terminal
         assert parts.keyring.own_log.name == "Ada 19"
         keyring = ben.engine._use_cases.keyring
-        assert len(keyring.held(ada.peer.person)) == 5
+        assert len(keyring.held(ada.peer.person)) == 6
         assert keyring.log(ada.peer.person) == parts.keyring.own_log
 
 

