@@ -98,15 +98,14 @@ class OwnLog:
 
         Raises a storage failure.
         """
-        if await self._is_due():
-            async with self._turn:
-                held, pins = await self._log()
-                signed, drawn = await self._worker.run(
-                    renew_upon, held, pins, self._keyring.own, self._random
-                )
-                self._renewing = Renewing(self._clock.wall(), None)
+        async with self._turn:
+            if await self._is_due():
+                upon, pins = await self._log()
+                renew, drawn = await self._worker.run(renew_upon, upon, pins, self._keyring.own, self._random)
+                renewing = Renewing(self._clock.wall(), None)
                 with suppress(LimitExceeded):  # a thief fills the log: a removal has room, and renews
-                    await self._add([signed], drawn=(drawn,), renewing=self._renewing)
+                    await self._add([renew], drawn=(drawn,), renewing=renewing)
+                self._renewing = renewing
         log = self._keyring.own_log
         if log is not self._drawn_for:
             async with self._turn:
@@ -130,8 +129,8 @@ class OwnLog:
         if is_fresh or before.stale is None or before.stale > now:
             stale = None if is_fresh else now
             if stale != before.stale:
+                await self._store.write(keys.set_renewing, replace(before, stale=stale))
                 self._renewing = replace(before, stale=stale)
-                await self._store.write(keys.set_renewing, self._renewing)
         # Whom a recovery that is not confirmed brought in would get the secret with words alone.
         confirmed = self._keyring.own_confirmed.issuperset(state.path)
         if is_fresh or own.terminal not in state.live or not confirmed:
