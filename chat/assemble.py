@@ -427,6 +427,7 @@ def filler(person: NewPerson) -> Callable[[Database], None]:
     from chat.storage import keys, persons
     from chat.storage.keys import OwnRow
     from protocol.identity.log import parse_operation
+    from protocol.messages import SharedDrawn
 
     def fill(database: Database) -> None:
         row = OwnRow(
@@ -434,7 +435,7 @@ def filler(person: NewPerson) -> Callable[[Database], None]:
             terminal=person.terminal,
             signing_seed=person.signing_seed,
             static_secret=person.static_secret,
-            self_key=person.self_key,
+            drawn=(SharedDrawn(person.person, person.drawn),),
             recovery_seed=person.recovery_seed,
         )
         keys.create_own(database, row)

@@ -158,8 +158,8 @@ RELAY_SILENT_SECONDS: Final = 60.0
 """Silence after which a relay ends a waiting connection, seconds (SPEC §11.7.4)."""
 LINKED_IDS_MAX: Final = 1_024
 """Pins, proven keys or compared terminals in one message of a linking (SPEC §7.8.1)."""
-LINKED_SELF_KEYS_MAX: Final = 64
-"""Self keys that a new terminal gets, the newest ones (SPEC §7.8.1)."""
+SHARED_DRAWN_MAX: Final = 256
+"""Drawn secrets that a new terminal gets, and that a backup has (SPEC §7.8.1, §21.1)."""
 LINKED_SETTINGS_MAX: Final = 16
 """Settings that a new terminal gets (SPEC §7.8.1)."""
 LINKED_SETTING_NAME_MAX: Final = 128

@@ -168,7 +168,7 @@ class NewTerminal(Wire, frozen=True, tag=21):
 
 
 class SharedDrawing(Wire, frozen=True):
-    """Which terminal drew a self key or share, and its signature (SPEC §7.6)."""
+    """Which terminal drew a share, and its signature (SPEC §7.6)."""
 
     terminal: B32
     signature: B64
@@ -252,15 +252,11 @@ class SharedPairing(Unprinted, frozen=True, tag=22):
     places: Annotated[list[SharedPlace], Meta(max_length=limits.LINKED_PLACES_MAX)]
 
 
-class SharedKey(Unprinted, frozen=True):
-    """A self key of the person, and the heads of the person log under which it was drawn.
+class SharedDrawn(Unprinted, frozen=True):
+    """The secret that an operation (id) of the person log draws (SPEC §7.6)."""
 
-    `drawn` is empty for a first one.
-    """
-
-    key: B32
-    heads: Ids
-    drawn: Drawings
+    operation: B32
+    secret: B32
 
 
 class SharedSetting(Unprinted, frozen=True):
@@ -281,15 +277,15 @@ class SharedRelay(Wire, frozen=True):
 class LinkState(Unprinted, frozen=True, tag=23):
     """What the terminals of a person share about the person; its log comes before it.
 
-    `terminal` adds. `seen` and `confirmed` are the pins of the log, Adds included. `self_keys`: the newest
-    comes last. `contacts`: so many SharedPairing follow.
+    `terminal` adds. `seen` and `confirmed` are the pins of the log, Adds included. `drawn`, ascending: the
+    secrets that operations of the log draw. `contacts`: so many SharedPairing follow.
     """
 
     person: B32
     terminal: B32
     seen: LinkedIds
     confirmed: LinkedIds
-    self_keys: Annotated[list[SharedKey], Meta(min_length=1, max_length=limits.LINKED_SELF_KEYS_MAX)]
+    drawn: Annotated[list[SharedDrawn], Meta(min_length=1, max_length=limits.SHARED_DRAWN_MAX)]
     settings: Annotated[list[SharedSetting], Meta(max_length=limits.LINKED_SETTINGS_MAX)]
     relays: Annotated[list[SharedRelay], Meta(max_length=limits.LINKED_RELAYS_MAX)]
     contacts: Annotated[int, Meta(ge=0, le=limits.LINKED_CONTACTS_MAX)]
@@ -367,15 +363,6 @@ class PassedReceipt(Wire, frozen=True, tag=36):
 
 
 DrawnUnder = Annotated[list[B32], Meta(min_length=1, max_length=limits.PARENTS_MAX)]
-
-
-class RenewedKey(Unprinted, frozen=True, tag=37):
-    """A self key that this terminal drew under these heads of its person's log, with its signature."""
-
-    key: B32
-    heads: DrawnUnder
-    terminal: B32
-    signature: B64
 
 
 class RenewedShare(Unprinted, frozen=True, tag=38):
@@ -494,7 +481,7 @@ Message = (
     (Confirm | Ping | Pong | Close | Features)
     | (Commit | Reveal | Open | Record | Accept)
     | (NewTerminal | SharedPairing | LinkState | Addition | Consent)
-    | (LogHeads | LogOperations | Reachable | Digests | PassedReceipt | RenewedKey | RenewedShare)
+    | (LogHeads | LogOperations | Reachable | Digests | PassedReceipt | RenewedShare)
     | (HeadsHash | Heads | Entry | Receipt | Typing)
     | (AskPieces | Piece | PiecesEnd | StopPieces | WholeFile)
 )

@@ -20,7 +20,6 @@ from protocol.messages import (
     Message,
     PassedReceipt,
     Receipt,
-    RenewedKey,
     Typing,
 )
 
@@ -102,7 +101,7 @@ class Passed(Enum):
 
 def check_place(message: Message, *, own: bool) -> None:
     """Unexpected unless it may come on a link of own terminals, or on one with a contact (V-MS-05)."""
-    if isinstance(message, Digests | PassedReceipt | RenewedKey):
+    if isinstance(message, Digests | PassedReceipt):
         misplaced = not own
     else:
         told = isinstance(message, Receipt) and message.kind == READ

@@ -14,11 +14,10 @@ from chat.storage.settings import RelayRow
 from protocol import limits
 from protocol.identity.exchange import extend
 from protocol.identity.log import parse_operation
-from protocol.identity.reduction import Pins
+from protocol.identity.reduction import Pins, reduce
 from protocol.messages import (
     LinkState,
     SharedComparison,
-    SharedKey,
     SharedPairing,
     SharedPlace,
     SharedRelay,
@@ -29,7 +28,7 @@ from protocol.messages import (
 )
 from protocol.pairing.handover import Handover, SharedContact, pins_of
 from protocol.pairing.linking import ProfileDue
-from protocol.pairing.renewal import Drawn, drawings, signed
+from protocol.pairing.renewal import drawings, signed
 
 _IDS: Final = limits.LINKED_IDS_MAX
 
@@ -65,20 +64,20 @@ async def gather(store: Store, own: OwnRow, timers: Mapping[bytes, int]) -> Hand
 
 def _own(db: Database, own: OwnRow, count: int) -> tuple[tuple[bytes, ...], LinkState]:
     pins = persons.pins_of(db, own.person)
-    own_keys = keys.handed_on(db, limits.LINKED_SELF_KEYS_MAX)
+    operations = persons.operations_of(db, own.person)
     state = LinkState(
         own.person,
         own.terminal,
         sorted(pins.seen)[:_IDS],
         sorted(pins.confirmed)[:_IDS],
-        [SharedKey(one.secret, sorted(one.heads), drawings(one)) for one in own_keys],
+        keys.shared_drawn(own, reduce(operations, pins)),
         [SharedSetting(*row) for row in settings.shared(db)],
         [SharedRelay(row.address, row.invited, row.since) for row in settings.all_relays(db)][
             : limits.LINKED_RELAYS_MAX
         ],
         count,
     )
-    return tuple(persons.operations_of(db, own.person)), state
+    return tuple(operations), state
 
 
 def _contact(db: Database, person: bytes, timer: int) -> SharedContact | None:
@@ -152,11 +151,8 @@ def fill(db: Database, due: ProfileDue) -> None:
     """Write the profile of a new device, in one transaction. Raises ProtocolError for a log that is none."""
     given, new = due.handover, due.keys
     state = given.state
-    first, *later = [Drawn(key.key, tuple(key.heads), *signed(key.drawn)) for key in state.self_keys]
-    row = OwnRow(state.person, new.id, new.signing_seed, new.static_secret, first.secret, None)
-    keys.create_own(db, row, first)
-    for key in later:
-        keys.add_self_key(db, key)
+    row = OwnRow(state.person, new.id, new.signing_seed, new.static_secret, tuple(state.drawn), None)
+    keys.create_own(db, row)
     _log(db, state.person, given.operations, pins_of(state))
     for contact in given.contacts:
         _add_contact(db, contact, state.terminal)

@@ -135,7 +135,7 @@ class Notes:
         heads = self._keyring.own_log.heads
         place = entries.next_place(database, conversation, own.terminal, self._incarnation, heads)
         now, random = self._runtime.clock.wall(), self._runtime.random
-        entry = write_entry(place, now, kind, body, own.self_key, random)
+        entry = write_entry(place, now, kind, body, self._keyring.self_keys[0], random)
         entries.insert_all(database, [entry], own.terminal)
         return entry
 
@@ -160,7 +160,7 @@ class Notes:
             contact=own.person,
             contact_terminals=(),
             carrier=link.person,
-            self_keys=own.self_keys,
+            self_keys=self._keyring.self_keys,
             welcome=True,
         )
         parsed, former, unknown = list[ParsedEntry](), set[bytes](), list[Message]()

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Container, Iterable, Sequence, Set
+from contextlib import suppress
+from typing import Final
 
 from msgspec.structs import replace
 
 from chat.errors import phrase
 from chat.interface import NO_NAME, Notice, NotPermitted, UsageError
 from chat.service import views
-from chat.service.drawing import Renewed, draw, is_drawn
+from chat.service.drawing import Pairs, draw, is_drawn, opened, renew_upon
 from chat.service.events import EventBus, InvitationsChanged, OwnLogChanged, OwnLogGrew, SecretsRenewed
 from chat.service.keyring import Keyring
 from chat.storage import contacts, keys, persons
 from chat.storage.database import Database, Store
-from chat.storage.keys import OwnRow
+from chat.storage.keys import OwnRow, Renewing
 from chat.tasks import Runtime
 from protocol.errors import LimitExceeded
 from protocol.identity.author import (
@@ -47,10 +49,10 @@ from protocol.identity.log import (
     sign_operation,
 )
 from protocol.identity.names import is_name
-from protocol.identity.reduction import PersonState, Pins, Reduction, reduce
+from protocol.identity.reduction import PersonState, Pins, Reduction, Standing, reduce
 from protocol.identity.safety import open_questions
 from protocol.limits import RECOVER_REMOVED_MAX
-from protocol.messages import LogOperations
+from protocol.messages import LogOperations, SharedDrawn
 
 NOT_LIVE = phrase(
     "This device was removed from your identity: it can sign nothing. Use another device of yours. If you"
@@ -74,6 +76,9 @@ LOG_FULL_FOR_DEVICES = phrase(
     "Your identity has reached its limit of changes: recover with 'parlour recovery use'."
 )
 NO_DEVICE = phrase("No such device: 'parlour terminal list' shows them.")
+DAY: Final = 86_400_000
+"""Milliseconds after which another terminal draws than the most senior, and one draws again (SPEC §7.6)."""
+
 TOO_MANY_DEVICES = phrase("One recovery removes at most 8 devices.")
 
 
@@ -84,13 +89,23 @@ class OwnLog:
         self._worker, self._random = runtime.worker, runtime.random
         self._store, self._bus, self._keyring = store, bus, keyring
         self._turn = asyncio.Lock()  # what is signed builds on all that came before
-        self._drawn_for: PersonState | None = None  # the own log for which all that is stale is drawn again
+        self._drawn_for: PersonState | None = None  # the own log for which stale shares are drawn again
+        self._clock = runtime.clock
+        self._renewing: Renewing | None = None  # as stored, None until it was read
 
     async def renew(self) -> None:
-        """Draw again what removals by other terminals have made stale, if it is this one's turn.
+        """Draw what removals by other terminals have made stale, if it is this one's turn.
 
         Raises a storage failure.
         """
+        async with self._turn:
+            if await self._is_due():
+                upon, pins = await self._log()
+                renew, drawn = await self._worker.run(renew_upon, upon, pins, self._keyring.own, self._random)
+                renewing = Renewing(self._clock.wall(), None)
+                with suppress(LimitExceeded):  # a thief fills the log: a removal has room, and renews
+                    await self._add([renew], drawn=(drawn,), renewing=renewing)
+                self._renewing = renewing
         log = self._keyring.own_log
         if log is not self._drawn_for:
             async with self._turn:
@@ -100,13 +115,37 @@ class OwnLog:
             self._take(renewed)
             self._drawn_for = log
 
+    async def _is_due(self) -> bool:
+        """Whether the log has no fresh secret, and this terminal is to draw one (SPEC §7.6).
+
+        The most senior one does so at once and others after a day. Nobody does more often than once per day:
+        a thief's Adds at the same time would fill the log with what follows.
+        """
+        state, own, now = self._keyring.own_log, self._keyring.own, self._clock.wall()
+        if self._renewing is None:
+            self._renewing = await self._store.read(keys.renewing)
+        before = self._renewing
+        is_fresh = Standing.FRESH in state.drawn.values()
+        if is_fresh or before.stale is None or before.stale > now:
+            stale = None if is_fresh else now
+            if stale != before.stale:
+                await self._store.write(keys.set_renewing, replace(before, stale=stale))
+                self._renewing = replace(before, stale=stale)
+        # Whom a recovery that is not confirmed brought in would get the secret with words alone.
+        confirmed = self._keyring.own_confirmed.issuperset(state.path)
+        if is_fresh or own.terminal not in state.live or not confirmed:
+            return False
+        waited = now - (self._renewing.stale or now)
+        first = own.terminal == next(iter(state.live))
+        return (first or waited >= DAY) and not 0 <= now - before.renewed < DAY
+
     def contacts_changed(self) -> None:
         """A pairing may have come of a terminal that did not know of a removal: its share is stale."""
         self._drawn_for = None
 
-    def _take(self, renewed: Renewed | None) -> None:
+    def _take(self, renewed: Pairs | None) -> None:
         if renewed is not None:
-            self._keyring.take_renewed(renewed.own, renewed.pairs)
+            self._keyring.take_renewed(renewed)
             self._bus.signal(SecretsRenewed(drawn=True))
 
     async def missing(self, held: Sequence[bytes]) -> list[LogOperations]:
@@ -145,30 +184,40 @@ class OwnLog:
         confirmed: Iterable[bytes] = (),
         own: OwnRow | None = None,
         *,
+        drawn: Iterable[SharedDrawn] = (),
+        renewing: Renewing | None = None,
         removes: bool = False,
     ) -> Extension:
         """Store what is new in the own log. `confirmed`: recoveries that this person made, `own`: this
-        terminal with the keys that one of them brings. `removes`: what the removed know is renewed."""
+        terminal with the keys that one of them brings. `drawn`: what Renews among them draw, and `renewing`
+        goes with one without a removal. `removes`: shares that the removed know are drawn again."""
         person = self._keyring.own.person
         held, pins = await self._store.read(persons.log_of, person)
         pins = Pins(pins.seen, pins.confirmed.union(confirmed))
         found = await self._worker.run(extend, held, operations, pins=pins)
+        fresh = await self._worker.run(opened, [*held, *found.new], pins, own or self._keyring.own, found.new)
+        new = {parse_operation(one).id for one in found.new}
+        secrets = {one.operation: one for one in (*fresh, *drawn) if one.operation in new}
 
-        def store(database: Database) -> tuple[Pins, Renewed | None]:
+        def store(database: Database) -> tuple[Pins, Pairs | None]:
             if own is not None:
                 contacts.carry_over(database, self._keyring.own.terminal, own.terminal)
                 keys.replace_terminal(database, own.terminal, own.signing_seed, own.static_secret)
             persons.store(database, person, found)
             persons.pin(database, person, confirmed, confirmed=True)
+            keys.add_drawn(database, secrets.values())
+            if renewing is not None:
+                keys.set_renewing(database, renewing)
             renewed = draw(database, self._random, removes=True) if removes else None
             return persons.pins_of(database, person), renewed
 
-        def is_stored(database: Database, _: tuple[Pins, Renewed | None]) -> bool:
+        def is_stored(database: Database, _: tuple[Pins, Pairs | None]) -> bool:
             return set(persons.operations_of(database, person)).issuperset(found.new)
 
         if found.new:
             # What is stored and not known here would get a rival, as if this terminal had been copied.
             stored, renewed = await self._store.write_once(is_stored, store)
+            self._keyring.hold(secrets.values())
             self._follow(found.state, stored, own)
             self._take(renewed)
         return found
@@ -252,8 +301,13 @@ class OwnLog:
             )
             signed = sign_operation(operation, own.signing_seed)
             named = await self._worker.run(named_again, [*held, signed], pins, own, state.name)
+            made, drawn = [signed, *named], list[SharedDrawn]()
+            if terminal != own.terminal:  # else it would know what it draws
+                renew, one = await self._worker.run(renew_upon, [*held, *made], pins, own, self._random)
+                made.append(renew)
+                drawn.append(one)
             try:
-                await self._add([signed, *named], removes=True)
+                await self._add(made, drawn=drawn, removes=True)
             except LimitExceeded:
                 raise NotPermitted(LOG_FULL_FOR_DEVICES) from None
 
@@ -295,8 +349,12 @@ class OwnLog:
                     own, terminal=new.id, signing_seed=new.signing_seed, static_secret=new.static_secret
                 )
             held, pins = await self._log()
+            recovery = parse_operation(signed).id
+            confirming = Pins(pins.seen, pins.confirmed | {recovery})
             named = await self._worker.run(named_again, [*held, signed], pins, keyed or own, state.name)
-            await self._add([signed, *named], [parse_operation(signed).id], keyed, removes=True)
+            upon = [*held, signed, *named]
+            renew, drawn = await self._worker.run(renew_upon, upon, confirming, keyed or own, self._random)
+            await self._add([signed, *named, renew], [recovery], keyed, drawn=(drawn,), removes=True)
 
     async def _log(self) -> tuple[list[bytes], Pins]:
         return await self._store.read(persons.log_of, self._keyring.own.person)

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from chat.errors import phrase
 from chat.interface import BackupView, RestoreView, UsageError
+from chat.service.drawing import renew_upon
 from chat.service.own_log import OTHER_WORDS, before_others, named_again
 from chat.service.recovery import seed_of
 from chat.storage import (
@@ -64,7 +65,6 @@ from protocol.identity.author import NewTerminal, create_terminal, recover_opera
 from protocol.identity.exchange import default_keep, extend
 from protocol.identity.log import TerminalKeys, parse_operation
 from protocol.identity.reduction import PersonState, Pins, reduce
-from protocol.pairing.renewal import Drawn
 from protocol.primitives import Random
 from protocol.redacting import Redacted, Redacting
 
@@ -149,12 +149,16 @@ def plan_new(verified: Verified, words: Sequence[str], *, remove_old: bool, rand
     signed = sign_recovery(made, seed, new.signing_seed)
     own = _own_row(verified, new)
     named = named_again([*held, signed], pins, own, verified.state.name)
-    return NewProfile(own, (signed, *named), parse_operation(signed).id, base.state().newest)
+    recovery = parse_operation(signed).id
+    confirming = Pins(pins.seen, pins.confirmed | {recovery})
+    renew, drawn = renew_upon([*held, signed, *named], confirming, own, random)
+    own = replace(own, drawn=(*own.drawn, drawn))
+    return NewProfile(own, (signed, *named, renew), recovery, base.state().newest)
 
 
 def _own_row(verified: Verified, new: NewTerminal) -> OwnRow:
-    newest = verified.start.self_keys[-1].key
-    return OwnRow(verified.start.person, new.id, new.signing_seed, new.static_secret, newest, None)
+    start = verified.start
+    return OwnRow(start.person, new.id, new.signing_seed, new.static_secret, tuple(start.drawn), None)
 
 
 def fill_new(
@@ -176,11 +180,8 @@ def fill_new(
 
 
 def _fill(db: Database, verified: Verified, own: OwnRow) -> None:
-    """Write the terminal, the self keys and the logs of a profile that nothing is in yet."""
-    earlier = verified.start.self_keys[:-1]
-    keys.create_own(db, replace(own, self_key=earlier[0].key) if earlier else own)
-    for key in verified.start.self_keys[1:]:
-        keys.add_self_key(db, Drawn(key.key, tuple(key.heads)))
+    """Write the terminal, what was drawn and the logs of a profile that nothing is in yet."""
+    keys.create_own(db, own)
     for person, operations in verified.logs.items():
         for operation in operations:
             persons.add_operation(db, person, parse_operation(operation).id, operation)
@@ -195,8 +196,8 @@ def same_person(db: Database, verified: Verified) -> OwnRow | None:
     own = keys.read_own(db)
     if own.archived:
         raise UsageError(AN_ARCHIVE)
-    shared = {one.key for one in verified.start.self_keys}.intersection(own.self_keys)
-    return own if own.person == verified.start.person and shared else None
+    first = (one.secret for one in verified.start.drawn if one in own.drawn)
+    return own if own.person == verified.start.person and any(first) else None
 
 
 def merge(
@@ -227,8 +228,7 @@ def fill_archive(db: Database, verified: Verified, moment: Moment, progress: Pro
     It has the id of the terminal that wrote the backup, whose entries are one's own, and no key of any.
     """
     start = verified.start
-    newest = start.self_keys[-1].key
-    own = OwnRow(start.person, start.terminal, keys.NO_KEY, keys.NO_KEY, newest, None)
+    own = OwnRow(start.person, start.terminal, keys.NO_KEY, keys.NO_KEY, tuple(start.drawn), None)
     _fill(db, verified, own)
     _apply(verified, Restorer(db, own, moment), progress, _without_trust)
     _settle(db)
@@ -300,6 +300,7 @@ class Restorer:
         former = persons.former_terminals(db, own.person)
         state = reduce(persons.operations_of(db, own.person), persons.pins_of(db, own.person))
         self._ours = frozenset([own.terminal, *former, *(one.id for one in state.terminals())])
+        self._self_keys = keys.self_keys(db)
         self._contact_now = b""
         self._numbers = dict[bytes, int]()
 
@@ -331,7 +332,7 @@ class Restorer:
         """Who says that this person wrote an entry, as EntryRow.claimed: a file may lack self keys."""
         if entry.header.author not in self._ours or self._contact_now == self._own.person:
             return 0
-        if is_own(entry.header, self._own.self_keys):
+        if is_own(entry.header, self._self_keys):
             return 0
         return BY_CONTACT if record.uncovered else BY_OWN
 

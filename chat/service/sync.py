@@ -80,7 +80,6 @@ from protocol.messages import (
     PiecesEnd,
     Reachable,
     Receipt,
-    RenewedKey,
     RenewedShare,
     StopPieces,
     Typing,
@@ -422,7 +421,7 @@ class Synchronizer:
                     worker.waiting = []
                     for one in waiting:  # each may be a longest text
                         await self._take(link, [one])
-            case RenewedKey() | RenewedShare():
+            case RenewedShare():
                 check_place(message, own=link in self._forwarding.links)
                 await self._renewals.take(link.driver, link.peer, message)
             case AskPieces() | PiecesEnd() | StopPieces() | WholeFile():
@@ -714,7 +713,7 @@ class Inbound:
             contact=person,
             contact_terminals=set() if contact is None else set(contact.state.live),
             carrier=link.person,
-            self_keys=(own.self_key, *own.earlier),
+            self_keys=self._keyring.self_keys,
             welcome=contact is not None and not contact.blocked,
         )
         parsed, former, unknown = list[ParsedEntry](), set[bytes](), list[Message]()

@@ -19,7 +19,6 @@ from protocol.backup.records import (
     BackupContact,
     BackupDeletions,
     BackupEntry,
-    BackupKey,
     BackupLog,
     BackupPin,
     BackupProof,
@@ -33,6 +32,7 @@ from protocol.backup.records import (
 from protocol.backup.root import NOT_HELD, RootHash
 from protocol.entries_and_receipts import KIND_CUT, KIND_EDIT, KIND_STATE, conversation_of
 from protocol.identity.exchange import in_batches
+from protocol.identity.reduction import reduce
 from protocol.limits import BACKUP_IDS_MAX, BACKUP_RECEIPTS_MAX, VOUCHERS_MAX
 from protocol.messages import ENTRY_HEADER
 from protocol.notes import notes_of
@@ -66,7 +66,7 @@ def scope(db: Database, time: int, *, recovery: bool) -> Scope:
         own.terminal,
         time,
         own.recovery_seed or b"" if recovery else b"",
-        [BackupKey(one.secret, list(one.heads)) for one in keys.handed_on(db, BACKUP_IDS_MAX)],
+        keys.shared_drawn(own, reduce(*persons.log_of(db, own.person))),
     )
     paired = [row.person for row in contacts.all(db)]
     held = {row.contact: row.id for row in contacts.conversations(db) if row.contact is not None}

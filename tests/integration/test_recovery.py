@@ -129,12 +129,12 @@ async def test_a_recovery_leaves_nothing_of_what_a_thief_filled_the_log_with_but
         )
         await ada.engine.recover(words, (SECOND.id.hex(),))
         await renamed
-        _, _, added, _, again = [parse_operation(one) for one in await own_log(ada)]
+        _, _, added, _, again, _ = [parse_operation(one) for one in await own_log(ada)]
         assert added.introduces == TerminalKeys(SECOND.signing, SECOND.static)
         assert again.author == parts.keyring.own.terminal != own.terminal
         assert parts.keyring.own_log.name == "Ada 19"
         keyring = ben.engine._use_cases.keyring
-        assert len(keyring.held(ada.peer.person)) == 5
+        assert len(keyring.held(ada.peer.person)) == 6
         assert keyring.log(ada.peer.person) == parts.keyring.own_log
 
 
@@ -420,9 +420,9 @@ async def test_a_recovery_that_removes_another_terminal_changes_no_keys(tmp_path
         await take_in(ada, sign_operation(third, SECOND.seed, THIRD.seed))
         assert await ada.engine.questions()
         await ada.engine.recover(words, (SECOND.id.hex(), THIRD.id.hex()))
-        kept, renewed = parts.keyring.own, parts.keyring.own.self_keys
-        assert replace(kept, self_key=own.self_key, earlier=()) == own
-        assert renewed[1:] == own.self_keys
+        kept, renewed = parts.keyring.own, parts.keyring.self_keys
+        assert replace(kept, drawn=own.drawn) == own
+        assert renewed[1:] == (own.first_self_key,)
         assert [*parts.keyring.own_log.live] == [own.terminal]
 
 

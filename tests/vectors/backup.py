@@ -190,7 +190,7 @@ def example(seed_phrase: str) -> tuple[r.Record, ...]:
         entry_of(seed, own, others[1], "gone", TIME + 2),
     ]
     receipt = r.BackupReceipt(others[0].terminal, 1, TIME + 5)
-    key, relay = r.BackupKey(own.self_key, []), seed.bytes("relay")[:31] + bytes(1)
+    key, relay = r.BackupKey(own.first_self_key, []), seed.bytes("relay")[:31] + bytes(1)
     made: list[r.Record] = [
         r.BackupStart(own.person, own.terminal, TIME, seed.bytes("recovery"), [key]),
         *(r.BackupLog(one.person, list(one.operations)) for one in (own, *others)),
@@ -299,7 +299,7 @@ def _note_of(
         parents=[],
         membership=[parse_operation(own.operations[1]).id],
     )
-    return write_entry(place, TIME, kind, body, own.self_key, seed.random(f"salt/note {kind}"))
+    return write_entry(place, TIME, kind, body, own.first_self_key, seed.random(f"salt/note {kind}"))
 
 
 def _with_talk(good: Sequence[r.Record], other: bytes, entries: Sequence[r.BackupEntry]) -> list[r.Record]:

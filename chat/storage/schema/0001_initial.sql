@@ -19,16 +19,15 @@ CREATE TABLE own (
     terminal      BLOB NOT NULL CHECK (length(terminal) = 32),
     signing_seed  BLOB NOT NULL CHECK (length(signing_seed) = 32),  -- Ed25519, this terminal
     static_secret BLOB NOT NULL CHECK (length(static_secret) = 32), -- X25519, this terminal's links
-    recovery_seed BLOB CHECK (length(recovery_seed) = 32)           -- Ed25519; NULL once it was written down
+    recovery_seed BLOB CHECK (length(recovery_seed) = 32),          -- NULL once it was written down
+    renewed       INTEGER NOT NULL DEFAULT 0, -- Unix time in ms of this terminal's last Renew without a removal
+    stale         INTEGER                     -- the same of when it saw that no secret is fresh; NULL: one is
 ) STRICT;
 
-CREATE TABLE self_keys (
-    number    INTEGER PRIMARY KEY,                    -- the newest has the highest
-    key       BLOB NOT NULL CHECK (length(key) = 32), -- tags this person's own entries
-    heads     BLOB NOT NULL,                          -- ids of the person log's heads when it was drawn, in a row
-    terminal  BLOB NOT NULL,                          -- id of the one that drew it; empty: the first key
-    signature BLOB NOT NULL                           -- of that terminal
-) STRICT;
+CREATE TABLE drawn ( -- secrets from which self keys derive
+    operation BLOB PRIMARY KEY CHECK (length(operation) = 32), -- id in this person's log; a Genesis or Renew
+    secret    BLOB NOT NULL CHECK (length(secret) = 32)
+) STRICT, WITHOUT ROWID;
 
 -- Persons and their terminals ---------------------------------------------------------------------------
 
