@@ -48,6 +48,7 @@ from chat.interface import (
     Ready,
     RecoveryView,
     RelayView,
+    RemovalView,
     RetentionView,
     SelfView,
     SettingsView,
@@ -309,6 +310,9 @@ class Engine:
         await self._open.recovery.remove(terminal)
         await self._open.sync.left()
 
+    async def foresee_removal(self, terminal: str) -> RemovalView:
+        return await self._open.recovery.foresee_removal(terminal)
+
     async def rename_self(self, name: str) -> None:
         await self._open.own_log.rename(name)
         await self._open.sync.left()  # the engine may end with the command
@@ -322,11 +326,27 @@ class Engine:
     async def confirm_recovery(self, answers: tuple[str, ...]) -> None:
         await self._open.recovery.confirm(answers)
 
-    async def check_recovery(self, typed: tuple[str, ...]) -> None:
-        await self._open.recovery.check(typed)
+    async def check_recovery(self, typed: tuple[str, ...], not_mine: bool = False) -> None:
+        await self._open.recovery.check(typed, not_mine=not_mine)
 
-    async def recover(self, typed: tuple[str, ...], removed: tuple[str, ...]) -> None:
-        await self._open.recovery.use(typed, removed)
+    async def foresee_recovery(
+        self, typed: tuple[str, ...], removed: tuple[str, ...], not_mine: bool = False
+    ) -> RemovalView:
+        return await self._open.recovery.foresee(typed, removed, not_mine=not_mine)
+
+    async def begin_recovery(self) -> RecoveryView:
+        return self._open.recovery.begin()
+
+    async def recover(
+        self,
+        typed: tuple[str, ...],
+        removed: tuple[str, ...],
+        answers: tuple[str, ...] = (),
+        same_words: bool = False,
+        not_mine: bool = False,
+    ) -> None:
+        following = None if same_words else answers
+        await self._open.recovery.use(typed, removed, following, not_mine=not_mine)
         await self._open.sync.left()
 
     async def rename(self, contact: str, name: str) -> None:

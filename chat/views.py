@@ -733,6 +733,33 @@ class TerminalView(Struct, frozen=True):
         return self.state is not TerminalState.REMOVED
 
 
+class AddedView(Struct, frozen=True):
+    """A device in use that was added by one to be removed, directly or through others.
+
+    `terminal`, `name` and `added_by` as in TerminalView. `since`: when this device learned of it, None where
+    that is not known. `confirmed`: this person added it on this device, or said here that it was them.
+    `stays`: it is kept. Else it falls with the removal, and can be linked again. So can one that a recovery
+    brought in which does not count any more.
+    """
+
+    terminal: str
+    name: str
+    added_by: str
+    since: datetime | None
+    confirmed: bool
+    stays: bool
+
+
+class RemovalView(Struct, frozen=True):
+    """What a removal or a recovery would do to others than those that it removes.
+
+    `name`: this person's, where it is signed again because it falls; else empty.
+    """
+
+    added: tuple[AddedView, ...]
+    name: str = ""
+
+
 class RelayStanding(StrEnum):
     """What is known of a relay that this person named. Only WAITING means that contacts can be met there.
 

@@ -18,6 +18,7 @@ from chat.cli.session import TEXT, Call, Feed, coroutine, group, messenger
 from chat.cli.terminal import YES, Lines, confirmed, is_interactive, read_new_passphrase
 from chat.interface import (
     KEPT_DAYS_MAX,
+    AddedView,
     CannotCreate,
     ConversationRoot,
     DoorState,
@@ -28,6 +29,7 @@ from chat.interface import (
     Messenger,
     ParlourError,
     Ready,
+    RemovalView,
     RetentionView,
     TerminalState,
     TerminalView,
@@ -44,6 +46,9 @@ SHORT: Final = 16
 NOBODY_REACHED: Final = (
     "No contact was reached yet. They learn of it while Parlour, or 'parlour listen', is open here and there."
 )
+
+ADDED_TOO: Final = "Devices that were added by what is removed, directly or through others:"
+LINK_AGAIN: Final = "What falls is shut out, too. Is it yours? Then link it again, as a new device."
 
 _NAMED: Final = "device."
 """Beginning of the preferences that name devices, before the terminal's id."""
@@ -97,6 +102,40 @@ def terminal_line(view: TerminalView) -> str:
     seen = f", last seen {timestamp(view.seen)}" if view.seen is not None else ""
     seen = ", online" if view.present else seen
     return f"{view.terminal[:SHORT]}{name}  {state}{', this device' if view.this else ''}{added}{seen}"
+
+
+def added_text(view: RemovalView, devices: Iterable[TerminalView]) -> list[str]:
+    """What a removal or a recovery does to devices that were added by what it removes, and to the name."""
+    names = {one.terminal: one_line(one.name) for one in devices if one.name}
+
+    def called(terminal: str) -> str:
+        return f"{terminal[:SHORT]}{f'  {names[terminal]}' if terminal in names else ''}"
+
+    def line(one: AddedView) -> str:
+        by = f"  added by {one.added_by[:SHORT]}" if one.added_by else "  brought in by a recovery"
+        since = f", known here since {timestamp(one.since)}" if one.since is not None else ""
+        yes = "confirmed" if one.confirmed else "not confirmed"
+        return f"  {'stays' if one.stays else 'falls'}  {called(one.terminal)}{by}{since}, {yes}"
+
+    lines = [ADDED_TOO, *map(line, view.added)] if view.added else []
+    lines += [LINK_AGAIN] if not all(one.stays for one in view.added) else []
+    return [*lines, *([f"Your name is signed again: {one_line(view.name)}."] if view.name else [])]
+
+
+def added_fields(view: RemovalView) -> dict[str, object]:
+    """The same for programs."""
+    added = [
+        {
+            "terminal": one.terminal,
+            "name": one.name,
+            "added_by": one.added_by,
+            "since": timestamp(one.since) if one.since is not None else None,
+            "confirmed": one.confirmed,
+            "stays": one.stays,
+        }
+        for one in view.added
+    ]
+    return {"added": added, "name_signed_again": view.name}
 
 
 def other_devices(devices: Iterable[TerminalView]) -> str:
@@ -339,13 +378,17 @@ async def remove(call: Call, device: str, yes: bool) -> None:
         devices = [view for view in await named_devices(opened) if view.is_live]
         view = device_of(devices, device)
         called = one_line(view.name) or view.terminal[:SHORT]
+        foreseen = await opened.foresee_removal(view.terminal)
+        for line in added_text(foreseen, devices):
+            note(line)
         asked = f"Remove {called}{', this device' if view.this else ''}? It never comes back. [y/n]"
         if not yes and not await confirmed(call.lines, asked):
             raise Stopped("Nothing was removed.")
         await opened.remove_terminal(view.terminal)
         await handed_out(opened)
     said = "Your contacts shut it out, and the keys that it knew are renewed."
-    call.result({"removed": view.terminal}, f"The device {called} was removed. {said}")
+    fields = {"removed": view.terminal, **added_fields(foreseen)}
+    call.result(fields, f"The device {called} was removed. {said}")
 
 
 @terminal.command("rename")

@@ -137,7 +137,7 @@ class UseCases:
             profile.proven,
             profile.own_confirmed,
             profile.own_terminals,
-            keeps_seed=profile.keeps_seed,
+            seed_key=profile.seed_key,
             adding=adding,
             awaited=profile.awaited,
         )

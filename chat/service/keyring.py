@@ -22,6 +22,7 @@ from protocol.discovery import Known
 from protocol.entries_and_receipts import conversation_in, conversation_of_two, parse_entry
 from protocol.errors import Unexpected, Untrusted
 from protocol.identity.drawing import self_key
+from protocol.identity.log import RecoveryKey
 from protocol.identity.reduction import NO_PINS, PersonState, Pins, Terminal, reduce
 from protocol.identity.safety import open_questions
 from protocol.keys import X25519Pair
@@ -141,11 +142,11 @@ class Keyring:
     its entries are tagged. `own_confirmed`: the ids of its operations that this
     terminal made or this person confirmed. `own_terminals`: the ids of this person's terminals, former ones
     included: what they wrote is never shown as a contact's words. `is_removed`: this terminal knows that it
-    was removed, and sends and receives nothing any more. `keeps_seed`: the database has the recovery
-    seed. `now`: Unix time in milliseconds. `proven`: the persons who have proven to hold a static key, by
-    that key. `shared`: those keys that several persons have proven. `adding`: whether a new terminal of this
-    person may begin to be linked. `awaited`: persons whom another own terminal has as contacts, and of whom
-    no log is held here.
+    was removed, and sends and receives nothing any more. `seed_key`: the key of the recovery
+    seed that is in the database. `now`: Unix time in milliseconds. `proven`: the persons who have proven to
+    hold a static key, by that key. `shared`: those keys that several persons have proven. `adding`: whether a
+    new terminal of this person may begin to be linked. `awaited`: persons whom another own terminal has as
+    contacts, and of whom no log is held here.
     """
 
     def __init__(
@@ -161,12 +162,12 @@ class Keyring:
         own_confirmed: frozenset[bytes] = frozenset(),
         own_terminals: Iterable[bytes] = (),
         *,
-        keeps_seed: bool = False,
+        seed_key: RecoveryKey | None = None,
         adding: Visibility | None = None,
         awaited: Iterable[bytes] = (),
     ) -> None:
         self.awaited = set(awaited)
-        self.keeps_seed = keeps_seed
+        self._seed_key = seed_key
         self.own_terminals = {own.terminal, *own_terminals}
         self.contacts = contacts or {}
         self.invitations = invitations or {}
@@ -505,7 +506,14 @@ class Keyring:
 
     def forget_seed(self) -> None:
         """The recovery seed was erased from the database."""
-        self.keeps_seed = False
+        self._seed_key = None
+
+    @property
+    def keeps_seed(self) -> bool:
+        """Whether the database has a recovery seed that no recovery of this person has replaced."""
+        log = self.own_log
+        replaced = self._seed_key != log.recovery and log.newest in self.own_confirmed
+        return self._seed_key is not None and not replaced
 
     def held(self, person: bytes) -> tuple[bytes, ...]:
         """The operations of a contact's log, none for a stranger."""

@@ -16,8 +16,8 @@ from msgspec.structs import replace
 from chat.errors import phrase
 from chat.interface import BackupView, RestoreView, UsageError
 from chat.service.drawing import renew_upon
-from chat.service.own_log import OTHER_WORDS, before_others, named_again
 from chat.service.recovery import seed_of
+from chat.service.signing import Held, Words, before_others, confirming, named_again, signed_recovery
 from chat.storage import (
     backup,
     claims,
@@ -61,9 +61,9 @@ from protocol.backup.root import history_root
 from protocol.backup.sealed import SEALED_CHUNK_SIZE
 from protocol.entries_and_receipts import ParsedEntry, is_own
 from protocol.errors import ProtocolError
-from protocol.identity.author import NewTerminal, create_terminal, recover_operation, sign_recovery
+from protocol.identity.author import NewTerminal, create_terminal
 from protocol.identity.exchange import default_keep, extend
-from protocol.identity.log import TerminalKeys, parse_operation
+from protocol.identity.log import parse_operation
 from protocol.identity.reduction import PersonState, Pins, reduce
 from protocol.primitives import Random
 from protocol.redacting import Redacted, Redacting
@@ -122,38 +122,43 @@ def verify(path: Path, passphrase: str, progress: Progress = _silent) -> Verifie
 class NewProfile(Struct, frozen=True):
     """What a restored profile without a history begins with: `operations` follow its log.
 
-    `confirmed` is the id of the Recover among them, `follows` of what it follows.
+    `confirmed` is the id of the Recover among them.
     """
 
     own: OwnRow
     operations: tuple[bytes, ...]
     confirmed: bytes
-    follows: bytes
 
 
-def plan_new(verified: Verified, words: Sequence[str], *, remove_old: bool, random: Random) -> NewProfile:
-    """The new terminal and the Recover that brings it in. Raises UsageError (the words)."""
+def seed_for(verified: Verified, words: Sequence[str]) -> bytes:
+    """The recovery seed that brings in a new terminal: of these words, else of the file.
+
+    Raises UsageError (the words).
+    """
     seed = seed_of(words) if words else verified.start.recovery
     if not seed:
         raise UsageError(NO_SEED)
-    person = verified.start.person
-    held, pins = verified.logs[person], verified.pins[person]
-    old = verified.start.terminal
+    before_others(_held(verified), Words(seed, seed))
+    return seed
+
+
+def plan_new(verified: Verified, words: Words, *, remove_old: bool, random: Random) -> NewProfile:
+    """The new terminal and the Recover that brings it in. Raises UsageError (the words)."""
+    held, old = _held(verified), verified.start.terminal
     removed = [old] if remove_old and old in verified.state.live else []
-    base = before_others(held, pins, seed, removed)
-    if base is None:
-        raise UsageError(OTHER_WORDS)
-    new = create_terminal(random)
-    kept = {one: default_keep(base, one, b"", pins.confirmed) for one in removed if one in base.state()}
-    made = recover_operation(base, seed, seed, kept, TerminalKeys(new.signing, new.static))
-    signed = sign_recovery(made, seed, new.signing_seed)
-    own = _own_row(verified, new)
-    named = named_again([*held, signed], pins, own, verified.state.name)
-    recovery = parse_operation(signed).id
-    confirming = Pins(pins.seen, pins.confirmed | {recovery})
-    renew, drawn = renew_upon([*held, signed, *named], confirming, own, random)
-    own = replace(own, drawn=(*own.drawn, drawn))
-    return NewProfile(own, (signed, *named, renew), recovery, base.state().newest)
+    base, new = before_others(held, words, removed), create_terminal(random)
+    confirmed = held.pins.confirmed
+    kept = {one: default_keep(base, one, b"", confirmed) for one in removed if one in base.state()}
+    signed, own = signed_recovery(base, words, kept, new), _own_row(verified, new)
+    made = (signed, *named_again([*held.operations, signed], held.pins, own, verified.state.name))
+    upon, recovery = [*held.operations, *made], parse_operation(signed).id
+    renew, drawn = renew_upon(upon, confirming(upon, held.pins, [recovery]), own, random)
+    return NewProfile(replace(own, drawn=(*own.drawn, drawn)), (*made, renew), recovery)
+
+
+def _held(verified: Verified) -> Held:
+    person = verified.start.person
+    return Held(verified.logs[person], verified.pins[person])
 
 
 def _own_row(verified: Verified, new: NewTerminal) -> OwnRow:
@@ -167,10 +172,9 @@ def fill_new(
     """Write a new profile, in one transaction. The Recover comes last: what is held before it counts."""
     own = new.own
     _fill(db, verified, own)
-    pins = persons.take_back(db, own.person, new.follows)
-    held = persons.operations_of(db, own.person)
-    confirmed = Pins(pins.seen, pins.confirmed | {new.confirmed})
-    found, wrote = extend(held, new.operations, confirmed), verified.start.terminal
+    held, pins = persons.log_of(db, own.person)
+    pins = confirming([*held, *new.operations], pins, [new.confirmed])
+    found, wrote = extend(held, new.operations, pins), verified.start.terminal
     # It goes on for the terminal that wrote the file, where the Recover leaves none of these.
     former = b"" if wrote in found.state.live else wrote
     _apply(verified, Restorer(db, own, moment, former), progress)

@@ -515,7 +515,8 @@ async def test_claims_stay_so_in_a_backup_and_when_the_profile_is_damaged(tmp_pa
 async def draws(person: Person) -> None:
     """A terminal signs a Renew, and tags with what it draws."""
     log, parts = person.engine._use_cases.own_log, person.engine._use_cases
-    signed, drawn = renew_upon(*await log._log(), parts.keyring.own, parts.runtime.random)
+    held = await log._held()
+    signed, drawn = renew_upon(held.operations, held.pins, parts.keyring.own, parts.runtime.random)
     await log._add([signed], drawn=[drawn])
 
 

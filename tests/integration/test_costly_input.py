@@ -39,7 +39,7 @@ from protocol.link.states import Event, LinkOpen
 from protocol.messages import Heads, HeadsHash, LogHeads, LogOperations, Message, Reachable, Receipt, Typing
 from protocol.primitives import ed25519_from_seed
 from tests.integration.steps import current, dial, entry_of, in_touch, meet, presence, say
-from tests.support.engines.engines import Person, in_virtual_time, people, talk
+from tests.support.engines.engines import Person, in_virtual_time, people, recover, talk
 from tests.support.fakes.network import MemoryTransport, Network
 from tests.support.protocol.pairings import Terminal, id_of
 
@@ -246,7 +246,7 @@ async def test_case_89_copies_of_a_key_that_fill_the_links_do_not_suppress_the_o
         await ben.start()
         await linked
         told, before = ada.wait(IdentityChanged), ada.clock.monotonic()
-        await ben.engine.recover(words, ())
+        await recover(ben, words, ())
         await told
         assert ada.clock.monotonic() < before + 1
         assert (await ada.engine.contacts())[0].held

@@ -33,7 +33,7 @@ from tests.integration.test_shared_contacts import (
     two_devices,
     view_of,
 )
-from tests.support.engines.engines import Person, in_virtual_time, invite, talk
+from tests.support.engines.engines import Person, in_virtual_time, invite, recover, talk
 
 
 async def held(person: Person) -> list[entries.EntryRow]:
@@ -165,7 +165,7 @@ async def test_a_recovery_drops_a_verification_that_another_device_wrote_before_
         words = (await ben.engine.recovery_words()).words
         await desk.engine.verify(friend, (await ben.engine.verification(await ben.contact(desk))).numbers[0])
         assert (await view_of(desk, ben)).verified
-        await ben.engine.recover(words, ())
+        await recover(ben, words, ())
         await asyncio.sleep(SETTLED)
         assert not (await view_of(desk, ben)).verified
         await laptop.start()

@@ -35,7 +35,8 @@ CREATE TABLE operations (
     number INTEGER PRIMARY KEY,                         -- order of arrival here
     person BLOB NOT NULL CHECK (length(person) = 32),
     id     BLOB NOT NULL UNIQUE CHECK (length(id) = 32),
-    data   BLOB NOT NULL                                -- the signed operation as received
+    data   BLOB NOT NULL,                               -- the signed operation as received
+    came   INTEGER                                      -- of this person's own log, when it came here (milliseconds); NULL: not known
 ) STRICT;
 CREATE INDEX operations_by_person ON operations (person);
 

@@ -119,7 +119,8 @@ def test_nothing_is_removed_without_a_yes(line: Line) -> None:
         assert outcome.status != 0
         assert "Nothing was removed" in outcome.err
     assert line.messenger.called("remove_terminal") == []
-    assert line.run("terminal", "remove", "laptop", "--json", typed="y\n").objects == [{"removed": LAPTOP}]
+    (said,) = line.run("terminal", "remove", "laptop", "--json", typed="y\n").objects
+    assert said == {"removed": LAPTOP, "added": [], "name_signed_again": ""}
 
 
 def test_a_device_is_added_after_its_words_were_compared(line: Line) -> None:
