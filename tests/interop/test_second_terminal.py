@@ -231,15 +231,15 @@ async def test_after_a_removal_it_goes_on_under_the_renewed_secrets(tmp_path: Pa
             gone = (await stolen.engine.me()).terminal
             await stolen.stop()
             await desk.engine.remove_terminal(gone)
-            await device.says("own RenewedKey")
-            await device.says("own open, newest")
+            await device.says("own new self key")
+            await device.says("own open, best")
             await device.says("replaced")
             came = ben.wait(EntryAdded)
             device.told("send under the new self key")
             assert (await came).entry.text == "under the new self key"
             await device.says("own delivered")
             device.told("call")
-            await device.says("contact open, newest")
+            await device.says("contact open, best")
             await _say(ben, desk, "to both")
             await device.says("contact entry to both")
             assert (await device.report())["root"] == (await desk.engine.history_root()).root
