@@ -168,9 +168,10 @@ class Renewals:
     # Handing on.
 
     def hand_out(self) -> None:
-        """Send what this person drew to all who have a link under an earlier secret."""
+        """Send what this person drew to its own terminals, and to all with a link under an earlier share."""
+        own, superseded = self._keyring.own.person, self._keyring.is_superseded
         for link in self._open.all():
-            if self._open.keeps(link) and self._keyring.is_superseded(link.person, link.psk):
+            if self._open.keeps(link) and (link.person == own or superseded(link.person, link.psk)):
                 self._runtime.tasks.spawn(self.send(link.driver, link.peer))
 
     async def send(self, driver: Driver, peer: Peer) -> None:
