@@ -306,9 +306,11 @@ class Engine:
 
     async def remove_terminal(self, terminal: str) -> None:
         await self._open.recovery.remove(terminal)
+        await self._open.sync.left()
 
     async def rename_self(self, name: str) -> None:
         await self._open.own_log.rename(name)
+        await self._open.sync.left()  # the engine may end with the command
 
     async def handed_out(self) -> bool:
         return not self._open.keyring.dialled() or await self._open.sync.handed_out()
@@ -324,6 +326,7 @@ class Engine:
 
     async def recover(self, typed: tuple[str, ...], removed: tuple[str, ...]) -> None:
         await self._open.recovery.use(typed, removed)
+        await self._open.sync.left()
 
     async def rename(self, contact: str, name: str) -> None:
         await self._open.people.rename(self._person(contact), name)

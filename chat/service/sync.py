@@ -265,9 +265,7 @@ class Synchronizer:
 
     async def hand_out_renewals(self) -> None:
         """Send what this terminal drew, after the operations that its heads name."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._runtime.config.sync_within):
-                await self._left()
+        await self.left()
         self._renewals.hand_out()
 
     def _hand_on(self, link: LiveLink, person: bytes) -> None:
@@ -293,16 +291,18 @@ class Synchronizer:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._runtime.config.sync_within):
                 await self._answered.wait()
-                await self._left()
+                await self.left()
                 return True
         return False
 
-    async def _left(self) -> None:
-        """Wait until new operations have left on the links there are."""
-        if self._handing_out is not None:
-            await asyncio.wait([self._handing_out])
-        for worker in list(self._workers.values()):
-            await worker.outbound.sent()
+    async def left(self) -> None:
+        """Wait until new operations have left on the links there are, or as long as a signature waits."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._runtime.config.sync_within):
+                if self._handing_out is not None:
+                    await asyncio.wait([self._handing_out])
+                for worker in list(self._workers.values()):
+                    await worker.outbound.sent()
 
     def _sending(self, person: bytes) -> list[Outbound]:
         """One per terminal of the contact that has a link."""

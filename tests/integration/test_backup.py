@@ -537,7 +537,7 @@ async def test_no_secret_of_a_terminal_and_no_contact_secret_is_in_a_backup(tmp_
             for pair in contact.pairs
             for secret in (pair.root, *(share.share for share in (*pair.own, *pair.theirs)))
         ]
-        assert keyring.own.self_key in content
+        assert keyring.self_keys[0] in content
         assert [secret for secret in secrets if secret in content] == []
 
 

@@ -561,7 +561,7 @@ def chain_after(ben: Person, ada: Person, late: ParsedEntry, length: int) -> lis
         last = (late.header.sequence, late.id) if not made else (made[-1].header.sequence, made[-1].id)
         place = EntryPlace(_conversation(ada, ben), own.terminal, b"12345678", last, [], heads)
         body = text_body(f"entry {number}")
-        made.append(write_entry(place, 1_000, KIND_TEXT, body, own.self_key, parts.runtime.random))
+        made.append(write_entry(place, 1_000, KIND_TEXT, body, own.first_self_key, parts.runtime.random))
     return made
 
 

@@ -420,9 +420,9 @@ async def test_a_recovery_that_removes_another_terminal_changes_no_keys(tmp_path
         await take_in(ada, sign_operation(third, SECOND.seed, THIRD.seed))
         assert await ada.engine.questions()
         await ada.engine.recover(words, (SECOND.id.hex(), THIRD.id.hex()))
-        kept, renewed = parts.keyring.own, parts.keyring.own.self_keys
-        assert replace(kept, self_key=own.self_key, earlier=()) == own
-        assert renewed[1:] == own.self_keys
+        kept, renewed = parts.keyring.own, parts.keyring.self_keys
+        assert replace(kept, drawn=own.drawn) == own
+        assert renewed[1:] == (own.first_self_key,)
         assert [*parts.keyring.own_log.live] == [own.terminal]
 
 

@@ -49,7 +49,9 @@ def forged(author: Person, conversation: bytes, person: bytes) -> ParsedEntry:
     heads = author.engine._use_cases.keyring.own_log.heads
     place = EntryPlace(conversation, own.terminal, bytes(8), None, [], heads)
     body = state_body([write(Register.PETNAME, person, PetnameValue("Mallory"))])
-    return write_entry(place, author.clock.wall(), KIND_STATE, body, own.self_key, author._random.randbytes)
+    return write_entry(
+        place, author.clock.wall(), KIND_STATE, body, own.first_self_key, author._random.randbytes
+    )
 
 
 async def ends_the_link(sender: Person, receiver: Person, message: Message) -> None:

@@ -550,7 +550,7 @@ class Laws:
         rings = [one.engine.engine._use_cases.keyring for one in self.sides if one.engine and not one.stolen]
         live = {one.terminal for person in self._known() for one in self.live(person)}
         own = [ring for ring in rings if author in ring.own_terminals and ring.own.terminal in live]
-        keys = [key for ring in own for key in ring.own.self_keys]
+        keys = [key for ring in own for key in ring.self_keys]
         if not any(self_tag(header, key) == header.self_tag for key in keys):
             return True
         there = {ring.own.terminal for ring in rings}

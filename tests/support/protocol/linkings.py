@@ -16,7 +16,7 @@ from protocol.messages import (
     MESSAGE,
     LinkState,
     Message,
-    SharedKey,
+    SharedDrawn,
     SharedPairing,
     SharedRoot,
     SharedShare,
@@ -48,8 +48,8 @@ def handover(person: Person = ANNA, *contacts: Person) -> Handover:
         said = "", True, False, False, 0, 0, False, False
         shared = SharedPairing(contact.id, [], [], *said, [], [root], [contact.first.static], [])
         told.append(SharedContact(tuple(contact.operations), shared))
-    key = SharedKey(person.new.self_key, [], [])
-    state = LinkState(person.id, person.first.id, [], [], [key], [], [], len(told))
+    drawn = SharedDrawn(person.id, person.new.drawn)
+    state = LinkState(person.id, person.first.id, [], [], [drawn], [], [], len(told))
     return Handover(tuple(person.operations), state, tuple(told))
 
 

@@ -69,10 +69,9 @@ from protocol.identity.log import (
 )
 from protocol.identity.reduction import reduce
 from protocol.keys import X25519Pair
-from protocol.messages import BotBody, BotCommand, ContactValue, CutHead, FileBody, SwitchValue
+from protocol.messages import BotBody, BotCommand, ContactValue, CutHead, FileBody, SharedDrawn, SwitchValue
 from protocol.notes import Register, deletion, state_body, write
 from protocol.pairing.invitation import format_invitation, make_invitation
-from protocol.pairing.renewal import Drawn
 from protocol.profile_header import CHEAPEST
 from protocol.relay.rendezvous import RelayAddress
 from tests.support.storage import samples as tables
@@ -146,9 +145,9 @@ def follow(database: Database) -> None:
 
 
 def write_persons(database: Database) -> None:
-    secrets = ANN.signing_seed, ANN.static_secret, blob("first self key"), ANN.recovery_seed
+    drawn = SharedDrawn(ANN.person, ANN.drawn), SharedDrawn(blob("a Renew"), blob("what it draws"))
+    secrets = ANN.signing_seed, ANN.static_secret, drawn, ANN.recovery_seed
     keys.create_own(database, OwnRow(ANN.person, ANN.terminal, *secrets))
-    keys.add_self_key(database, Drawn(ANN.self_key, (blob("a head"),)))
     for person in (ANN, BEN, CAT):
         for operation in person.operations:
             persons.add_operation(database, person.person, parse_operation(operation).id, operation)

@@ -22,7 +22,7 @@ from protocol.attachments import file_body
 from protocol.codec import encode
 from protocol.entries_and_receipts import KIND_FILE, ParsedEntry
 from protocol.limits import UNREAD_SECONDS_MAX
-from protocol.messages import EntryHeader, FileBody, TextBody
+from protocol.messages import EntryHeader, FileBody, SharedDrawn, TextBody
 from protocol.primitives import Random, b2b
 from protocol.profile_header import DatabaseKey
 
@@ -52,7 +52,7 @@ ME = OwnRow(
     terminal=blob("own terminal"),
     signing_seed=blob("own signing seed"),
     static_secret=blob("own static secret"),
-    self_key=blob("own self key"),
+    drawn=(SharedDrawn(blob("own person"), blob("own drawn secret")),),
     recovery_seed=blob("own recovery seed"),
 )
 THEM = blob("their person")
