@@ -392,7 +392,8 @@ def _states(inputs: Json) -> Iterator[Wrong]:
         refused(replace(state, terminal=bytes(32))),
     )
     unnamed = LogOperations(list(given.operations[:1]))
-    yield "V-LS-02", "untrusted", "a log without the name that was shown", flag, refused(state, unnamed)
+    alone = replace(state, drawn=[one for one in state.drawn if one.operation == state.person])
+    yield "V-LS-02", "untrusted", "a log without the name that was shown", flag, refused(alone, unnamed)
     first = given.operations[0]
     orphan = Rename(state.person, state.terminal, [b"\x07" * 32], "Eve")
     gap = LogOperations([first, sign_operation(orphan, bytes.fromhex(inputs["responder"]["signing_seed"]))])

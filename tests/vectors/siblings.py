@@ -84,8 +84,8 @@ def _secret(seed: Seed) -> Group:
         ("five, of which the genesis's is the last", 5, 4),
         ("six, of which the genesis's is the fifth", 6, 4),
     ):
-        given = {"person": person, "first": all_keys[first], "self_keys": all_keys[:many]}
-        group.add(f"what names {comment}", ["Numbers"], SUCCESS, one_step(ACTIONS, {}, "name", **given))
+        named: Json = {"person": person, "first": all_keys[first], "self_keys": all_keys[:many]}
+        group.add(f"what names {comment}", ["Numbers"], SUCCESS, one_step(ACTIONS, {}, "name", **named))
     return group
 
 
