@@ -77,7 +77,8 @@ function report(terminal) {
   const contacts = [...terminal.contacts.values()];
   const roots = contacts.map(({ book }) => ({ conversation: book.id, root: book.root() }));
   const shown = contacts.map((contact) => reportOf(terminal, contact));
-  const own = { terminal: terminal.terminal.toString('hex'), person: terminal.person.toString('hex') };
+  const [person, id] = [terminal.person, terminal.terminal].map((one) => one.toString('hex'));
+  const own = { person, terminal: id, drawing: terminal.drawing.map((one) => one.toString('hex')) };
   console.log(JSON.stringify({ ...own, root: historyRoot(roots).toString('hex'), contacts: shown }));
 }
 

@@ -60,10 +60,13 @@ export class SecondTerminal {
     return this.books.find(({ id }) => id.equals(conversation)) ?? null;
   }
 
-  // The best first.
+  // The operations that draw secrets that are held, the best first.
+  get drawing() {
+    return this.log.drawn.map(({ node }) => node.id).filter((id) => this.drawn.has(key(id)));
+  }
+
   get selfKeys() {
-    const named = this.log.drawn.map(({ node }) => this.drawn.get(key(node.id)));
-    return named.filter(Boolean).map(selfKeyOf);
+    return this.drawing.map((id) => selfKeyOf(this.drawn.get(key(id))));
   }
 
   get firstSelfKey() {
