@@ -306,8 +306,7 @@ class QuestionsChanged(Struct, frozen=True):
 class OwnLogChanged(Struct, frozen=True):
     """This person's own log changed, and this terminal did not do it. `operation` is the signed cause's id.
 
-    `kind` is the kind of the change: added, removed, renamed, renewed, recovered, copied, contested or
-    voided.
+    `kind` is the kind of the change: added, removed, renamed, recovered, copied, contested or voided.
     """
 
     kind: str

@@ -122,7 +122,7 @@ def self_keys(db: Database) -> tuple[bytes, ...]:
 def shared_drawn(own: OwnRow, state: PersonState) -> list[SharedDrawn]:
     """What a new terminal and a backup get, ascending: the genesis's, and those that are used first.
 
-    `state`: of this person's log. What this names no more is of no use where the log is read anew.
+    `state`: of this person's log. What this names no more is of no use where the log is read again.
     """
     held = {one.operation: one for one in own.drawn}
     best = [one for one in state.drawn if one in held and one != state.person]

@@ -38,10 +38,10 @@ def share_name(share: bytes, operation: bytes) -> bytes:
 
 
 def check_drawn(operations: Iterable[bytes], person: bytes, drawn: Sequence[SharedDrawn]) -> None:
-    """Check the secrets that come with a log (V-DW-01).
+    """Check the secrets that come with a log.
 
-    Malformed unless their operations ascend and have the genesis among them; Untrusted unless each is what an
-    operation of the log commits to.
+    Malformed unless their operations ascend and have the genesis among them (V-DW-01); Untrusted unless each
+    is what an operation of the log commits to (V-DW-02).
     """
     check_ascending([one.operation for one in drawn])
     if all(one.operation != person for one in drawn):

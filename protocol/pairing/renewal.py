@@ -155,7 +155,7 @@ class Measure:
     def take(self, message: RenewedShare, held: Sequence[Drawn]) -> Taken:
         """What to do with a renewal; `held` are those that it would renew, the newest first.
 
-        Errors: Malformed (V-RK-01, V-RS-01), AuthenticationFailed (V-RK-02, V-RS-03).
+        Errors: Malformed (V-RS-01), AuthenticationFailed (V-RS-03).
         """
         check_ascending(message.heads)
         drawn = drawn_in(message)

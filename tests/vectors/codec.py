@@ -311,8 +311,8 @@ _LONGER: Final[tuple[Row, ...]] = (
     ("a short array within as array 16", "message", "9320" + ID + "dc0000"),
 )
 
-_KEY_OF_ZEROS: Final = m.SharedKey(bytes(32), [], [])
-_STATE: Final = m.LinkState(bytes(32), bytes(32), [], [], [_KEY_OF_ZEROS], [], [], 0)
+_DRAWN_OF_ZEROS: Final = m.SharedDrawn(bytes(32), bytes(32))
+_STATE: Final = m.LinkState(bytes(32), bytes(32), [], [], [_DRAWN_OF_ZEROS], [], [], 0)
 _SHARE: Final = m.SharedShare(1, bytes(32), [], [])
 _PAIRING: Final = m.SharedPairing(
     bytes(32),
@@ -339,7 +339,7 @@ def _handed_over(more: int) -> Iterator[Row]:
     setting = m.SharedSetting("n", "v")
     lists: tuple[tuple[str, m.LinkState | m.SharedPairing, str, Wire | bytes, int], ...] = (
         ("pins", _STATE, "seen", bytes(32), limits.LINKED_IDS_MAX),
-        ("self keys", _STATE, "self_keys", _KEY_OF_ZEROS, limits.LINKED_SELF_KEYS_MAX),
+        ("drawn secrets", _STATE, "drawn", _DRAWN_OF_ZEROS, limits.SHARED_DRAWN_MAX),
         ("settings", _STATE, "settings", setting, limits.LINKED_SETTINGS_MAX),
         ("relays", _STATE, "relays", m.SharedRelay("r", False, 0), limits.LINKED_RELAYS_MAX),
         ("vouchers", _PAIRING, "vouchers", m.SharedVoucher(bytes(32), False), limits.VOUCHERS_MAX),
