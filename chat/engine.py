@@ -156,6 +156,7 @@ class Engine:
                 await use_cases.messages.cut_removed()
                 await use_cases.own_log.renew()
                 await use_cases.attendance.tick()
+                await use_cases.links.find_twins()
             except ParlourError as failure:  # a full disk must not prolong visibility
                 report(use_cases.bus, failure)
                 beat.by(HOUSE_AGAIN)

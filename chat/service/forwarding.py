@@ -74,8 +74,8 @@ NAMED_MAX: Final = 8_192
 """Logs per link of which it is kept what the own terminal at its other end, which fills this, holds."""
 
 RESTS: Final = 9
-"""Times as long as a step of an answer took that the next one waits, if it sent nothing. A stolen terminal can
-name heads for ever that have the whole history walked in vain: that takes a tenth of the time."""
+"""Times as long as a step of an answer took that the next one waits, if it sent nothing. A stolen terminal
+can name heads for ever that have the whole history walked in vain: that takes a tenth of the time."""
 
 DIGESTED: Final = 8
 """Conversations of which digests are made at a time: some milliseconds, for which users wait."""
