@@ -8,7 +8,7 @@ from chat.network.links import Links, RunsTwice, ToldTwice
 from chat.service.alerts import Alerts
 from chat.service.events import EventBus
 from chat.service.keyring import Keyring
-from chat.service.views import Views
+from chat.service.views import ID_DIGITS, Views
 from chat.storage.alerts import AlertRow
 from chat.tasks import Runtime
 
@@ -30,7 +30,8 @@ class Twins:
             row = AlertRow(AlertKind.OTHER_TWICE, self._runtime.clock.wall())
             self._runtime.tasks.spawn(self._alerts.add(row))
             terminals = self._keyring.own_log.terminals()
-            name = next((one.name for one in terminals if one.static == static), "")
+            names = (one.name or f"{one.id.hex()[:ID_DIGITS]}…" for one in terminals if one.static == static)
+            name = next(names, "")
             text = phrase("Your device {device} runs twice. It may have been copied.", device=name)
         else:
             text = phrase(
