@@ -158,6 +158,7 @@ class Engine:
                 await use_cases.notes.vouch()
                 await use_cases.own_log.renew()
                 await use_cases.attendance.tick()
+                await use_cases.links.find_twins()
             except ParlourError as failure:  # a full disk must not prolong visibility
                 report(use_cases.bus, failure)
                 beat.by(HOUSE_AGAIN)

@@ -674,13 +674,15 @@ class AlertKind(StrEnum):
     """What happened to this profile.
 
     REMOVED: this terminal was removed from its person. The others are about the files. OLD_COPY: they were
-    put back from an older copy. TWO_COPIES: another copy of them is in use, too.
+    put back from an older copy. TWO_COPIES: another copy of them is in use, too, so this terminal runs twice.
+    OTHER_TWICE: another terminal of this person runs twice.
     DAMAGED: a part could not be read. MENDED: a part was older than the rest. SETTINGS: these are lost.
     SET_ASIDE: values that this version cannot read are not used.
     """
 
     OLD_COPY = "old_copy"
     TWO_COPIES = "two_copies"
+    OTHER_TWICE = "other_twice"
     DAMAGED = "damaged"
     MENDED = "mended"
     SETTINGS = "settings"

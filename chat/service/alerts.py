@@ -42,14 +42,24 @@ TEXTS: Final[dict[AlertKind, Phrase]] = {
         "you turn them on again."
     ),
     AlertKind.TWO_COPIES: phrase(
-        "Another copy of this profile is in use at the same time and writes in your name. Nothing is lost, "
-        "and both copies get all messages. Close one of them, and delete it with 'parlour wipe'."
+        "This device runs twice: another copy of this profile is in use at the same time, gets your messages "
+        "and can write in your name. If the copy is yours, close one of them, and delete it with 'parlour "
+        "wipe'. If not, somebody copied this device: remove it on another device of yours and link it again, "
+        "or use your recovery words."
+    ),
+    AlertKind.OTHER_TWICE: phrase(
+        "Another device of yours runs twice: a copy of its profile is in use at the same time, gets your "
+        "messages and can write in your name. If the copy is yours, close one of them there, and delete it "
+        "with 'parlour wipe'. If not, somebody copied that device: remove it here, and link it again."
     ),
     AlertKind.REMOVED: REMOVED,
 }
 
 
 IDENTITY: Final = phrase("identity")
+SAID_AGAIN_AFTER: Final = 86_400_000
+"""Milliseconds since this person saw an alert until others may say again that this terminal runs twice. A
+contact can say so at any time, and nothing proves it."""
 CLOCKS_APART: Final = 3_600_000
 """Milliseconds by which the clock of another machine with a copy may be ahead."""
 
@@ -248,6 +258,12 @@ class Alerts:
         repaired = (AlertKind.DAMAGED, AlertKind.MENDED)
         if not any(one.kind in (kind, *repaired) for one in self._views):
             self._runtime.tasks.spawn(self.add(AlertRow(kind, self._runtime.clock.wall())))
+
+    def said_twice(self) -> None:
+        """Another terminal has links with two programs at one time that have the keys of this one."""
+        now = self._runtime.clock.wall()
+        if not self._seen or not 0 <= now - self._seen < SAID_AGAIN_AFTER:
+            self._runtime.tasks.spawn(self.add(AlertRow(AlertKind.TWO_COPIES, now)))
 
     async def run(self) -> None:
         """Raise the mark now and then; never ends.

@@ -16,7 +16,15 @@ from chat.interface import Notice, ParlourError
 from chat.network.acceptor import Acceptor
 from chat.network.connector import Dialer
 from chat.network.driver import Adopt, Driver, Handler
-from chat.network.links import LinkLost, LinkNeeded, Links, PresenceChanged, RelayedLinkOpened
+from chat.network.links import (
+    LinkLost,
+    LinkNeeded,
+    Links,
+    PresenceChanged,
+    RelayedLinkOpened,
+    RunsTwice,
+    ToldTwice,
+)
 from chat.network.relay.client import RelayClient, RelayStands
 from chat.ports import Ports
 from chat.service import events
@@ -64,6 +72,7 @@ from chat.service.shelf import Shelf
 from chat.service.state import Profile, read_profile
 from chat.service.sync import Inbound, Outbound, Synchronizer
 from chat.service.transfers import Transfers
+from chat.service.twins import Twins
 from chat.service.verification import Verification
 from chat.service.views import Views
 from chat.storage import alerts
@@ -305,6 +314,9 @@ class UseCases:
         bus.on(events.SecretsRenewed, self._secrets_renewed)
         bus.on(events.DatabaseMended, lambda _: self._database_mended())
         bus.on(events.OwnEntryReturned, self.alerts.own_entry_returned)
+        twins = Twins(self.runtime, bus, self.keyring, self.links, self.views, self.alerts)
+        bus.on(RunsTwice, twins.found)
+        bus.on(ToldTwice, twins.told)
         bus.on(events.VisibilityUsed, lambda _: self.announcer.set_visible(False))
 
     async def _bound_files(self) -> None:

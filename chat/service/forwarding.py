@@ -18,7 +18,7 @@ from chat.service.discovery import ListeningPort
 from chat.service.events import EntriesPassedOn, EventBus, HoldingSaid, KeepingSaid
 from chat.service.keyring import Keyring, terminal_at, terminal_of
 from chat.service.marks import Marks, entries_first
-from chat.service.moving import Answers, Arrivals, Asked, Carried, Counts
+from chat.service.moving import BATCH, Answers, Arrivals, Asked, Carried, Counts
 from chat.service.notes import Notes
 from chat.service.person_logs import PersonLogs
 from chat.service.provisional import Provisional
@@ -81,6 +81,17 @@ DIGESTED: Final = 8
 """Conversations of which digests are made at a time: some milliseconds, for which users wait."""
 
 
+MARKS_SINCE: Final = 1_800_000
+"""Milliseconds before an own terminal was there last from which on it gets marks again: those of the life of
+a link, with which some may have been lost on their way, and as much again."""
+
+LOOKED_AT: Final = 4_096
+"""Entries whose marks one step looks at: a few milliseconds, for which users wait."""
+
+LOOKED_AT_MAX: Final = 65_536
+"""Newest entries of all conversations that are looked at for marks which an own terminal lacks. Who writes
+much can fill it: then it lacks those of older entries, but for the newest of each conversation."""
+
 MARKS_OF_PART: Final = EARLY_MARKS_MAX // 2
 """Marks that precede their entries, of which the other side keeps twice as many. The contact, who may have
 very many terminals, can fill it; what has more goes in smaller parts."""
@@ -102,8 +113,10 @@ class SiblingOutgoing(Outgoing):
         runtime: Runtime,
         link: LiveLink,
         deleted: set[bytes],
+        marks_since: int,
     ) -> None:
         super().__init__(link.driver)
+        self._marks_since = marks_since
         self._store, self._keyring, self._port, self._counts = store, keyring, port, counts
         self._runtime, self._clock = runtime, runtime.clock
         self._link, self._deleted = link, deleted
@@ -119,6 +132,9 @@ class SiblingOutgoing(Outgoing):
         for message in self._logs():
             await self._link.driver.send(message)
         await self._compare(_compared(self._keyring))
+        last = await self._store.read(siblings.newest_number)
+        for before in range(0, min(last, LOOKED_AT_MAX), LOOKED_AT):
+            self._put(partial(self._pass_marks, last - before))
         if self._port.number:
             await self._link.driver.send(Reachable(self._port.number))
 
@@ -152,6 +168,19 @@ class SiblingOutgoing(Outgoing):
     async def _send_digests(self, digests: list[Digest]) -> None:
         now = (self._clock.wall(), *self._clock.boot())
         await self._link.driver.send(Digests(digests, await self._store.read(reliance.since, now)))
+
+    async def _pass_marks(self, last: int) -> None:
+        """Send the marks that were stored since the other side was there. A comparison brings few of them."""
+        own, terminal = self._keyring.own.person, terminal_of(self._keyring.own_log, self._link)
+        found = await self._store.read(siblings.marked_since, last, LOOKED_AT, self._marks_since)
+        for conversation, ids in found.items():
+            contact = self._keyring.talks_with(conversation)
+            if contact in (b"", own) or self._keyring.contacts[contact].blocked:
+                continue
+            for start in range(0, len(ids), BATCH):
+                marks = await self._store.read(siblings.marks_of, ids[start : start + BATCH], contact)
+                others = [mark for mark in marks if mark.terminal != terminal]
+                await self._link.driver.send_all(passed_receipts(conversation, others))
 
     def ask(self, persons: Sequence[bytes]) -> None:
         """Ask for what is lacking of the conversations with these contacts."""
@@ -312,7 +341,8 @@ class Forwarding:
         if link.person != self._keyring.own.person:
             return None
         self.links[link] = outgoing = SiblingOutgoing(
-            self._store, self._keyring, self._port, self._counts, self._runtime, link, deleted
+            *(self._store, self._keyring, self._port, self._counts, self._runtime, link, deleted),
+            self._book.seen.get(self._keyring.at(link), self._runtime.clock.wall()) - MARKS_SINCE,
         )
         return outgoing
 

@@ -302,7 +302,7 @@ class Link:
         return events
 
     def close(self, reason: int) -> list[Event]:
-        """End the link with a reason of Close (0 to 3), which is sent to the peer if the link is open."""
+        """End the link with a reason of Close (0 to 4), which is sent to the peer if the link is open."""
         if reason not in range(len(states.CLOSE_REASONS)):
             raise LocalMisuse(f"{reason} is no reason to close")
         clean = isinstance(self._phase, OpenPhase)

@@ -122,7 +122,7 @@ const FORM = {
     must(rising(features), 'malformed', 'V-CF-05');
   },
   Features: ({ features }) => must(rising(features), 'malformed', 'V-FE-01'),
-  Close: ({ reason }) => must(reason <= 3, 'malformed', 'V-CL-01'),
+  Close: ({ reason }) => must(reason <= 4, 'malformed', 'V-CL-01'),
   Commit: ({ name }) => must(isName(name), 'malformed', 'V-CM-01'),
   Reveal: ({ name }) => must(isName(name), 'malformed', 'V-RV-01'),
 };

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlcipher3 import dbapi2
 
-from chat.interface import EntryAdded, EntryChanged, EntryState, EntryView, Event
+from chat.interface import EntryAdded, EntryChanged, EntryState, EntryView, Event, Notice
 from chat.network.links import Peer
 from chat.service.history import _page
 from chat.storage import persons
@@ -171,6 +171,9 @@ class Laws:
         if isinstance(event, EntryChanged) and event.state in CONFIRMED:
             other = self.persons.index(bytes.fromhex(event.contact))
             self._confirmed(side, other, event.id, event.state)
+        found = isinstance(event, Notice) and "runs twice" in str(event.text)
+        if found and not any(one.stolen for one in self.sides):
+            self._break("twice", f"{side.name} finds two programs where there is one")
 
     def of(self, person: int) -> list[Side]:
         """All terminals of a person, the stolen one too."""

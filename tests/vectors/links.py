@@ -65,7 +65,7 @@ NOTES: Final = {
 }
 
 
-REASONS: Final = ("done", "replaced", "locked", "refused")
+REASONS: Final = ("done", "replaced", "locked", "refused", "twice")
 
 
 def living_groups(phrase: str) -> list[Group]:
