@@ -29,7 +29,7 @@ WORDS_ASKED: Final = 4
 class Recovery:
     """The recovery seed of this person: shown once as words and erased, and used when it is typed in.
 
-    `fetch` gets what the contacts hold.
+    `fetch` gets what the contacts hold, `confirmed` stores that this person has its words.
     """
 
     def __init__(
@@ -40,8 +40,9 @@ class Recovery:
         log: OwnLog,
         cleaner: Cleaner,
         fetch: Callable[[], Awaitable[None]],
+        confirmed: Callable[[], Awaitable[None]],
     ) -> None:
-        self._fetch = fetch
+        self._fetch, self._confirmed = fetch, confirmed
         self._random, self._store, self._keyring = runtime.random, store, keyring
         self._log, self._cleaner = log, cleaner
         self._asked: tuple[int, ...] = ()
@@ -67,6 +68,7 @@ class Recovery:
                 )
         await self._store.write(keys.erase_recovery_seed)
         self._keyring.forget_seed()
+        await self._confirmed()
         await self._cleaner.clean()
 
     async def _seed(self) -> bytes:
@@ -93,6 +95,7 @@ class Recovery:
         if terminals:
             await self._fetch()  # or the cuts that follow would leave out what they wrote before
         await self._log.recover(seed, terminals)
+        await self._confirmed()
         self._cleaner.begin()  # former keys of this terminal were deleted if it has new ones
 
 
