@@ -162,6 +162,7 @@ class Engine:
             except ParlourError as failure:  # a full disk must not prolong visibility
                 report(use_cases.bus, failure)
                 beat.by(HOUSE_AGAIN)
+            use_cases.alerts.tick()
             use_cases.announcer.tick()
             use_cases.linker.tick()
             use_cases.expirer.tick()
@@ -261,6 +262,7 @@ class Engine:
             visible=use_cases.visibility.visible,
             keeps_seed=use_cases.keyring.keeps_seed,
             notes_pinned=use_cases.notes_pin.on,
+            without_words=use_cases.alerts.without_words,
             archived=utc(use_cases.archived) if self.is_archive else None,
         )
 

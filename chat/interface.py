@@ -124,7 +124,9 @@ from chat.views import TokenView as TokenView
 from chat.views import UnlockCost as UnlockCost
 from chat.views import VerificationView as VerificationView
 from chat.views import VersionView as VersionView
+from chat.views import first_device as first_device
 from chat.views import means_notes as means_notes
+from chat.views import next_first as next_first
 from chat.views import notes_view as notes_view
 from chat.views import parse_timer as parse_timer
 from chat.views import size_text as size_text

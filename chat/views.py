@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, TypeVar
@@ -125,6 +126,8 @@ class SelfView(Struct, frozen=True):
 
     `keeps_seed`: the recovery words were not written down yet, so that a thief of the profile has them.
     `notes_pinned`: the notes are listed before conversations that are not pinned.
+    `without_words`: this is not the first terminal of its person, and no recovery words are known to be
+    written down: nothing here ends what a thief of the first one does.
     `archived`: this profile is an archive, of a backup that was written then; None: it is none.
     """
 
@@ -136,6 +139,7 @@ class SelfView(Struct, frozen=True):
     visible: bool
     keeps_seed: bool = False
     notes_pinned: bool = False
+    without_words: bool = False
     archived: datetime | None = None
 
 
@@ -677,7 +681,8 @@ class AlertKind(StrEnum):
     put back from an older copy. TWO_COPIES: another copy of them is in use, too, so this terminal runs twice.
     OTHER_TWICE: another terminal of this person runs twice.
     DAMAGED: a part could not be read. MENDED: a part was older than the rest. SETTINGS: these are lost.
-    SET_ASIDE: values that this version cannot read are not used.
+    SET_ASIDE: values that this version cannot read are not used. WORDS: this person has neither its first
+    terminal here nor recovery words (`SelfView.without_words`).
     """
 
     OLD_COPY = "old_copy"
@@ -688,6 +693,7 @@ class AlertKind(StrEnum):
     SETTINGS = "settings"
     SET_ASIDE = "set_aside"
     REMOVED = "removed"
+    WORDS = "words"
 
 
 class AlertView(Struct, frozen=True):
@@ -760,6 +766,17 @@ class RemovalView(Struct, frozen=True):
 
     added: tuple[AddedView, ...]
     name: str = ""
+
+
+def first_device(devices: Iterable[TerminalView]) -> TerminalView | None:
+    """The one that no other one can remove. `devices`: as `terminals` returns them, the most senior first."""
+    return next((one for one in devices if one.is_live), None)
+
+
+def next_first(devices: Iterable[TerminalView], removed: str) -> TerminalView | None:
+    """The device that becomes first with the removal of one, by its id; None where the first one stays."""
+    live = [one for one in devices if one.is_live]
+    return live[1] if len(live) > 1 and live[0].terminal == removed else None
 
 
 class RelayStanding(StrEnum):

@@ -35,6 +35,8 @@ from chat.interface import (
     TerminalView,
     Unreachable,
     UsageError,
+    first_device,
+    next_first,
 )
 
 SHORTEST_ID: Final = 8
@@ -70,8 +72,11 @@ async def list_terminals(call: Call) -> None:
 
 async def _list_terminals(call: Call) -> None:
     async with messenger(call, offline=True) as opened:
-        kept = await opened.retention()
-        for view in await named_devices(opened):
+        kept, devices = await opened.retention(), await named_devices(opened)
+        first = first_device(devices)
+        if first is not None and (await opened.me()).without_words:
+            note(WITHOUT_WORDS.format(first=_called(first)))
+        for view in devices:
             fields: dict[str, object] = {
                 "terminal": view.terminal,
                 "name": view.name,
@@ -86,6 +91,24 @@ async def _list_terminals(call: Call) -> None:
             if view.this and kept.days:
                 fields["keeps"], line = kept_fields(kept), f"{line}. {kept_line(kept)}"
             call.result(fields, line)
+
+
+WITHOUT_WORDS: Final = (
+    "This is not your first device, and your recovery words are not known to be written down. If {first} is"
+    " lost or stolen, nothing here removes it. Write the words down on the device that made your identity:"
+    " 'parlour recovery'."
+)
+OTHER_FIRST: Final = (
+    "To make another one first, run 'parlour recovery use' there, and let it remove that device itself, too:"
+    " it gets new keys."
+)
+WORDS_GO: Final = (
+    "Your recovery words are on this device alone: write them down first, with 'parlour recovery'."
+)
+
+
+def _called(view: TerminalView) -> str:
+    return one_line(view.name) or view.terminal[:SHORT]
 
 
 async def named_devices(opened: Messenger) -> list[TerminalView]:
@@ -377,7 +400,11 @@ async def remove(call: Call, device: str, yes: bool) -> None:
     async with messenger(call) as opened:
         devices = [view for view in await named_devices(opened) if view.is_live]
         view = device_of(devices, device)
-        called = one_line(view.name) or view.terminal[:SHORT]
+        called = _called(view)
+        if (following := next_first(devices, view.terminal)) is not None:
+            note(f"{called} is your first device. {_called(following)} becomes the first one. {OTHER_FIRST}")
+            if view.this and (await opened.me()).keeps_seed:
+                note(WORDS_GO)
         foreseen = await opened.foresee_removal(view.terminal)
         for line in added_text(foreseen, devices):
             note(line)

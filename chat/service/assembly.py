@@ -75,6 +75,7 @@ from chat.service.transfers import Transfers
 from chat.service.twins import Twins
 from chat.service.verification import Verification
 from chat.service.views import Views
+from chat.service.words import Words
 from chat.storage import alerts
 from chat.storage.alerts import AlertRow
 from chat.storage.aside import Aside
@@ -156,15 +157,19 @@ class UseCases:
         self.shelf = shelf = Shelf(runtime, store, vault.folder)
         self.cleaner = cleaner = Cleaner(runtime, store, bus, shelf)
         self.checker = Checker(runtime, store, bus)
+        ages = AgeClock(clock, profile.clock)
         self.alerts = Alerts(
-            runtime, store, bus, keyring, keeper, [*profile.alerts, *unstored], profile.alerts_seen
+            *(runtime, store, bus, keyring, keeper, ages),
+            [*profile.alerts, *unstored],
+            profile.alerts_seen,
+            profile.reminder_seen,
+            words=profile.words_confirmed,
         )
         self.backup = Backup(runtime, store, bus, vault)
         self.preferences = preferences = Preferences(store, bus, profile.words)
         self.port = port = ListeningPort(runtime, store, bus, vault, transport)
         self.links = links = Links(runtime, keyring, bus.signal)
         self.attendance = Attendance(runtime, store, keyring, book, links)
-        ages = AgeClock(clock, profile.clock)
         self.allowances = allowances = Allowances(store, links, profile.own.person, profile.allowances)
         self.views = views = Views(keyring, book, links, bus, ages.now, shelf.held, allowances)
         gaps = Gaps(runtime, store, keyring)
@@ -174,6 +179,7 @@ class UseCases:
         )
         self.privacy = privacy = Privacy(store, profile.settings, notes)
         self.notes_pin = NotesPin(store, bus, profile.notes_pinned, notes)
+        self.words = words = Words(store, notes, self.alerts)
         self.relays = relays = Relays(runtime, store, bus, profile.relays, notes)
         self.expirer = expirer = Expirer(runtime, store, bus, keyring, book, views, ages, cleaner)
         claims = Claims(runtime, store, bus, keyring, views, expirer)
@@ -227,7 +233,7 @@ class UseCases:
             renewals,
             transfers,
         )
-        self.recovery = Recovery(runtime, store, keyring, own_log, cleaner, sync.fetch)
+        self.recovery = Recovery(runtime, store, keyring, own_log, cleaner, sync.fetch, words.confirm)
         self.messages = Messages(
             runtime, store, bus, keyring, book, views, sync, cleaner, expirer, amendments, notes
         )
@@ -299,6 +305,7 @@ class UseCases:
         bus.on(events.RanksSettled, lambda _: self.notes.begin())
         bus.on(events.SettingsShared, lambda _: self.runtime.tasks.spawn(self.privacy.reload()))
         bus.on(events.SettingsShared, lambda _: self.runtime.tasks.spawn(self.notes_pin.reload()))
+        bus.on(events.SettingsShared, lambda _: self.runtime.tasks.spawn(self.words.reload()))
         bus.on(events.RelaysShared, lambda _: self.runtime.tasks.spawn(self.relays.reload()))
         bus.on(events.EntriesGone, lambda signal: self.sync.gone(signal.entries))
         bus.on(events.EntriesGone, self.reliance.gone)

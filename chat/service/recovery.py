@@ -44,7 +44,7 @@ WORDS_ASKED: Final = 4
 class Recovery:
     """The recovery seed of this person: shown once as words and erased, and used when it is typed in.
 
-    `fetch` gets what the contacts hold.
+    `fetch` gets what the contacts hold, `confirmed` stores that this person has its words.
     """
 
     def __init__(
@@ -55,8 +55,9 @@ class Recovery:
         log: OwnLog,
         cleaner: Cleaner,
         fetch: Callable[[], Awaitable[None]],
+        confirmed: Callable[[], Awaitable[None]],
     ) -> None:
-        self._fetch = fetch
+        self._fetch, self._confirmed = fetch, confirmed
         self._random, self._store, self._keyring = runtime.random, store, keyring
         self._log, self._cleaner = log, cleaner
         self._asked = TypedBack(runtime.random)
@@ -71,6 +72,7 @@ class Recovery:
         self._asked.check(await self._seed(), typed)
         await self._store.write(keys.erase_recovery_seed)
         self._keyring.forget_seed()
+        await self._confirmed()
         await self._cleaner.clean()
 
     async def _seed(self) -> bytes:
@@ -144,6 +146,7 @@ class Recovery:
         await self._log.recover(Words(seed, following, not_mine), terminals)
         if answers is not None:
             self._following = None
+        await self._confirmed()
         self._cleaner.begin()  # former keys of this terminal, and a seed, were deleted if there are new ones
 
     def _typed_back(self, answers: Sequence[str]) -> bytes:

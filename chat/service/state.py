@@ -111,6 +111,8 @@ class Profile(Struct, frozen=True):
     relays: tuple[RelayRow, ...]
     alerts: tuple[AlertRow, ...]
     alerts_seen: int
+    words_confirmed: bool
+    reminder_seen: int | None
     clock: Moment | None
     awaited: frozenset[bytes] = frozenset()
     allowances: Mapping[str, str] = field(default_factory=dict)
@@ -172,6 +174,8 @@ def read_profile(database: Database, aside: Aside) -> Profile:
         relays=tuple(settings.all_relays(database)),
         alerts=alerts.all_of(database),
         alerts_seen=settings.alerts_seen(database),
+        words_confirmed=settings.words_confirmed(database),
+        reminder_seen=settings.reminder_seen(database),
         clock=expiry.read_clock(database),
         awaited=frozenset(sharing.awaited(database, aside)),
         allowances=allowances.of_files(database),

@@ -110,8 +110,8 @@ def test_the_fields_are_those_of_the_manual(ada: Station, ben: Station) -> None:
     assert len(contact.pop("person")) == 64
     assert _TIME.fullmatch(contact.pop("seen"))
     assert contact == {
-        "name": "Ben", "called": "Ben", "verified": True, "present": False, "held": False, "same_key": [],
-        "unread": 0, "pinned": False, "muted": False, "bot": False, "commands": [],
+        "name": "Ben", "called": "Ben", "verified": True, "present": False, "held": False, "unvouched": False,
+        "same_key": [], "unread": 0, "pinned": False, "muted": False, "bot": False, "commands": [],
     }  # fmt: skip
 
 

@@ -31,10 +31,12 @@ from chat.interface import (
     TerminalView,
     UsageError,
     VerificationView,
+    first_device,
     hidden_names,
     is_short,
     label_parts,
     length_text,
+    next_first,
     notes_view,
     size_text,
 )
@@ -594,6 +596,44 @@ RECOVERY_ERASED: Final = N_("The recovery words were erased here: only your pape
 RECOVERY_DUE: Final = N_(
     "Write down your recovery words ({key}): with them you can lock out a thief of one of your devices."
 )
+
+
+WITHOUT_WORDS: Final = N_(
+    "This is not your first device, and your recovery words are not known to be written down. If {name} is "
+    "lost or stolen, nothing here removes it. Write the words down on the device that made your identity."
+)
+NEXT_FIRST: Final = N_(
+    "This is your first device, which no other one can remove. {name} becomes the first one."
+)
+OTHER_FIRST: Final = N_(
+    "To make another one first, use your recovery words there, and choose that device itself, too: it gets "
+    "new keys."
+)
+WORDS_GO: Final = N_("Your recovery words are on this device alone: write them down first ({key}).")
+
+
+def without_words(me: SelfView, devices: Sequence[TerminalView]) -> str:
+    """What it means to have neither the first device nor recovery words, empty where that is not so."""
+    first = first_device(devices)
+    if first is None or not me.without_words:
+        return ""
+    return _(WITHOUT_WORDS).format(name=safe_name(first.name) or _short_device(first))
+
+
+def removal_of_first(
+    me: SelfView, devices: Sequence[TerminalView], removed: TerminalView, key: str
+) -> list[str]:
+    """What a removal of the first device changes, none for another one. `key`: what shows the words."""
+    following = next_first(devices, removed.terminal)
+    if following is None:
+        return []
+    said = _(NEXT_FIRST).format(name=safe_name(following.name) or _short_device(following))
+    words = [_(WORDS_GO).format(key=key)] if me.keeps_seed else []
+    return [said, _(OTHER_FIRST), *words]
+
+
+def _short_device(view: TerminalView) -> str:
+    return _("{device}…").format(device=view.terminal[:DEVICE_DIGITS])
 
 
 def numbered_words(words: Sequence[str], columns: int) -> list[str]:

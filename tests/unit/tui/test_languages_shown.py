@@ -301,7 +301,8 @@ async def test_the_devices_and_every_stage_of_a_linking() -> None:
     devices += [replace(devices[at], terminal=f"{at}a" * 32, added_by="0" * 64) for at in (1, 2)]
     devices.append(replace(devices[-1], terminal="3" * 64, name="二", removed_by="1" * 64))
     async with chatting(messenger, TALL) as pilot:
-        for dialog in (DevicesDialog(devices), AddDialog(messenger, ()), LinkDialog(door, "二", "三")):
+        me = await messenger.me()
+        for dialog in (DevicesDialog(devices, me), AddDialog(messenger, ()), LinkDialog(door, "二", "三")):
             pilot.app.push_screen(dialog)
             await until(pilot, lambda shown=dialog: pilot.app.screen is shown)  # type: ignore[misc]
             await settled(pilot)

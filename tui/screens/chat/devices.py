@@ -47,8 +47,9 @@ class DevicesController:
         from tui.screens.devices import DevicesDialog
 
         devices = await self.surface.ask(self.messenger.terminals())
-        if devices is not None:
-            dialog = DevicesDialog(devices, self.zone)
+        me = await self.surface.ask(self.messenger.me()) if devices is not None else None
+        if devices is not None and me is not None:
+            dialog = DevicesDialog(devices, me, self.zone)
             self.surface.choose(dialog, partial(self._chosen, dialog))
 
     async def _read_again(self) -> None:
@@ -66,7 +67,7 @@ class DevicesController:
         if chosen == ADD:
             self._add()
         elif view is not None:
-            self._ask_to_remove(view, among.named(view))
+            self._ask_to_remove(view, among.named(view), among.removal_of_first(view))
 
     def _add(self) -> None:
         from tui.screens.devices import AddDialog
@@ -74,7 +75,7 @@ class DevicesController:
         dialog = AddDialog(self.messenger, self.surface.state.me.addresses)
         self.surface.push(dialog, lambda _ended: self._adding_left(dialog))
 
-    def _ask_to_remove(self, view: TerminalView, title: str) -> None:
+    def _ask_to_remove(self, view: TerminalView, title: str, first: list[str]) -> None:
         question = f"{_('Remove this device? It never comes back.')}\n{title}"
         if view.this:
             consequence = _(
@@ -83,6 +84,7 @@ class DevicesController:
             )
         else:
             consequence = _("Your contacts shut it out. It keeps the messages that it has.")
+        consequence = "\n".join((consequence, *first))
         self.surface.push(ConfirmDialog(question, consequence), partial(self._remove, view.terminal))
 
     def _adding_left(self, dialog: AddDialog) -> None:

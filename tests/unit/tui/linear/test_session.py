@@ -703,6 +703,18 @@ async def test_a_device_is_added_by_words_and_removed() -> None:
     assert "Adding a device was stopped. No device was added." in said
 
 
+async def test_the_removal_of_the_first_device_names_the_next_one() -> None:
+    door = locked_door()
+    assert door.messenger is not None
+    door.messenger.other_terminals = (TerminalView("b" * 64, False, TerminalState.LIVE, "desk"),)
+    door.messenger._me = replace(door.messenger._me, without_words=True)
+    steps = ("> /devices", "> /devices remove 1", "> /no", "> /devices remove 2", "> /no", "> /quit")
+    said, _status = await play(iter([UNLOCK, *steps]), door, OPTIONS)
+    assert sum("desk becomes the first one." in line for line in said) == 1
+    assert sum("To make another one first" in line for line in said) == 1
+    assert sum("nothing here removes it" in line for line in said) == 1
+
+
 async def test_the_setting_says_that_nothing_leaves_where_all_other_devices_keep_days() -> None:
     door = locked_door()
     assert door.messenger is not None
