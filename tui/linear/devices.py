@@ -21,7 +21,8 @@ from chat.interface import (
 from tui.linear.output import Output
 from tui.linear.state import Question, Questions, State
 from tui.linear.wording import in_digits, listed
-from tui.text.formatting import DEVICE_DIGITS, moving_line, picked_devices, seen_line
+from tui.text.formatting import DEVICE_DIGITS, moving_line, seen_line
+from tui.text.recovery import added_lines, picked_devices
 from tui.text.safe import safe_line, safe_name
 from tui.text.translation import N_, _, told
 
@@ -80,7 +81,9 @@ class Devices:
         if len(picked) != 1:
             raise UsageError(_("Type the number of one device, as /devices shows it."))
         (view,) = picked
-        lines = _("Remove this device? It never comes back."), _line(view, self._shown)
+        foreseen = await self.messenger.foresee_removal(view.terminal)
+        asked = _("Remove this device? It never comes back."), _line(view, self._shown)
+        lines = *asked, *added_lines(foreseen, self._shown, self.zone)
         await self.questions.confirm(_ABOUT, lines, partial(self._remove, view))
 
     async def _remove(self, view: TerminalView) -> None:
