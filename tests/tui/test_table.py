@@ -46,6 +46,7 @@ _IN_EVERY_LANGUAGE: Final = (
     *(
         ";,along",
         "1 acorn",
+        "1 cactus",
         "1 harbour",
         "1 one",
         "❤ :heart:",
