@@ -142,6 +142,7 @@ def at(place: str, *steps: Step) -> tuple[Step, ...]:
 
 
 OPENED: Final = "Dialog "
+_TO_NEW_WORDS: Final = "alt+u", Paste(" ".join(WORDS)), "enter", Text("0"), "enter", "y"
 
 
 def dialog(name: str, *opens: Step, text: str = TYPED, enter: bool = True) -> tuple[Step, ...]:
@@ -227,6 +228,7 @@ DIALOGS: Final = (
             *at("DevicesDialog", "escape"),
             *dialog("RecoveryDialog", "alt+w"),
             *dialog("UseRecoveryDialog", "alt+u"),
+            *dialog("NewWordsDialog", *_TO_NEW_WORDS, text="abc"),
             *dialog("SettingsDialog", "f12"),
         ),
         before=_prepare,
@@ -654,7 +656,7 @@ PLACES: Final = (
             ),
             *at(
                 "New recovery words",
-                *("alt+u", Paste(" ".join(WORDS)), "enter", Text("0"), "enter", "y", "enter", "s", "enter"),
+                *(*_TO_NEW_WORDS, "enter", "s", "enter"),
                 *(Text("a"), "enter", Text("b"), "enter", Text("c"), "enter", Text("d"), "enter", "enter"),
                 *(Text(NEW_WORDS[2]), "enter", Text(NEW_WORDS[7]), "enter", Text(NEW_WORDS[20]), "enter"),
                 *(Text(NEW_WORDS[33]), "enter", "alt+u", Paste(" ".join(WORDS)), "enter", "enter", "escape"),

@@ -40,6 +40,7 @@ from tui.widgets.controls import Field
 T = TypeVar("T")
 
 _HIDDEN = (("enter", N_("Show the words")), ("escape", N_("Close")))
+_KEEP = ("s", N_("Keep the old words"))
 _SHOWN = (("enter", N_("Written down")), ("↑ ↓", N_("Scroll")), ("escape", N_("Close")))
 _ASKED = (("enter", N_("Next")), ("escape", N_("Close")))
 
@@ -54,7 +55,7 @@ class WordsDialog(Dialog[T]):
     AUTO_FOCUS = ""
     KEYS_WAIT_FOR = frozenset(("confirm",))
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "next", show=False)]
-    hints: ClassVar[tuple[tuple[str, str], ...]] = _HIDDEN
+    hints = _HIDDEN
     about: ClassVar[str]
     risk: ClassVar[str]
 
@@ -62,7 +63,7 @@ class WordsDialog(Dialog[T]):
         super().__init__()
         self._view = view
         self._typed: list[str] = []
-        self.hidden, self._asking = True, False
+        self._hidden, self._asking = True, False
 
     def body(self) -> list[Widget]:
         return [
@@ -79,7 +80,7 @@ class WordsDialog(Dialog[T]):
         words = self.query_one("#words", Static)
         field = self.query_one("#word", Field)
         field.display = self._asking
-        if self.hidden:
+        if self._hidden:
             words.update(_("Let nobody else see the screen."))
         elif self._asking:
             number = self._view.asked[len(self._typed)] + 1
@@ -88,12 +89,12 @@ class WordsDialog(Dialog[T]):
         else:
             columns = 2 if self.app.size.width < 60 else 4
             words.update(Content("\n".join(numbered_words(self._view.words, columns))))
-        hints = self.hints if self.hidden else _ASKED if self._asking else _SHOWN
+        hints = self.at_first() if self._hidden else _ASKED if self._asking else _SHOWN
         self.set_hints(tuple((key, _(said)) for key, said in hints))
 
     def action_next(self) -> None:
-        if self.hidden:
-            self.hidden = False
+        if self._hidden:
+            self._hidden = False
         elif not self._asking:
             self._asking = True
         else:
@@ -112,12 +113,16 @@ class WordsDialog(Dialog[T]):
         typed, self._typed = tuple(self._typed), []  # a resize meanwhile draws the first question
         self.finish(typed)
 
+    def at_first(self) -> tuple[tuple[str, str], ...]:
+        """The keys before the words are shown."""
+        return _HIDDEN
+
     def finish(self, typed: tuple[str, ...]) -> None:
         """All words that are asked for were typed."""
 
     def show_again(self, view: RecoveryView, problem: str) -> None:
         """Show the words once more, since one of them was wrong."""
-        self._view, self.hidden, self._asking = view, False, False
+        self._view, self._hidden, self._asking = view, False, False
         self.fail(problem)
         self.draw()
 
@@ -156,35 +161,32 @@ class TypedBack(Redacting, frozen=True):
 class NewWordsDialog(WordsDialog[TypedBack]):
     """Shows words that are to replace the old ones. Nothing is signed before it returns some of them.
 
-    `problem`: why those that were typed before were refused.
+    `problem`: why those that were typed before were refused. `keeps`: the old words may stay.
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("s", "keep", show=False)]
     heading = N_("New recovery words")
     about = RECOVERY_NEW
     risk = RECOVERY_NEW_RISK
 
-    def __init__(self, view: RecoveryView, problem: str = "") -> None:
+    def __init__(self, view: RecoveryView, problem: str = "", *, keeps: bool = False) -> None:
         super().__init__(view)
-        self._problem = problem
+        self._problem, self._keeps = problem, keeps
 
     def on_mount(self) -> None:
         super().on_mount()
         if self._problem:
             self.show_again(self._view, self._problem)
 
-    def finish(self, typed: tuple[str, ...]) -> None:
-        self.end(TypedBack(typed))
-
-
-class ReplaceWordsDialog(NewWordsDialog):
-    """The same, where the old words were just typed, and may stay."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("s", "keep", show=False)]
-    hints = (_HIDDEN[0], ("s", N_("Keep the old words")), _HIDDEN[1])
+    def at_first(self) -> tuple[tuple[str, str], ...]:
+        return (_HIDDEN[0], _KEEP, _HIDDEN[1]) if self._keeps else _HIDDEN
 
     def action_keep(self) -> None:
-        if self.hidden:
+        if self._keeps and self._hidden:
             self.end(TypedBack())
+
+    def finish(self, typed: tuple[str, ...]) -> None:
+        self.end(TypedBack(typed))
 
 
 _TYPED = (("enter", N_("Next")), ("escape", N_("Close")))

@@ -49,7 +49,7 @@ from tui.screens.devices import AddDialog, DevicesDialog, LinkDialog, LinkingDia
 from tui.screens.dialog import Dialog, QuitDialog, SaveDialog
 from tui.screens.links import OpenLinkDialog
 from tui.screens.pairing import BeginDialog, PairingDialog
-from tui.screens.recovery import NewWordsDialog, ReplaceWordsDialog
+from tui.screens.recovery import NewWordsDialog
 from tui.screens.sending import SendDialog
 from tui.screens.unlock import UnlockScreen
 from tui.text import translation
@@ -245,7 +245,7 @@ async def test_every_action_and_what_it_opens() -> None:
             OpenLinkDialog(("http://1", "https://2")),
             QuitDialog(unfinished_lines("2026", ("1",))),
             *(LostDialog(), RestoreDialog(FakeDoor(messenger), new=True)),
-            *(NewWordsDialog(view), ReplaceWordsDialog(view)),
+            *(NewWordsDialog(view), NewWordsDialog(view, keeps=True)),
         ):
             await pilot.app.push_screen(dialog)
             await settled(pilot)

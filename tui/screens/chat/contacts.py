@@ -320,11 +320,11 @@ class ProfileDialogs:
 
     def _show_new_words(self, chosen: Recovering, problem: str = "") -> None:
         async def show() -> None:
-            from tui.screens.recovery import ReplaceWordsDialog
+            from tui.screens.recovery import NewWordsDialog
 
             view = await self.surface.ask(self.messenger.begin_recovery())
             if view is not None:
-                dialog = ReplaceWordsDialog(view, problem)
+                dialog = NewWordsDialog(view, problem, keeps=True)
                 self.surface.push(dialog, partial(self._typed_back, chosen))
 
         self.surface.run("dialogs", show, exclusive=True)
