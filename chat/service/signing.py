@@ -136,7 +136,9 @@ def plan_recovery(
             gone.add(own.terminal)
     if len(gone) > RECOVER_REMOVED_MAX:
         raise UsageError(TOO_MANY_DEVICES)
-    kept = {one: default_keep(base, one, own.terminal, pins.confirmed) for one in gone}
+    # Of what a copy of this terminal's keys added, that stays to which its person said yes here.
+    signer = {own.terminal: b""}
+    kept = {one: default_keep(base, one, signer.get(one, own.terminal), pins.confirmed) for one in gone}
     signed = signed_recovery(base, words, kept, new if keyed is not None else None)
     made = (signed, *named_again([*held.operations, signed], pins, keyed or own, state.name))
     upon = [*held.operations, *made]

@@ -21,14 +21,8 @@ from chat.interface import (
 from tui.linear.output import Output
 from tui.linear.state import Question, Questions, State
 from tui.linear.wording import in_digits, listed
-from tui.text.formatting import (
-    DEVICE_DIGITS,
-    moving_line,
-    picked_devices,
-    removal_of_first,
-    seen_line,
-    without_words,
-)
+from tui.text.formatting import DEVICE_DIGITS, moving_line, removal_of_first, seen_line, without_words
+from tui.text.recovery import added_lines, picked_devices
 from tui.text.safe import safe_line, safe_name
 from tui.text.translation import N_, _, told
 
@@ -89,8 +83,10 @@ class Devices:
         if len(picked) != 1:
             raise UsageError(_("Type the number of one device, as /devices shows it."))
         (view,) = picked
+        foreseen = await self.messenger.foresee_removal(view.terminal)
         first = removal_of_first(await self.messenger.me(), self._shown, view, "/recovery")
-        lines = *first, _("Remove this device? It never comes back."), _line(view, self._shown)
+        asked = *first, _("Remove this device? It never comes back."), _line(view, self._shown)
+        lines = *asked, *added_lines(foreseen, self._shown, self.zone)
         await self.questions.confirm(_ABOUT, lines, partial(self._remove, view))
 
     async def _remove(self, view: TerminalView) -> None:

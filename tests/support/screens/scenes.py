@@ -21,6 +21,7 @@ from chat.errors import NO_ANSWER
 from chat.interface import (
     PASSPHRASES_DIFFER,
     SHORT_PASSPHRASE,
+    AddedView,
     BotCommand,
     DoorState,
     FileState,
@@ -174,6 +175,11 @@ def _stolen(fake: FakeMessenger) -> None:
     states = TerminalState.LIVE, TerminalState.COPIED
     fake.other_terminals = tuple(
         TerminalView(f"{at:x}" * 64, False, state) for at, state in enumerate(states, 11)
+    )
+    since = datetime(2026, 11, 24, 21, 5, tzinfo=UTC)
+    fake.added = (
+        AddedView("d" * 64, "tablet", "b" * 64, since, False, False),
+        AddedView("e" * 64, "laptop", "b" * 64, None, True, True),
     )
 
 
@@ -465,6 +471,22 @@ ON_THE_FAKE = (
         keys("enter"),
         Seen("Type the numbers of the devices to remove, or 0 for none."),
         Typed("1"),
+        keys("enter"),
+    ),
+    acted(
+        "new-recovery-words",
+        " 1 ",
+        _stolen,
+        keys("alt+u"),
+        Seen("Use the recovery words"),
+        Typed(" ".join(recovery_words(bytes(range(32))))),
+        keys("enter"),
+        Seen("Type the numbers of the devices to remove, or 0 for none."),
+        Typed("0"),
+        keys("enter"),
+        Seen("Are you sure?"),
+        keys("y"),
+        Seen("New recovery words"),
         keys("enter"),
     ),
     acted(

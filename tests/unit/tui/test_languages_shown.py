@@ -49,6 +49,7 @@ from tui.screens.devices import AddDialog, DevicesDialog, LinkDialog, LinkingDia
 from tui.screens.dialog import Dialog, QuitDialog, SaveDialog
 from tui.screens.links import OpenLinkDialog
 from tui.screens.pairing import BeginDialog, PairingDialog
+from tui.screens.recovery import NewWordsDialog
 from tui.screens.sending import SendDialog
 from tui.screens.unlock import UnlockScreen
 from tui.text import translation
@@ -238,11 +239,13 @@ async def test_every_action_and_what_it_opens() -> None:
         await look_behind(pilot, "own_changes")
         messenger.failures["settings"] = UsageError(phrase("This contact is blocked: unblock it first."))
         await look_behind(pilot, "settings")
+        view = await messenger.begin_recovery()
         for dialog in (
             *(SaveDialog("2026", "/1"), SendDialog("2026", "/1")),
             OpenLinkDialog(("http://1", "https://2")),
             QuitDialog(unfinished_lines("2026", ("1",))),
             *(LostDialog(), RestoreDialog(FakeDoor(messenger), new=True)),
+            *(NewWordsDialog(view), NewWordsDialog(view, keeps=True)),
         ):
             await pilot.app.push_screen(dialog)
             await settled(pilot)
