@@ -15,7 +15,7 @@ from tests.integration.test_recovery import alone_with_new_keys, theft_from
 from tests.integration.test_renewal import PHONE
 from tests.integration.test_shared_contacts import SETTLED, two_devices, view_of
 from tests.support.engines import devices
-from tests.support.engines.engines import Person, in_virtual_time, take_in, talk
+from tests.support.engines.engines import Person, in_virtual_time, recover, take_in, talk
 from tests.support.engines.terminals import add_terminal
 from tests.support.protocol.pairings import SECOND
 
@@ -152,7 +152,7 @@ async def test_a_recovery_with_new_keys_keeps_what_was_paired_here(tmp_path: Pat
         await take_in(ada, theft)
         await asyncio.sleep(SETTLED)
         assert await standing(ada, ben) == TRUSTED  # a removed device sends nothing to anybody
-        await ada.engine.recover(words, (SECOND.id.hex(),))
+        await recover(ada, words, (SECOND.id.hex(),))
         await alone_with_new_keys(ada, former, SECOND.id)
         await asyncio.sleep(SETTLED)
         assert await standing(ada, ben) == TRUSTED
@@ -166,7 +166,7 @@ async def test_what_was_paired_under_a_former_id_counts_on_other_devices_once_th
     async with two_devices(tmp_path) as (_, desk, laptop, ben, _cat):
         words = (await desk.engine.recovery_words()).words
         former = desk.engine._use_cases.keyring.own.terminal
-        await desk.engine.recover(words, (former.hex(),))
+        await recover(desk, words, (former.hex(),))
         assert desk.engine._use_cases.keyring.own.terminal != former
         await asyncio.sleep(120)
         await say_yes(laptop)

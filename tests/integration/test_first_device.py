@@ -14,7 +14,7 @@ from tests.integration.test_own_terminals import terminal_of
 from tests.integration.test_recovery import written_down
 from tests.integration.test_shared_contacts import SETTLED, two_devices
 from tests.support.engines import devices
-from tests.support.engines.engines import Person, in_virtual_time, own_log, people, take_in
+from tests.support.engines.engines import Person, in_virtual_time, own_log, people, recover, take_in
 
 DAY = 86_400_000
 LOOKS = 120.0
@@ -106,7 +106,7 @@ async def test_a_device_that_is_linked_after_the_words_were_typed_back_never_say
 async def test_who_uses_the_words_has_them(tmp_path: Path) -> None:
     async with two_devices(tmp_path) as (_, desk, laptop, *_others):
         words = (await desk.engine.recovery_words()).words
-        await laptop.engine.recover(words, ())
+        await recover(laptop, words, ())
         assert not await reminded(laptop)
 
 
@@ -125,6 +125,6 @@ async def test_words_make_another_device_first_that_removes_itself_with_them(tmp
     """What the dialog of the removal says of it."""
     async with two_devices(tmp_path) as (_, desk, laptop, *_others):
         words = (await desk.engine.recovery_words()).words
-        await laptop.engine.recover(words, (terminal_of(laptop),))
+        await recover(laptop, words, (terminal_of(laptop),))
         first = next(view for view in await laptop.engine.terminals() if view.is_live)
         assert first.this

@@ -12,7 +12,7 @@ from protocol.identity.author import recovery_words
 from tests.integration.steps import seed_in
 from tests.integration.test_own_terminals import linked, terminal_of
 from tests.integration.test_renewal import keyring, three_and_ben
-from tests.support.engines.engines import Person, in_virtual_time, pair, people, talk
+from tests.support.engines.engines import Person, in_virtual_time, pair, people, recover, talk
 from tests.support.engines.terminals import add_terminal
 
 MACHINE = "10.0.0.66"
@@ -61,7 +61,7 @@ async def test_a_machine_that_the_stolen_first_device_added_falls_with_a_recover
         async with thief_of(desk) as machine:
             added = terminal_of(machine)
             assert has(laptop, added, desk)
-            await laptop.engine.recover(tuple(words), (terminal_of(desk),))
+            await recover(laptop, tuple(words), (terminal_of(desk),))
             await asyncio.sleep(120)
             assert not any(has(one, added, desk) for one in (laptop, ben))
             assert keyring(laptop).self_keys[0] not in keyring(machine).self_keys
