@@ -600,7 +600,8 @@ RECOVERY_DUE: Final = N_(
 
 WITHOUT_WORDS: Final = N_(
     "This is not your first device, and your recovery words are not known to be written down. If that one "
-    "({name}) is lost or stolen, nothing here removes it. Write the words down on the device that made your identity."
+    "({name}) is lost or stolen, nothing here removes it. Write the words down on the device that made your "
+    "identity."
 )
 NEXT_FIRST: Final = N_(
     "This is your first device, which no other one can remove. {name} becomes the first one."
