@@ -344,7 +344,7 @@ class Engine:
         self,
         typed: tuple[str, ...],
         removed: tuple[str, ...],
-        answers: tuple[str, ...] = (),
+        answers: tuple[str, ...],
         same_words: bool = False,
         not_mine: bool = False,
     ) -> None:

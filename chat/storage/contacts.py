@@ -309,10 +309,14 @@ def uncompare(db: Database, person: bytes, terminal: bytes) -> None:
 
 
 def vouchers(db: Database, person: bytes) -> list[tuple[bytes, bool]]:
-    """The terminals that vouch for a contact (ids), those that count first, and whether each compared."""
+    """The terminals that vouch for a contact (ids), those that count first, and whether each compared.
+
+    What a terminal that is live no more said of others is its own word: who gets it might believe it.
+    """
     rows = db.rows(
-        f"SELECT v.terminal, max(v.compared), max({_COUNTING}) AS counts FROM vouchers AS v"
-        " WHERE v.person = ? GROUP BY v.terminal ORDER BY counts DESC, v.terminal",
+        f"SELECT CASE WHEN v.source IN {_OWN_LIVE} THEN v.terminal ELSE v.source END AS terminal,"
+        f" max(v.compared), max({_COUNTING}) AS counts FROM vouchers AS v"
+        " WHERE v.person = ? GROUP BY 1 ORDER BY counts DESC, 1",
         person,
     )
     return [(terminal, bool(compared)) for terminal, compared, _ in rows]

@@ -541,8 +541,9 @@ def is_decided(view: RelayView) -> bool:
 OWN_NAME: Final = N_("The name that your contacts see.")
 
 WITHOUT_WORDS: Final = N_(
-    "This is not your first device, and your recovery words are not known to be written down. If {name} is "
-    "lost or stolen, nothing here removes it. Write the words down on the device that made your identity."
+    "This is not your first device, and your recovery words are not known to be written down. If that one "
+    "({name}) is lost or stolen, nothing here removes it. Write the words down on the device that made your "
+    "identity."
 )
 NEXT_FIRST: Final = N_(
     "This is your first device, which no other one can remove. {name} becomes the first one."
@@ -559,7 +560,7 @@ def without_words(me: SelfView, devices: Sequence[TerminalView]) -> str:
     first = first_device(devices)
     if first is None or not me.without_words:
         return ""
-    return _(WITHOUT_WORDS).format(name=safe_name(first.name) or _short_device(first))
+    return _(WITHOUT_WORDS).format(name=_in_a_sentence(first))
 
 
 def removal_of_first(
@@ -569,10 +570,10 @@ def removal_of_first(
     following = next_first(devices, removed.terminal)
     if following is None:
         return []
-    said = _(NEXT_FIRST).format(name=safe_name(following.name) or _short_device(following))
+    said = _(NEXT_FIRST).format(name=_in_a_sentence(following))
     words = [_(WORDS_GO).format(key=key)] if me.keeps_seed else []
     return [said, _(OTHER_FIRST), *words]
 
 
-def _short_device(view: TerminalView) -> str:
-    return _("{device}…").format(device=view.terminal[:DEVICE_DIGITS])
+def _in_a_sentence(view: TerminalView) -> str:
+    return safe_name(view.name) if view.name else _("{device}…").format(device=view.terminal[:DEVICE_DIGITS])

@@ -86,6 +86,15 @@ def test_what_a_linking_device_said_of_others_counts_while_it_is_live(database: 
     assert standing(database) == (False, True)
 
 
+def test_what_a_removed_device_said_of_others_is_handed_on_as_its_own_word(database: Database) -> None:
+    vouch(database, DESK, PHONE, compared=True)
+    assert contacts.vouchers(database, BEN.person) == [(DESK, True)]
+    live(database, DESK, LAPTOP)
+    assert contacts.vouchers(database, BEN.person) == [(PHONE, True)]
+    vouch(database, DESK)
+    assert contacts.vouchers(database, BEN.person) == [(DESK, False), (PHONE, True)]
+
+
 def test_who_was_removed_itself_holds_nobody_back(database: Database) -> None:
     vouch(database, DESK, compared=True)
     live(database, PHONE)
