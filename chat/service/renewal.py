@@ -168,10 +168,11 @@ class Renewals:
     # Handing on.
 
     def hand_out(self) -> None:
-        """Send what this person drew to its own terminals, and to all with a link under an earlier share."""
-        own, superseded = self._keyring.own.person, self._keyring.is_superseded
+        """Send what this person drew to its terminals, and to all who have a link under an earlier secret."""
+        own = self._keyring.own.person
         for link in self._open.all():
-            if self._open.keeps(link) and (link.person == own or superseded(link.person, link.psk)):
+            lacks = link.person == own or self._keyring.is_superseded(link.person, link.psk)
+            if lacks and self._open.keeps(link):
                 self._runtime.tasks.spawn(self.send(link.driver, link.peer))
 
     async def send(self, driver: Driver, peer: Peer) -> None:
