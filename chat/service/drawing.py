@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from msgspec.structs import replace
+
 from chat.service.keyring import pairs_of
 from chat.storage import keys, persons
 from chat.storage.database import Database
@@ -13,6 +15,7 @@ from protocol.identity.log import Renew, load, parse_operation, sign_operation
 from protocol.identity.reduction import Pins, Reduction
 from protocol.limits import SHARE_NUMBERS_MAX
 from protocol.messages import SharedDrawn
+from protocol.own_terminals import doubted
 from protocol.pairing.contact_secret import Pair
 from protocol.pairing.renewal import Drawn, Measure, draw_share, number_of
 from protocol.primitives import KEY_SIZE, Random
@@ -24,9 +27,17 @@ Pairs = dict[bytes, tuple[Pair, ...]]
 def renew_upon(
     operations: Iterable[bytes], pins: Pins, own: OwnRow, random: Random
 ) -> tuple[bytes, SharedDrawn]:
-    """A Renew that this terminal signs upon these operations, and what it draws."""
+    """A Renew that this terminal signs upon these operations, and what it draws.
+
+    Terminals of a recovery that is not confirmed get random bytes instead: a thief of the words could have
+    brought them in.
+    """
     reduction, secret = Reduction(load(operations), pins), random(KEY_SIZE)
     made = renew_operation(reduction, own.terminal, own.first_self_key, secret, random)
+    left_out = doubted(reduction.state(), pins.confirmed)
+    sealed = zip(reduction.live_upto(made.parents), made.sealed, strict=False)
+    boxes = [random(len(box)) if terminal in left_out else box for terminal, box in sealed]
+    made = replace(made, sealed=boxes)
     signed = sign_operation(made, own.signing_seed)
     return signed, SharedDrawn(parse_operation(signed).id, secret)
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from chat.errors import phrase
 from chat.interface import BackupView, RestoreView, UsageError
-from chat.service.drawing import renew_upon
+from chat.service.drawing import opened, renew_upon
 from chat.service.recovery import seed_of
 from chat.service.signing import Held, Words, before_others, confirming, named_again, signed_recovery
 from chat.storage import (
@@ -221,6 +221,9 @@ def merge(
                 raise BackupDamaged(verified.reader.path) from None
             persons.store(db, person, found)
             persons.pin(db, person, pins.confirmed, confirmed=True)
+            if person == own.person:
+                keys.add_drawn(db, verified.start.drawn)
+                keys.add_drawn(db, opened(persons.operations_of(db, person), pins, own, found.new))
     _apply(verified, Restorer(db, own, moment), progress)
     with db.transaction():
         _settle(db)
