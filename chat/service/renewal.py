@@ -25,7 +25,7 @@ from protocol.errors import ProtocolError
 from protocol.identity.exchange import farewell, in_messages
 from protocol.identity.reduction import PersonState, Pins
 from protocol.link.states import Event, LinkClosed, LinkOpen, MessageReceived, PingAnswered, Role
-from protocol.messages import LogHeads, LogOperations, Message, RenewedShare
+from protocol.messages import DrawnSecret, LogHeads, LogOperations, Message, RenewedShare
 from protocol.pairing.contact_secret import Pair
 from protocol.pairing.renewal import (
     Drawn,
@@ -185,6 +185,22 @@ class Renewals:
                     if not self._keyring.may_link(peer):  # its removal came meanwhile
                         return
                     await driver.send(share)
+        if peer.person == own:
+            await self._send_drawn(driver, peer)
+
+    async def _send_drawn(self, driver: Driver, peer: Peer) -> None:
+        """A terminal that was linked while another one renewed the keys was sealed nothing."""
+        drawn = self._keyring.own_log.drawn
+        for one in self._keyring.own.drawn:
+            if one.operation in drawn and one.operation != self._keyring.own.person:
+                if not self._keyring.may_link(peer):
+                    return
+                await driver.send(DrawnSecret(one.operation, one.secret))
+
+    async def take_drawn(self, peer: Peer, message: DrawnSecret) -> None:
+        """Store a secret that an own terminal hands on."""
+        await self._affords(peer)
+        await self._logs.own.take_drawn(message)
 
     # Links under superseded secrets.
 

@@ -69,6 +69,7 @@ from protocol.link.states import Event, LinkOpen, MessageReceived
 from protocol.messages import (
     AskPieces,
     Digests,
+    DrawnSecret,
     Entry,
     Heads,
     HeadsHash,
@@ -421,6 +422,9 @@ class Synchronizer:
                     worker.waiting = []
                     for one in waiting:  # each may be a longest text
                         await self._take(link, [one])
+            case DrawnSecret():
+                check_place(message, own=link in self._forwarding.links)
+                await self._renewals.take_drawn(link.peer, message)
             case RenewedShare():
                 check_place(message, own=link in self._forwarding.links)
                 await self._renewals.take(link.driver, link.peer, message)

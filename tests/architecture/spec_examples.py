@@ -199,6 +199,7 @@ def _messages() -> Iterator[Wire]:
         [m.Digest(CONVERSATION, heads_hash(CONVERSATION, [head]), marks, 1, 0, answered=False)], 0
     )
     yield passed_receipts(CONVERSATION, [EXAMPLE_MARK])[0]
+    yield m.DrawnSecret(FIRST.person, FIRST.drawn)
     yield example_renewal()
     yield m.HeadsHash(CONVERSATION, heads_hash(CONVERSATION, [head]))
     yield m.Heads(CONVERSATION, b"", [head], more=False)

@@ -256,6 +256,7 @@ def refused(log: Log) -> list[m.Message]:
             2**53 - 1,
         ),
         m.PassedReceipt(bytes(32), bytes(32), 1, heads),
+        m.DrawnSecret(bytes(32), bytes(32)),
         m.Confirm(bytes(16), []),
         m.Pong(2**32 - 1),
         m.Features(list(range(limits.FEATURES_MAX))),

@@ -51,6 +51,10 @@ class Exchange {
     this.waiting.splice(0).forEach((message) => this.takeEntry(message));
   }
 
+  takeDrawnSecret(message) {
+    if (this.terminal.takeDrawn(message)) this.told({ is: 'new self key' });
+  }
+
   takeRenewedShare(message) {
     const taken = this.terminal.takeShare(message, this.carrier);
     if (taken === 'waits') this.renewals.push(message);

@@ -77,6 +77,7 @@ export const MESSAGES = {
   Reachable: [34, { port: int(1, 65535) }],
   Digests: [35, { digests: list(1, 256, Digest), since: u53 }],
   PassedReceipt: [36, { conversation: id, terminal: id, kind: int(1, 4), ids: list(1, 1024, id) }],
+  DrawnSecret: [37, { operation: id, secret: id }],
   RenewedShare: [
     38,
     {

@@ -1,7 +1,7 @@
 // Another terminal of a person, in memory: what it was given, holds and takes in; SPEC §7.8, §11.10.
 import { Book } from './book.js';
 import { candidates } from './contact.js';
-import { openRenew, selfKeyOf } from './drawing.js';
+import { commitmentTo, openRenew, selfKeyOf } from './drawing.js';
 import * as entries from './entries.js';
 import { passingOver } from './errors.js';
 import { Initiator } from './initiator.js';
@@ -81,6 +81,14 @@ export class SecondTerminal {
       const secret = openRenew(op, live, this.terminal, this.firstSelfKey, this.fixed);
       if (secret) this.drawn.set(key(id), secret);
     }
+  }
+
+  // Whether a secret that an own terminal hands on is new here, and what an operation of the log draws.
+  takeDrawn({ operation, secret }) {
+    const node = this.log.drawn.map(({ node: one }) => one).find(({ id }) => id.equals(operation));
+    if (this.drawn.has(key(operation)) || !node?.op.drawn.equals(commitmentTo(secret))) return false;
+    this.drawn.set(key(operation), secret);
+    return true;
   }
 
   // The log that is held of a person, or null.

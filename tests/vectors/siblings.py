@@ -20,6 +20,7 @@ from protocol.limits import DIGESTS_MAX, RECEIPT_IDS_MAX
 from protocol.messages import (
     Digest,
     Digests,
+    DrawnSecret,
     EntryHeader,
     HeadsHash,
     PassedReceipt,
@@ -429,9 +430,10 @@ def _places(seed: Seed) -> Group:
     passed = PassedReceipt(bytes(32), bytes(32), 1, [bytes(32)])
     hashed, typing = HeadsHash(bytes(32), bytes(32)), Typing(bytes(32), True)
     stored, read = Receipt(STORED, [bytes(32)]), Receipt(READ, [bytes(32)])
+    secret = DrawnSecret(bytes(32), bytes(32))
     for link, fits, others in (
-        ("own", (digests, passed, stored), (hashed, typing, read)),
-        ("contact", (hashed, typing, stored, read), (digests, passed)),
+        ("own", (digests, passed, secret, stored), (hashed, typing, read)),
+        ("contact", (hashed, typing, stored, read), (digests, passed, secret)),
     ):
         for message in fits:
             given = {"link": link, "message": encode(message).hex()}
