@@ -256,17 +256,19 @@ class Alerts:
         self.tick()
 
     def tick(self) -> None:
-        """A month may have passed since the reminder was seen, or what it says may not hold any more."""
-        if self._reminds == (self._reminds_at is None):
-            self._reminds_at = self._runtime.clock.wall() if self._reminds_at is None else None
+        """A month may have passed since the reminder was seen, or what is computed may not hold any more."""
+        before = self._removed_at, self._reminds_at
+        self._removed_at = self._since(self._removed_at, holds=self._keyring.is_removed)
+        self._reminds_at = self._since(self._reminds_at, holds=self._reminds)
+        if before != (self._removed_at, self._reminds_at):
             self._bus.publish(AlertsChanged(self.views()))
 
+    def _since(self, before: int | None, *, holds: bool) -> int | None:
+        now = self._runtime.clock.wall() if before is None else before
+        return now if holds else None
+
     def own_log_changed(self) -> None:
-        """This terminal may have been removed, or be back by a recovery: tell clients."""
-        removed, before = self._keyring.is_removed, self._removed_at
-        if removed == (before is None):
-            self._removed_at = self._runtime.clock.wall() if removed else None
-            self._bus.publish(AlertsChanged(self.views()))
+        """This terminal may have been removed, or be back by a recovery, or be the first one now."""
         self.tick()
 
     async def lines(self) -> tuple[DiagnosisView, ...]:
