@@ -571,7 +571,7 @@ class Messenger(Protocol):
         self,
         typed: tuple[str, ...],
         removed: tuple[str, ...],
-        answers: tuple[str, ...] = (),
+        answers: tuple[str, ...],
         same_words: bool = False,
         not_mine: bool = False,
     ) -> None:

@@ -113,7 +113,7 @@ async def test_case_84_the_words_remove_a_thief_and_contacts_hold(tmp_path: Path
             shown = ben.wait(IdentityChanged, lambda event: "recovery key" in event.cause)
             held = ben.wait(ContactChanged, lambda event: event.contact.held)
             typed = tuple(word.upper() for word in words)
-            await ada.engine.recover(typed, removed, same_words=True)
+            await ada.engine.recover(typed, removed, (), same_words=True)
             await shown
             assert not (await held).contact.verified
             state = ben.engine._use_cases.keyring.log(ada.peer.person)
@@ -224,7 +224,7 @@ async def test_old_words_open_nothing_and_the_new_ones_do(tmp_path: Path) -> Non
             with pytest.raises(WordsReplaced):
                 await ada.engine.check_recovery(replaced)
         await ada.engine.check_recovery(newer)
-        await ada.engine.recover(newer, (), same_words=True)
+        await ada.engine.recover(newer, (), (), same_words=True)
         await ada.engine.check_recovery(newer)
         assert ada.engine._use_cases.keyring.own_log.recoveries == 3
 

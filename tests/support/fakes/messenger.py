@@ -247,7 +247,7 @@ class FakeMessenger(Files):
         self,
         typed: tuple[str, ...],
         removed: tuple[str, ...],
-        answers: tuple[str, ...] = (),
+        answers: tuple[str, ...],
         same_words: bool = False,
         not_mine: bool = False,
     ) -> None:
