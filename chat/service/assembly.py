@@ -150,7 +150,7 @@ class UseCases:
         self.alerts = Alerts(
             runtime, store, bus, keyring, keeper, [*profile.alerts, *unstored], profile.alerts_seen
         )
-        self.backup = Backup(runtime, store, bus, vault)
+        self.backup = Backup(runtime, store, bus, vault, keyring)
         self.preferences = preferences = Preferences(store, bus, profile.words)
         self.port = port = ListeningPort(runtime, store, bus, vault, transport)
         self.links = links = Links(runtime, keyring, bus.signal)

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from chat.config import Config
+from chat.ports import SystemClock
 from chat.service.own_log import OwnLog
 from chat.storage import persons
 from chat.storage.database import Database
@@ -59,7 +60,8 @@ def logs_of(database: Database, operations: tuple[bytes, ...]) -> OwnLog:
         return work(database, *arguments)
 
     store, keyring = SimpleNamespace(read=read), SimpleNamespace(own=ADA, own_log=reduce(operations))
-    unused, runtime = cast(Any, None), SimpleNamespace(worker=Worker(), config=Config(), random=os.urandom)
+    unused = cast(Any, None)
+    runtime = SimpleNamespace(worker=Worker(), config=Config(), random=os.urandom, clock=SystemClock())
     return OwnLog(cast(Any, runtime), cast(Any, store), unused, cast(Any, keyring))
 
 
