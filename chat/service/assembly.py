@@ -165,7 +165,7 @@ class UseCases:
             profile.reminder_seen,
             words=profile.words_confirmed,
         )
-        self.backup = Backup(runtime, store, bus, vault)
+        self.backup = Backup(runtime, store, bus, vault, keyring)
         self.preferences = preferences = Preferences(store, bus, profile.words)
         self.port = port = ListeningPort(runtime, store, bus, vault, transport)
         self.links = links = Links(runtime, keyring, bus.signal)

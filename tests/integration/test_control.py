@@ -150,6 +150,8 @@ async def test_each_call_arrives_with_its_arguments_and_brings_the_engines_answe
     for name, parameters in CALLS.items():
         if name == "confirm_own":
             direct.ask(QUESTION)
+        if name == "recover":
+            arguments["answers"] = tuple(NEW_WORDS[place] for place in RECOVERY_ASKED)
         if name == "answer_linking":
             arguments["linking"] = direct.device_begins("laptop").id
         if name == "recover":

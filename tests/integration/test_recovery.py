@@ -293,6 +293,8 @@ async def test_another_device_shows_no_words_that_a_recovery_has_replaced(tmp_pa
         assert not (await ada.engine.me()).keeps_seed
         with pytest.raises(NotPermitted, match="has replaced"):
             await ada.engine.recovery_words()
+        with pytest.raises(NotPermitted, match="has replaced"):
+            await ada.engine.back_up(str(tmp_path / "with the words"), "of the backup", True)
         await recover(ada, words, (), not_mine=True)
         assert ada.engine._use_cases.keyring.own_log.recovery != recovery_key(seed)
 
