@@ -9,7 +9,7 @@ import asyncio
 import os
 import random
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
@@ -33,11 +33,14 @@ from chat.interface import (
     Kept,
     LinkingView,
     Messenger,
+    Phrase,
+    RecoveryView,
     RestoreView,
     SalvageView,
     Turn,
     Unreachable,
     UsageError,
+    WriteDown,
 )
 from chat.platforms.descriptors import may_open_descriptors
 from chat.platforms.memory import CodePages
@@ -244,6 +247,7 @@ class ProfileDoor:
         words: tuple[str, ...] = (),
         remove_old: bool = False,
         progress: Callable[[int, int], None] | None = None,
+        write_down: WriteDown | None = None,
     ) -> RestoreView:
         from chat.service import restoring
         from protocol import profile_header
@@ -252,11 +256,10 @@ class ProfileDoor:
         if state is DoorState.RUNNING:
             raise CannotCreate(RUNS)
         work = restoring.restore_new if state is DoorState.NEW else restoring.restore_into
-        asked = restoring.Asked(Path(path), passphrase, words, remove_old)
-        cost = self._cost or profile_header.MODERATE
-        return await asyncio.to_thread(
-            work, self._folder, own, asked, os.urandom, cost, progress or restoring.silent
-        )
+        cost, shown = self._cost or profile_header.MODERATE, progress or restoring.silent
+        with _Shown(write_down) as asking:
+            asked = restoring.Asked(Path(path), passphrase, words, remove_old, write_down=asking)
+            return await asyncio.to_thread(work, self._folder, own, asked, os.urandom, cost, shown)
 
     async def salvage(self, path: str, passphrase: str, own: str, recovery: bool = False) -> SalvageView:
         from chat.ports import SystemClock
@@ -352,6 +355,34 @@ def _ports() -> Ports:
     return Ports(SystemClock(), os.urandom, TcpTransport(), ZeroconfDiscovery(), CodePages().look)
 
 
+class _Shown:
+    """Lets a thread show new words on this loop, and wait for what was typed until this context ends."""
+
+    def __init__(self, show: WriteDown | None) -> None:
+        self._show, self._loop = show, asyncio.get_running_loop()
+        self._ended = False
+        self._waiting: list[Future[tuple[str, ...]]] = []
+
+    def __enter__(self) -> Callable[[RecoveryView, Phrase], tuple[str, ...]] | None:
+        return self._ask if self._show is not None else None
+
+    def _ask(self, view: RecoveryView, problem: Phrase) -> tuple[str, ...]:
+        assert self._show is not None
+        asked = asyncio.run_coroutine_threadsafe(self._asked(view, problem), self._loop)
+        self._waiting.append(asked)
+        return asked.result()
+
+    async def _asked(self, view: RecoveryView, problem: Phrase) -> tuple[str, ...]:
+        if self._ended or self._show is None:
+            raise asyncio.CancelledError
+        return await self._show(view, problem)
+
+    def __exit__(self, *_: object) -> None:
+        self._ended = True
+        for one in self._waiting:
+            one.cancel()
+
+
 class _Pauses:
     """Growing pauses of uneven length, so that many processes do not check at the same time."""
 
@@ -427,6 +458,7 @@ def filler(person: NewPerson) -> Callable[[Database], None]:
     from chat.storage import keys, persons
     from chat.storage.keys import OwnRow
     from protocol.identity.log import parse_operation
+    from protocol.messages import SharedDrawn
 
     def fill(database: Database) -> None:
         row = OwnRow(
@@ -434,7 +466,7 @@ def filler(person: NewPerson) -> Callable[[Database], None]:
             terminal=person.terminal,
             signing_seed=person.signing_seed,
             static_secret=person.static_secret,
-            self_key=person.self_key,
+            drawn=(SharedDrawn(person.person, person.drawn),),
             recovery_seed=person.recovery_seed,
         )
         keys.create_own(database, row)

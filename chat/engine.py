@@ -48,6 +48,7 @@ from chat.interface import (
     Ready,
     RecoveryView,
     RelayView,
+    RemovalView,
     RetentionView,
     SelfView,
     SettingsView,
@@ -154,11 +155,14 @@ class Engine:
                 await use_cases.accept.drop_expired()
                 await use_cases.messages.settle()
                 await use_cases.messages.cut_removed()
+                await use_cases.notes.vouch()
                 await use_cases.own_log.renew()
                 await use_cases.attendance.tick()
+                await use_cases.links.find_twins()
             except ParlourError as failure:  # a full disk must not prolong visibility
                 report(use_cases.bus, failure)
                 beat.by(HOUSE_AGAIN)
+            use_cases.alerts.tick()
             use_cases.announcer.tick()
             use_cases.linker.tick()
             use_cases.expirer.tick()
@@ -258,6 +262,7 @@ class Engine:
             visible=use_cases.visibility.visible,
             keeps_seed=use_cases.keyring.keeps_seed,
             notes_pinned=use_cases.notes_pin.on,
+            without_words=use_cases.alerts.without_words,
             archived=utc(use_cases.archived) if self.is_archive else None,
         )
 
@@ -308,6 +313,9 @@ class Engine:
         await self._open.recovery.remove(terminal)
         await self._open.sync.left()
 
+    async def foresee_removal(self, terminal: str) -> RemovalView:
+        return await self._open.recovery.foresee_removal(terminal)
+
     async def rename_self(self, name: str) -> None:
         await self._open.own_log.rename(name)
         await self._open.sync.left()  # the engine may end with the command
@@ -321,11 +329,27 @@ class Engine:
     async def confirm_recovery(self, answers: tuple[str, ...]) -> None:
         await self._open.recovery.confirm(answers)
 
-    async def check_recovery(self, typed: tuple[str, ...]) -> None:
-        await self._open.recovery.check(typed)
+    async def check_recovery(self, typed: tuple[str, ...], not_mine: bool = False) -> None:
+        await self._open.recovery.check(typed, not_mine=not_mine)
 
-    async def recover(self, typed: tuple[str, ...], removed: tuple[str, ...]) -> None:
-        await self._open.recovery.use(typed, removed)
+    async def foresee_recovery(
+        self, typed: tuple[str, ...], removed: tuple[str, ...], not_mine: bool = False
+    ) -> RemovalView:
+        return await self._open.recovery.foresee(typed, removed, not_mine=not_mine)
+
+    async def begin_recovery(self) -> RecoveryView:
+        return self._open.recovery.begin()
+
+    async def recover(
+        self,
+        typed: tuple[str, ...],
+        removed: tuple[str, ...],
+        answers: tuple[str, ...],
+        same_words: bool = False,
+        not_mine: bool = False,
+    ) -> None:
+        following = None if same_words else answers
+        await self._open.recovery.use(typed, removed, following, not_mine=not_mine)
         await self._open.sync.left()
 
     async def rename(self, contact: str, name: str) -> None:

@@ -60,6 +60,14 @@ class UsageError(ParlourError):
     exit_status = 64
 
 
+class WordsReplaced(UsageError):
+    """These recovery words were replaced by a recovery which this person confirmed, perhaps by mistake."""
+
+
+class NotTypedBack(UsageError):
+    """Other words than those that were asked for were typed: others are asked for now."""
+
+
 class OnlyAsOriginal(UsageError):
     """The metadata of this picture cannot be removed. The person may send it as the original."""
 

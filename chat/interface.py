@@ -17,6 +17,7 @@ from chat.errors import CannotCreate as CannotCreate
 from chat.errors import EngineEnded as EngineEnded
 from chat.errors import KeyringFailure as KeyringFailure
 from chat.errors import NotPermitted as NotPermitted
+from chat.errors import NotTypedBack as NotTypedBack
 from chat.errors import OnlyAsOriginal as OnlyAsOriginal
 from chat.errors import OutcomeUnknown as OutcomeUnknown
 from chat.errors import ParlourError as ParlourError
@@ -25,6 +26,7 @@ from chat.errors import Unconfined as Unconfined
 from chat.errors import Unconfirmed as Unconfirmed
 from chat.errors import Unreachable as Unreachable
 from chat.errors import UsageError as UsageError
+from chat.errors import WordsReplaced as WordsReplaced
 from chat.errors import phrase as phrase
 from chat.guarding import Guard as Guard
 from chat.looks import UNSEEN as UNSEEN
@@ -69,6 +71,7 @@ from chat.views import GONE as GONE
 from chat.views import NOTES_NAME as NOTES_NAME
 from chat.views import SAYS_SOMETHING as SAYS_SOMETHING
 from chat.views import TIMER_UNITS as TIMER_UNITS
+from chat.views import AddedView as AddedView
 from chat.views import AlertKind as AlertKind
 from chat.views import AlertView as AlertView
 from chat.views import ArrivalsView as ArrivalsView
@@ -109,6 +112,7 @@ from chat.views import Redacted as Redacted
 from chat.views import Redacting as Redacting
 from chat.views import RelayStanding as RelayStanding
 from chat.views import RelayView as RelayView
+from chat.views import RemovalView as RemovalView
 from chat.views import RestoreView as RestoreView
 from chat.views import RetentionView as RetentionView
 from chat.views import SalvageView as SalvageView
@@ -120,7 +124,9 @@ from chat.views import TokenView as TokenView
 from chat.views import UnlockCost as UnlockCost
 from chat.views import VerificationView as VerificationView
 from chat.views import VersionView as VersionView
+from chat.views import first_device as first_device
 from chat.views import means_notes as means_notes
+from chat.views import next_first as next_first
 from chat.views import notes_view as notes_view
 from chat.views import parse_timer as parse_timer
 from chat.views import size_text as size_text
@@ -302,8 +308,7 @@ class QuestionsChanged(Struct, frozen=True):
 class OwnLogChanged(Struct, frozen=True):
     """This person's own log changed, and this terminal did not do it. `operation` is the signed cause's id.
 
-    `kind` is the kind of the change: added, removed, renamed, renewed, recovered, copied, contested or
-    voided.
+    `kind` is the kind of the change: added, removed, renamed, recovered, copied, contested or voided.
     """
 
     kind: str
@@ -522,6 +527,9 @@ class Messenger(Protocol):
         Raises UsageError (no such device), NotPermitted (a senior one).
         """
 
+    async def foresee_removal(self, terminal: str) -> RemovalView:
+        """What `remove_terminal` would do now. Raises as it does."""
+
     async def rename_self(self, name: str) -> None:
         """Sign another name of this person, which contacts see.
 
@@ -540,18 +548,43 @@ class Messenger(Protocol):
     async def confirm_recovery(self, answers: tuple[str, ...]) -> None:
         """Erase the recovery seed from the profile: these are the words that were asked for.
 
-        Raises UsageError (after which `recovery_words` asks for others), NotPermitted (it was erased).
+        Raises NotTypedBack (after which `recovery_words` asks for others), NotPermitted (it was erased).
         """
 
-    async def check_recovery(self, typed: tuple[str, ...]) -> None:
-        """Raises UsageError where these are not the recovery words of this person."""
+    async def check_recovery(self, typed: tuple[str, ...], not_mine: bool = False) -> None:
+        """Raises UsageError where these are not the recovery words of this person, WordsReplaced (once were).
 
-    async def recover(self, typed: tuple[str, ...], removed: tuple[str, ...]) -> None:
+        `not_mine`: as in `recover`.
+        """
+
+    async def foresee_recovery(
+        self, typed: tuple[str, ...], removed: tuple[str, ...], not_mine: bool = False
+    ) -> RemovalView:
+        """What `recover` would do now. Raises as it does, but for the answers."""
+
+    async def begin_recovery(self) -> RecoveryView:
+        """Words of a new recovery seed, which a recovery puts into the place of the present one.
+
+        They are the same until they are used, or the engine ends: nothing of them is stored before.
+        """
+
+    async def recover(
+        self,
+        typed: tuple[str, ...],
+        removed: tuple[str, ...],
+        answers: tuple[str, ...],
+        same_words: bool = False,
+        not_mine: bool = False,
+    ) -> None:
         """Sign a recovery with the seed of these words, and remove terminals by id. The seed is not kept.
 
-        Where this terminal was removed or copied, it has new keys and another id afterwards.
+        The words of `begin_recovery` open this person's identity from then on, and those typed open nothing;
+        `answers` are those that were asked for. `same_words`: the words stay, as nobody else knows them.
+        `not_mine`: a recovery that replaced these words was somebody else's, and confirmed by mistake. Where
+        this terminal was removed or copied, it has new keys and another id afterwards.
 
-        Raises UsageError (the words, a terminal).
+        Raises UsageError (the words, a terminal), WordsReplaced, NotTypedBack (the answers; `begin_recovery`
+        asks for others then). Nothing is signed then.
         """
 
     async def rename(self, contact: str, name: str) -> None:
@@ -984,6 +1017,13 @@ PATIENCE: Final = 120.0
 """Seconds for which `Door.unlock` waits while another process has the profile open and offers no engine."""
 
 
+WriteDown = Callable[[RecoveryView, Phrase], Awaitable[tuple[str, ...]]]
+"""Shows new recovery words, and why the last answers were wrong, and returns those that are asked for.
+
+What it raises ends what was to be done, of which nothing is done yet.
+"""
+
+
 class Door(Protocol):
     """The way from a profile folder to a `Messenger`. Never starts afresh over anything found."""
 
@@ -1073,12 +1113,14 @@ class Door(Protocol):
         words: tuple[str, ...] = (),
         remove_old: bool = False,
         progress: Callable[[int, int], None] | None = None,
+        write_down: WriteDown | None = None,
     ) -> RestoreView:
         """Restore a backup. All of it is verified before anything is changed.
 
         `passphrase` opens the file, `own` the profile; it is set where there is none. A new profile is a new
         terminal, which the recovery seed of the file, or of the `words`, brings in. `remove_old`: it removes
-        the terminal that wrote the file. A profile of the same person gets what it lacks. Where there is no
+        the terminal that wrote the file. `write_down`: shows words of a new seed, which replace those before;
+        without it these stay. A profile of the same person gets what it lacks. Where there is no
         seed, and where the profile is of another person, the file becomes an archive in the folder of the
         profile, under the passphrase `own`: its messenger reads, and refuses everything else. `progress` is
         called, in another thread, with the bytes that were read and all bytes to read.

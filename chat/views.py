@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, TypeVar
@@ -125,6 +126,8 @@ class SelfView(Struct, frozen=True):
 
     `keeps_seed`: the recovery words were not written down yet, so that a thief of the profile has them.
     `notes_pinned`: the notes are listed before conversations that are not pinned.
+    `without_words`: this is not the first terminal of its person, and no recovery words are known to be
+    written down: nothing here ends what a thief of the first one does.
     `archived`: this profile is an archive, of a backup that was written then; None: it is none.
     """
 
@@ -136,6 +139,7 @@ class SelfView(Struct, frozen=True):
     visible: bool
     keeps_seed: bool = False
     notes_pinned: bool = False
+    without_words: bool = False
     archived: datetime | None = None
 
 
@@ -162,7 +166,8 @@ class ContactView(Struct, frozen=True):
 
     `label` is what clients call it: the name, with a suffix `~xxxx` where the name could be taken for that
     of somebody else (chat.looks). `called` is what the contact calls itself. `held`: entries wait until
-    this person has confirmed a changed identity. `relayed`: the link with it goes through a relay.
+    this person has compared, since the identity changed, or since only removed devices of this person have
+    paired with it (`unvouched`). `relayed`: the link with it goes through a relay.
     `same_key`: the contacts who have proven to hold the static key of one of its terminals, too; somebody
     stole or copied it.
     `timer`: new messages of the conversation end so many seconds after they are read; 0: they do not.
@@ -183,6 +188,7 @@ class ContactView(Struct, frozen=True):
     typing: bool
     unread: int
     held: bool = False
+    unvouched: bool = False
     relayed: bool = False
     timer: int = 0
     same_key: tuple[str, ...] = ()
@@ -672,18 +678,22 @@ class AlertKind(StrEnum):
     """What happened to this profile.
 
     REMOVED: this terminal was removed from its person. The others are about the files. OLD_COPY: they were
-    put back from an older copy. TWO_COPIES: another copy of them is in use, too.
+    put back from an older copy. TWO_COPIES: another copy of them is in use, too, so this terminal runs twice.
+    OTHER_TWICE: another terminal of this person runs twice.
     DAMAGED: a part could not be read. MENDED: a part was older than the rest. SETTINGS: these are lost.
-    SET_ASIDE: values that this version cannot read are not used.
+    SET_ASIDE: values that this version cannot read are not used. WORDS: this person has neither its first
+    terminal here nor recovery words (`SelfView.without_words`).
     """
 
     OLD_COPY = "old_copy"
     TWO_COPIES = "two_copies"
+    OTHER_TWICE = "other_twice"
     DAMAGED = "damaged"
     MENDED = "mended"
     SETTINGS = "settings"
     SET_ASIDE = "set_aside"
     REMOVED = "removed"
+    WORDS = "words"
 
 
 class AlertView(Struct, frozen=True):
@@ -729,6 +739,44 @@ class TerminalView(Struct, frozen=True):
     def is_live(self) -> bool:
         """Whether it was not removed."""
         return self.state is not TerminalState.REMOVED
+
+
+class AddedView(Struct, frozen=True):
+    """A device in use that was added by one to be removed, directly or through others.
+
+    `terminal`, `name` and `added_by` as in TerminalView. `since`: when this device learned of it, None where
+    that is not known. `confirmed`: this person added it on this device, or said here that it was them.
+    `stays`: it is kept. Else it falls with the removal, and can be linked again. So can one that a recovery
+    brought in which does not count any more.
+    """
+
+    terminal: str
+    name: str
+    added_by: str
+    since: datetime | None
+    confirmed: bool
+    stays: bool
+
+
+class RemovalView(Struct, frozen=True):
+    """What a removal or a recovery would do to others than those that it removes.
+
+    `name`: this person's, where it is signed again because it falls; else empty.
+    """
+
+    added: tuple[AddedView, ...]
+    name: str = ""
+
+
+def first_device(devices: Iterable[TerminalView]) -> TerminalView | None:
+    """The one that no other one can remove. `devices`: as `terminals` returns them, the most senior first."""
+    return next((one for one in devices if one.is_live), None)
+
+
+def next_first(devices: Iterable[TerminalView], removed: str) -> TerminalView | None:
+    """The device that becomes first with the removal of one, by its id; None where the first one stays."""
+    live = [one for one in devices if one.is_live]
+    return live[1] if len(live) > 1 and live[0].terminal == removed else None
 
 
 class RelayStanding(StrEnum):

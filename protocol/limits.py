@@ -68,7 +68,7 @@ RECEIPT_IDS_MAX: Final = 1_024
 """Entries that one receipt names (SPEC §11.5)."""
 DIGESTS_MAX: Final = 256
 """Conversations in one message of digests among own terminals (SPEC §5.14.1)."""
-EARLY_MARKS_MAX: Final = 16_384
+EARLY_MARKS_MAX: Final = 4_096
 """Marks per link of entries that are not held (SPEC §7.8.3). The own terminal at its other end fills it."""
 MARKED_MAX: Final = 256
 """Newest entries of a conversation whose marks own terminals compare (SPEC §7.8.3)."""
@@ -132,7 +132,7 @@ RESPONDER_PING_AFTER_SECONDS: Final = 6.5
 """Silence after which the responder of a link pings, seconds (SPEC §6.6)."""
 DEAD_AFTER_SECONDS: Final = 10.0
 """A Ping or Entry without any answer for so long ends the link, seconds (SPEC §6.6)."""
-LINK_SECONDS_MAX: Final = 3_600.0
+LINK_SECONDS_MAX: Final = 900.0
 """Longest life of an open link, seconds (SPEC §6.5)."""
 LINK_ENVELOPES_MAX: Final = 2**20
 """Most envelopes per direction of a link (SPEC §6.5)."""
@@ -158,8 +158,8 @@ RELAY_SILENT_SECONDS: Final = 60.0
 """Silence after which a relay ends a waiting connection, seconds (SPEC §11.7.4)."""
 LINKED_IDS_MAX: Final = 1_024
 """Pins, proven keys or compared terminals in one message of a linking (SPEC §7.8.1)."""
-LINKED_SELF_KEYS_MAX: Final = 64
-"""Self keys that a new terminal gets, the newest ones (SPEC §7.8.1)."""
+SHARED_DRAWN_MAX: Final = 256
+"""Drawn secrets that a new terminal gets, and that a backup has (SPEC §7.8.1, §21.1)."""
 LINKED_SETTINGS_MAX: Final = 16
 """Settings that a new terminal gets (SPEC §7.8.1)."""
 LINKED_SETTING_NAME_MAX: Final = 128
@@ -174,6 +174,8 @@ LINKED_OPERATIONS_MAX: Final = 65_536
 """Operations of all logs that a new terminal gets (SPEC §7.8.1)."""
 LINKED_PAIRINGS_MAX: Final = 4
 """Pairings with one contact that a new terminal gets: two newest and two oldest (SPEC §7.8.1)."""
+VOUCHERS_MAX: Final = 64
+"""Own terminals that vouch for a contact, in one message of a linking or one backup (SPEC §7.7)."""
 LINKED_PLACES_MAX: Final = 64
 """Addresses of one contact's terminals that a new terminal gets (SPEC §7.8.1)."""
 LINKED_HOST_MAX: Final = 64
@@ -215,7 +217,7 @@ ASKS_MAX: Final = 16
 
 # --- Implementation constants: a program may choose others within the bounds of the SPEC ---
 
-LINK_SECONDS_REPLACE: Final = 3_300.0
+LINK_SECONDS_REPLACE: Final = 780.0
 """Age from which a link is to be replaced, seconds (SPEC §6.5)."""
 LINK_ENVELOPES_REPLACE: Final = 2**20 - 2**14
 """Envelopes of a direction from which a link is to be replaced (SPEC §6.5)."""

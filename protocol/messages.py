@@ -168,7 +168,7 @@ class NewTerminal(Wire, frozen=True, tag=21):
 
 
 class SharedDrawing(Wire, frozen=True):
-    """Which terminal drew a self key or share, and its signature (SPEC §7.6)."""
+    """Which terminal drew a share, and its signature (SPEC §7.6)."""
 
     terminal: B32
     signature: B64
@@ -209,6 +209,13 @@ class SharedComparison(Wire, frozen=True):
     terminals: Annotated[list[B32], Meta(max_length=limits.LINKED_IDS_MAX)]
 
 
+class SharedVoucher(Wire, frozen=True):
+    """A terminal of the person that has paired with a contact, and whether it compared."""
+
+    terminal: B32
+    compared: bool
+
+
 class SharedPlace(Wire, frozen=True):
     """An address at which a terminal of a contact was reached."""
 
@@ -224,7 +231,7 @@ class SharedPairing(Unprinted, frozen=True, tag=22):
     """What the terminals of a person share about one contact; its log comes before it.
 
     `seen` and `confirmed` are the pins of that log, `proven` the static keys that the contact has proven.
-    `timer`: seconds, 0 for none. `pairings`: the newest comes first.
+    `timer`: seconds, 0 for none. `pairings`: the newest comes first. `vouchers`: ascending by terminal.
     """
 
     person: B32
@@ -239,20 +246,17 @@ class SharedPairing(Unprinted, frozen=True, tag=22):
     pinned: bool
     muted: bool
     comparison: Annotated[list[SharedComparison], Meta(max_length=1)]
+    vouchers: Annotated[list[SharedVoucher], Meta(max_length=limits.VOUCHERS_MAX)]
     pairings: Annotated[list[SharedRoot], Meta(max_length=limits.LINKED_PAIRINGS_MAX)]
     proven: LinkedIds
     places: Annotated[list[SharedPlace], Meta(max_length=limits.LINKED_PLACES_MAX)]
 
 
-class SharedKey(Unprinted, frozen=True):
-    """A self key of the person, and the heads of the person log under which it was drawn.
+class SharedDrawn(Unprinted, frozen=True):
+    """The secret that an operation (id) of the person log draws (SPEC §7.6)."""
 
-    `drawn` is empty for a first one.
-    """
-
-    key: B32
-    heads: Ids
-    drawn: Drawings
+    operation: B32
+    secret: B32
 
 
 class SharedSetting(Unprinted, frozen=True):
@@ -273,15 +277,15 @@ class SharedRelay(Wire, frozen=True):
 class LinkState(Unprinted, frozen=True, tag=23):
     """What the terminals of a person share about the person; its log comes before it.
 
-    `terminal` adds. `seen` and `confirmed` are the pins of the log, Adds included. `self_keys`: the newest
-    comes last. `contacts`: so many SharedPairing follow.
+    `terminal` adds. `seen` and `confirmed` are the pins of the log, Adds included. `drawn`, ascending: the
+    secrets that operations of the log draw. `contacts`: so many SharedPairing follow.
     """
 
     person: B32
     terminal: B32
     seen: LinkedIds
     confirmed: LinkedIds
-    self_keys: Annotated[list[SharedKey], Meta(min_length=1, max_length=limits.LINKED_SELF_KEYS_MAX)]
+    drawn: Annotated[list[SharedDrawn], Meta(min_length=1, max_length=limits.SHARED_DRAWN_MAX)]
     settings: Annotated[list[SharedSetting], Meta(max_length=limits.LINKED_SETTINGS_MAX)]
     relays: Annotated[list[SharedRelay], Meta(max_length=limits.LINKED_RELAYS_MAX)]
     contacts: Annotated[int, Meta(ge=0, le=limits.LINKED_CONTACTS_MAX)]
@@ -358,16 +362,14 @@ class PassedReceipt(Wire, frozen=True, tag=36):
     ids: Annotated[list[B32], Meta(min_length=1, max_length=limits.RECEIPT_IDS_MAX)]
 
 
+class DrawnSecret(Unprinted, frozen=True, tag=37):
+    """The secret that an operation (id) of the person log draws, for an own terminal that may lack it."""
+
+    operation: B32
+    secret: B32
+
+
 DrawnUnder = Annotated[list[B32], Meta(min_length=1, max_length=limits.PARENTS_MAX)]
-
-
-class RenewedKey(Unprinted, frozen=True, tag=37):
-    """A self key that this terminal drew under these heads of its person's log, with its signature."""
-
-    key: B32
-    heads: DrawnUnder
-    terminal: B32
-    signature: B64
 
 
 class RenewedShare(Unprinted, frozen=True, tag=38):
@@ -486,7 +488,7 @@ Message = (
     (Confirm | Ping | Pong | Close | Features)
     | (Commit | Reveal | Open | Record | Accept)
     | (NewTerminal | SharedPairing | LinkState | Addition | Consent)
-    | (LogHeads | LogOperations | Reachable | Digests | PassedReceipt | RenewedKey | RenewedShare)
+    | (LogHeads | LogOperations | Reachable | Digests | PassedReceipt | DrawnSecret | RenewedShare)
     | (HeadsHash | Heads | Entry | Receipt | Typing)
     | (AskPieces | Piece | PiecesEnd | StopPieces | WholeFile)
 )

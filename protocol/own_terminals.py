@@ -15,12 +15,12 @@ from protocol.identity.reduction import PersonState
 from protocol.limits import RECEIPT_IDS_MAX
 from protocol.messages import (
     Digests,
+    DrawnSecret,
     EntryHeader,
     HeadsHash,
     Message,
     PassedReceipt,
     Receipt,
-    RenewedKey,
     Typing,
 )
 
@@ -102,7 +102,7 @@ class Passed(Enum):
 
 def check_place(message: Message, *, own: bool) -> None:
     """Unexpected unless it may come on a link of own terminals, or on one with a contact (V-MS-05)."""
-    if isinstance(message, Digests | PassedReceipt | RenewedKey):
+    if isinstance(message, Digests | PassedReceipt | DrawnSecret):
         misplaced = not own
     else:
         told = isinstance(message, Receipt) and message.kind == READ

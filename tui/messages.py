@@ -21,10 +21,12 @@ from chat.interface import (
     Event,
     Messenger,
     NearbyChanged,
+    NotTypedBack,
     OnlyAsOriginal,
     ParlourError,
     RelayChanged,
     UsageError,
+    WordsReplaced,
 )
 from tui.actions import with_keys
 from tui.text.emoji import Choice
@@ -224,13 +226,15 @@ T = TypeVar("T")
 class Problem(Struct, frozen=True):
     """Why a call was refused: one safe line that says what to do.
 
-    `insists`: unless its person insists. `usage`: what was asked for is wrong. `original`: a picture can be
-    sent as the original alone.
+    `usage`: what was asked for is wrong. `original`: a picture can be sent as the original alone. `replaced`:
+    recovery words that were replaced. `untyped`: other words than those that were asked for.
     """
 
     text: str
     usage: bool = False
     original: bool = False
+    replaced: bool = False
+    untyped: bool = False
 
 
 async def attempt(call: Awaitable[T]) -> T | Problem:
@@ -238,8 +242,8 @@ async def attempt(call: Awaitable[T]) -> T | Problem:
         return await call
     except ParlourError as error:
         said = with_keys(safe_line(told(error.phrase))) or _("Parlour could not do that.")
-        kinds = (isinstance(error, kind) for kind in (UsageError, OnlyAsOriginal))
-        return Problem(said, *kinds)
+        kinds = UsageError, OnlyAsOriginal, WordsReplaced, NotTypedBack
+        return Problem(said, *(isinstance(error, kind) for kind in kinds))
 
 
 def start_worker(

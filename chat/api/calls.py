@@ -39,7 +39,8 @@ OWN_WAY: Final = "`hello`, `subscribe` and `ack` do it"
 LEFT_OUT: Final[dict[str, str]] = {
     **dict.fromkeys(("invite", "join", "permit"), SECRET),
     **dict.fromkeys(("change_passphrase", "back_up"), SECRET),
-    **dict.fromkeys(("recovery_words", "confirm_recovery", "check_recovery", "recover"), SECRET),
+    **dict.fromkeys(("recovery_words", "confirm_recovery", "check_recovery"), SECRET),
+    **dict.fromkeys(("foresee_recovery", "begin_recovery", "recover"), SECRET),
     **dict.fromkeys(("follow", "client_of", "take_turn", "arrivals", "acknowledge"), OWN_WAY),
     "close": "the end of the input does it",
 }
@@ -204,6 +205,8 @@ CODES: Final[dict[str, int]] = {
     "Unconfirmed": -32010,
     "OnlyAsOriginal": -32012,
     "Unconfined": -32013,
+    "NotTypedBack": -32014,
+    "WordsReplaced": -32015,
 }
 """The code of each kind of failure; its name is in `data.kind`."""
 

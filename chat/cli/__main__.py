@@ -23,7 +23,7 @@ COMMANDS: Final = {
     "pair": "pairing",
     "rename": "people",
     "terminal": "devices",
-    "recovery": "people",
+    "recovery": "recovery",
     "contacts": "people",
     "verify": "people",
     "send": "messages",

@@ -6,6 +6,7 @@ import asyncio
 import shlex
 from collections.abc import Awaitable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -13,14 +14,17 @@ import click
 
 from chat.cli.completing import TALK
 from chat.cli.output import SignOfLife, clear_screen, find, note, one_line, passing_screen, talks
-from chat.cli.people import typed_words
+from chat.cli.recovery import NEW_WORDS, typed_back, typed_words
 from chat.cli.session import Call, Feed, command, coroutine, messenger
-from chat.cli.terminal import ask_secret, read_new_passphrase, read_passphrase
+from chat.cli.terminal import ask_secret, is_interactive, read_new_passphrase, read_passphrase
 from chat.interface import (
     BackupProgress,
     BackupView,
     DoorState,
     Messenger,
+    NotTypedBack,
+    Phrase,
+    RecoveryView,
     RestoreView,
     UsageError,
     passphrase_problem,
@@ -55,6 +59,7 @@ WITHOUT_WORDS: Final = (
     "The backup has no recovery words. If you have them, run the command again with --words: the restored"
     " profile is then a device of yours. Else begin as a new person with 'parlour init --name NAME'."
 )
+NOT_RESTORED: Final = "Not all words were typed, so nothing was restored."
 PAIR_AGAIN: Final = "Pair again with each contact: until then, nothing is sent or received."
 PROMPT: Final = "Passphrase of the backup: "
 
@@ -214,15 +219,22 @@ def _percent(done: int, whole: int) -> str:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--words", is_flag=True, help="Read the recovery words from the input.")
 @click.option("--remove-old", is_flag=True, help="Remove the device that wrote the backup.")
+@click.option("--same-words", is_flag=True, help="Keep the recovery words: nobody else has seen them.")
 @_FILE_OPTION
 @coroutine
 async def import_backup(
-    call: Call, file: Path, words: bool, remove_old: bool, backup_passphrase_file: str | None
+    call: Call,
+    file: Path,
+    words: bool,
+    remove_old: bool,
+    same_words: bool,
+    backup_passphrase_file: str | None,
 ) -> None:
     """Restore the backup FILE here as a new device, or add what this profile lacks.
 
     Nothing changes before all of the file was checked. A new device needs the recovery words, from the backup
-    or typed, and pairs again with each contact. Without them, and in the profile of another identity, the
+    or typed, and pairs again with each contact. New words take their place: they are shown, and some of them
+    asked for, before it is one. Without them, and in the profile of another identity, the
     backup becomes an archive, which can only be read.
     """
     door = call.door()
@@ -246,10 +258,20 @@ async def import_backup(
             typed,
             remove_old,
             lambda done, whole: life.show("Restoring the backup:", _percent(done, whole)),
+            None if same_words else partial(_write_down, call, life),
         )
     finally:
         life.end()
     call.result(_restored_fields(view), _restored_text(call, view, existing=state is not DoorState.NEW))
+
+
+async def _write_down(call: Call, life: SignOfLife, view: RecoveryView, problem: Phrase) -> tuple[str, ...]:
+    """Show new words, and ask for some of them. Raises Stopped, NotTypedBack."""
+    life.end()
+    if problem and not is_interactive():
+        raise NotTypedBack(problem)
+    note(problem or NEW_WORDS)
+    return await typed_back(call, view, NOT_RESTORED)
 
 
 def _fields(view: BackupView) -> dict[str, object]:

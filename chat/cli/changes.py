@@ -110,7 +110,7 @@ async def delete(
         said = f"Deleted. The profile file no longer contains it. To {label}: {state.value}"
         call.result(fields | {"id": gone.change, "state": state.value}, said)
         waits = f"{label}'s device still holds it until it is there: {LISTEN}"
-        return kept(state, devices, contact, held_line(label), waits)
+        return kept(state, devices, contact, held_line(label, contact), waits)
 
 
 async def _absent(opened: Messenger, wait: float) -> list[TerminalView]:
@@ -170,7 +170,7 @@ async def edit(call: Call, name: str, text: tuple[str, ...], last: bool, wait: f
         fields = {"edited": entry.id, "id": edited.change, "state": state.value}
         call.result(fields, f"Edited. To {label}: {state.value}")
         waits = f"{label}'s device shows the old text until it is there: {LISTEN}"
-        return kept(state, devices, contact, held_line(label), waits)
+        return kept(state, devices, contact, held_line(label, contact), waits)
 
 
 async def newest(

@@ -18,6 +18,7 @@ from chat.cli.session import TEXT, Call, Feed, coroutine, group, messenger
 from chat.cli.terminal import YES, Lines, confirmed, is_interactive, read_new_passphrase
 from chat.interface import (
     KEPT_DAYS_MAX,
+    AddedView,
     CannotCreate,
     ConversationRoot,
     DoorState,
@@ -28,11 +29,14 @@ from chat.interface import (
     Messenger,
     ParlourError,
     Ready,
+    RemovalView,
     RetentionView,
     TerminalState,
     TerminalView,
     Unreachable,
     UsageError,
+    first_device,
+    next_first,
 )
 
 SHORTEST_ID: Final = 8
@@ -44,6 +48,9 @@ SHORT: Final = 16
 NOBODY_REACHED: Final = (
     "No contact was reached yet. They learn of it while Parlour, or 'parlour listen', is open here and there."
 )
+
+ADDED_TOO: Final = "Devices that were added by what is removed, directly or through others:"
+LINK_AGAIN: Final = "What falls is shut out, too. Is it yours? Then link it again, as a new device."
 
 _NAMED: Final = "device."
 """Beginning of the preferences that name devices, before the terminal's id."""
@@ -65,8 +72,11 @@ async def list_terminals(call: Call) -> None:
 
 async def _list_terminals(call: Call) -> None:
     async with messenger(call, offline=True) as opened:
-        kept = await opened.retention()
-        for view in await named_devices(opened):
+        kept, devices = await opened.retention(), await named_devices(opened)
+        first = first_device(devices)
+        if first is not None and (await opened.me()).without_words:
+            note(WITHOUT_WORDS.format(first=_called(first)))
+        for view in devices:
             fields: dict[str, object] = {
                 "terminal": view.terminal,
                 "name": view.name,
@@ -83,6 +93,24 @@ async def _list_terminals(call: Call) -> None:
             call.result(fields, line)
 
 
+WITHOUT_WORDS: Final = (
+    "This is not your first device, and your recovery words are not known to be written down. If {first} is"
+    " lost or stolen, nothing here removes it. Write the words down on the device that made your identity:"
+    " 'parlour recovery'."
+)
+OTHER_FIRST: Final = (
+    "To make another one first, run 'parlour recovery use' there, and let it remove that device itself, too:"
+    " it gets new keys."
+)
+WORDS_GO: Final = (
+    "Your recovery words are on this device alone: write them down first, with 'parlour recovery'."
+)
+
+
+def _called(view: TerminalView) -> str:
+    return one_line(view.name) or view.terminal[:SHORT]
+
+
 async def named_devices(opened: Messenger) -> list[TerminalView]:
     """The devices, with the names that this person gave them here."""
     kept: Mapping[str, str] = await opened.preferences()
@@ -97,6 +125,40 @@ def terminal_line(view: TerminalView) -> str:
     seen = f", last seen {timestamp(view.seen)}" if view.seen is not None else ""
     seen = ", online" if view.present else seen
     return f"{view.terminal[:SHORT]}{name}  {state}{', this device' if view.this else ''}{added}{seen}"
+
+
+def added_text(view: RemovalView, devices: Iterable[TerminalView]) -> list[str]:
+    """What a removal or a recovery does to devices that were added by what it removes, and to the name."""
+    names = {one.terminal: one_line(one.name) for one in devices if one.name}
+
+    def called(terminal: str) -> str:
+        return f"{terminal[:SHORT]}{f'  {names[terminal]}' if terminal in names else ''}"
+
+    def line(one: AddedView) -> str:
+        by = f"  added by {one.added_by[:SHORT]}" if one.added_by else "  brought in by a recovery"
+        since = f", known here since {timestamp(one.since)}" if one.since is not None else ""
+        yes = "confirmed" if one.confirmed else "not confirmed"
+        return f"  {'stays' if one.stays else 'falls'}  {called(one.terminal)}{by}{since}, {yes}"
+
+    lines = [ADDED_TOO, *map(line, view.added)] if view.added else []
+    lines += [LINK_AGAIN] if not all(one.stays for one in view.added) else []
+    return [*lines, *([f"Your name is signed again: {one_line(view.name)}."] if view.name else [])]
+
+
+def added_fields(view: RemovalView) -> dict[str, object]:
+    """The same for programs."""
+    added = [
+        {
+            "terminal": one.terminal,
+            "name": one.name,
+            "added_by": one.added_by,
+            "since": timestamp(one.since) if one.since is not None else None,
+            "confirmed": one.confirmed,
+            "stays": one.stays,
+        }
+        for one in view.added
+    ]
+    return {"added": added, "name_signed_again": view.name}
 
 
 def other_devices(devices: Iterable[TerminalView]) -> str:
@@ -338,14 +400,22 @@ async def remove(call: Call, device: str, yes: bool) -> None:
     async with messenger(call) as opened:
         devices = [view for view in await named_devices(opened) if view.is_live]
         view = device_of(devices, device)
-        called = one_line(view.name) or view.terminal[:SHORT]
+        called = _called(view)
+        if (following := next_first(devices, view.terminal)) is not None:
+            note(f"{called} is your first device. {_called(following)} becomes the first one. {OTHER_FIRST}")
+            if view.this and (await opened.me()).keeps_seed:
+                note(WORDS_GO)
+        foreseen = await opened.foresee_removal(view.terminal)
+        for line in added_text(foreseen, devices):
+            note(line)
         asked = f"Remove {called}{', this device' if view.this else ''}? It never comes back. [y/n]"
         if not yes and not await confirmed(call.lines, asked):
             raise Stopped("Nothing was removed.")
         await opened.remove_terminal(view.terminal)
         await handed_out(opened)
     said = "Your contacts shut it out, and the keys that it knew are renewed."
-    call.result({"removed": view.terminal}, f"The device {called} was removed. {said}")
+    fields = {"removed": view.terminal, **added_fields(foreseen)}
+    call.result(fields, f"The device {called} was removed. {said}")
 
 
 @terminal.command("rename")

@@ -147,7 +147,7 @@ async def send(
         fields = {"id": entry.id, "state": state.value, "conversation": label, "reply": entry.reply}
         call.result(fields, f"To {label}: {state.value}")
         waits = f"The message waits until {label} is online: leave Parlour open, or run 'parlour listen'."
-        status = kept(state, devices, contact, held_line(label), waits)
+        status = kept(state, devices, contact, held_line(label, contact), waits)
         if not files:
             return status
         async with limited(opened, limit) as lasts:

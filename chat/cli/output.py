@@ -161,8 +161,10 @@ def labels(contacts: Iterable[ContactView]) -> dict[str, ContactView]:
     return {one_line(view.label).strip(): view for view in contacts}
 
 
-def held_line(label: str) -> str:
-    """What it means that the identity of a contact has changed."""
+def held_line(label: str, view: ContactView) -> str:
+    """Why nothing is sent to a contact: its identity has changed, or only a removed device paired with it."""
+    if view.unvouched:
+        return f"Only a removed device of yours has paired with {label}. Until you compare, nothing is sent."
     return f"The identity of {label} has changed. Until you compare it, nothing is sent to {label}."
 
 

@@ -14,23 +14,18 @@ from chat.cli.completing import CONTACT, TALK
 from chat.cli.devices import (
     SHORT,
     SHORTEST_ID,
-    device_of,
     handed_out,
     named_devices,
-    terminal_line,
     where_removed,
 )
 from chat.cli.output import (
     Stopped,
-    clear_screen,
     find,
     held_line,
     label_among,
     labels,
     note,
     one_line,
-    passing_screen,
-    question,
     say_marks,
     timestamp,
 )
@@ -38,7 +33,6 @@ from chat.cli.printing import print_contact
 from chat.cli.session import LOOK_EVERY, TEXT, Call, command, coroutine, existing, group, messenger
 from chat.cli.terminal import confirmed, is_interactive, read_new_passphrase, read_passphrase
 from chat.interface import (
-    RECOVERY_WORDS,
     CannotCreate,
     ContactView,
     DoorState,
@@ -48,8 +42,6 @@ from chat.interface import (
     Messenger,
     OwnChange,
     QuestionView,
-    RecoveryView,
-    TerminalView,
     UnlockCost,
     Unreachable,
     UsageError,
@@ -60,14 +52,6 @@ from chat.interface import (
 
 ENDS_WITHIN: Final = 15.0
 """Seconds in which a command that has the profile open without an engine ends, or offers one."""
-
-RISK: Final = (
-    "Anyone with these words can remove your devices and take over your identity. Until they are erased here,"
-    " that includes a thief of this profile. Show them to nobody."
-)
-
-USED: Final = "Your recovery words were used."
-NEW_KEYS: Final = "This device has new keys now: pair again with each contact that stays offline here."
 
 NOT_LOCKED: Final = (
     "Another Parlour has this profile open and does not answer, so it is not locked: end that one, then try"
@@ -212,113 +196,6 @@ async def rename(call: Call, name: str) -> None:
         await opened.rename_self(name)
         await handed_out(opened)
     call.result({"name": name}, f"Your contacts see {one_line(name)} now.")
-
-
-@group("recovery")
-@coroutine
-async def recovery(call: Call) -> None:
-    """Show the recovery words once, check that you wrote them down, and erase them here."""
-    async with messenger(call) as opened:
-        view = await opened.recovery_words()
-        note(RISK)
-        if is_interactive() and not call.json:
-            with passing_screen():
-                call.result({}, recovery_rows(view.words))
-                question("Write them on paper, then press Enter: some of them are asked for.")
-                await call.lines.next_line()
-                clear_screen()
-                typed = await _asked_words(call, view)
-        else:
-            numbers = [place + 1 for place in view.asked]
-            call.result({"words": list(view.words), "asked": numbers}, " ".join(view.words))
-            typed = await _asked_words(call, view)
-        await opened.confirm_recovery(typed)
-        call.result({"erased": True}, "The recovery words were erased here: only your paper has them.")
-
-
-def recovery_rows(words: Sequence[str]) -> str:
-    """The words with their numbers, in rows of four."""
-    width = max(map(len, words))
-    numbered = [f"{number:2} {word:{width}}" for number, word in enumerate(words, 1)]
-    return "\n".join("  ".join(numbered[at : at + 4]).rstrip() for at in range(0, len(numbered), 4))
-
-
-async def _asked_words(call: Call, view: RecoveryView) -> tuple[str, ...]:
-    typed = []
-    for place in view.asked:
-        question(f"Word {place + 1}:")
-        line = await call.lines.next_line()
-        if line is None:
-            raise Stopped("Not all words were typed, so nothing was erased.")
-        typed.append(line.strip())
-    return tuple(typed)
-
-
-@recovery.command("use")
-@click.option(
-    "--remove",
-    "removed",
-    multiple=True,
-    metavar="DEVICE",
-    help="Remove a device, by its id; this one gets new keys.",
-)
-@coroutine
-async def use_recovery(call: Call, removed: tuple[str, ...]) -> None:
-    """Remove devices of your identity with the recovery words, which are read from the input.
-
-    Your contacts are warned, and hold their messages until they compared words or the safety number with you.
-    """
-    async with messenger(call) as opened:
-        devices = [view for view in await opened.terminals() if view.is_live]
-        before = (await opened.me()).terminal
-        chosen = list(dict.fromkeys(device_of(devices, name) for name in removed))
-        with passing_screen():
-            typed = await typed_words(call)
-        await opened.check_recovery(typed)
-        if is_interactive() and not removed:
-            chosen = await _chosen(call, sorted(devices, key=lambda view: view.this))
-        ids = tuple(view.terminal for view in chosen)
-        await opened.recover(typed, ids)
-        await handed_out(opened)
-        new_keys = (await opened.me()).terminal != before
-    used = f"Your recovery words were used, and {_counted(len(ids))} removed." if ids else USED
-    said = f"{used} Your contacts are warned."
-    said += f" {NEW_KEYS}" if new_keys else ""
-    call.result({"recovered": True, "removed": list(ids), "new_keys": new_keys}, said)
-
-
-async def typed_words(call: Call) -> tuple[str, ...]:
-    """The recovery words from the input, in any number of lines."""
-    words: list[str] = []
-    note(f"Type the {RECOVERY_WORDS} recovery words, in as many lines as you like.")
-    while len(words) < RECOVERY_WORDS and (line := await call.lines.next_line()) is not None:
-        words += line.split()
-    return tuple(words)
-
-
-async def _chosen(call: Call, devices: Sequence[TerminalView]) -> list[TerminalView]:
-    """The devices that the person chooses to remove, after a confirmation. Raises Stopped, UsageError."""
-    for number, view in enumerate(devices, 1):
-        note(f"  {number}  {terminal_line(view)}")
-    chosen = dict[str, TerminalView]()
-    if devices:
-        call.lines.forget_typed()  # a line behind the words is no answer
-        note("If this device may have been copied, name it too: it gets new keys.")
-        question("Remove which of these devices? (numbers, or Enter for none)")
-        for typed in (await call.lines.next_line() or "").replace(",", " ").split():
-            if not (typed.isascii() and typed.isdigit() and 1 <= int(typed) <= len(devices)):
-                raise UsageError(f"Type numbers from 1 to {len(devices)}.")
-            view = devices[int(typed) - 1]
-            chosen[view.terminal] = view
-    removed = f" and remove {_counted(len(chosen))}" if chosen else ""
-    asked = f"Use the recovery words{removed}? Your contacts are warned. [y/n]"
-    if not await confirmed(call.lines, asked):
-        raise Stopped("The recovery words were not used.")
-    return list(chosen.values())
-
-
-def _counted(devices: int) -> str:
-    return "1 device" if devices == 1 else f"{devices} devices"
 
 
 @group("contacts")
@@ -498,6 +375,7 @@ def _verification_fields(found: VerificationView, view: ContactView) -> dict[str
         "safety_number": found.numbers[0],
         "verified": view.verified,
         "held": view.held,
+        "unvouched": view.unvouched,
         "contested": list(found.numbers[1:]),
         "compared": timestamp(found.compared) if found.compared is not None else None,
         "by": _compared_by(found),
@@ -523,7 +401,7 @@ def _verification_text(found: VerificationView, label: str, view: ContactView) -
     )
     lines.append(f"{label} is {'verified.' if view.verified else said}")
     if view.held:
-        lines.append(held_line(label))
+        lines.append(held_line(label, view))
     if found.compared is not None:
         how = "pairing words" if found.by_words else "the safety number"
         lines.append(f"Last compared by {how}: {timestamp(found.compared)}")

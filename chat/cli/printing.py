@@ -264,8 +264,9 @@ class Printer:
 
     def _held(self, view: ContactView) -> None:
         label = self._label(view.person)
-        said = held_line(label) if view.held else f"Messages to {label} are sent again."
+        said = held_line(label, view) if view.held else f"Messages to {label} are sent again."
         fields = {"event": "held", "name": label, "person": view.person, "held": view.held}
+        fields["unvouched"] = view.unvouched
         self._call.result(fields, said)
 
     def _peer(self, view: ContactView) -> None:
@@ -287,7 +288,8 @@ def print_contact(
     words += ["pinned"] if view.pinned else []
     words += ["muted"] if view.muted else []
     words += ["blocked"] if view.blocked else []
-    words += ["identity changed: nothing is sent"] if view.held else []
+    why = "only a removed device paired" if view.unvouched else "identity changed"
+    words += [f"{why}: nothing is sent"] if view.held else []
     words += [f"last connected {timestamp(view.seen)}"] if view.seen and not view.present else []
     words += [f"calls itself {one_line(view.called)}"] if view.called not in ("", view.name) else []
     others = [label_among(everybody, person) for person in view.same_key]
@@ -300,6 +302,7 @@ def print_contact(
         "present": view.present,
         "seen": timestamp(view.seen) if view.seen is not None else None,
         "held": view.held,
+        "unvouched": view.unvouched,
         "same_key": others,
         "pinned": view.pinned,
         "muted": view.muted,

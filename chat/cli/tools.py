@@ -155,7 +155,8 @@ def bench(
     --rest measures how often 'parlour listen' wakes the processor in an hour in which nobody writes, its
     links, the bytes that its network card carries, and its memory: with one contact, with one who has two
     devices, with two, with 8 who all know each other, and with 30. It counts for three minutes, and an hour
-    is that times 20. Then it opens the interface with 30 contacts and measures its memory.
+    is that times 20. It then waits until the 30 links are replaced, 13 minutes after they were opened, and
+    counts what that adds. At last it opens the interface with 30 contacts and measures its memory.
 
     Status 1: a bound is missed.
     """
@@ -179,7 +180,7 @@ def bench(
     if rest:
         from chat.tools.bench.rest import measure as measure_rest
 
-        note("47 new people at rest, three minutes of which are measured: this takes eight minutes or more.")
+        note("47 new people write nothing, and replace their links once: this takes 18 minutes or more.")
         return _figures(call, measure_rest(), 19)
     if flows:
         from chat.tools.bench.flows import measure as measure_flows

@@ -15,7 +15,7 @@ from chat.interface import CannotCreate, Event, Messenger, ParlourError, Unreach
 from chat.platforms import endpoints
 from chat.platforms.endpoint import Endpoint, InTheWay, PathTooLong, Reached, Stranger
 
-VERSION: Final = 14
+VERSION: Final = 15
 """Raised whenever a call, a view or an event changes: an engine and a command of two versions say so."""
 
 REQUEST_BYTES_MAX: Final = 1 << 20

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -16,6 +17,7 @@ from protocol.keys import X25519Pair
 from protocol.link.handshake import Policy
 from protocol.link.states import (
     ContactPsk,
+    Ending,
     Event,
     LinkClosed,
     LinkOpen,
@@ -49,6 +51,7 @@ class LiveLink:
     under which it opened. `asked`: this side has named its heads. `gaps`: entries that came again since then,
     with the one before, which is missing. `delayed`: this side does not read on now, as the peer has sent too
     much. `parted`: nothing that comes on it counts any more, since its terminal, or this one, was removed.
+    `tells`: this side ends it, to tell of two programs.
     """
 
     driver: Driver
@@ -67,6 +70,7 @@ class LiveLink:
     gaps: dict[bytes, bytes] = field(default_factory=dict)
     delayed: bool = False
     parted: bool = False
+    tells: bool = False
     peer: Peer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -188,6 +192,12 @@ AWAY = False, False
 """What is shown of a contact without links: neither present nor reached through relays."""
 
 REPLACED = 1
+TWICE = 4
+TWICE_AFTER = 60.0
+"""Seconds for which two links with one terminal, of which neither replaces the other, stand together until
+that tells of two programs with its keys. One program ends one of both within seconds."""
+TWICE_EVERY = 3_600.0
+"""Seconds in which this terminal says so once of a terminal, as its links end with it."""
 RELAYED_MOST = 8
 """Links through relays with one terminal of a contact that is dialled, and with all its other terminals
 together. Of more the oldest end. Only who has a key of these terminals can cause it."""
@@ -231,6 +241,18 @@ class LinkLost(msgspec.Struct, frozen=True):
     lived: float
 
 
+class RunsTwice(msgspec.Struct, frozen=True):
+    """Two programs with the keys of a terminal have links with this one at one time."""
+
+    peer: Peer
+
+
+class ToldTwice(msgspec.Struct, frozen=True):
+    """A terminal of a contact or of this person says that two programs have the keys of this one."""
+
+    peer: Peer
+
+
 class RelayedLinkOpened(msgspec.Struct, frozen=True):
     """A link with a contact's terminal opened through a relay.
 
@@ -261,6 +283,9 @@ class Links:
         self._relayed: set[Peer] = set()
         self._moved_at: dict[Peer, float] = {}
         self._shown: dict[bytes, tuple[bool, bool]] = {}
+        # By two links with one terminal: the Pings that were sent on both, and have no answer yet.
+        self._proving: dict[tuple[LiveLink, LiveLink], set[tuple[Driver, int]]] = {}
+        self._told: dict[Peer, float] = {}
 
     def current(self, peer: Peer) -> LiveLink | None:
         """The link that sends to a contact's terminal, None if there is none."""
@@ -421,8 +446,11 @@ class Links:
                 await link.events.passed_over(link)
             elif isinstance(event, LinkClosed):
                 await self._ended(link)
+                if event.reason is Ending.TWICE and not link.tells:
+                    self._signal(ToldTwice(link.peer))
 
     async def _answered(self, link: LiveLink, number: int) -> None:
+        self._proves(link, number)
         links = self._set(link.peer)
         if links is not None and (link.driver, number) in self._asked:
             self._asked.discard((link.driver, number))
@@ -432,6 +460,7 @@ class Links:
     async def _ended(self, link: LiveLink) -> None:
         del self._of[link.driver]
         self._asked = {asked for asked in self._asked if asked[0] is not link.driver}
+        self._proving = {both: left for both, left in self._proving.items() if link not in both}
         peer = link.peer
         links = self._set(peer)
         if links is not None:  # a spare link may end after the last of its set
@@ -472,6 +501,34 @@ class Links:
             if link is self.current(link.peer) and self._ageing(link):
                 self._signal(LinkNeeded(link.peer))
 
+    async def find_twins(self) -> None:
+        """Find terminals whose keys two programs have, by two links that one program would not keep.
+
+        To be called every few seconds. A link counts once it has answered a Ping of now: what arrived
+        earlier, as while this machine slept, proves nothing.
+        """
+        now = self._clock.monotonic()
+        self._told = {peer: at for peer, at in self._told.items() if at > now - TWICE_EVERY}
+        for links in [one for sets in self._sets.values() for one in sets.values() if len(one.links) > 1]:
+            standing = [link for link in links.links if link.opened_at <= now - TWICE_AFTER]
+            both = next(filter(_are_twins, combinations(standing, 2)), None)
+            if both is None or both[0].peer in self._told:
+                continue
+            pings = [(link.driver, await link.driver.ping()) for link in both]
+            if all(self.keeps(link) for link in both):  # a Ping may wait for the network
+                self._proving[both] = {(driver, number) for driver, number in pings if number is not None}
+
+    def _proves(self, link: LiveLink, number: int) -> None:
+        """A Ping was answered: with it both links of a terminal may have proved that their programs live."""
+        for both, left in list(self._proving.items()):
+            left.discard((link.driver, number))
+            if left:
+                continue
+            del self._proving[both]
+            if all(self.keeps(one) for one in both):
+                self._told[link.peer] = self._clock.monotonic()
+                self._signal(RunsTwice(link.peer))
+
     async def watch(self) -> None:
         """Look at the links that send, four times in the time after which one is suspect, while one is."""
         while True:
@@ -494,6 +551,14 @@ class Links:
 
     # Ending.
 
+    async def close_twins(self, peer: Peer) -> None:
+        """Tell all programs that have links with a terminal's keys that they are several."""
+        links = self._set(peer)
+        standing = list(links.links) if links is not None else []
+        for link in standing:
+            link.tells = True
+        await asyncio.gather(*(link.driver.close(TWICE) for link in standing))
+
     async def close(self, person: bytes, reason: int) -> None:
         await asyncio.gather(*(link.driver.close(reason) for link in self.of(person)))
 
@@ -514,3 +579,9 @@ class Links:
     async def close_all(self, reason: int) -> None:
         # In parallel, so that none waits for another one's peer.
         await asyncio.gather(*(link.driver.close(reason) for link in self.all()))
+
+
+def _are_twins(both: tuple[LiveLink, LiveLink]) -> bool:
+    """Whether it would be for the other side to end one of them: neither replaces the other (SPEC §6.5)."""
+    one, other = both
+    return one.replaces != other.session and other.replaces != one.session and not (one.began and other.began)

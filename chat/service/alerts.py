@@ -14,13 +14,15 @@ from chat.errors import Phrase, phrase
 from chat.interface import AlertKind, AlertsChanged, AlertView, DiagnosisView
 from chat.service.checking import FILES
 from chat.service.events import DatabaseMended, EventBus, OwnEntryReturned
+from chat.service.expiry import AgeClock
 from chat.service.keyring import REMOVED, Keyring
 from chat.service.views import utc
 from chat.storage import alerts as stored_alerts
-from chat.storage import marks
+from chat.storage import expiry, marks, settings
 from chat.storage.alerts import AlertRow
 from chat.storage.database import Database, Store
 from chat.storage.errors import StorageFailure
+from chat.storage.expiry import Moment
 from chat.storage.folder import drop_salvage, system_failures
 from chat.storage.marks import Mark, Outside
 from chat.tasks import Runtime
@@ -42,14 +44,33 @@ TEXTS: Final[dict[AlertKind, Phrase]] = {
         "you turn them on again."
     ),
     AlertKind.TWO_COPIES: phrase(
-        "Another copy of this profile is in use at the same time and writes in your name. Nothing is lost, "
-        "and both copies get all messages. Close one of them, and delete it with 'parlour wipe'."
+        "This device runs twice: another copy of this profile is in use at the same time, gets your messages "
+        "and can write in your name. If the copy is yours, close one of them, and delete it with 'parlour "
+        "wipe'. If not, somebody copied this device: remove it on another device of yours and link it again, "
+        "or use your recovery words."
+    ),
+    AlertKind.OTHER_TWICE: phrase(
+        "Another device of yours runs twice: a copy of its profile is in use at the same time, gets your "
+        "messages and can write in your name. If the copy is yours, close one of them there, and delete it "
+        "with 'parlour wipe'. If not, somebody copied that device: remove it here, and link it again."
     ),
     AlertKind.REMOVED: REMOVED,
+    AlertKind.WORDS: phrase(
+        "This is not your first device, and your recovery words are not known to be written down. If your "
+        "first device is lost or stolen, nothing here removes it: a thief goes on in your name. Write the "
+        "words down on the device that made your identity: 'parlour recovery'."
+    ),
 }
+
+DAY: Final = 86_400_000
+MONTH: Final = 30 * DAY
+"""Milliseconds between two reminders of the recovery words."""
 
 
 IDENTITY: Final = phrase("identity")
+SAID_AGAIN_AFTER: Final = 86_400_000
+"""Milliseconds since this person saw an alert until others may say again that this terminal runs twice. A
+contact can say so at any time, and nothing proves it."""
 CLOCKS_APART: Final = 3_600_000
 """Milliseconds by which the clock of another machine with a copy may be ahead."""
 
@@ -102,7 +123,8 @@ _COUNTED: Final[dict[AlertKind, Callable[[AlertRow], Phrase]]] = {
 
 def alert_line(alert: AlertView) -> DiagnosisView:
     """The line of a diagnosis for an alert."""
-    return DiagnosisView(IDENTITY if alert.kind is AlertKind.REMOVED else FILES, False, alert.text)
+    own = alert.kind in (AlertKind.REMOVED, AlertKind.WORDS)
+    return DiagnosisView(IDENTITY if own else FILES, False, alert.text)
 
 
 class Keeper(Struct):
@@ -182,7 +204,9 @@ class Alerts:
     """The use cases *alerts*: what this person has not seen yet is kept over restarts.
 
     `rows` are those of the database and those of a profile that cannot be written. `seen`: when this person
-    last saw one.
+    last saw one. `reminded`: the age of the profile when it last saw the reminder of its words, which comes
+    once a month until `words`, that they are written down, is known. An age grows, whatever the wall clock
+    does.
     """
 
     def __init__(
@@ -192,27 +216,60 @@ class Alerts:
         bus: EventBus,
         keyring: Keyring,
         keeper: Keeper,
+        ages: AgeClock,
         rows: Iterable[AlertRow],
         seen: int,
+        reminded: int | None,
+        *,
+        words: bool,
     ) -> None:
+        self._ages, self._words = ages, words
+        # A backup can bring the age of another profile. What a crash takes of the own one is less.
+        ahead = reminded is not None and reminded > ages.now().age + DAY
+        self._reminded = None if ahead else reminded
         self._runtime, self._store, self._bus, self._keeper = runtime, store, bus, keeper
         self._keyring = keyring
         self._views = views_of(rows)
         self._opened, self._seen = runtime.clock.wall(), seen
         self._removed_at = self._opened if keyring.is_removed else None
+        self._reminds_at = self._opened if self._reminds else None
 
     def views(self) -> tuple[AlertView, ...]:
-        """All alerts that this person has not seen, the oldest first, then the one that lasts."""
-        if self._removed_at is None:
-            return self._views
-        return *self._views, view(AlertRow(AlertKind.REMOVED, self._removed_at))
+        """All alerts that this person has not seen, the oldest first, then those that are computed."""
+        computed = (AlertKind.REMOVED, self._removed_at), (AlertKind.WORDS, self._reminds_at)
+        return *self._views, *(view(AlertRow(kind, at)) for kind, at in computed if at is not None)
+
+    @property
+    def without_words(self) -> bool:
+        """Whether this person has neither its first terminal here nor, as far as is known, its words."""
+        own, live = self._keyring.own.terminal, self._keyring.own_log.live
+        return own in live and own != next(iter(live)) and not (self._words or self._keyring.keeps_seed)
+
+    @property
+    def _reminds(self) -> bool:
+        reminded = self._reminded
+        return self.without_words and (reminded is None or self._ages.now().age - reminded >= MONTH)
+
+    def words_are(self, *, confirmed: bool) -> None:
+        """Whether this person's recovery words are written down, as its terminals say."""
+        self._words = confirmed
+        self.tick()
+
+    def tick(self) -> None:
+        """A month may have passed since the reminder was seen, or what is computed may not hold any more."""
+        before = self._removed_at, self._reminds_at
+        self._removed_at = self._since(self._removed_at, holds=self._keyring.is_removed)
+        self._reminds_at = self._since(self._reminds_at, holds=self._reminds)
+        if before != (self._removed_at, self._reminds_at):
+            self._bus.publish(AlertsChanged(self.views()))
+
+    def _since(self, before: int | None, *, holds: bool) -> int | None:
+        now = self._runtime.clock.wall() if before is None else before
+        return now if holds else None
 
     def own_log_changed(self) -> None:
-        """This terminal may have been removed, or be back by a recovery: tell clients."""
-        removed, before = self._keyring.is_removed, self._removed_at
-        if removed == (before is None):
-            self._removed_at = self._runtime.clock.wall() if removed else None
-            self._bus.publish(AlertsChanged(self.views()))
+        """This terminal may have been removed, or be back by a recovery, or be the first one now."""
+        self.tick()
 
     async def lines(self) -> tuple[DiagnosisView, ...]:
         """The same as lines of a diagnosis, read again. Raises a storage failure."""
@@ -223,6 +280,11 @@ class Alerts:
     async def dismiss(self) -> None:
         """This person has seen them. Raises a storage failure."""
         now = self._runtime.clock.wall()
+        if self._reminds_at is not None:
+            moment = self._ages.now()
+            await self._store.free(_see_reminder, moment)
+            self._reminded = moment.age
+            self.tick()
         if await self._store.free(stored_alerts.dismiss, now):
             self._seen = now
             await self._read_again()
@@ -248,6 +310,12 @@ class Alerts:
         repaired = (AlertKind.DAMAGED, AlertKind.MENDED)
         if not any(one.kind in (kind, *repaired) for one in self._views):
             self._runtime.tasks.spawn(self.add(AlertRow(kind, self._runtime.clock.wall())))
+
+    def said_twice(self) -> None:
+        """Another terminal has links with two programs at one time that have the keys of this one."""
+        now = self._runtime.clock.wall()
+        if not self._seen or not 0 <= now - self._seen < SAID_AGAIN_AFTER:
+            self._runtime.tasks.spawn(self.add(AlertRow(AlertKind.TWO_COPIES, now)))
 
     async def run(self) -> None:
         """Raise the mark now and then; never ends.
@@ -285,6 +353,11 @@ class Alerts:
     async def _read_again(self) -> None:
         self._views = views_of(await self._store.read(stored_alerts.all_of))
         self._bus.publish(AlertsChanged(self.views()))
+
+
+def _see_reminder(database: Database, moment: Moment) -> None:
+    settings.set_reminder_seen(database, moment.age)
+    expiry.save_clock(database, moment)  # else the next engine would not know how much has passed
 
 
 def _drop_salvage(database: Database) -> None:

@@ -16,7 +16,15 @@ from chat.interface import Notice, ParlourError
 from chat.network.acceptor import Acceptor
 from chat.network.connector import Dialer
 from chat.network.driver import Adopt, Driver, Handler
-from chat.network.links import LinkLost, LinkNeeded, Links, PresenceChanged, RelayedLinkOpened
+from chat.network.links import (
+    LinkLost,
+    LinkNeeded,
+    Links,
+    PresenceChanged,
+    RelayedLinkOpened,
+    RunsTwice,
+    ToldTwice,
+)
 from chat.network.relay.client import RelayClient, RelayStands
 from chat.ports import Ports
 from chat.service import events
@@ -64,8 +72,10 @@ from chat.service.shelf import Shelf
 from chat.service.state import Profile, read_profile
 from chat.service.sync import Inbound, Outbound, Synchronizer
 from chat.service.transfers import Transfers
+from chat.service.twins import Twins
 from chat.service.verification import Verification
 from chat.service.views import Views
+from chat.service.words import Words
 from chat.storage import alerts
 from chat.storage.alerts import AlertRow
 from chat.storage.aside import Aside
@@ -137,7 +147,7 @@ class UseCases:
             profile.proven,
             profile.own_confirmed,
             profile.own_terminals,
-            keeps_seed=profile.keeps_seed,
+            seed_key=profile.seed_key,
             adding=adding,
             awaited=profile.awaited,
         )
@@ -147,15 +157,19 @@ class UseCases:
         self.shelf = shelf = Shelf(runtime, store, vault.folder)
         self.cleaner = cleaner = Cleaner(runtime, store, bus, shelf)
         self.checker = Checker(runtime, store, bus)
+        ages = AgeClock(clock, profile.clock)
         self.alerts = Alerts(
-            runtime, store, bus, keyring, keeper, [*profile.alerts, *unstored], profile.alerts_seen
+            *(runtime, store, bus, keyring, keeper, ages),
+            [*profile.alerts, *unstored],
+            profile.alerts_seen,
+            profile.reminder_seen,
+            words=profile.words_confirmed,
         )
-        self.backup = Backup(runtime, store, bus, vault)
+        self.backup = Backup(runtime, store, bus, vault, keyring)
         self.preferences = preferences = Preferences(store, bus, profile.words)
         self.port = port = ListeningPort(runtime, store, bus, vault, transport)
         self.links = links = Links(runtime, keyring, bus.signal)
         self.attendance = Attendance(runtime, store, keyring, book, links)
-        ages = AgeClock(clock, profile.clock)
         self.allowances = allowances = Allowances(store, links, profile.own.person, profile.allowances)
         self.views = views = Views(keyring, book, links, bus, ages.now, shelf.held, allowances)
         gaps = Gaps(runtime, store, keyring)
@@ -165,6 +179,7 @@ class UseCases:
         )
         self.privacy = privacy = Privacy(store, profile.settings, notes)
         self.notes_pin = NotesPin(store, bus, profile.notes_pinned, notes)
+        self.words = words = Words(store, notes, self.alerts)
         self.relays = relays = Relays(runtime, store, bus, profile.relays, notes)
         self.expirer = expirer = Expirer(runtime, store, bus, keyring, book, views, ages, cleaner)
         claims = Claims(runtime, store, bus, keyring, views, expirer)
@@ -218,7 +233,7 @@ class UseCases:
             renewals,
             transfers,
         )
-        self.recovery = Recovery(runtime, store, keyring, own_log, cleaner, sync.fetch)
+        self.recovery = Recovery(runtime, store, keyring, own_log, cleaner, sync.fetch, words.confirm)
         self.messages = Messages(
             runtime, store, bus, keyring, book, views, sync, cleaner, expirer, amendments, notes
         )
@@ -290,6 +305,7 @@ class UseCases:
         bus.on(events.RanksSettled, lambda _: self.notes.begin())
         bus.on(events.SettingsShared, lambda _: self.runtime.tasks.spawn(self.privacy.reload()))
         bus.on(events.SettingsShared, lambda _: self.runtime.tasks.spawn(self.notes_pin.reload()))
+        bus.on(events.SettingsShared, lambda _: self.runtime.tasks.spawn(self.words.reload()))
         bus.on(events.RelaysShared, lambda _: self.runtime.tasks.spawn(self.relays.reload()))
         bus.on(events.EntriesGone, lambda signal: self.sync.gone(signal.entries))
         bus.on(events.EntriesGone, self.reliance.gone)
@@ -305,6 +321,9 @@ class UseCases:
         bus.on(events.SecretsRenewed, self._secrets_renewed)
         bus.on(events.DatabaseMended, lambda _: self._database_mended())
         bus.on(events.OwnEntryReturned, self.alerts.own_entry_returned)
+        twins = Twins(self.runtime, bus, self.keyring, self.links, self.views, self.alerts)
+        bus.on(RunsTwice, twins.found)
+        bus.on(ToldTwice, twins.told)
         bus.on(events.VisibilityUsed, lambda _: self.announcer.set_visible(False))
 
     async def _bound_files(self) -> None:
@@ -335,6 +354,7 @@ class UseCases:
         self.verification.own_log_changed()
         self.alerts.own_log_changed()
         self.retention.own_log_changed()
+        self.runtime.tasks.spawn(self.notes.own_log_changed())
         self._terminals_changed()
         self.forwarding.own_log_changed()
         self.sync.hand_out_log()

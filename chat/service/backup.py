@@ -11,9 +11,10 @@ from typing import Final
 from chat.errors import phrase
 from chat.interface import BackupView, CannotCreate, NotPermitted, UsageError
 from chat.service.events import EventBus
+from chat.service.keyring import Keyring
 from chat.service.progress import Progress
 from chat.service.readable import NOT_ABSOLUTE
-from chat.service.recovery import ERASED
+from chat.service.recovery import ERASED, OUTDATED
 from chat.storage import backup, removal
 from chat.storage.backup import Scope
 from chat.storage.backup_file import BackupReader, BackupWriter
@@ -48,8 +49,9 @@ class _Changed(Exception):
 class Backup:
     """Writes backups, one at a time, in pieces between which others use the database."""
 
-    def __init__(self, runtime: Runtime, store: Store, bus: EventBus, vault: Vault) -> None:
+    def __init__(self, runtime: Runtime, store: Store, bus: EventBus, vault: Vault, keyring: Keyring) -> None:
         self._runtime, self._store, self._bus, self._vault = runtime, store, bus, vault
+        self._keyring = keyring
         self._busy = False
 
     async def write(self, path: Path, passphrase: str, *, recovery: bool) -> BackupView:
@@ -69,8 +71,8 @@ class Backup:
 
     async def _attempt(self, path: Path, passphrase: str, *, recovery: bool) -> BackupView:
         of = await self._store.read(backup.scope, self._runtime.clock.wall(), recovery=recovery)
-        if recovery and not of.start.recovery:
-            raise NotPermitted(ERASED)
+        if recovery and not self._keyring.keeps_seed:
+            raise NotPermitted(OUTDATED if of.start.recovery else ERASED)
         cost, random = self._vault.cost, self._runtime.random
         writer = await asyncio.to_thread(BackupWriter, path, passphrase, cost, random)
         try:

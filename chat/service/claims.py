@@ -56,7 +56,7 @@ class Claims:
         A key that was stored and is not in memory yet waits until it is: what it makes an own entry would be
         shown as one of the contact.
         """
-        return await self._store.write(claims.settle_next, len(self._keyring.own.self_keys))
+        return await self._store.write(claims.settle_next, len(self._keyring.self_keys))
 
     def _insert(
         self, database: Database, link: LiveLink, person: bytes, some: Sequence[ParsedEntry], by: int
@@ -69,7 +69,7 @@ class Claims:
             contact=person,
             stored=self._runtime.clock.wall(),
             ours=self._keyring.own_terminals,
-            known=len(own.self_keys),
+            known=len(self._keyring.self_keys),
             by=by,
             carrier=self._keyring.at(link) if by == BY_OWN else b"",
             moment=self._expirer.moment(),

@@ -1,30 +1,64 @@
-"""Draws self keys and shares again that a removal has made stale (SPEC §7.6, §7.8.2)."""
+"""What this terminal draws: secrets in its person's log, and shares that removals made stale (SPEC §7.6)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from msgspec import Struct
+from msgspec.structs import replace
 
 from chat.service.keyring import pairs_of
 from chat.storage import keys, persons
 from chat.storage.database import Database
 from chat.storage.keys import OWN, OwnRow, ShareRow
+from protocol.identity.drawing import open_renew, renew_operation
+from protocol.identity.log import Renew, load, parse_operation, sign_operation
+from protocol.identity.reduction import Pins, Reduction
 from protocol.limits import SHARE_NUMBERS_MAX
+from protocol.messages import SharedDrawn
+from protocol.own_terminals import doubted
 from protocol.pairing.contact_secret import Pair
-from protocol.pairing.renewal import Drawn, Measure, draw_key, draw_share, number_of
-from protocol.primitives import Random
+from protocol.pairing.renewal import Drawn, Measure, draw_share, number_of
+from protocol.primitives import KEY_SIZE, Random
+
+Pairs = dict[bytes, tuple[Pair, ...]]
+"""The pairings with contacts, by person."""
 
 
-class Renewed(Struct, frozen=True):
-    """This terminal with its self keys, and pairings with contacts, once something was drawn or taken."""
+def renew_upon(
+    operations: Iterable[bytes], pins: Pins, own: OwnRow, random: Random
+) -> tuple[bytes, SharedDrawn]:
+    """A Renew that this terminal signs upon these operations, and what it draws.
 
-    own: OwnRow
-    pairs: dict[bytes, tuple[Pair, ...]]
+    Terminals of a recovery that is not confirmed get random bytes instead: a thief of the words could have
+    brought them in.
+    """
+    reduction, secret = Reduction(load(operations), pins), random(KEY_SIZE)
+    made = renew_operation(reduction, own.terminal, own.first_self_key, secret, random)
+    left_out = doubted(reduction.state(), pins.confirmed)
+    sealed = zip(reduction.live_upto(made.parents), made.sealed, strict=False)
+    boxes = [random(len(box)) if terminal in left_out else box for terminal, box in sealed]
+    made = replace(made, sealed=boxes)
+    signed = sign_operation(made, own.signing_seed)
+    return signed, SharedDrawn(parse_operation(signed).id, secret)
 
 
-def draw(database: Database, random: Random, *, removes: bool) -> Renewed | None:
-    """Draw again what is stale, if it is this terminal's turn; None if nothing was drawn.
+def opened(
+    operations: Iterable[bytes], pins: Pins, own: OwnRow, new: Sequence[bytes]
+) -> tuple[SharedDrawn, ...]:
+    """What the Renews among `new`, which are some of these operations, hand to this terminal."""
+    renews = [one.id for one in map(parse_operation, new) if isinstance(one.operation, Renew)]
+    if not renews:
+        return ()
+    reduction = Reduction(load(operations), pins)
+    this = reduction.terminals().get(own.terminal)
+    if this is None:
+        return ()
+    secrets = (open_renew(reduction, one, this, own.first_self_key, own.static_secret) for one in renews)
+    return tuple(SharedDrawn(one, secret) for one, secret in zip(renews, secrets, strict=True) if secret)
+
+
+def draw(database: Database, random: Random, *, removes: bool) -> Pairs | None:
+    """Draw again the shares that are stale, if it is this terminal's turn; None if nothing was drawn.
 
     `removes`: it has just signed a removal. Else it is the turn of the most senior live terminal.
     """
@@ -34,27 +68,23 @@ def draw(database: Database, random: Random, *, removes: bool) -> Renewed | None
     if own.terminal != measure.senior and not removes:
         return None
     drawn, seed = set[bytes](), own.signing_seed
-    newest = keys.self_keys(database)[-1]
-    is_stale = measure.is_stale(newest.heads)
-    if is_stale:
-        keys.add_self_key(database, draw_key(own.person, measure.heads, own.terminal, seed, random))
     for contact, root, heads in keys.newest_shares(database, OWN):
         if measure.is_stale(heads):
             made = draw_share(own.person, contact, root, measure.heads, own.terminal, seed, random)
             add_share(database, contact, OWN, root, made)
             drawn.add(contact)
-    return read_renewed(database, drawn) if drawn or is_stale else None
+    return read_pairs(database, drawn) if drawn else None
 
 
-def is_drawn(database: Database, renewed: Renewed | None) -> bool:
+def is_drawn(database: Database, renewed: Pairs | None) -> bool:
     """Whether all that was drawn is stored."""
-    return renewed is None or read_renewed(database, renewed.pairs) == renewed
+    return renewed is None or read_pairs(database, renewed) == renewed
 
 
-def read_renewed(database: Database, contacts: Iterable[bytes]) -> Renewed:
-    """This terminal, and the pairings with some contacts, as they are stored."""
-    own = keys.read_own(database)
-    return Renewed(own, {person: pairs_of(database, own.person, person) for person in contacts})
+def read_pairs(database: Database, contacts: Iterable[bytes]) -> Pairs:
+    """The pairings with some contacts, as they are stored."""
+    own = keys.read_own(database).person
+    return {person: pairs_of(database, own, person) for person in contacts}
 
 
 def add_share(database: Database, contact: bytes, owner: str, root: bytes, drawn: Drawn) -> None:

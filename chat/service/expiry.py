@@ -108,7 +108,7 @@ class Expirer:
     async def save(self) -> None:
         """Store what has passed: the next engine may find a wall clock that was set back."""
         with suppress(StorageFailure):
-            if await self._store.read(expiry.next_end) is not None:
+            if await self._store.read(expiry.is_followed):
                 await self._store.write(expiry.save_clock, self._ages.now())
 
     async def run(self) -> None:

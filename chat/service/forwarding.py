@@ -18,7 +18,7 @@ from chat.service.discovery import ListeningPort
 from chat.service.events import EntriesPassedOn, EventBus, HoldingSaid, KeepingSaid
 from chat.service.keyring import Keyring, terminal_at, terminal_of
 from chat.service.marks import Marks, entries_first
-from chat.service.moving import Answers, Arrivals, Asked, Carried, Counts
+from chat.service.moving import BATCH, Answers, Arrivals, Asked, Carried, Counts
 from chat.service.notes import Notes
 from chat.service.person_logs import PersonLogs
 from chat.service.provisional import Provisional
@@ -73,9 +73,24 @@ new names heads of all conversations at once, and its person waits for the newes
 NAMED_MAX: Final = 8_192
 """Logs per link of which it is kept what the own terminal at its other end, which fills this, holds."""
 
+RESTS: Final = 9
+"""Times as long as a step of an answer took that the next one waits, if it sent nothing. A stolen terminal
+can name heads for ever that have the whole history walked in vain: that takes a tenth of the time."""
+
 DIGESTED: Final = 8
 """Conversations of which digests are made at a time: some milliseconds, for which users wait."""
 
+
+MARKS_SINCE: Final = 1_800_000
+"""Milliseconds before an own terminal was there last from which on it gets marks again: those of the life of
+a link, with which some may have been lost on their way, and as much again."""
+
+LOOKED_AT: Final = 4_096
+"""Entries whose marks one step looks at: a few milliseconds, for which users wait."""
+
+LOOKED_AT_MAX: Final = 65_536
+"""Newest entries of all conversations that are looked at for marks which an own terminal lacks. Who writes
+much can fill it: then it lacks those of older entries, but for the newest of each conversation."""
 
 MARKS_OF_PART: Final = EARLY_MARKS_MAX // 2
 """Marks that precede their entries, of which the other side keeps twice as many. The contact, who may have
@@ -98,10 +113,13 @@ class SiblingOutgoing(Outgoing):
         runtime: Runtime,
         link: LiveLink,
         deleted: set[bytes],
+        marks_since: int,
     ) -> None:
         super().__init__(link.driver)
+        self._marks_since = marks_since
         self._store, self._keyring, self._port, self._counts = store, keyring, port, counts
-        self._clock, self._link, self._deleted = runtime.clock, link, deleted
+        self._runtime, self._clock = runtime, runtime.clock
+        self._link, self._deleted = link, deleted
         self.since: int | None = None
         self._carried, self._written = Carried(), set[bytes]()
         self._answers, self._answering = Answers(store, self._carried, self._carry, self._say_over), False
@@ -114,6 +132,9 @@ class SiblingOutgoing(Outgoing):
         for message in self._logs():
             await self._link.driver.send(message)
         await self._compare(_compared(self._keyring))
+        last = await self._store.read(siblings.newest_number)
+        for before in range(0, min(last, LOOKED_AT_MAX), LOOKED_AT):
+            self._put(partial(self._pass_marks, last - before))
         if self._port.number:
             await self._link.driver.send(Reachable(self._port.number))
 
@@ -148,6 +169,19 @@ class SiblingOutgoing(Outgoing):
         now = (self._clock.wall(), *self._clock.boot())
         await self._link.driver.send(Digests(digests, await self._store.read(reliance.since, now)))
 
+    async def _pass_marks(self, last: int) -> None:
+        """Send the marks that were stored since the other side was there. A comparison brings few of them."""
+        own, terminal = self._keyring.own.person, terminal_of(self._keyring.own_log, self._link)
+        found = await self._store.read(siblings.marked_since, last, LOOKED_AT, self._marks_since)
+        for conversation, ids in found.items():
+            contact = self._keyring.talks_with(conversation)
+            if contact in (b"", own) or self._keyring.contacts[contact].blocked:
+                continue
+            for start in range(0, len(ids), BATCH):
+                marks = await self._store.read(siblings.marks_of, ids[start : start + BATCH], contact)
+                others = [mark for mark in marks if mark.terminal != terminal]
+                await self._link.driver.send_all(passed_receipts(conversation, others))
+
     def ask(self, persons: Sequence[bytes]) -> None:
         """Ask for what is lacking of the conversations with these contacts."""
         self._put(partial(self._ask, persons))
@@ -172,7 +206,7 @@ class SiblingOutgoing(Outgoing):
 
     def answer(self, asked: Asked) -> None:
         """Send what the other side lacks, a little at a time: nothing else waits until all is sent."""
-        if self._answers.is_full:
+        if not self._answers.may_add(asked.page):
             return
         self._answers.add(asked)
         if not self._answering:
@@ -180,8 +214,18 @@ class SiblingOutgoing(Outgoing):
             self._put(self._step)
 
     async def _step(self) -> None:
+        began = self._clock.monotonic()
         self._answering = await self._answers.step()
-        if self._answering:
+        if not self._answering:
+            return
+        if self._answers.sent:
+            self._put(self._step)
+        else:
+            self._runtime.tasks.spawn(self._rest(RESTS * (self._clock.monotonic() - began)))
+
+    async def _rest(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        if self._link.driver.link.is_open:
             self._put(self._step)
 
     async def _carry(self, conversation: bytes, contact: bytes, numbers: Sequence[int]) -> None:
@@ -297,7 +341,8 @@ class Forwarding:
         if link.person != self._keyring.own.person:
             return None
         self.links[link] = outgoing = SiblingOutgoing(
-            self._store, self._keyring, self._port, self._counts, self._runtime, link, deleted
+            *(self._store, self._keyring, self._port, self._counts, self._runtime, link, deleted),
+            self._book.seen.get(self._keyring.at(link), self._runtime.clock.wall()) - MARKS_SINCE,
         )
         return outgoing
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from chat.storage import contacts, keys, persons, settings
-from chat.storage.contacts import PAIRED, ComparisonRow, ContactRow
+from chat.storage.contacts import PAIRED, ComparisonRow, ContactRow, VoucherRow
 from chat.storage.database import Database, Store
 from chat.storage.keys import OWN, THEIRS, OwnRow, ShareRow
 from chat.storage.persons import AddressRow
@@ -14,21 +14,21 @@ from chat.storage.settings import RelayRow
 from protocol import limits
 from protocol.identity.exchange import extend
 from protocol.identity.log import parse_operation
-from protocol.identity.reduction import Pins
+from protocol.identity.reduction import Pins, reduce
 from protocol.messages import (
     LinkState,
     SharedComparison,
-    SharedKey,
     SharedPairing,
     SharedPlace,
     SharedRelay,
     SharedRoot,
     SharedSetting,
     SharedShare,
+    SharedVoucher,
 )
 from protocol.pairing.handover import Handover, SharedContact, pins_of
 from protocol.pairing.linking import ProfileDue
-from protocol.pairing.renewal import Drawn, drawings, signed
+from protocol.pairing.renewal import drawings, signed
 
 _IDS: Final = limits.LINKED_IDS_MAX
 
@@ -64,20 +64,20 @@ async def gather(store: Store, own: OwnRow, timers: Mapping[bytes, int]) -> Hand
 
 def _own(db: Database, own: OwnRow, count: int) -> tuple[tuple[bytes, ...], LinkState]:
     pins = persons.pins_of(db, own.person)
-    own_keys = keys.handed_on(db, limits.LINKED_SELF_KEYS_MAX)
+    operations = persons.operations_of(db, own.person)
     state = LinkState(
         own.person,
         own.terminal,
         sorted(pins.seen)[:_IDS],
         sorted(pins.confirmed)[:_IDS],
-        [SharedKey(one.secret, sorted(one.heads), drawings(one)) for one in own_keys],
+        keys.shared_drawn(own, reduce(operations, pins)),
         [SharedSetting(*row) for row in settings.shared(db)],
         [SharedRelay(row.address, row.invited, row.since) for row in settings.all_relays(db)][
             : limits.LINKED_RELAYS_MAX
         ],
         count,
     )
-    return tuple(persons.operations_of(db, own.person)), state
+    return tuple(operations), state
 
 
 def _contact(db: Database, person: bytes, timer: int) -> SharedContact | None:
@@ -109,6 +109,7 @@ def _contact(db: Database, person: bytes, timer: int) -> SharedContact | None:
         row.pinned,
         row.muted,
         comparison,
+        [SharedVoucher(*one) for one in sorted(contacts.vouchers(db, person)[: limits.VOUCHERS_MAX])],
         _pairings(keys.shares_of(db, person)),
         proven[:_IDS],
         _places(db, person),
@@ -150,14 +151,11 @@ def fill(db: Database, due: ProfileDue) -> None:
     """Write the profile of a new device, in one transaction. Raises ProtocolError for a log that is none."""
     given, new = due.handover, due.keys
     state = given.state
-    first, *later = [Drawn(key.key, tuple(key.heads), *signed(key.drawn)) for key in state.self_keys]
-    row = OwnRow(state.person, new.id, new.signing_seed, new.static_secret, first.secret, None)
-    keys.create_own(db, row, first)
-    for key in later:
-        keys.add_self_key(db, key)
+    row = OwnRow(state.person, new.id, new.signing_seed, new.static_secret, tuple(state.drawn), None)
+    keys.create_own(db, row)
     _log(db, state.person, given.operations, pins_of(state))
     for contact in given.contacts:
-        _add_contact(db, contact)
+        _add_contact(db, contact, state.terminal)
     for setting in state.settings:
         settings.take_over(db, setting.name, setting.value)
     for relay in state.relays:
@@ -178,7 +176,7 @@ def _log(db: Database, person: bytes, operations: Sequence[bytes], pins: Pins) -
     return persons.pinned(db, person).name
 
 
-def _add_contact(db: Database, given: SharedContact) -> None:
+def _add_contact(db: Database, given: SharedContact, source: bytes) -> None:
     shared = given.shared
     name = _log(db, shared.person, given.operations, pins_of(shared))
     said = shared.verified, shared.blocked, shared.held, shared.since, shared.pinned, shared.muted
@@ -186,6 +184,8 @@ def _add_contact(db: Database, given: SharedContact) -> None:
     for one in shared.comparison:
         row = ComparisonRow(shared.person, one.by_words, one.time, one.newest, tuple(one.terminals))
         contacts.add_comparison(db, row)
+    for voucher in shared.vouchers:
+        contacts.vouch(db, VoucherRow(shared.person, voucher.terminal, source, voucher.compared))
     for pairing in reversed(shared.pairings):
         for owner, shares in ((OWN, pairing.own), (THEIRS, pairing.theirs)):
             for share in reversed(shares):

@@ -21,12 +21,14 @@ from chat.storage.keys import OWN, THEIRS, OwnRow
 from protocol.discovery import Known
 from protocol.entries_and_receipts import conversation_in, conversation_of_two, parse_entry
 from protocol.errors import Unexpected, Untrusted
+from protocol.identity.drawing import self_key
+from protocol.identity.log import RecoveryKey
 from protocol.identity.reduction import NO_PINS, PersonState, Pins, Terminal, reduce
 from protocol.identity.safety import open_questions
 from protocol.keys import X25519Pair
 from protocol.limits import PSK_CANDIDATES_MAX, SHARE_NUMBERS_MAX
 from protocol.link.states import ContactPsk, InvitationKeys
-from protocol.messages import ContactHello, Entry, Message
+from protocol.messages import ContactHello, Entry, Message, SharedDrawn
 from protocol.notes import notes_of
 from protocol.own_terminals import Standing, doubted, standing
 from protocol.pairing.contact_secret import Pair, Share, answer_nobody
@@ -136,14 +138,15 @@ class OpenInvitation:
 class Keyring:
     """network.links.Directory from memory. `found` and `remembered`: addresses of contacts' terminals.
 
-    `own` and `own_log`: this person's keys and log. `own_confirmed`: the ids of its operations that this
+    `own` and `own_log`: this person's keys and log. `self_keys`: of this person, the best first, with which
+    its entries are tagged. `own_confirmed`: the ids of its operations that this
     terminal made or this person confirmed. `own_terminals`: the ids of this person's terminals, former ones
     included: what they wrote is never shown as a contact's words. `is_removed`: this terminal knows that it
-    was removed, and sends and receives nothing any more. `keeps_seed`: the database has the recovery
-    seed. `now`: Unix time in milliseconds. `proven`: the persons who have proven to hold a static key, by
-    that key. `shared`: those keys that several persons have proven. `adding`: whether a new terminal of this
-    person may begin to be linked. `awaited`: persons whom another own terminal has as contacts, and of whom
-    no log is held here.
+    was removed, and sends and receives nothing any more. `seed_key`: the key of the recovery
+    seed that is in the database. `now`: Unix time in milliseconds. `proven`: the persons who have proven to
+    hold a static key, by that key. `shared`: those keys that several persons have proven. `adding`: whether a
+    new terminal of this person may begin to be linked. `awaited`: persons whom another own terminal has as
+    contacts, and of whom no log is held here.
     """
 
     def __init__(
@@ -159,18 +162,19 @@ class Keyring:
         own_confirmed: frozenset[bytes] = frozenset(),
         own_terminals: Iterable[bytes] = (),
         *,
-        keeps_seed: bool = False,
+        seed_key: RecoveryKey | None = None,
         adding: Visibility | None = None,
         awaited: Iterable[bytes] = (),
     ) -> None:
         self.awaited = set(awaited)
-        self.keeps_seed = keeps_seed
+        self._seed_key = seed_key
         self.own_terminals = {own.terminal, *own_terminals}
         self.contacts = contacts or {}
         self.invitations = invitations or {}
         self.own = own
         self.identity = Identity(own.person, X25519Pair(own.static_secret))
         self.own_log, self.own_confirmed = own_log, own_confirmed
+        self.self_keys = self._order_keys()
         self.is_removed = own.terminal in own_log.gone
         self.found: dict[Peer, Addresses] = {}
         self.remembered = remembered or {}
@@ -216,7 +220,7 @@ class Keyring:
     def contact_psk(self, static: bytes, hello: ContactHello) -> tuple[bytes, ContactPsk] | None:
         if hello.person == self.own.person:
             answers_own = self._answers_own(static)
-            psk = answer_sibling(hello.person, self.own.self_keys, hello.numbers) if answers_own else None
+            psk = answer_sibling(hello.person, self.self_keys, hello.numbers) if answers_own else None
             if psk is not None:
                 return hello.person, psk
         contact, peer = self.contacts.get(hello.person), Peer(hello.person, static)
@@ -256,12 +260,13 @@ class Keyring:
         return self._stands(static) is not Standing.STRANGER and not self.is_removed
 
     def _own_secret(self) -> OwnSecret:
-        """The newest one, by which alone this terminal is found."""
-        return own_secret(self.own.person, self.own.self_key)
+        """The best one, by which alone this terminal is found."""
+        return own_secret(self.own.person, self.self_keys[0])
 
     def _own_secrets(self) -> list[OwnSecret]:
-        """Those by which other own terminals may be found, the newest first."""
-        return [own_secret(self.own.person, key) for key in link_keys(self.own.self_keys)]
+        """Those by which other own terminals may be found, the best first."""
+        named = link_keys(self.self_keys, self.own.first_self_key)
+        return [own_secret(self.own.person, key) for key in named]
 
     def was_removed(self, peer: Peer) -> bool:
         """Whether a terminal, of which nothing is held here that blocks it, was removed from its person."""
@@ -278,17 +283,25 @@ class Keyring:
         )
 
     def is_superseded(self, person: bytes, psk: ContactPsk | None) -> bool:
-        """Whether a psk with which a link opened is of a self key or a share that was renewed."""
+        """Whether a psk with which a link with a contact opened is of a share that was renewed."""
         if psk is None:
             return False
-        if person == self.own.person:
-            return psk.own != number_of(self.own.self_key)
         contact = self.contacts.get(person)
         return contact is not None and all(pair.is_superseded(psk) for pair in contact.pairs)
 
-    def take_renewed(self, own: OwnRow, pairs: Mapping[bytes, tuple[Pair, ...]]) -> None:
-        """Self keys, and shares in the pairings with these contacts, were drawn, taken or erased."""
-        self.own = replace(self.own, self_key=own.self_key, earlier=own.earlier)
+    def hold(self, drawn: Iterable[SharedDrawn]) -> None:
+        """Secrets that operations of the own log draw were stored. `follow_own_log` comes next."""
+        held = {one.operation: one for one in (*self.own.drawn, *drawn)}
+        self.own = replace(self.own, drawn=tuple(held.values()))
+
+    def _order_keys(self) -> tuple[bytes, ...]:
+        """The self keys, the best first. Those that the log names no more come last."""
+        held = {one.operation: self_key(one.secret) for one in self.own.drawn}
+        best = [one for one in self.own_log.drawn if one in held]
+        return tuple(held[one] for one in (*best, *(held.keys() - best)))
+
+    def take_renewed(self, pairs: Mapping[bytes, tuple[Pair, ...]]) -> None:
+        """Shares in the pairings with these contacts were drawn, taken or erased."""
         for person, held in pairs.items():
             if person in self.contacts:
                 self.contacts[person].pairs = held
@@ -315,7 +328,7 @@ class Keyring:
         if not self.may_link(peer):
             return ()
         if peer.person == self.own.person:
-            return own_psks(self.own.person, self.own.self_keys)
+            return own_psks(self.own.person, self.self_keys, self.own.first_self_key)
         return self.contacts[peer.person].candidates()
 
     def may_link(self, peer: Peer) -> bool:
@@ -336,7 +349,7 @@ class Keyring:
         if person == self.own.person and psk is not None:
             return any(
                 equal(psk.psk, one.psk)
-                for one in (own_secret(person, key).link_psk(number_of(key)) for key in self.own.self_keys)
+                for one in (own_secret(person, key).link_psk(number_of(key)) for key in self.self_keys)
                 if one.own == psk.own
             )
         contact = self.contacts.get(person)
@@ -480,6 +493,7 @@ class Keyring:
         """Operations were added to this person's own log or confirmed; `confirmed` are now the ids of those
         that were made here or confirmed, and no others."""
         self.own_log, self.own_confirmed = state, confirmed
+        self.self_keys = self._order_keys()
         self.is_removed = self.own.terminal in state.gone
         self.own_terminals.update(terminal.id for terminal in state.terminals())
 
@@ -492,7 +506,14 @@ class Keyring:
 
     def forget_seed(self) -> None:
         """The recovery seed was erased from the database."""
-        self.keeps_seed = False
+        self._seed_key = None
+
+    @property
+    def keeps_seed(self) -> bool:
+        """Whether the database has a recovery seed that no recovery of this person has replaced."""
+        log = self.own_log
+        replaced = self._seed_key != log.recovery and log.newest in self.own_confirmed
+        return self._seed_key is not None and not replaced
 
     def held(self, person: bytes) -> tuple[bytes, ...]:
         """The operations of a contact's log, none for a stranger."""

@@ -36,14 +36,20 @@ class Early:
     """
 
     def __init__(self) -> None:
-        self._of: dict[bytes, set[PassedMark]] = {}
+        # Tuples, and one for all entries of a message: a set of each entry would hold four times as much.
+        self._of: dict[bytes, tuple[PassedMark, ...]] = {}
+        self._alone: tuple[PassedMark, ...] = ()
         self._held = 0
         self.stored = defaultdict[bytes, set[PassedMark]](set)
 
     def add(self, entry: bytes, mark: PassedMark) -> None:
-        marks = self._of.setdefault(entry, set())
-        self._held += mark not in marks
-        marks.add(mark)
+        marks = self._of.get(entry, ())
+        if mark in marks:
+            return
+        if self._alone != (mark,):
+            self._alone = (mark,)
+        self._of[entry] = (*marks, mark) if marks else self._alone
+        self._held += 1
         while self._held > EARLY_MARKS_MAX:
             self._held -= len(self._of.pop(next(iter(self._of))))
 
@@ -54,11 +60,12 @@ class Early:
         """These marks of it are stored. More of them may have come meanwhile."""
         if (marks := self._of.get(entry)) is None:
             return
-        gone = marks.intersection(stored)
-        marks -= gone
+        gone = set(marks).intersection(stored)
         self._held -= len(gone)
         self.stored[entry] |= gone
-        if not marks:
+        if left := tuple(mark for mark in marks if mark not in gone):
+            self._of[entry] = left
+        else:
             del self._of[entry]
 
 

@@ -310,7 +310,7 @@ class Messages:
         heads = self._keyring.own_log.heads
         place = entries.next_place(database, conversation, own.terminal, self._incarnation, heads)
         now, random = self._runtime.clock.wall(), self._runtime.random
-        entry = write_entry(place, now, kind, body, own.self_key, random, timer)
+        entry = write_entry(place, now, kind, body, self._keyring.self_keys[0], random, timer)
         moment = self._expirer.moment() if timer else None
         entries.insert_all(database, [entry], own.terminal, contact=person, moment=moment)
         return entry

@@ -28,6 +28,9 @@ PAGES_WAITING: Final = 2_048
 """Pages of heads per link that wait for their answers. The own terminal at its other end fills it; what it
 names beyond that is not answered."""
 
+HEADS_WAITING: Final = 16_384
+"""Heads on all these pages together, some 4 MiB. The same terminal fills it, with the same consequence."""
+
 BATCH: Final = 256
 """Entries read from the disk at a time: some milliseconds, for which users wait. The other side stores what
 comes together in one transaction, so fewer make a history move more slowly."""
@@ -138,18 +141,23 @@ class Answers:
         """`carry` sends entries (conversation, contact, numbers), `over` says that all was sent."""
         self._store, self._carried, self._carry, self._over = store, carried, carry, over
         self._asked = list[Asked]()
+        self._named = 0
+        self.sent = False
+        """Whether the last step sent entries."""
 
-    @property
-    def is_full(self) -> bool:
-        return len(self._asked) >= PAGES_WAITING
+    def may_add(self, page: Heads) -> bool:
+        """Whether there is room for a page."""
+        return len(self._asked) < PAGES_WAITING and self._named + len(page.heads) <= HEADS_WAITING
 
     def add(self, asked: Asked) -> None:
         """Answer a page, unless the answer to the same one is on its way."""
         if not any(one.page == asked.page and asked.mine <= one.mine for one in self._asked):
             self._asked.append(asked)
+            self._named += len(asked.page.heads)
 
     async def step(self) -> bool:
         """Send a little; whether anything is left."""
+        self.sent = False
         fresh = [one for one in self._asked if not one.begun]
         notes = next((one for one in self._asked if one.is_notes), None)
         if fresh:
@@ -206,11 +214,13 @@ class Answers:
         """Send entries that the link has not carried; whether there are any."""
         left = [number for number in numbers if number not in self._carried]
         if left:
+            self.sent = True
             await self._carry(asked.conversation, asked.contact, left)
         return bool(left)
 
     async def _end(self, asked: Asked) -> None:
         self._asked.remove(asked)
+        self._named -= len(asked.page.heads)
         if asked.last:
             others = [one for one in self._asked if one.conversation == asked.conversation]
             if others:  # other authors, or what came since

@@ -88,6 +88,7 @@ class Notes:
         self._gaps, self._amendments = gaps, amendments
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._views, self._cleaner = book, links, views, cleaner
+        self._vouched_as = b""  # the id under which all was said
         self._incarnation = runtime.random(8)  # drawn at each start (SPEC §11.1)
 
     # What is written here.
@@ -109,6 +110,18 @@ class Notes:
         """
         return await self._store.write_once(_is_written, work, *args, **kwargs)
 
+    async def vouch(self) -> None:
+        """Tell other terminals again with whom this one paired under a former id (SPEC §7.7)."""
+        terminal = self._keyring.own.terminal
+        while terminal != self._vouched_as and terminal in self._keyring.own_log.live:
+            written = await self.store(self._vouch, terminal)
+            await self.done(written)
+            if not written.entries:
+                self._vouched_as = terminal
+
+    def _vouch(self, database: Database, terminal: bytes) -> Written:
+        return self.write(database, *sharing.vouching(database, terminal))
+
     def cut(self, database: Database, removed: bytes) -> ParsedEntry:
         """Write the cut of a removed terminal of this person into the notes."""
         conversation = sharing.ensure(database, self._keyring.own.person)
@@ -122,7 +135,7 @@ class Notes:
         heads = self._keyring.own_log.heads
         place = entries.next_place(database, conversation, own.terminal, self._incarnation, heads)
         now, random = self._runtime.clock.wall(), self._runtime.random
-        entry = write_entry(place, now, kind, body, own.self_key, random)
+        entry = write_entry(place, now, kind, body, self._keyring.self_keys[0], random)
         entries.insert_all(database, [entry], own.terminal)
         return entry
 
@@ -147,7 +160,7 @@ class Notes:
             contact=own.person,
             contact_terminals=(),
             carrier=link.person,
-            self_keys=own.self_keys,
+            self_keys=self._keyring.self_keys,
             welcome=True,
         )
         parsed, former, unknown = list[ParsedEntry](), set[bytes](), list[Message]()
@@ -245,6 +258,17 @@ class Notes:
         if await self._store.read(sharing.is_due):
             await self._took(await self._store.write(sharing.follow))
 
+    async def own_log_changed(self) -> None:
+        """Other terminals of this person may be live: what they did with contacts counts, or does no more."""
+
+        def moved(database: Database) -> set[bytes]:
+            shown = self._book.rows
+            return {row.person for row in contacts.all(database) if row != shown.get(row.person, row)}
+
+        if persons := await self._store.read(moved):
+            await self._changed(persons)
+            self._bus.signal(ContactsChanged())
+
     async def take_in(self, person: bytes, found: Extension) -> None:
         """The log of a person came, whom another terminal has as a contact. Raises a storage failure."""
         await self._took(await self._store.write(sharing.take_in, person, found))
@@ -312,7 +336,7 @@ class Notes:
             self._views.publish_contact(row.person)
             if row.blocked:
                 await self._links.close(row.person, 0)
-            elif (old := before.get(row.person)) is not None and old.held and not row.held:
+            elif (old := before.get(row.person)) is not None and old.waits and not row.waits:
                 self._bus.signal(ContactReleased(row.person))
 
 

@@ -3,94 +3,79 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Final
 
 from msgspec.structs import replace
 
 from chat.errors import phrase
 from chat.interface import NO_NAME, Notice, NotPermitted, UsageError
 from chat.service import views
-from chat.service.drawing import Renewed, draw, is_drawn
+from chat.service.drawing import Pairs, draw, is_drawn, opened, renew_upon
 from chat.service.events import EventBus, InvitationsChanged, OwnLogChanged, OwnLogGrew, SecretsRenewed
 from chat.service.keyring import Keyring
-from chat.storage import keys, persons
+from chat.service.signing import (
+    NOT_LIVE,
+    Foreseen,
+    Held,
+    Words,
+    before_others,
+    confirming,
+    foresee,
+    plan_recovery,
+    plan_removal,
+)
+from chat.storage import contacts, keys, persons
 from chat.storage.database import Database, Store
-from chat.storage.keys import OwnRow
+from chat.storage.keys import OwnRow, Renewing
 from chat.tasks import Runtime
 from protocol.errors import LimitExceeded
-from protocol.identity.author import (
-    create_terminal,
-    recover_operation,
-    recovery_key,
-    remove_operation,
-    rename_operation,
-    sign_recovery,
-)
-from protocol.identity.exchange import (
-    Extension,
-    before_recovery,
-    changes,
-    default_keep,
-    extend,
-    in_messages,
-    missing,
-)
-from protocol.identity.log import (
-    Add,
-    Recover,
-    Remove,
-    Rename,
-    TerminalKeys,
-    load,
-    parse_operation,
-    sign_add,
-    sign_operation,
-)
+from protocol.identity.author import NewTerminal, create_terminal, rename_operation
+from protocol.identity.drawing import are_committed
+from protocol.identity.exchange import Extension, changes, extend, in_messages, missing
+from protocol.identity.log import Add, parse_operation, sign_add, sign_operation
 from protocol.identity.names import is_name
-from protocol.identity.reduction import PersonState, Pins, Reduction, reduce
-from protocol.identity.safety import open_questions
-from protocol.limits import RECOVER_REMOVED_MAX
-from protocol.messages import LogOperations
+from protocol.identity.reduction import PersonState, Pins, Standing
+from protocol.messages import DrawnSecret, LogOperations, SharedDrawn
+from protocol.primitives import Random
 
-NOT_LIVE = phrase(
-    "This device was removed from your identity: it can sign nothing. Use another device of yours. If you"
-    " have none, recover with 'parlour recovery use'."
-)
 LOG_FULL = phrase("Your identity has reached its limit of changes: the name cannot be changed any more.")
 OWN_LOG_FULL = phrase(
     "A contact holds more changes of your identity than there is room for. Was this device copied?"
 )
-OTHER_WORDS = phrase("These are not the recovery words of this identity.")
 CHANGED = phrase("Your identity changed meanwhile. No device was added: start again on both devices.")
-SENIOR = phrase(
-    "This device is newer than the one to remove. Remove it with an older device, or recover with 'parlour "
-    "recovery use'."
-)
-ONLY_DEVICE = phrase(
-    "This is your only device: only your recovery words would bring your identity back. Add another one"
-    " first."
-)
 LOG_FULL_FOR_DEVICES = phrase(
     "Your identity has reached its limit of changes: recover with 'parlour recovery use'."
 )
-NO_DEVICE = phrase("No such device: 'parlour terminal list' shows them.")
-TOO_MANY_DEVICES = phrase("One recovery removes at most 8 devices.")
+DAY: Final = 86_400_000
+"""Milliseconds after which another terminal draws than the most senior, and one draws again (SPEC §7.6)."""
 
 
 class OwnLog:
     """This person's own log: what this terminal signs, and what contacts bring back of it."""
 
     def __init__(self, runtime: Runtime, store: Store, bus: EventBus, keyring: Keyring) -> None:
-        self._worker, self._random = runtime.worker, runtime.random
+        self._worker, self._random, self._clock = runtime.worker, runtime.random, runtime.clock
         self._store, self._bus, self._keyring = store, bus, keyring
         self._turn = asyncio.Lock()  # what is signed builds on all that came before
-        self._drawn_for: PersonState | None = None  # the own log for which all that is stale is drawn again
+        self._drawn_for: PersonState | None = None  # the own log for which stale shares are drawn again
+        self._renewing: Renewing | None = None  # as stored, None until it was read
 
     async def renew(self) -> None:
-        """Draw again what removals by other terminals have made stale, if it is this one's turn.
+        """Draw what removals by other terminals have made stale, if it is this one's turn.
 
         Raises a storage failure.
         """
+        async with self._turn:
+            if await self._is_due():
+                held = await self._held()
+                upon = held.operations, held.pins, self._keyring.own, self._random
+                renew, drawn = await self._worker.run(renew_upon, *upon)
+                renewing = Renewing(self._clock.wall(), None)
+                with suppress(LimitExceeded):  # a thief fills the log: a removal has room, and renews
+                    await self._add([renew], drawn=(drawn,), renewing=renewing)
+                self._renewing = renewing
         log = self._keyring.own_log
         if log is not self._drawn_for:
             async with self._turn:
@@ -100,13 +85,37 @@ class OwnLog:
             self._take(renewed)
             self._drawn_for = log
 
+    async def _is_due(self) -> bool:
+        """Whether the log has no fresh secret, and this terminal is to draw one (SPEC §7.6).
+
+        The most senior one does so at once and others after a day. Nobody does more often than once per day:
+        a thief's Adds at the same time would fill the log with what follows.
+        """
+        state, own, now = self._keyring.own_log, self._keyring.own, self._clock.wall()
+        if self._renewing is None:
+            self._renewing = await self._store.read(keys.renewing)
+        before = self._renewing
+        is_fresh = Standing.FRESH in state.drawn.values()
+        if is_fresh or before.stale is None or before.stale > now:
+            stale = None if is_fresh else now
+            if stale != before.stale:
+                await self._store.write(keys.set_renewing, replace(before, stale=stale))
+                self._renewing = replace(before, stale=stale)
+        # Whom a recovery that is not confirmed brought in would get the secret with words alone.
+        confirmed = self._keyring.own_confirmed.issuperset(state.path)
+        if is_fresh or own.terminal not in state.live or not confirmed:
+            return False
+        waited = now - (self._renewing.stale or now)
+        first = own.terminal == next(iter(state.live))
+        return (first or waited >= DAY) and not 0 <= now - before.renewed < DAY
+
     def contacts_changed(self) -> None:
         """A pairing may have come of a terminal that did not know of a removal: its share is stale."""
         self._drawn_for = None
 
-    def _take(self, renewed: Renewed | None) -> None:
+    def _take(self, renewed: Pairs | None) -> None:
         if renewed is not None:
-            self._keyring.take_renewed(renewed.own, renewed.pairs)
+            self._keyring.take_renewed(renewed)
             self._bus.signal(SecretsRenewed(drawn=True))
 
     async def missing(self, held: Sequence[bytes]) -> list[LogOperations]:
@@ -142,35 +151,68 @@ class OwnLog:
     async def _add(
         self,
         operations: Sequence[bytes],
-        confirmed: Iterable[bytes] = (),
+        confirmed: Sequence[bytes] = (),
         own: OwnRow | None = None,
         *,
+        drawn: Iterable[SharedDrawn] = (),
+        renewing: Renewing | None = None,
         removes: bool = False,
+        erases_seed: bool = False,
     ) -> Extension:
-        """Store what is new in the own log. `confirmed`: recoveries that this person made, `own`: this
-        terminal with the keys that one of them brings. `removes`: what the removed know is renewed."""
+        """Store what is new in the own log. `confirmed`: ids of what this person made, `own`: this terminal
+        with the keys that a recovery brings. `drawn`: what Renews among them draw, and `renewing` goes with
+        one without a removal. `removes`: shares that the removed know are drawn again. `erases_seed`: a
+        recovery has replaced the words."""
         person = self._keyring.own.person
         held, pins = await self._store.read(persons.log_of, person)
-        pins = Pins(pins.seen, pins.confirmed.union(confirmed))
+        pins = confirming([*held, *operations], pins, confirmed)
         found = await self._worker.run(extend, held, operations, pins=pins)
+        fresh = await self._worker.run(opened, [*held, *found.new], pins, own or self._keyring.own, found.new)
+        new = {parse_operation(one).id for one in found.new}
+        secrets = {one.operation: one for one in (*fresh, *drawn) if one.operation in new}
 
-        def store(database: Database) -> tuple[Pins, Renewed | None]:
+        def store(database: Database) -> tuple[Pins, Pairs | None]:
             if own is not None:
+                contacts.carry_over(database, self._keyring.own.terminal, own.terminal)
                 keys.replace_terminal(database, own.terminal, own.signing_seed, own.static_secret)
-            persons.store(database, person, found)
+            persons.store(database, person, found, self._clock.wall())
             persons.pin(database, person, confirmed, confirmed=True)
+            keys.add_drawn(database, secrets.values())
+            if renewing is not None:
+                keys.set_renewing(database, renewing)
+            if erases_seed:
+                keys.erase_recovery_seed(database)
             renewed = draw(database, self._random, removes=True) if removes else None
             return persons.pins_of(database, person), renewed
 
-        def is_stored(database: Database, _: tuple[Pins, Renewed | None]) -> bool:
+        def is_stored(database: Database, _: tuple[Pins, Pairs | None]) -> bool:
             return set(persons.operations_of(database, person)).issuperset(found.new)
 
         if found.new:
             # What is stored and not known here would get a rival, as if this terminal had been copied.
             stored, renewed = await self._store.write_once(is_stored, store)
+            self._keyring.hold(secrets.values())
             self._follow(found.state, stored, own)
+            if erases_seed:
+                self._keyring.forget_seed()
             self._take(renewed)
         return found
+
+    async def take_drawn(self, told: DrawnSecret) -> None:
+        """Store what another own terminal has of a Renew that was not sealed to this one (SPEC §5.14.3).
+
+        What is held already, or what no operation of the log commits to, is passed over.
+        """
+        async with self._turn:
+            one, own = SharedDrawn(told.operation, told.secret), self._keyring.own
+            log, confirmed = self._keyring.own_log, self._keyring.own_confirmed
+            if one.operation not in log.drawn or any(held.operation == one.operation for held in own.drawn):
+                return
+            if await self._worker.run(are_committed, (await self._held()).operations, [one]):
+                await self._store.write(keys.add_drawn, [one])
+                self._keyring.hold([one])
+                self._keyring.follow_own_log(log, confirmed)
+                self._bus.signal(OwnLogGrew())
 
     def _follow(self, log: PersonState, pins: Pins, own: OwnRow | None = None) -> None:
         # In one step: what was made here must not be asked about in between.
@@ -235,136 +277,52 @@ class OwnLog:
     async def remove(self, terminal: bytes) -> None:
         """Sign the removal of a terminal of this person. Raises UsageError, NotPermitted."""
         async with self._turn:
-            state, own = self._keyring.own_log, self._keyring.own
-            if own.terminal not in state.live:
-                raise NotPermitted(NOT_LIVE)
-            target = state.live.get(terminal)
-            if target is None:
-                raise UsageError(NO_DEVICE)
-            if target.id != own.terminal and target.rank < state.live[own.terminal].rank:
-                raise NotPermitted(SENIOR)
-            if target.id == own.terminal and len(state.live) == 1:
-                raise NotPermitted(ONLY_DEVICE)
-            held, pins = await self._log()
-            operation = await self._worker.run(
-                _removal, held, pins, own.terminal, terminal, self._keyring.own_confirmed
-            )
-            signed = sign_operation(operation, own.signing_seed)
-            named = await self._worker.run(named_again, [*held, signed], pins, own, state.name)
+            planned = await self._held(), self._keyring.own, terminal, self._random
+            signed = await self._worker.run(plan_removal, *planned)
             try:
-                await self._add([signed, *named], removes=True)
+                await self._add(signed.operations, drawn=signed.drawn, removes=True)
             except LimitExceeded:
                 raise NotPermitted(LOG_FULL_FOR_DEVICES) from None
 
-    async def recover(self, seed: bytes, removed: Sequence[bytes]) -> None:
+    async def recover(self, words: Words, removed: Sequence[bytes]) -> None:
         """Sign the next recovery, which removes these terminals. Raises UsageError.
 
-        Where this terminal is not live, is among those removed, or has keys that were copied, the recovery
-        brings new keys for it: what was removed never comes back, and a copied key is somebody else's, too.
-        `secure_deletion.clean_file` must follow.
+        Until it is stored the words before stay in force; with it a seed that is kept here goes, if the next
+        key is of another one. `secure_deletion.clean_file` must follow.
         """
         async with self._turn:
-            state, own = self._keyring.own_log, self._keyring.own
-            if not {own.terminal, *state.live}.issuperset(removed):
-                raise UsageError(NO_DEVICE)
-            asked = open_questions(state, self._keyring.own_confirmed)
-            held, pins = await self._log()
-            copied = [own.terminal] if own.terminal in {*state.copied, *removed} else []
-            if not copied and await self._worker.run(_made_by_a_copy, held, asked, own.terminal):
-                copied = [own.terminal]
-            base = await self.before(seed, [*removed, *copied])
-            before = base.state()
-            new = None if own.terminal in before.live and not copied else create_terminal(self._random)
-            gone = {one for one in removed if one in before and one != own.terminal}
-            if new is not None and own.terminal not in before.removed and own.terminal in before:
-                gone.add(own.terminal)
-            if len(gone) > RECOVER_REMOVED_MAX:
-                raise UsageError(TOO_MANY_DEVICES)
-            # Else an id would decide between it and a thief's one that its person took for the own before.
-            await self._store.write(persons.take_back, state.person, before.newest)
-            confirmed = self._keyring.own_confirmed
-            kept = {one: default_keep(base, one, own.terminal, confirmed) for one in gone}
-            keyed = None
-            if new is None:
-                signed = sign_recovery(recover_operation(base, seed, seed, kept), seed)
-            else:
-                made = recover_operation(base, seed, seed, kept, TerminalKeys(new.signing, new.static))
-                signed = sign_recovery(made, seed, new.signing_seed)
-                keyed = replace(
-                    own, terminal=new.id, signing_seed=new.signing_seed, static_secret=new.static_secret
-                )
-            held, pins = await self._log()
-            named = await self._worker.run(named_again, [*held, signed], pins, keyed or own, state.name)
-            await self._add([signed, *named], [parse_operation(signed).id], keyed, removes=True)
+            signed = await self._worker.run(plan_recovery, *await self._to_recover(words, removed))
+            confirmed = [parse_operation(signed.operations[0]).id]
+            await self._add(
+                signed.operations,
+                confirmed,
+                signed.keyed,
+                drawn=signed.drawn,
+                removes=True,
+                erases_seed=words.seed != words.following,
+            )
 
-    async def _log(self) -> tuple[list[bytes], Pins]:
-        return await self._store.read(persons.log_of, self._keyring.own.person)
+    async def foresee_removal(self, terminal: bytes) -> Foreseen:
+        """What removing a terminal would do now. Raises as `remove`."""
+        held, own = await self._held(), self._keyring.own
+        signed = await self._worker.run(plan_removal, held, own, terminal, self._random)
+        return await self._worker.run(foresee, held, signed, [terminal], own)
 
-    async def before(self, seed: bytes, removed: Sequence[bytes] = ()) -> Reduction:
-        """The log that the next recovery with this seed, which removes these terminals, follows.
+    async def foresee_recovery(self, words: Words, removed: Sequence[bytes]) -> Foreseen:
+        """What a recovery would do now. Raises as `recover`."""
+        planned = await self._to_recover(words, removed)
+        signed = await self._worker.run(plan_recovery, *planned)
+        return await self._worker.run(foresee, planned[0], signed, removed, planned[1])
 
-        Raises UsageError for another seed.
-        """
-        found = await self._worker.run(before_others, *await self._log(), seed, removed)
-        if found is None:
-            raise UsageError(OTHER_WORDS)
-        return found
+    async def check(self, words: Words) -> None:
+        """Raises UsageError where a recovery by these words would not be one of this person."""
+        await self._worker.run(before_others, await self._held(), words)
 
+    async def _to_recover(
+        self, words: Words, removed: Sequence[bytes]
+    ) -> tuple[Held, OwnRow, Words, Sequence[bytes], NewTerminal, Random]:
+        new = create_terminal(self._random)
+        return await self._held(), self._keyring.own, words, removed, new, self._random
 
-def before_others(
-    operations: Sequence[bytes], pins: Pins, seed: bytes, removed: Iterable[bytes]
-) -> Reduction | None:
-    """The log that the next recovery with this seed, which removes these terminals, names heads of.
-
-    None for another person's seed.
-
-    A thief of the seed can name a next recovery key of its own. The owner's recovery then is its rival.
-    """
-    key = recovery_key(seed)
-    while (state := reduce(operations, pins)).recovery != key:
-        if not state.path:
-            return None
-        graph = load(operations)
-        place = [logged.id for logged in graph.order].index(state.path[-1])
-        without = enumerate(graph.order)
-        operations = [one.signed for at, one in without if at != place and not graph.past[at] >> place & 1]
-    return before_recovery(operations, pins, removed)
-
-
-def _removal(
-    operations: Sequence[bytes], pins: Pins, signer: bytes, removed: bytes, confirmed: Set[bytes]
-) -> Remove:
-    reduction = Reduction(load(operations), pins)
-    keep = default_keep(reduction, removed, signer, confirmed)
-    return remove_operation(reduction, signer, removed, keep)
-
-
-def _made_by_a_copy(operations: Iterable[bytes], asked: Container[bytes], terminal: bytes) -> bool:
-    """Whether one of those asked about, which the terminal did not make, shows that others have its keys.
-
-    An Add does that it signed, and a Recover that brings no terminal: only a live one makes that.
-    """
-    for logged in map(parse_operation, operations):
-        if logged.id in asked:
-            match logged.operation:
-                case Add(author=author) if author == terminal:
-                    return True
-                case Recover(signing=b""):
-                    return True
-    return False
-
-
-def named_again(operations: Sequence[bytes], pins: Pins, own: OwnRow, name: str) -> list[bytes]:
-    """The name, signed again by this terminal, if the last of these operations took it away.
-
-    It is a recovery or a removal that this terminal has just made. `name`: the one before; empty where none
-    counted, since a thief had removed all who gave one: then the last that the log has.
-    """
-    confirmed = pins.confirmed | {parse_operation(operations[-1]).id}
-    graph = load(operations)
-    state = Reduction(graph, Pins(pins.seen, confirmed)).state()
-    renames = (one.operation for one in reversed(graph.order))
-    name = name or next((one.name for one in renames if isinstance(one, Rename)), "")
-    if name in ("", state.name) or own.terminal not in state.live:
-        return []
-    return [sign_operation(rename_operation(state, own.terminal, name), own.signing_seed)]
+    async def _held(self) -> Held:
+        return Held(*await self._store.read(persons.log_of, self._keyring.own.person))

@@ -6,19 +6,34 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from chat.errors import phrase
-from chat.interface import NotPermitted, RecoveryView, UsageError
+from chat.interface import (
+    AddedView,
+    NotPermitted,
+    NotTypedBack,
+    RecoveryView,
+    RemovalView,
+    UsageError,
+    WordsReplaced,
+)
 from chat.service.keyring import Keyring
 from chat.service.maintenance import Cleaner
-from chat.service.own_log import NO_DEVICE, OwnLog
-from chat.storage import keys
+from chat.service.own_log import OwnLog
+from chat.service.signing import NO_DEVICE, Foreseen, Words
+from chat.service.views import utc
+from chat.storage import keys, persons
 from chat.storage.database import Store
 from chat.tasks import Runtime
 from protocol.errors import Malformed
 from protocol.identity.author import RECOVERY_WORDS, read_recovery_words, recovery_words, unknown_word
+from protocol.identity.reduction import Terminal
+from protocol.primitives import KEY_SIZE, Random
 
 ERASED = phrase(
     "This device does not have the recovery words: they are where you wrote them down, or on the device that"
     " made your identity."
+)
+OUTDATED = phrase(
+    "A recovery has replaced the words that this device has: use those that you wrote down then."
 )
 NOT_ASKED = phrase("Type the words that are asked for.")
 WRONG_CHECK = phrase("The words do not fit together: one of them is wrong, or two are in the wrong order.")
@@ -29,7 +44,7 @@ WORDS_ASKED: Final = 4
 class Recovery:
     """The recovery seed of this person: shown once as words and erased, and used when it is typed in.
 
-    `fetch` gets what the contacts hold.
+    `fetch` gets what the contacts hold, `confirmed` stores that this person has its words.
     """
 
     def __init__(
@@ -40,33 +55,24 @@ class Recovery:
         log: OwnLog,
         cleaner: Cleaner,
         fetch: Callable[[], Awaitable[None]],
+        confirmed: Callable[[], Awaitable[None]],
     ) -> None:
-        self._fetch = fetch
+        self._fetch, self._confirmed = fetch, confirmed
         self._random, self._store, self._keyring = runtime.random, store, keyring
         self._log, self._cleaner = log, cleaner
-        self._asked: tuple[int, ...] = ()
+        self._asked = TypedBack(runtime.random)
+        self._following: NewWords | None = None
 
     async def words(self) -> RecoveryView:
         """The words, and the places of those to type back. Raises NotPermitted once they are erased."""
-        words = recovery_words(await self._seed())
-        if not self._asked:
-            drawn = sorted(range(len(words)), key=lambda _: self._random(8))
-            self._asked = tuple(sorted(drawn[:WORDS_ASKED]))
-        return RecoveryView(words, self._asked)
+        return self._asked.view(await self._seed())
 
     async def confirm(self, typed: Sequence[str]) -> None:
-        """Erase the seed: these are the words that were asked for. Raises UsageError, NotPermitted."""
-        words = recovery_words(await self._seed())
-        asked, self._asked = self._asked, ()
-        if not asked or len(typed) != len(asked):
-            raise UsageError(NOT_ASKED)
-        for place, word in zip(asked, typed, strict=True):
-            if word.strip().lower() != words[place]:
-                raise UsageError(
-                    phrase("Word {number} is another one: look at the words again.", number=place + 1)
-                )
+        """Erase the seed: these are the words that were asked for. Raises NotTypedBack, NotPermitted."""
+        self._asked.check(await self._seed(), typed)
         await self._store.write(keys.erase_recovery_seed)
         self._keyring.forget_seed()
+        await self._confirmed()
         await self._cleaner.clean()
 
     async def _seed(self) -> bytes:
@@ -74,11 +80,22 @@ class Recovery:
         seed = (await self._store.read(keys.read_own)).recovery_seed
         if seed is None:
             raise NotPermitted(ERASED)
+        try:
+            await self._log.check(Words(seed, seed))
+        except WordsReplaced:
+            raise NotPermitted(OUTDATED) from None
         return seed
 
-    async def check(self, typed: Sequence[str]) -> None:
+    async def check(self, typed: Sequence[str], *, not_mine: bool) -> None:
         """Raises UsageError where these are not the recovery words of this person."""
-        await self._log.before(seed_of(typed))
+        seed = seed_of(typed)
+        await self._log.check(Words(seed, seed, not_mine))
+
+    def begin(self) -> RecoveryView:
+        """Words of a new seed, which memory alone holds until they are used."""
+        if self._following is None:
+            self._following = NewWords(self._random)
+        return self._following.view()
 
     async def remove(self, terminal: str) -> None:
         """Sign the removal of a device. Raises UsageError, NotPermitted."""
@@ -86,14 +103,101 @@ class Recovery:
         await self._fetch()  # or the cuts that follow would leave out what it wrote before
         await self._log.remove(removed)
 
-    async def use(self, typed: Sequence[str], removed: Sequence[str]) -> None:
-        """Sign a recovery with the seed of the words. Raises UsageError."""
+    async def foresee_removal(self, terminal: str) -> RemovalView:
+        """What `remove` would do. Raises as it does."""
+        (removed,) = _ids_of([terminal])
+        return await self._view(await self._log.foresee_removal(removed))
+
+    async def foresee(self, typed: Sequence[str], removed: Sequence[str], *, not_mine: bool) -> RemovalView:
+        """What `use` would do. Raises as it does, but for the answers."""
+        seed = seed_of(typed)
+        return await self._view(
+            await self._log.foresee_recovery(Words(seed, seed, not_mine), _ids_of(removed))
+        )
+
+    async def _view(self, found: Foreseen) -> RemovalView:
+        times = await self._store.read(persons.arrivals, self._keyring.own.person)
+        confirmed = self._keyring.own_confirmed
+
+        def view(one: Terminal, *, stays: bool) -> AddedView:
+            since = times.get(one.operation)
+            return AddedView(
+                *(one.id.hex(), one.name, one.adder.hex()),
+                utc(since) if since is not None else None,
+                one.operation in confirmed,
+                stays,
+            )
+
+        added = [view(one, stays=False) for one in found.falls]
+        added += [view(one, stays=True) for one in found.stays]
+        return RemovalView(tuple(added), found.name)
+
+    async def use(
+        self, typed: Sequence[str], removed: Sequence[str], answers: Sequence[str] | None, *, not_mine: bool
+    ) -> None:
+        """Sign a recovery with the seed of the words. `answers`: those asked for by `begin`, None for the
+        same words as before. Raises UsageError, NotTypedBack."""
         seed = seed_of(typed)
         terminals = _ids_of(removed)
+        await self._log.check(Words(seed, seed, not_mine))
+        following = seed if answers is None else self._typed_back(answers)
         if terminals:
             await self._fetch()  # or the cuts that follow would leave out what they wrote before
-        await self._log.recover(seed, terminals)
-        self._cleaner.begin()  # former keys of this terminal were deleted if it has new ones
+        await self._log.recover(Words(seed, following, not_mine), terminals)
+        if answers is not None:
+            self._following = None
+        await self._confirmed()
+        self._cleaner.begin()  # former keys of this terminal, and a seed, were deleted if there are new ones
+
+    def _typed_back(self, answers: Sequence[str]) -> bytes:
+        if self._following is None:
+            raise NotTypedBack(NOT_ASKED)
+        return self._following.typed_back(answers)
+
+
+class TypedBack:
+    """Asks for some of the words of a seed, others after each try: so who copied none guesses none."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._asked: tuple[int, ...] = ()
+
+    def view(self, seed: bytes) -> RecoveryView:
+        """The words, and the places of those to type back."""
+        words = recovery_words(seed)
+        if not self._asked:
+            drawn = sorted(range(len(words)), key=lambda _: self._random(8))
+            self._asked = tuple(sorted(drawn[:WORDS_ASKED]))
+        return RecoveryView(words, self._asked)
+
+    def check(self, seed: bytes, typed: Sequence[str]) -> None:
+        """Raises NotTypedBack where these are not the words that were asked for."""
+        words = recovery_words(seed)
+        asked, self._asked = self._asked, ()
+        if not asked or len(typed) != len(asked):
+            raise NotTypedBack(NOT_ASKED)
+        for place, word in zip(asked, typed, strict=True):
+            if word.strip().lower() != words[place]:
+                raise NotTypedBack(
+                    phrase("Word {number} is another one: look at the words again.", number=place + 1)
+                )
+
+
+class NewWords:
+    """A new recovery seed (32 bytes), which nothing uses before its words were typed back."""
+
+    def __init__(self, random: Random) -> None:
+        self._seed = random(KEY_SIZE)
+        self._asked = TypedBack(random)
+
+    def view(self) -> RecoveryView:
+        """The words, and the places of those to type back."""
+        return self._asked.view(self._seed)
+
+    def typed_back(self, answers: Sequence[str]) -> bytes:
+        """The seed. Raises NotTypedBack where these are not the words that were asked for."""
+        self._asked.check(self._seed, answers)
+        return self._seed
 
 
 def _ids_of(terminals: Sequence[str]) -> list[bytes]:

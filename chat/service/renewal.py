@@ -1,4 +1,4 @@
-"""Self keys and shares that removals renew: drawn, taken and handed on (SPEC §7.6, §7.8.2)."""
+"""Shares that removals renew: taken and handed on (SPEC §7.6)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chat.errors import ParlourError
 from chat.network.driver import Driver, Handler
 from chat.network.limits import Bucket, Buckets
 from chat.network.links import LinkLost, Links, LiveLink, Peer
-from chat.service.drawing import add_share, read_renewed
+from chat.service.drawing import add_share, read_pairs
 from chat.service.events import ContactsChanged, EventBus, SecretsRenewed
 from chat.service.keyring import ContactKeys, Keyring
 from chat.service.maintenance import Cleaner
@@ -25,35 +25,20 @@ from protocol.errors import ProtocolError
 from protocol.identity.exchange import farewell, in_messages
 from protocol.identity.reduction import PersonState, Pins
 from protocol.link.states import Event, LinkClosed, LinkOpen, MessageReceived, PingAnswered, Role
-from protocol.messages import LogHeads, LogOperations, Message, RenewedKey, RenewedShare
+from protocol.messages import DrawnSecret, LogHeads, LogOperations, Message, RenewedShare
 from protocol.pairing.contact_secret import Pair
 from protocol.pairing.renewal import (
     Drawn,
     Measure,
-    Renewal,
     Taken,
     check_persons,
     drawn_in,
-    key_message,
     pairing_id,
     share_message,
 )
 
 LINKS_MAX: Final = 32
 """Links under superseded secrets. Who has a key of a contact's terminal fills them; the oldest gives way."""
-
-KEYS_OF_DRAWER: Final = 16
-"""Self keys that are taken from a terminal that drew them under as many removals. An honest one draws one."""
-
-KEYS_ALIKE: Final = 64
-"""The same with those that other own terminals pass on. A stolen one may have given others to each."""
-
-KEYS_HELD: Final = 512
-"""Self keys beyond which one is taken only if it covers more removals than the newest. A stolen terminal
-fills it with the terminals that it adds. Each costs a hash per entry."""
-
-KEYS_SENT: Final = 64
-"""The newest self keys, which a terminal that was away may lack."""
 
 LINGERS: Final = 2.0
 """Seconds from the answer to what this side sent on such a link until it ends."""
@@ -73,8 +58,6 @@ TOLD_EVERY: Final = 60.0
 """Seconds in which a terminal that was removed hears of that once. It alone can ask for it more often."""
 
 DONE: Final = 0
-
-_NOTHING_STORED: Final = ((Taken.PASSED_OVER, False), (Taken.WAITS, False))
 
 
 class Renewals:
@@ -98,29 +81,24 @@ class Renewals:
         self._rates = Buckets(RENEWALS_A_SECOND, RENEWALS_AT_ONCE)
         self._links: dict[Driver, _Superseded] = {}
         self._measures: dict[bytes, tuple[PersonState, Measure]] = {}
-        self._waiting: dict[Driver, list[Renewal]] = {}
+        self._waiting: dict[Driver, list[RenewedShare]] = {}
         self._told: dict[Peer, float] = {}
 
     # Taking.
 
-    async def take(self, driver: Driver, peer: Peer, message: Renewal) -> Taken:
-        """Store a self key or share that is newer than what is held. Raises ProtocolError."""
+    async def take(self, driver: Driver, peer: Peer, message: RenewedShare) -> Taken:
+        """Store a share that is newer than what is held. Raises ProtocolError."""
         await self._affords(peer)
         own = self._keyring.own.person
-        if isinstance(message, RenewedShare):
-            check_persons(message, own, peer.person)
-            owner = message.person
-        else:
-            owner = own
-        known = owner == own or owner in self._keyring.contacts
-        taken, earlier = Taken.PASSED_OVER, False
-        if known:
-            taken, earlier = await self._take(owner, message, peer.static)
+        check_persons(message, own, peer.person)
+        taken = Taken.PASSED_OVER
+        if message.person == own or message.person in self._keyring.contacts:
+            taken = await self._take(message)
         if taken is Taken.WAITS:
             waiting = self._waiting.setdefault(driver, [])
             if len(waiting) < WAITING_MAX and message not in waiting:
                 waiting.append(message)
-        elif taken is Taken.NEWER or earlier:
+        elif taken is Taken.NEWER:
             self._hand_on(driver, message)
         return taken
 
@@ -148,49 +126,24 @@ class Renewals:
             self._measures = {person: held}  # one alone: a log may be long
         return held[1]
 
-    async def _take(self, owner: bytes, message: Renewal, sender: bytes) -> tuple[Taken, bool]:
-        """What becomes of a renewal, and whether it is a self key that is kept as an earlier one.
+    async def _take(self, message: RenewedShare) -> Taken:
+        measure, own = await self._measure(message.person), self._keyring.own.person
 
-        `sender`: the static key of the terminal at the other end of its link.
-        """
-        measure, own = await self._measure(owner), self._keyring.own.person
+        def store(database: Database) -> Taken:
+            return _store_share(database, own, measure, message)
 
-        def store(database: Database) -> tuple[Taken, bool]:
-            if isinstance(message, RenewedShare):
-                return _store_share(database, own, measure, message), False
-            held = keys.self_keys(database)[::-1]
-            taken, drawn = measure.take(message, held), drawn_in(message)
-            # Its drawer may have tagged entries with it, before its removal too, which no terminal that was
-            # away then takes for this person's own without it.
-            earlier = taken is Taken.PASSED_OVER and all(one.secret != drawn.secret for one in held)
-            earlier = earlier and measure.is_genuine(message)
-            if taken is not Taken.NEWER and not earlier:
-                return taken, False
-            drawer = self._keyring.own_log.live.get(drawn.terminal)
-            direct = drawer is not None and drawer.static == sender
-            if not _has_room(measure, drawn, held, direct=direct):
-                return Taken.PASSED_OVER, False
-            if taken is Taken.NEWER:
-                keys.add_self_key(database, drawn)
-            else:
-                keys.add_earlier_self_key(database, drawn)
-            return taken, earlier
+        def is_stored(database: Database, decided: Taken) -> bool:
+            return decided is not Taken.NEWER or _holds(database, own, message)
 
-        def is_stored(database: Database, decided: tuple[Taken, bool]) -> bool:
-            return decided in _NOTHING_STORED or _holds(database, own, message)
-
-        taken, earlier = await self._store.write_once(is_stored, store)
+        taken = await self._store.write_once(is_stored, store)
         unknown = taken is Taken.PASSED_OVER and not self._knows(message)
         # What is stored and not known here would open no link with those who know it.
-        if taken is Taken.NEWER or earlier or (unknown and await self._store.read(_holds, own, message)):
-            shared = [message.person, message.contact] if isinstance(message, RenewedShare) else []
-            await self._reload(shared)
-        return taken, earlier
+        if taken is Taken.NEWER or (unknown and await self._store.read(_holds, own, message)):
+            await self._reload([message.person, message.contact])
+        return taken
 
-    def _knows(self, message: Renewal) -> bool:
+    def _knows(self, message: RenewedShare) -> bool:
         """Whether it is in memory. The disk may have failed to read it when it was stored."""
-        if isinstance(message, RenewedKey):
-            return message.key in self._keyring.own.self_keys
         own = self._keyring.own.person
         contact = self._keyring.contacts.get(message.contact if message.person == own else message.person)
         return contact is None or any(
@@ -199,15 +152,14 @@ class Renewals:
 
     async def _reload(self, persons: Sequence[bytes]) -> None:
         known = [person for person in persons if person in self._keyring.contacts]
-        renewed = await self._store.read(read_renewed, known)
-        self._keyring.take_renewed(renewed.own, renewed.pairs)
+        self._keyring.take_renewed(await self._store.read(read_pairs, known))
         self._bus.signal(SecretsRenewed())
 
-    def _hand_on(self, source: Driver, message: Renewal) -> None:
+    def _hand_on(self, source: Driver, message: RenewedShare) -> None:
         """Own terminals get it at once, also what a contact drew: it may not reach each of them."""
         own = self._keyring.own.person
         links = self._open.sending(own)
-        if isinstance(message, RenewedShare) and message.person == own:
+        if message.person == own:
             links += self._open.sending(message.contact)
         for link in links:
             if link.driver is not source:
@@ -216,9 +168,11 @@ class Renewals:
     # Handing on.
 
     def hand_out(self) -> None:
-        """Send what this person drew to all who have a link under an earlier secret."""
+        """Send what this person drew to its terminals, and to all who have a link under an earlier secret."""
+        own = self._keyring.own.person
         for link in self._open.all():
-            if self._open.keeps(link) and self._keyring.is_superseded(link.person, link.psk):
+            lacks = link.person == own or self._keyring.is_superseded(link.person, link.psk)
+            if lacks and self._open.keeps(link):
                 self._runtime.tasks.spawn(self.send(link.driver, link.peer))
 
     async def send(self, driver: Driver, peer: Peer) -> None:
@@ -231,16 +185,22 @@ class Renewals:
                     if not self._keyring.may_link(peer):  # its removal came meanwhile
                         return
                     await driver.send(share)
-        # The key comes last: who links under it holds all shares that were drawn with it.
         if peer.person == own:
-            await self.send_keys(driver, peer)
+            await self._send_drawn(driver, peer)
 
-    async def send_keys(self, driver: Driver, peer: Peer) -> None:
-        """Send an own terminal the newest self keys, the newest last. It may have been away."""
-        for drawn in await self._store.read(keys.self_keys_for, peer.static, KEYS_SENT):
-            # A removal may have come meanwhile. What was drawn with it is not among those that were read.
-            if (key := key_message(drawn)) is not None and self._keyring.may_link(peer):
-                await driver.send(key)
+    async def _send_drawn(self, driver: Driver, peer: Peer) -> None:
+        """A terminal that was linked while another one renewed the keys was sealed nothing."""
+        drawn = self._keyring.own_log.drawn
+        for one in self._keyring.own.drawn:
+            if one.operation in drawn and one.operation != self._keyring.own.person:
+                if not self._keyring.may_link(peer):
+                    return
+                await driver.send(DrawnSecret(one.operation, one.secret))
+
+    async def take_drawn(self, peer: Peer, message: DrawnSecret) -> None:
+        """Store a secret that an own terminal hands on."""
+        await self._affords(peer)
+        await self._logs.own.take_drawn(message)
 
     # Links under superseded secrets.
 
@@ -286,10 +246,9 @@ class Renewals:
 
     async def _greet(self, driver: Driver, peer: Peer, handler: _Superseded) -> None:
         """Ask for what is lacking of the logs, and send what the other side lacks."""
-        keyring = self._keyring
-        states = [keyring.own_log]
-        if peer.person in keyring.contacts and peer.person != keyring.own.person:
-            states.append(keyring.contacts[peer.person].state)
+        states = [self._keyring.own_log]
+        if (contact := self._keyring.contacts.get(peer.person)) is not None:
+            states.append(contact.state)
         for state in states:
             await driver.send(LogHeads(state.person, list(state.heads)))
         await self.send(driver, peer)
@@ -318,14 +277,10 @@ class Renewals:
             case LogOperations():
                 await asyncio.sleep(budget.reserve(self._runtime.clock.monotonic()))
                 await self._logs.received(peer, message.operations)
-                return await self.operations_came(driver, peer) and self._is_last(peer, None)
-            case RenewedKey() | RenewedShare():
-                return await self.take(driver, peer, message) is Taken.NEWER and self._is_last(peer, message)
+                return await self.operations_came(driver, peer)
+            case RenewedShare():
+                return await self.take(driver, peer, message) is Taken.NEWER
         return False
-
-    def _is_last(self, peer: Peer, message: Renewal | None) -> bool:
-        """Whether no more comes than this: an own terminal sends all shares before the key."""
-        return peer.person != self._keyring.own.person or isinstance(message, RenewedKey)
 
     def lost(self, peer: Peer, lived: float) -> None:
         """Such a link ended, and the next one may be one under the newest secret.
@@ -413,18 +368,6 @@ class _Nothing:
 _NOTHING: Final = _Nothing()
 
 
-def _has_room(measure: Measure, new: Drawn, held: Sequence[Drawn], *, direct: bool) -> bool:
-    """Whether a self key is taken in addition to those that are held, the newest first (SPEC §7.6).
-
-    `direct`: the terminal that drew it sends it itself.
-    """
-    removals = measure.covers(new.heads)
-    if removals > measure.covers(held[0].heads):
-        return True  # the operations of the log bound these
-    alike = sum(one.terminal == new.terminal and measure.covers(one.heads) == removals for one in held)
-    return len(held) < KEYS_HELD and alike < (KEYS_OF_DRAWER if direct else KEYS_ALIKE)
-
-
 def _shares(own: bytes, person: bytes, contact: ContactKeys) -> Iterator[RenewedShare]:
     for pair in contact.pairs:
         for owner, other, shares in ((own, person, pair.own), (person, own, pair.theirs)):
@@ -438,10 +381,8 @@ def _log(database: Database, person: bytes) -> tuple[list[bytes], Pins]:
     return persons.operations_of(database, person), persons.pins_of(database, person)
 
 
-def _holds(database: Database, own: bytes, message: Renewal) -> bool:
-    """Whether the self key or share is stored."""
-    if isinstance(message, RenewedKey):
-        return any(one.secret == message.key for one in keys.self_keys(database))
+def _holds(database: Database, own: bytes, message: RenewedShare) -> bool:
+    """Whether the share is stored."""
     contact = message.contact if message.person == own else message.person
     return any(row.share == message.share for row in keys.shares_of(database, contact))
 

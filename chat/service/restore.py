@@ -15,8 +15,9 @@ from msgspec.structs import replace
 
 from chat.errors import phrase
 from chat.interface import BackupView, RestoreView, UsageError
-from chat.service.own_log import OTHER_WORDS, before_others, named_again
+from chat.service.drawing import opened, renew_upon
 from chat.service.recovery import seed_of
+from chat.service.signing import Held, Words, before_others, confirming, named_again, signed_recovery
 from chat.storage import (
     backup,
     claims,
@@ -60,11 +61,10 @@ from protocol.backup.root import history_root
 from protocol.backup.sealed import SEALED_CHUNK_SIZE
 from protocol.entries_and_receipts import ParsedEntry, is_own
 from protocol.errors import ProtocolError
-from protocol.identity.author import NewTerminal, create_terminal, recover_operation, sign_recovery
+from protocol.identity.author import NewTerminal, create_terminal
 from protocol.identity.exchange import default_keep, extend
-from protocol.identity.log import TerminalKeys, parse_operation
+from protocol.identity.log import parse_operation
 from protocol.identity.reduction import PersonState, Pins, reduce
-from protocol.pairing.renewal import Drawn
 from protocol.primitives import Random
 from protocol.redacting import Redacted, Redacting
 
@@ -122,39 +122,48 @@ def verify(path: Path, passphrase: str, progress: Progress = _silent) -> Verifie
 class NewProfile(Struct, frozen=True):
     """What a restored profile without a history begins with: `operations` follow its log.
 
-    `confirmed` is the id of the Recover among them, `follows` of what it follows.
+    `confirmed` is the id of the Recover among them.
     """
 
     own: OwnRow
     operations: tuple[bytes, ...]
     confirmed: bytes
-    follows: bytes
 
 
-def plan_new(verified: Verified, words: Sequence[str], *, remove_old: bool, random: Random) -> NewProfile:
-    """The new terminal and the Recover that brings it in. Raises UsageError (the words)."""
+def seed_for(verified: Verified, words: Sequence[str]) -> bytes:
+    """The recovery seed that brings in a new terminal: of these words, else of the file.
+
+    Raises UsageError (the words).
+    """
     seed = seed_of(words) if words else verified.start.recovery
     if not seed:
         raise UsageError(NO_SEED)
-    person = verified.start.person
-    held, pins = verified.logs[person], verified.pins[person]
-    old = verified.start.terminal
+    before_others(_held(verified), Words(seed, seed))
+    return seed
+
+
+def plan_new(verified: Verified, words: Words, *, remove_old: bool, random: Random) -> NewProfile:
+    """The new terminal and the Recover that brings it in. Raises UsageError (the words)."""
+    held, old = _held(verified), verified.start.terminal
     removed = [old] if remove_old and old in verified.state.live else []
-    base = before_others(held, pins, seed, removed)
-    if base is None:
-        raise UsageError(OTHER_WORDS)
-    new = create_terminal(random)
-    kept = {one: default_keep(base, one, b"", pins.confirmed) for one in removed if one in base.state()}
-    made = recover_operation(base, seed, seed, kept, TerminalKeys(new.signing, new.static))
-    signed = sign_recovery(made, seed, new.signing_seed)
-    own = _own_row(verified, new)
-    named = named_again([*held, signed], pins, own, verified.state.name)
-    return NewProfile(own, (signed, *named), parse_operation(signed).id, base.state().newest)
+    base, new = before_others(held, words, removed), create_terminal(random)
+    confirmed = held.pins.confirmed
+    kept = {one: default_keep(base, one, b"", confirmed) for one in removed if one in base.state()}
+    signed, own = signed_recovery(base, words, kept, new), _own_row(verified, new)
+    made = (signed, *named_again([*held.operations, signed], held.pins, own, verified.state.name))
+    upon, recovery = [*held.operations, *made], parse_operation(signed).id
+    renew, drawn = renew_upon(upon, confirming(upon, held.pins, [recovery]), own, random)
+    return NewProfile(replace(own, drawn=(*own.drawn, drawn)), (*made, renew), recovery)
+
+
+def _held(verified: Verified) -> Held:
+    person = verified.start.person
+    return Held(verified.logs[person], verified.pins[person])
 
 
 def _own_row(verified: Verified, new: NewTerminal) -> OwnRow:
-    newest = verified.start.self_keys[-1].key
-    return OwnRow(verified.start.person, new.id, new.signing_seed, new.static_secret, newest, None)
+    start = verified.start
+    return OwnRow(start.person, new.id, new.signing_seed, new.static_secret, tuple(start.drawn), None)
 
 
 def fill_new(
@@ -163,22 +172,20 @@ def fill_new(
     """Write a new profile, in one transaction. The Recover comes last: what is held before it counts."""
     own = new.own
     _fill(db, verified, own)
-    restorer = Restorer(db, own, moment)
-    _apply(verified, restorer, progress)
-    pins = persons.take_back(db, own.person, new.follows)
-    held = persons.operations_of(db, own.person)
-    confirmed = Pins(pins.seen, pins.confirmed | {new.confirmed})
-    persons.store(db, own.person, extend(held, new.operations, confirmed))
+    held, pins = persons.log_of(db, own.person)
+    pins = confirming([*held, *new.operations], pins, [new.confirmed])
+    found, wrote = extend(held, new.operations, pins), verified.start.terminal
+    # It goes on for the terminal that wrote the file, where the Recover leaves none of these.
+    former = b"" if wrote in found.state.live else wrote
+    _apply(verified, Restorer(db, own, moment, former), progress)
+    persons.store(db, own.person, found)
     persons.pin(db, own.person, [new.confirmed], confirmed=True)
     _settle(db)
 
 
 def _fill(db: Database, verified: Verified, own: OwnRow) -> None:
-    """Write the terminal, the self keys and the logs of a profile that nothing is in yet."""
-    earlier = verified.start.self_keys[:-1]
-    keys.create_own(db, replace(own, self_key=earlier[0].key) if earlier else own)
-    for key in verified.start.self_keys[1:]:
-        keys.add_self_key(db, Drawn(key.key, tuple(key.heads)))
+    """Write the terminal, what was drawn and the logs of a profile that nothing is in yet."""
+    keys.create_own(db, own)
     for person, operations in verified.logs.items():
         for operation in operations:
             persons.add_operation(db, person, parse_operation(operation).id, operation)
@@ -193,8 +200,8 @@ def same_person(db: Database, verified: Verified) -> OwnRow | None:
     own = keys.read_own(db)
     if own.archived:
         raise UsageError(AN_ARCHIVE)
-    shared = {one.key for one in verified.start.self_keys}.intersection(own.self_keys)
-    return own if own.person == verified.start.person and shared else None
+    first = (one.secret for one in verified.start.drawn if one in own.drawn)
+    return own if own.person == verified.start.person and any(first) else None
 
 
 def merge(
@@ -214,6 +221,9 @@ def merge(
                 raise BackupDamaged(verified.reader.path) from None
             persons.store(db, person, found)
             persons.pin(db, person, pins.confirmed, confirmed=True)
+            if person == own.person:
+                keys.add_drawn(db, verified.start.drawn)
+                keys.add_drawn(db, opened(persons.operations_of(db, person), pins, own, found.new))
     _apply(verified, Restorer(db, own, moment), progress)
     with db.transaction():
         _settle(db)
@@ -225,8 +235,7 @@ def fill_archive(db: Database, verified: Verified, moment: Moment, progress: Pro
     It has the id of the terminal that wrote the backup, whose entries are one's own, and no key of any.
     """
     start = verified.start
-    newest = start.self_keys[-1].key
-    own = OwnRow(start.person, start.terminal, keys.NO_KEY, keys.NO_KEY, newest, None)
+    own = OwnRow(start.person, start.terminal, keys.NO_KEY, keys.NO_KEY, tuple(start.drawn), None)
     _fill(db, verified, own)
     _apply(verified, Restorer(db, own, moment), progress, _without_trust)
     _settle(db)
@@ -238,7 +247,7 @@ def _without_trust(record: Record) -> Record | None:
     """A record as an archive has it: nothing in it was verified, and nothing is reached through it."""
     match record:
         case BackupContact():
-            return replace(record, verified=False, held=False, muted=False, comparison=[])
+            return replace(record, verified=False, held=False, muted=False, comparison=[], vouchers=[])
         case BackupProof() | BackupRelay():
             return None
     return record
@@ -289,14 +298,16 @@ def report(db: Database, verified: Verified, *, new: bool, archive: str = "") ->
 class Restorer:
     """Writes the records of a file into a database; what is there already stays as it is.
 
+    `went_on`: the id of the terminal in whose place this one is, or empty.
     Entries with a timer end as those that come at this `moment`: a contact may pass their bodies until then.
     """
 
-    def __init__(self, db: Database, own: OwnRow, moment: Moment) -> None:
-        self._db, self._own, self._moment = db, keys.read_own(db), moment
+    def __init__(self, db: Database, own: OwnRow, moment: Moment, went_on: bytes = b"") -> None:
+        self._db, self._own, self._moment, self._went_on = db, keys.read_own(db), moment, went_on
         former = persons.former_terminals(db, own.person)
         state = reduce(persons.operations_of(db, own.person), persons.pins_of(db, own.person))
         self._ours = frozenset([own.terminal, *former, *(one.id for one in state.terminals())])
+        self._self_keys = keys.self_keys(db)
         self._contact_now = b""
         self._numbers = dict[bytes, int]()
 
@@ -328,7 +339,7 @@ class Restorer:
         """Who says that this person wrote an entry, as EntryRow.claimed: a file may lack self keys."""
         if entry.header.author not in self._ours or self._contact_now == self._own.person:
             return 0
-        if is_own(entry.header, self._own.self_keys):
+        if is_own(entry.header, self._self_keys):
             return 0
         return BY_CONTACT if record.uncovered else BY_OWN
 
@@ -364,6 +375,10 @@ class Restorer:
         )
         for one in record.comparison:
             self._comparison(record.person, one)
+        for voucher in record.vouchers:
+            # What was done here before is done here, under other keys.
+            by = self._own.terminal if voucher.terminal == self._went_on else voucher.terminal
+            contacts.vouch_here(self._db, record.person, by, compared=voucher.compared)
 
     def _comparison(self, person: bytes, one: BackupComparison) -> None:
         row = ComparisonRow(person, one.by_words, one.time, one.newest, tuple(one.terminals))

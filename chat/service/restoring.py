@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from msgspec import field
 
-from chat.errors import phrase
-from chat.interface import CannotCreate, ParlourError, RestoreView, SalvageView
+from chat.errors import NOTHING_SAID, phrase
+from chat.interface import (
+    CannotCreate,
+    NotTypedBack,
+    ParlourError,
+    Phrase,
+    RecoveryView,
+    RestoreView,
+    SalvageView,
+)
 from chat.ports import Clock, SystemClock
 from chat.service import restore, salvage
 from chat.service.expiry import AgeClock
+from chat.service.recovery import NewWords
 from chat.service.restore import Progress, Verified
+from chat.service.signing import Words
 from chat.storage import expiry, profile
 from chat.storage import folder as stored_folder
 from chat.storage.database import Database
@@ -58,7 +68,9 @@ def silent(done: int, whole: int) -> None:
 class Asked(Redacting, frozen=True):
     """What to restore: a file and its passphrase, typed recovery words, whether its terminal is removed.
 
-    Or what to save: `recovery` says whether with the recovery seed.
+    `write_down` shows the words of a new recovery seed, and why the last answers were wrong, and returns
+    those that were asked for; None: the words stay. Or what to save: `recovery` says whether with the
+    recovery seed.
     """
 
     path: Path
@@ -66,6 +78,7 @@ class Asked(Redacting, frozen=True):
     words: Redacted[tuple[str, ...]] = ()
     remove_old: bool = False
     recovery: bool = False
+    write_down: Callable[[RecoveryView, Phrase], tuple[str, ...]] | None = None
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -74,13 +87,15 @@ def restore_new(
 ) -> RestoreView:
     """Make a profile of a backup, or an archive where no recovery words are there or typed.
 
-    A crash at any moment leaves none or a complete one. Raises as `archive`, `profile.create`,
-    `restore.verify` and `restore.plan_new`.
+    A crash at any moment leaves none or a complete one. Until then the recovery words before are in force.
+    Raises as `archive`, `profile.create`, `restore.verify`, `restore.seed_for` and `asked.write_down`.
     """
     verified = restore.verify(asked.path, asked.passphrase, progress)
     if not (verified.start.recovery or asked.words or asked.remove_old):
         return archive(folder, passphrase, verified, asked, random, cost, progress)
-    new = restore.plan_new(verified, asked.words, remove_old=asked.remove_old, random=random)
+    seed = restore.seed_for(verified, asked.words)
+    words = Words(seed, _following(seed, asked, random))
+    new = restore.plan_new(verified, words, remove_old=asked.remove_old, random=random)
 
     def fill(database: Database) -> None:
         restore.fill_new(database, verified, new, _moment(database, asked), progress)
@@ -91,6 +106,19 @@ def restore_new(
                 return restore.report(database, verified, new=True)
         except StorageFailure:  # the profile is there
             raise ProfileUnsettled from None
+
+
+def _following(seed: bytes, asked: Asked, random: Random) -> bytes:
+    """The seed that the next recovery needs: a new one, once its words were typed back."""
+    if asked.write_down is None:
+        return seed
+    new, problem = NewWords(random), NOTHING_SAID
+    while True:
+        answers = asked.write_down(new.view(), problem)
+        try:
+            return new.typed_back(answers)
+        except NotTypedBack as refused:
+            problem = refused.phrase
 
 
 def restore_into(

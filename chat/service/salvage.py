@@ -30,7 +30,6 @@ from protocol.backup.records import (
     BackupConversation,
     BackupEnd,
     BackupEntry,
-    BackupKey,
     BackupLog,
     BackupPin,
     BackupReceipt,
@@ -43,7 +42,7 @@ from protocol.entries_and_receipts import KIND_CUT, KIND_STATE, ParsedEntry, con
 from protocol.errors import ProtocolError
 from protocol.identity.exchange import in_batches
 from protocol.identity.reduction import PersonState, Pins, reduce
-from protocol.limits import BACKUP_IDS_MAX, BACKUP_RECEIPTS_MAX
+from protocol.limits import BACKUP_RECEIPTS_MAX
 from protocol.messages import EditBody, Entry
 from protocol.notes import notes_of
 from protocol.primitives import Random, b2b
@@ -67,7 +66,6 @@ class _Found(Struct, frozen=True):
     """
 
     own: keys.OwnRow
-    self_keys: list[BackupKey]
     quarantined: set[int] | None
     uncovered: set[int] | None
     logs: dict[bytes, list[bytes]] = field(default_factory=dict)
@@ -121,12 +119,10 @@ def salvage(
 def _facts(db: DamagedDatabase) -> _Found:
     try:
         own = keys.read_own(db)
-        drawn = keys.handed_on(db, BACKUP_IDS_MAX)
     except DatabaseDamaged:
         raise BadData(NOBODY) from None
-    self_keys = [BackupKey(one.secret, list(one.heads)) for one in drawn]
     apart = _numbers(db, f"SELECT q.entry FROM {quarantine.QUARANTINED}")
-    found = _Found(own, self_keys, apart, _numbers(db, UNSURE))
+    found = _Found(own, apart, _numbers(db, UNSURE))
     logs = defaultdict[bytes, list[bytes]](list)
     for _, person, data in _readable(db, "operations", "number, person, data", found.lost):
         logs[person].append(data)
@@ -165,15 +161,16 @@ def _contact(db: DamagedDatabase, person: bytes, found: _Found) -> BackupContact
         row = contacts.get(db, person)
         if row is not None:
             marks = row.verified, row.blocked, row.held, row.since, row.pinned, row.muted
-            return BackupContact(person, row.name, row.petname, *marks, [])
+            return BackupContact(person, row.name, row.petname, *marks, [], [])
     found.lost["contacts"] += 1
-    return BackupContact(person, found.states[person].name, "", False, False, True, 0, False, False, [])
+    return BackupContact(person, found.states[person].name, "", False, False, True, 0, False, False, [], [])
 
 
 def _write(db: DamagedDatabase, writer: BackupWriter, found: _Found, time: int, *, recovery: bool) -> None:
     own = found.own
     seed = own.recovery_seed or b"" if recovery else b""
-    writer.add([BackupStart(own.person, own.terminal, time, seed, found.self_keys)])
+    drawn = keys.shared_drawn(own, found.states[own.person])
+    writer.add([BackupStart(own.person, own.terminal, time, seed, drawn)])
     for person in (own.person, *found.contacts):
         writer.add(BackupLog(person, batch) for batch in in_batches(found.logs[person]))
     for person in (own.person, *found.contacts):

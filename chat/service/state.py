@@ -24,6 +24,8 @@ from chat.storage.expiry import Moment
 from chat.storage.keys import InvitationRow, OwnRow
 from chat.storage.settings import RelayRow, Settings
 from protocol.errors import ProtocolError
+from protocol.identity.author import recovery_key
+from protocol.identity.log import RecoveryKey
 from protocol.identity.reduction import PersonState, reduce
 from protocol.keys import X25519Pair
 from protocol.messages import BotBody
@@ -88,13 +90,14 @@ class ContactBook(Struct, frozen=True):
 class Profile(Struct, frozen=True):
     """The part of the database that is kept in memory.
 
-    `own` is without the recovery seed, and `keeps_seed` whether it is in the database. `own_terminals`: the
-    ids of this person's terminals, former ones included. `awaited`: as in Keyring. `words`: as in
-    Preferences. `archived`: when the backup of an archive was written (Unix milliseconds), 0 for no archive.
+    `own` is without the recovery seed, and `seed_key` the key of the one that is in the database, if any.
+    `own_terminals`: the ids of this person's terminals, former ones included. `awaited`: as in Keyring.
+    `words`: as in Preferences. `archived`: when the backup of an archive was written (Unix milliseconds), 0
+    for no archive.
     """
 
     own: OwnRow
-    keeps_seed: bool
+    seed_key: RecoveryKey | None
     log: PersonState
     own_confirmed: frozenset[bytes]
     own_terminals: frozenset[bytes]
@@ -108,6 +111,8 @@ class Profile(Struct, frozen=True):
     relays: tuple[RelayRow, ...]
     alerts: tuple[AlertRow, ...]
     alerts_seen: int
+    words_confirmed: bool
+    reminder_seen: int | None
     clock: Moment | None
     awaited: frozenset[bytes] = frozenset()
     allowances: Mapping[str, str] = field(default_factory=dict)
@@ -140,7 +145,7 @@ def read_profile(database: Database, aside: Aside) -> Profile:
     former = persons.former_terminals(database, own.person)
     return Profile(
         own=replace(own, recovery_seed=None),
-        keeps_seed=own.recovery_seed is not None,
+        seed_key=recovery_key(own.recovery_seed) if own.recovery_seed is not None else None,
         log=log,
         own_confirmed=pins.confirmed,
         own_terminals=frozenset(former).union(terminal.id for terminal in log.terminals()),
@@ -169,6 +174,8 @@ def read_profile(database: Database, aside: Aside) -> Profile:
         relays=tuple(settings.all_relays(database)),
         alerts=alerts.all_of(database),
         alerts_seen=settings.alerts_seen(database),
+        words_confirmed=settings.words_confirmed(database),
+        reminder_seen=settings.reminder_seen(database),
         clock=expiry.read_clock(database),
         awaited=frozenset(sharing.awaited(database, aside)),
         allowances=allowances.of_files(database),

@@ -69,6 +69,7 @@ from protocol.link.states import Event, LinkOpen, MessageReceived
 from protocol.messages import (
     AskPieces,
     Digests,
+    DrawnSecret,
     Entry,
     Heads,
     HeadsHash,
@@ -80,7 +81,6 @@ from protocol.messages import (
     PiecesEnd,
     Reachable,
     Receipt,
-    RenewedKey,
     RenewedShare,
     StopPieces,
     Typing,
@@ -422,7 +422,10 @@ class Synchronizer:
                     worker.waiting = []
                     for one in waiting:  # each may be a longest text
                         await self._take(link, [one])
-            case RenewedKey() | RenewedShare():
+            case DrawnSecret():
+                check_place(message, own=link in self._forwarding.links)
+                await self._renewals.take_drawn(link.peer, message)
+            case RenewedShare():
                 check_place(message, own=link in self._forwarding.links)
                 await self._renewals.take(link.driver, link.peer, message)
             case AskPieces() | PiecesEnd() | StopPieces() | WholeFile():
@@ -636,7 +639,7 @@ class Outbound(Outgoing):
         awaits, contact = link.queued.pop(entry, None), self._book.rows.get(link.person)
         if contact is None or awaits is None or not link.driver.link.is_open:
             return False
-        if contact.held:
+        if contact.waits:
             self._held_back = True
             return False
         if entry in self._deleted:  # since it was written, or read from the disk
@@ -714,7 +717,7 @@ class Inbound:
             contact=person,
             contact_terminals=set() if contact is None else set(contact.state.live),
             carrier=link.person,
-            self_keys=(own.self_key, *own.earlier),
+            self_keys=self._keyring.self_keys,
             welcome=contact is not None and not contact.blocked,
         )
         parsed, former, unknown = list[ParsedEntry](), set[bytes](), list[Message]()

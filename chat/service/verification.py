@@ -67,7 +67,7 @@ class Verification:
     async def view(self, person: bytes) -> VerificationView:
         """The numbers of now, and what was compared. Raises Unconfirmed."""
         self.check_own()
-        row = await self._store.read(contacts.comparison, person)
+        row = await self._store.read(_comparison, person)
         found = await self._branches(person)
         self.check_own()  # the own log may have changed meanwhile
         own = self._keyring.own_log
@@ -105,7 +105,7 @@ class Verification:
             raise BadData(DIFFERENT)
         row = compared(same, by_words=False, time=self._runtime.clock.wall())
 
-        def store(database: Database) -> tuple[ContactKeys, Written] | None:
+        def store(database: Database) -> tuple[ContactRow, ContactKeys, Written] | None:
             contact = contacts.get(database, person)
             if contact is None:
                 return None
@@ -116,26 +116,33 @@ class Verification:
             contacts.set_verified(database, person, True)
             contacts.set_held(database, person, state.contested)
             contacts.add_comparison(database, row)
-            return contact_keys(database, own.person, contact), self._standing(database, person)
+            contacts.vouch_here(database, person, self._keyring.own.terminal, compared=True)
+            written, contact = self._standing(database, person), contacts.get(database, person) or contact
+            return contact, contact_keys(database, own.person, contact), written
 
         stored = await self._store.write(store)
         if stored is None or person not in self._keyring.contacts:
             return
-        keys, written = stored
+        contact, keys, written = stored
         self._keyring.contacts[person] = keys
-        self._update(person, verified=True, held=keys.state.contested)
+        self._show(contact)
         self._bus.signal(ContactsChanged())  # before anything is released: the links of a losing recovery end
         if not keys.state.contested:
             self._bus.signal(ContactReleased(person))
         await self._notes.done(written)
 
     async def unverify(self, person: bytes) -> None:
+        stored = list[ContactRow]()
+
         def store(database: Database) -> Written:
             contacts.set_verified(database, person, False)
+            row = contacts.get(database, person)
+            stored[:] = [row] if row is not None else []
             return self._standing(database, person)
 
         written = await self._notes.store(store)
-        self._update(person, verified=False)
+        for row in stored:
+            self._show(row)
         await self._notes.done(written)
 
     def _standing(self, database: Database, person: bytes) -> Written:
@@ -143,11 +150,18 @@ class Verification:
         row = contacts.get(database, person)
         return self._notes.write(database, *([[sharing.standing(database, row)]] if row is not None else []))
 
-    def _update(self, person: bytes, **changed: bool) -> None:
-        row: ContactRow | None = self._book.rows.get(person)
-        if row is not None:  # it may have been removed meanwhile
-            self._book.rows[person] = replace(row, **changed)
-            self._views.publish_contact(person)
+    def _show(self, row: ContactRow) -> None:
+        before = self._book.rows.get(row.person)
+        if before is not None:  # it may have been removed meanwhile
+            # Preferences of the contact may be newer in memory than what was read.
+            self._book.rows[row.person] = replace(
+                before,
+                verified=row.verified,
+                held=row.held,
+                vouched=row.vouched,
+                compared=row.compared,
+            )
+            self._views.publish_contact(row.person)
 
     # The own log.
 
@@ -196,6 +210,14 @@ def digits_of(number: str) -> str:
         counts = {"all": NUMBER_DIGITS, "number": len(digits)}
         raise UsageError(phrase("A safety number has {all} digits; {number} were typed.", **counts))
     return digits
+
+
+def _comparison(database: Database, person: bytes) -> ComparisonRow | None:
+    """The last comparison, None where only a terminal that was removed made it."""
+    row = contacts.get(database, person)
+    if row is not None and row.verified and not row.compared:
+        return None
+    return contacts.comparison(database, person)
 
 
 def compared(state: PersonState, *, by_words: bool, time: int) -> ComparisonRow:

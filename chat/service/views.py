@@ -372,7 +372,7 @@ class Views:
         contact = self._keyring.contacts.get(self._keyring.talks_with(entry.conversation))
         if contact is None or entry.author not in contact.state:
             return True
-        return is_own(entry.fields if isinstance(entry, EntryRow) else entry, self._keyring.own.self_keys)
+        return is_own(entry.fields if isinstance(entry, EntryRow) else entry, self._keyring.self_keys)
 
     def _person(self, contact: bytes, terminal: bytes) -> bytes:
         """The owner of a terminal in the conversation with a contact."""
@@ -501,12 +501,13 @@ class Views:
             label=self.name(row.person),
             called=row.name,
             seen=self._seen(row.person),
-            verified=row.verified,
+            verified=row.is_verified,
             present=self._links.is_present(row.person) and not row.blocked,
             blocked=row.blocked,
             typing=row.person in self._book.typing,
             unread=self._book.unread.get(row.person, 0),
-            held=row.held,
+            held=row.waits,
+            unvouched=not row.vouched,
             relayed=self._links.is_relayed(row.person),
             timer=self._book.timers.get(row.person, 0),
             pinned=row.pinned,
@@ -568,7 +569,6 @@ TEXTS = {
     CauseKind.REMOVED: phrase("removed a device"),
     CauseKind.VOIDED: phrase("lost a device that a removed device had added"),
     CauseKind.RECOVERED: phrase("used the recovery key: compare the safety number before you continue"),
-    CauseKind.RENEWED: phrase("renewed the keys"),
     CauseKind.COPIED: phrase("has a device that may have been copied"),
     CauseKind.CONTESTED: phrase(
         "has recoveries that contradict each other: compare the safety number before you continue"
@@ -603,7 +603,6 @@ OWN_TEXTS = {
     CauseKind.VOIDED: phrase("Your identity lost a device that a removed device had added"),
     CauseKind.RENAMED: phrase("The name that your contacts see was changed"),
     CauseKind.RECOVERED: phrase("Your recovery words were used"),
-    CauseKind.RENEWED: phrase("Your keys were renewed"),
     CauseKind.COPIED: phrase("A device of yours may have been copied: remove it, or use your recovery words"),
     CauseKind.CONTESTED: phrase("Your recovery words were used twice, in ways that contradict each other"),
 }

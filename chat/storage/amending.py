@@ -148,7 +148,7 @@ class Follower:
         if found is None:
             return False
         header, shared = found
-        return not shared or is_own(ENTRY_HEADER.decode(header), keys.read_own(self._db).self_keys)
+        return not shared or is_own(ENTRY_HEADER.decode(header), keys.self_keys(self._db))
 
     def _follow(self, one: _Amendment) -> None:
         if self._db.value("SELECT EXISTS (SELECT 1 FROM claims WHERE entry = ?)", one.number):

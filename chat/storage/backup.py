@@ -19,7 +19,6 @@ from protocol.backup.records import (
     BackupContact,
     BackupDeletions,
     BackupEntry,
-    BackupKey,
     BackupLog,
     BackupPin,
     BackupProof,
@@ -27,12 +26,14 @@ from protocol.backup.records import (
     BackupRelay,
     BackupSetting,
     BackupStart,
+    BackupVoucher,
     Record,
 )
 from protocol.backup.root import NOT_HELD, RootHash
 from protocol.entries_and_receipts import KIND_CUT, KIND_EDIT, KIND_STATE, conversation_of
 from protocol.identity.exchange import in_batches
-from protocol.limits import BACKUP_IDS_MAX, BACKUP_RECEIPTS_MAX
+from protocol.identity.reduction import reduce
+from protocol.limits import BACKUP_IDS_MAX, BACKUP_RECEIPTS_MAX, VOUCHERS_MAX
 from protocol.messages import ENTRY_HEADER
 from protocol.notes import notes_of
 from protocol.redacting import Redacted, Redacting
@@ -65,7 +66,7 @@ def scope(db: Database, time: int, *, recovery: bool) -> Scope:
         own.terminal,
         time,
         own.recovery_seed or b"" if recovery else b"",
-        [BackupKey(one.secret, list(one.heads)) for one in keys.handed_on(db, BACKUP_IDS_MAX)],
+        keys.shared_drawn(own, reduce(*persons.log_of(db, own.person))),
     )
     paired = [row.person for row in contacts.all(db)]
     held = {row.contact: row.id for row in contacts.conversations(db) if row.contact is not None}
@@ -121,7 +122,10 @@ def _contact(db: Database, row: ContactRow) -> BackupContact:
         ]
     )
     shown = row.verified, row.blocked, row.held, row.since, row.pinned, row.muted
-    return BackupContact(row.person, row.name, row.petname, *shown, comparison)
+    told = sorted(contacts.vouchers(db, row.person)[:VOUCHERS_MAX])
+    return BackupContact(
+        *(row.person, row.name, row.petname, *shown), comparison, [BackupVoucher(*one) for one in told]
+    )
 
 
 def deletions(db: Database, after: bytes) -> list[tuple[bytes, int]]:

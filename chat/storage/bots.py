@@ -63,7 +63,7 @@ class Declared(Struct, frozen=True):
 
 def own(db: Database, conversation: bytes) -> Declared | None:
     """What this person declared last in a conversation, or in its notes; None where it never did."""
-    self_keys = keys.read_own(db).self_keys
+    self_keys = keys.self_keys(db)
     number = contacts.find_conversation_number(db, conversation)
     for header, body, shared in db.rows(_DECLARED.format(""), number, LOOKED_AT):
         fields = ENTRY_HEADER.decode(header)

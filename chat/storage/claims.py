@@ -75,7 +75,7 @@ def insert_all(
         moment=moment,
     )
     found = [*others(again, own_terminal), *others(fresh, own_terminal, claimed=by)]
-    more = db.value("SELECT count(*) FROM self_keys") != known
+    more = db.value("SELECT count(*) FROM drawn") != known
     due = f"UPDATE claims SET due = 1 WHERE entry = ? AND (? OR {_FOLLOWED.format('claims.entry')})"
     db.run_many(due, [(one.number, more) for one in found])
     return found, held
@@ -140,7 +140,7 @@ def settle_next(db: Database, known: int) -> bool:
     ]
     if not due:
         return False
-    held = [one.secret for one in reversed(keys.self_keys(db))]
+    held = keys.self_keys(db)
     if len(held) != known:
         return False
     for number in due:

@@ -98,8 +98,20 @@ def conversation_number(db: Database, conversation: bytes) -> int:
 PENDING: Final = "pending"
 PAIRED: Final = "paired"
 
-_SELECT_CONTACTS = (
-    "SELECT person, name, petname, state, verified, blocked, held, since, pinned, muted FROM contacts"
+_OWN_LIVE: Final = (
+    "(SELECT t.terminal FROM person_terminals AS p JOIN terminals AS t ON t.number = p.terminal"
+    " WHERE p.live AND p.person IN (SELECT person FROM own))"
+)
+# A removed terminal sends nothing to anybody, and would show all contacts as held back.
+_NOT_LIVE: Final = f"coalesce((SELECT terminal FROM own) NOT IN {_OWN_LIVE}, 1)"
+_COUNTING: Final = f"v.terminal IN {_OWN_LIVE} AND v.source IN {_OWN_LIVE}"
+_OF_CONTACT: Final = "FROM vouchers AS v WHERE v.person = c.person"
+_SELECT_CONTACTS: Final = (
+    "SELECT person, name, petname, state, verified, blocked, held, since, pinned, muted,"
+    # Where nobody is known to vouch, nobody who was removed does.
+    f" {_NOT_LIVE} OR coalesce((SELECT max({_COUNTING}) {_OF_CONTACT}), 1),"
+    f" {_NOT_LIVE} OR coalesce((SELECT max({_COUNTING} AND v.compared) {_OF_CONTACT}), 1)"
+    " FROM contacts AS c"
 )
 
 
@@ -107,6 +119,9 @@ class ContactRow(Struct, frozen=True):
     """A contact. `name` is the contact's own name, `petname` this person's name for it, or empty.
 
     `held`: the identity changed, and nothing is sent until this person confirms. `since` is in milliseconds.
+    `verified` and `held` are what is stored, which removals of own terminals change in what is shown:
+    `vouched` is whether a live one has paired or compared, `compared` whether a live one has compared. Both
+    come from the stored vouchers and are not stored with the row.
     """
 
     person: bytes
@@ -119,10 +134,16 @@ class ContactRow(Struct, frozen=True):
     since: int
     pinned: bool = False
     muted: bool = False
+    vouched: bool = True
+    compared: bool = True
     shown: str = ""  # always the displayed name: the petname, or the name, which is text of a peer
+    is_verified: bool = False  # always whether a comparison by a terminal that is live makes it verified
+    waits: bool = False  # always whether nothing is sent until this person has compared
 
     def __post_init__(self) -> None:
         force_setattr(self, "shown", self.petname or self.name)
+        force_setattr(self, "is_verified", self.verified and self.compared)
+        force_setattr(self, "waits", self.held or not self.vouched)
 
 
 def add(db: Database, row: ContactRow) -> None:
@@ -195,8 +216,10 @@ def set_paired(db: Database, person: bytes, since: int) -> None:
 
 
 def set_verified(db: Database, person: bytes, on: bool) -> None:
-    """Store whether words or safety numbers were compared."""
+    """Store whether words or safety numbers were compared. `vouch` stores by which terminal."""
     db.run("UPDATE contacts SET verified = ? WHERE person = ?", int(on), person)
+    if not on:
+        db.run("UPDATE vouchers SET compared = 0 WHERE person = ?", person)
 
 
 def set_blocked(db: Database, person: bytes, on: bool) -> None:
@@ -251,6 +274,73 @@ def comparison(db: Database, person: bytes) -> ComparisonRow | None:
     return ComparisonRow(person, bool(by_words), time, newest, terminals)
 
 
+class VoucherRow(Struct, frozen=True):
+    """A terminal of this person that has paired with a contact, or `compared` with it.
+
+    `source`: the terminal that said so. What one of the two said counts while both are live.
+    """
+
+    person: bytes
+    terminal: bytes
+    source: bytes
+    compared: bool
+
+
+def vouch(db: Database, row: VoucherRow) -> None:
+    """Store that a terminal has paired or compared with a contact. A comparison that is there stays."""
+    db.run(
+        "INSERT INTO vouchers (person, terminal, source, compared) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET compared = max(compared, excluded.compared)",
+        *(row.person, row.terminal, row.source, int(row.compared)),
+    )
+
+
+def vouch_here(db: Database, person: bytes, terminal: bytes, *, compared: bool) -> None:
+    """Store that this terminal (id) has paired or compared with a contact."""
+    vouch(db, VoucherRow(person, terminal, terminal, compared))
+
+
+def uncompare(db: Database, person: bytes, terminal: bytes) -> None:
+    """Store that *verified* was taken away since a terminal compared."""
+    db.run(
+        "UPDATE vouchers SET compared = 0 WHERE person = ? AND terminal = ? AND source = ?",
+        *(person, terminal, terminal),
+    )
+
+
+def vouchers(db: Database, person: bytes) -> list[tuple[bytes, bool]]:
+    """The terminals that vouch for a contact (ids), those that count first, and whether each compared.
+
+    What a terminal that is live no more said of others is its own word: who gets it might believe it.
+    """
+    rows = db.rows(
+        f"SELECT CASE WHEN v.source IN {_OWN_LIVE} THEN v.terminal ELSE v.source END AS terminal,"
+        f" max(v.compared), max({_COUNTING}) AS counts FROM vouchers AS v"
+        " WHERE v.person = ? GROUP BY 1 ORDER BY counts DESC, 1",
+        person,
+    )
+    return [(terminal, bool(compared)) for terminal, compared, _ in rows]
+
+
+def carry_over(db: Database, former: bytes, terminal: bytes) -> None:
+    """What this terminal did under a former id it did: it has other keys now, and the same person."""
+    db.run(
+        "UPDATE OR IGNORE vouchers SET terminal = ?1, source = ?1 WHERE terminal = ?2 AND source = ?2",
+        *(terminal, former),
+    )
+
+
+def vouched_by(db: Database, terminal: bytes) -> list[VoucherRow]:
+    """What a terminal has said itself of paired contacts that share a secret, by person id."""
+    rows = db.rows(
+        "SELECT v.person, v.terminal, v.source, v.compared FROM vouchers AS v JOIN contacts AS c"
+        " ON c.person = v.person AND c.state = ?1 WHERE v.terminal = ?2 AND v.source = ?2"
+        " AND EXISTS (SELECT 1 FROM shares AS s WHERE s.contact = v.person) ORDER BY v.person",
+        *(PAIRED, terminal),
+    )
+    return [VoucherRow(person, by, source, bool(compared)) for person, by, source, compared in rows]
+
+
 def drop_pending(db: Database, is_late: Callable[[int], bool]) -> list[bytes]:
     """Remove contacts that have been pending since a time that is too late. Returns their person ids."""
     late = [row.person for row in pending(db) if is_late(row.since)]
@@ -285,6 +375,7 @@ def remove(db: Database, person: bytes) -> None:
     db.run("DELETE FROM acknowledged WHERE contact = ?", person)
     db.run("DELETE FROM pins WHERE person = ?", person)
     db.run("DELETE FROM comparisons WHERE person = ?", person)
+    db.run("DELETE FROM vouchers WHERE person = ?", person)
     theirs = db.rows("SELECT terminal FROM person_terminals WHERE person = ?", person)
     db.run("DELETE FROM person_terminals WHERE person = ?", person)
     removal.drop_terminals(db, [number for (number,) in theirs])
@@ -299,6 +390,9 @@ def _rows(db: Database, where: str, *values: object) -> list[ContactRow]:
             *(person, name, petname, state, bool(verified), bool(blocked), bool(held), since),
             pinned=bool(pinned),
             muted=bool(muted),
+            vouched=bool(vouched),
+            compared=bool(compared),
         )
-        for person, name, petname, state, verified, blocked, held, since, pinned, muted in rows
+        for person, name, petname, state, verified, blocked, held, since, *more in rows
+        for pinned, muted, vouched, compared in [more]
     ]

@@ -38,6 +38,11 @@ def read_clock(db: Database) -> Moment | None:
     return None if found is None else Moment(*found)
 
 
+def is_followed(db: Database) -> bool:
+    """Whether something waits for time to pass: an entry that ends, or what began at a stored moment."""
+    return next_end(db) is not None or read_clock(db) is not None
+
+
 def save_clock(db: Database, moment: Moment) -> None:
     """Store a moment: after a crash, what has passed since it is known by the wall clock alone."""
     db.run(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from itertools import takewhile
 from typing import Final
 
-from chat.storage import persons
+from msgspec import Struct
+
 from chat.storage.database import Database
 from chat.storage.errors import StorageMisuse
 from chat.storage.secure_deletion import mark_unclean
 from protocol.errors import Untrusted
+from protocol.identity.drawing import self_key
+from protocol.identity.reduction import PersonState
+from protocol.limits import SHARED_DRAWN_MAX
+from protocol.messages import SharedDrawn
 from protocol.pairing.invitation import check_joiner
 from protocol.pairing.renewal import Drawn
 from protocol.redacting import Redacted, Redacting
@@ -38,16 +42,15 @@ def parted_ids(value: bytes) -> list[bytes]:
 class OwnRow(Redacting, frozen=True):
     """Ids and secrets of 32 bytes each. `recovery_seed` is None once deleted.
 
-    `self_key` is the newest, `earlier` are those before it, the newest first.
+    `drawn` are the secrets that operations of the person log draw, in no order of preference.
     """
 
     person: bytes
     terminal: bytes
     signing_seed: Redacted[bytes]
     static_secret: Redacted[bytes]
-    self_key: Redacted[bytes]
+    drawn: Redacted[tuple[SharedDrawn, ...]]
     recovery_seed: Redacted[bytes | None]
-    earlier: Redacted[tuple[bytes, ...]] = ()
 
     @property
     def archived(self) -> bool:
@@ -55,33 +58,31 @@ class OwnRow(Redacting, frozen=True):
         return self.signing_seed == NO_KEY
 
     @property
-    def self_keys(self) -> tuple[bytes, ...]:
-        """All self keys, the newest first."""
-        return self.self_key, *self.earlier
+    def first_self_key(self) -> bytes:
+        """The self key of the genesis, which each terminal has."""
+        return next(self_key(one.secret) for one in self.drawn if one.operation == self.person)
 
 
-def create_own(db: Database, own: OwnRow, first: Drawn | None = None) -> None:
-    """Write the only row and the first self key, by default one that nobody signed.
-
-    Raises StorageMisuse if there is one already.
-    """
+def create_own(db: Database, own: OwnRow) -> None:
+    """Write the only row, and what was drawn. Raises StorageMisuse if there is one already."""
     db.insert(
         "INSERT INTO own (id, person, terminal, signing_seed, static_secret, recovery_seed)"
         " VALUES (1, ?, ?, ?, ?, ?)",
         *(own.person, own.terminal, own.signing_seed, own.static_secret, own.recovery_seed),
     )
-    add_self_key(db, first or Drawn(own.self_key, ()))
+    add_drawn(db, own.drawn)
 
 
 def read_own(db: Database) -> OwnRow:
     """This person and terminal. Raises StorageMisuse before `create_own`."""
     row = db.row("SELECT person, terminal, signing_seed, static_secret, recovery_seed FROM own")
-    drawn = self_keys(db)
+    drawn = db.rows("SELECT operation, secret FROM drawn ORDER BY operation")
     if row is None or not drawn:
         raise StorageMisuse("nobody was created in this database")
-    *earlier, newest = [one.secret for one in drawn]
     person, terminal, signing_seed, static_secret, seed = row
-    return OwnRow(person, terminal, signing_seed, static_secret, newest, seed, tuple(reversed(earlier)))
+    return OwnRow(
+        person, terminal, signing_seed, static_secret, tuple(SharedDrawn(*one) for one in drawn), seed
+    )
 
 
 def erase_recovery_seed(db: Database) -> None:
@@ -106,62 +107,45 @@ def replace_terminal(db: Database, terminal: bytes, signing_seed: bytes, static_
 _CLAIMS_DUE: Final = "UPDATE claims SET due = 1 WHERE NOT due"
 
 
-def add_self_key(db: Database, drawn: Drawn) -> None:
-    """Store a newer self key, and have claims decided about again (`chat.storage.claims`)."""
-    db.insert(
-        "INSERT INTO self_keys (key, heads, terminal, signature) VALUES (?, ?, ?, ?)",
-        *(drawn.secret, joined_ids(drawn.heads), drawn.terminal, drawn.signature),
-    )
-    db.run(_CLAIMS_DUE)
+def add_drawn(db: Database, drawn: Iterable[SharedDrawn]) -> None:
+    """Store drawn secrets, and have claims decided about again (`chat.storage.claims`)."""
+    for one in drawn:
+        if db.run("INSERT OR IGNORE INTO drawn (operation, secret) VALUES (?, ?)", one.operation, one.secret):
+            db.run(_CLAIMS_DUE)
 
 
-def add_earlier_self_key(db: Database, drawn: Drawn) -> None:
-    """Store a self key that is older than all that are held, and have claims decided about again."""
-    db.insert(
-        "INSERT INTO self_keys (number, key, heads, terminal, signature)"
-        " SELECT min(number) - 1, ?, ?, ?, ? FROM self_keys",
-        *(drawn.secret, joined_ids(drawn.heads), drawn.terminal, drawn.signature),
-    )
-    db.run(_CLAIMS_DUE)
+def self_keys(db: Database) -> tuple[bytes, ...]:
+    """The self keys of all drawn secrets, in no order of preference."""
+    return tuple(self_key(secret) for (secret,) in db.rows("SELECT secret FROM drawn"))
 
 
-def self_keys(db: Database) -> list[Drawn]:
-    """All self keys, the first one before all others, and the newest last."""
-    rows = db.rows(
-        "SELECT key, heads, terminal, signature FROM self_keys"
-        " ORDER BY number IS NOT (SELECT min(number) FROM self_keys WHERE terminal = x''), number"
-    )
-    return [Drawn(key, tuple(parted_ids(heads)), *signed) for key, heads, *signed in rows]
+def shared_drawn(own: OwnRow, state: PersonState) -> list[SharedDrawn]:
+    """What a new terminal and a backup get, ascending: the genesis's, and those that are used first.
 
-
-def handed_on(db: Database, most: int) -> list[Drawn]:
-    """At most so many self keys, in the order of `self_keys`: the first, the newest, and others (SPEC §7.6).
-
-    Of each terminal and heads the newest one goes before all others, since an honest terminal draws one.
+    `state`: of this person's log. What this names no more is of no use where the log is read again.
     """
-    held = self_keys(db)
-    if len(held) <= most:
-        return held
-    live = set(persons.terminals_of(db, db.value("SELECT person FROM own")))
-    ranks, order = Counter[tuple[bytes, tuple[bytes, ...]]](), list[tuple[int, bool, int]]()
-    for at in range(len(held) - 1, -1, -1):
-        drawer = held[at].terminal, held[at].heads
-        order.append((ranks[drawer], bool(drawer[0]) and drawer[0] not in live, -at))
-        ranks[drawer] += 1
-    chosen = {0, len(held) - 1}
-    for *_, at in sorted(order):
-        if len(chosen) < most:
-            chosen.add(-at)
-    return [held[at] for at in sorted(chosen)]
+    held = {one.operation: one for one in own.drawn}
+    best = [one for one in state.drawn if one in held and one != state.person]
+    chosen = sorted([state.person, *best[: SHARED_DRAWN_MAX - 1]])
+    return [held[one] for one in chosen if one in held]
 
 
-def self_keys_for(db: Database, static: bytes, most: int) -> list[Drawn]:
-    """The newest self keys for the own terminal with this static key, none if it is not live any more."""
-    live = (
-        "SELECT EXISTS (SELECT 1 FROM person_terminals"
-        " WHERE person = (SELECT person FROM own WHERE id = 1) AND static = ? AND live)"
-    )
-    return handed_on(db, most) if db.value(live, static) else []
+class Renewing(Struct, frozen=True):
+    """When this terminal last signed a Renew without a removal, and since when it knows of no fresh secret.
+
+    Unix times in milliseconds; `stale` is None while there is a fresh one.
+    """
+
+    renewed: int
+    stale: int | None
+
+
+def renewing(db: Database) -> Renewing:
+    return Renewing(*db.rows("SELECT renewed, stale FROM own")[0])
+
+
+def set_renewing(db: Database, value: Renewing) -> None:
+    db.run("UPDATE own SET renewed = ?, stale = ?", value.renewed, value.stale)
 
 
 OWN: Final = "own"

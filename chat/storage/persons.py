@@ -14,10 +14,18 @@ from protocol.identity.log import Recover, parse_operation
 from protocol.identity.reduction import PersonState, Pins
 
 
-def add_operation(db: Database, person: bytes, operation: bytes, data: bytes) -> bool:
-    """Store an operation with this id (32 bytes). False if it is held already."""
-    sql = "INSERT OR IGNORE INTO operations (person, id, data) VALUES (?, ?, ?)"
-    return bool(db.run(sql, person, operation, data))
+def add_operation(
+    db: Database, person: bytes, operation: bytes, data: bytes, came: int | None = None
+) -> bool:
+    """Store an operation with this id (32 bytes). False if it is held already. `came`: in milliseconds."""
+    sql = "INSERT OR IGNORE INTO operations (person, id, data, came) VALUES (?, ?, ?, ?)"
+    return bool(db.run(sql, person, operation, data, came))
+
+
+def arrivals(db: Database, person: bytes) -> dict[bytes, int]:
+    """When operations (ids) of a person came here (milliseconds), of those of which it is known."""
+    held = "SELECT id, came FROM operations WHERE person = ? AND came IS NOT NULL"
+    return dict(db.rows(held, person))
 
 
 def drop_operations(db: Database, person: bytes, operations: Iterable[bytes]) -> None:
@@ -48,13 +56,6 @@ def pin(db: Database, person: bytes, recoveries: Iterable[bytes], *, confirmed: 
             " DO UPDATE SET confirmed = max(confirmed, excluded.confirmed)",
             *(person, recovery, int(confirmed)),
         )
-
-
-def take_back(db: Database, person: bytes, followed: bytes) -> Pins:
-    """Let no recovery that follows this operation (id) stay confirmed. Returns the pins of the person."""
-    previous = _previous(db, person)
-    _unconfirm(db, person, [one for one in previous if previous[one] == followed])
-    return pins_of(db, person)
 
 
 def _previous(db: Database, person: bytes) -> dict[bytes, bytes]:
@@ -200,10 +201,10 @@ def pinned(db: Database, person: bytes) -> PersonState:
     return state
 
 
-def store(db: Database, person: bytes, found: Extension) -> None:
-    """Store what operations that came have made of a log."""
+def store(db: Database, person: bytes, found: Extension, came: int | None = None) -> None:
+    """Store what operations that came have made of a log. `came`: when, in milliseconds."""
     for operation in found.new:
-        add_operation(db, person, parse_operation(operation).id, operation)
+        add_operation(db, person, parse_operation(operation).id, operation, came)
     drop_operations(db, person, found.dropped)
     pin(db, person, found.state.path, confirmed=False)
     replace_terminals(db, person, terminal_rows(found.state))

@@ -31,24 +31,28 @@ def _contact(one: StateWrite) -> bytes | None:
 
 
 class Write(NamedTuple):
-    """A write that counts: the number of its entry, and its value, None where the body is missing."""
+    """A write that counts: the number of its entry, its author (terminal id), and its value.
+
+    The value is None where the body is missing.
+    """
 
     entry: int
+    author: bytes
     value: bytes | None
 
 
 def writes(db: Database, register: int, of: bytes, aside: Aside | None = None) -> list[Write]:
     """The writes of a register that count, in their order. One that cannot be read is set `aside`."""
     rows = db.rows(
-        "SELECT r.entry, b.body FROM registers AS r JOIN entries AS e ON e.number = r.entry"
-        " LEFT JOIN bodies AS b ON b.entry = r.entry"
+        "SELECT r.entry, t.terminal, b.body FROM registers AS r JOIN entries AS e ON e.number = r.entry"
+        " JOIN terminals AS t ON t.number = e.author LEFT JOIN bodies AS b ON b.entry = r.entry"
         f" WHERE r.register = ? AND r.subject = ? AND {COUNTS} ORDER BY e.rank, e.id",
         *(register, of),
     )
     read = partial((aside or Aside()).read, f"register {register} {of.hex()}")
     return [
-        Write(entry, None if body is None else read(partial(_value, body, register, of)))
-        for entry, body in rows
+        Write(entry, author, None if body is None else read(partial(_value, body, register, of)))
+        for entry, author, body in rows
     ]
 
 
@@ -79,6 +83,16 @@ def is_written(db: Database, register: int, of: bytes) -> bool:
     """Whether a write that counts is of this register, whose body may be gone: it retires, or deletes."""
     sql = f"SELECT EXISTS (SELECT 1 FROM registers AS r WHERE r.register = ? AND r.subject = ? AND {COUNTS})"
     return bool(db.value(sql, register, of))
+
+
+def written_about(db: Database, terminal: bytes) -> set[bytes]:
+    """The hashes of the contacts of whom a terminal has written that it has them, or a pairing with them."""
+    rows = db.rows(
+        "SELECT DISTINCT r.contact FROM registers AS r JOIN entries AS e ON e.number = r.entry"
+        " JOIN terminals AS t ON t.number = e.author WHERE r.register IN (1, 5) AND t.terminal = ?",
+        terminal,
+    )
+    return {of for (of,) in rows if of is not None}
 
 
 def is_retired(db: Database, root: bytes) -> bool:

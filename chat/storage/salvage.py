@@ -66,7 +66,7 @@ _COMPUTED: Final = frozenset(
 
 _FIRST: Final = (
     "own",
-    "self_keys",
+    "drawn",
     "operations",
     "pins",
     "terminals",
@@ -264,7 +264,7 @@ class _Copy:
 
     def _lost(self, table: str, first: int, end: int) -> None:
         self._damaged.add(table)
-        if table in ("own", "self_keys"):
+        if table in ("own", "drawn"):
             raise IdentityLost(self._old.path)
         if table == "uncovered":
             self._doubtful.append((first, end))
@@ -412,7 +412,7 @@ class _Copy:
         if "claims" not in self._damaged:
             return
         new = self._new
-        held = [one.secret for one in reversed(keys.self_keys(new))]
+        held = keys.self_keys(new)
         ours = "SELECT terminal FROM person_terminals WHERE person IN (SELECT person FROM own)"
         rows = new.rows(
             "SELECT e.number, e.conversation, e.header FROM entries AS e JOIN conversations AS c"

@@ -67,7 +67,8 @@ def withhold(db: Database) -> None:
 
 
 _NOTES_PINNED: Final = "notes_pinned"
-_SHARED: Final = (*(one.name for one in fields(Settings)), _NOTES_PINNED)
+_WORDS_CONFIRMED: Final = "words_confirmed"
+_SHARED: Final = (*(one.name for one in fields(Settings)), _NOTES_PINNED, _WORDS_CONFIRMED)
 
 
 def notes_pinned(db: Database) -> bool:
@@ -78,6 +79,18 @@ def notes_pinned(db: Database) -> bool:
 def pin_notes(db: Database, on: bool) -> tuple[str, str]:
     """Store it. Returns the row."""
     row = _NOTES_PINNED, _ON if on else _OFF
+    db.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", *row)
+    return row
+
+
+def words_confirmed(db: Database) -> bool:
+    """Whether this person has typed recovery words back that it wrote down."""
+    return bool(db.value("SELECT value FROM settings WHERE name = ?", _WORDS_CONFIRMED) == _ON)
+
+
+def confirm_words(db: Database) -> tuple[str, str]:
+    """Store it. Returns the row."""
+    row = _WORDS_CONFIRMED, _ON
     db.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", *row)
     return row
 
@@ -156,6 +169,7 @@ def note_aside(db: Database, name: str) -> bool:
 
 _CHECKED: Final = "checked"
 _ALERTS_SEEN: Final = "alerts seen"
+_REMINDER_SEEN: Final = "reminder seen"
 
 
 def checked(db: Database) -> int:
@@ -174,6 +188,16 @@ def alerts_seen(db: Database) -> int:
 
 def set_alerts_seen(db: Database, time: int) -> None:
     _set_time(db, _ALERTS_SEEN, time)
+
+
+def reminder_seen(db: Database) -> int | None:
+    """The age of the profile (milliseconds) when the reminder of words was last seen; None: never."""
+    kept = db.value("SELECT value FROM settings WHERE name = ?", _REMINDER_SEEN)
+    return int(kept) if kept is not None and kept.isdecimal() else None
+
+
+def set_reminder_seen(db: Database, age: int) -> None:
+    _set_time(db, _REMINDER_SEEN, age)
 
 
 def _time(db: Database, name: str) -> int:

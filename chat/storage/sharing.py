@@ -45,6 +45,9 @@ be looked for at each state that comes, and asked for on each link."""
 AT_ONCE: Final = 1_024
 """Deletions that one piece of work looks at; most of them may be of entries that are deleted already."""
 
+VOUCHED_AT_ONCE: Final = 64
+"""Entries in one transaction that say again with which contacts this terminal has paired."""
+
 RETIRED_AT_ONCE: Final = 32
 """Pairings that one entry retires. More are retired by further entries."""
 
@@ -113,6 +116,7 @@ _TURNED: Final[Mapping[int, Callable[[Database, bytes, bool], None]]] = {
 class _Follower:
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._own = _own_terminal(db)
         self._persons, self._removed, self._gone = set[bytes](), list[ContactRow](), list[bytes]()
         self._awaited = self._new_settings = self._new_relays = False
         rows = [*contacts.all(db), *contacts.pending(db)]
@@ -172,6 +176,8 @@ class _Follower:
         value = read_value(Register.CONTACT, last) if last is not None else None
         self._awaited = True
         if isinstance(value, ContactValue):
+            if row is not None:
+                self._vouch(row.person, _authors_since_removal(said))
             if row is not None and (row.state, row.since) != (PAIRED, value.since):
                 contacts.set_paired(db, row.person, value.since)
                 self._rows[of] = replace(row, state=PAIRED, since=value.since)
@@ -185,6 +191,15 @@ class _Follower:
             self._persons.discard(row.person)
             self._removed.append(row)
         self._forget(of)
+
+    def _vouch(self, person: bytes, terminals: Iterable[bytes]) -> None:
+        """Others have paired with a contact. What this terminal did is known; a copy may write more."""
+        before = contacts.get(self._db, person)
+        for terminal in terminals:
+            if terminal != self._own:
+                contacts.vouch_here(self._db, person, terminal, compared=False)
+        if contacts.get(self._db, person) != before:
+            self._persons.add(person)
 
     def _forget(self, of: bytes) -> None:
         """Destroy what entries said of a contact that is removed: their bodies may come after the removal."""
@@ -241,6 +256,7 @@ class _Follower:
                 keys.add_share(db, share)
             self._persons.add(row.person)
         self._reorder.add(row.person)
+        self._vouch(row.person, {one.author for one in registers.writes(db, Register.PAIRING, root)})
         return True
 
     def _retired(self, root: bytes) -> bool:
@@ -298,9 +314,52 @@ def _set_standing(db: Database, person: bytes, value: StandingValue) -> None:
         contacts.set_verified(db, person, value.verified and not state.contested)
     if same:
         contacts.set_held(db, person, value.held or state.contested)
+    if not state.contested:
+        _follow_comparisons(db, person, state.newest)
     for one in value.comparison:
         row = ComparisonRow(person, one.by_words, one.time, one.newest, tuple(one.terminals))
         contacts.add_comparison(db, row)
+
+
+def _follow_comparisons(db: Database, person: bytes, newest: bytes) -> None:
+    """Which terminals have compared with a contact of this newest recovery, by what they wrote.
+
+    Only the terminal that compared writes that a contact is verified.
+    """
+    said = registers.writes(db, Register.STANDING, subject(person))
+    comparing, others = set[bytes](), set[bytes]()
+    for one in said:
+        value = read_value(Register.STANDING, one.value) if one.value is not None else None
+        if not isinstance(value, StandingValue):
+            continue
+        others.add(one.author)
+        if not value.verified:
+            comparing.clear()
+        elif value.newest == newest:
+            comparing.add(one.author)
+    own = _own_terminal(db)
+    for terminal in others - comparing - {own}:
+        contacts.uncompare(db, person, terminal)
+    for terminal in comparing - {own}:
+        contacts.vouch_here(db, person, terminal, compared=True)
+
+
+def _own_terminal(db: Database) -> bytes:
+    own: bytes | None = db.value("SELECT terminal FROM own")
+    return own or b""
+
+
+def _authors_since_removal(said: Iterable[registers.Write]) -> set[bytes]:
+    """The authors of the writes that a person is a contact, after the last one that removed it."""
+    found = set[bytes]()
+    for one in said:
+        if one.value is None:
+            continue
+        if isinstance(read_value(Register.CONTACT, one.value), ContactValue):
+            found.add(one.author)
+        else:
+            found.clear()
+    return found
 
 
 def renew_standing(db: Database, person: bytes) -> None:
@@ -477,6 +536,24 @@ def _shared(rows: Iterable[ShareRow], root: bytes) -> SharedRoot:
         return shared[:SHARE_NUMBERS_MAX]
 
     return SharedRoot(root, shares(OWN), shares(THEIRS))
+
+
+def vouching(db: Database, terminal: bytes) -> list[list[StateWrite]]:
+    """The writes, by entry, with which this terminal (id) says again what it did under a former id.
+
+    What it has written under this id, other terminals know.
+    """
+    known, found = registers.written_about(db, terminal), list[list[StateWrite]]()
+    for row in contacts.vouched_by(db, terminal):
+        contact = contacts.get(db, row.person)
+        if contact is None or subject(row.person) in known:
+            continue
+        found.append([pairing(db, row.person, keys.shares_of(db, row.person)[0].root)])
+        if row.compared and contact.verified:
+            found.append([standing(db, contact)])
+        if len(found) >= VOUCHED_AT_ONCE:
+            break
+    return found
 
 
 def removal(roots: Iterable[bytes], person: bytes) -> list[list[StateWrite]]:

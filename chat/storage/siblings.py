@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
@@ -143,13 +144,15 @@ _MARKS = (
 )
 
 
+_MARKED: Final = (
+    "SELECT number FROM entries WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
+    f" AND {SHOWN} AND NOT {apart('number')} ORDER BY rank DESC, id DESC LIMIT {MARKED_MAX}"
+)
+
+
 def newest_marks(db: Database, conversation: bytes, contact: bytes) -> list[Mark]:
     """The marks of the newest MARKED_MAX entries that have a line of their own."""
-    newest = (
-        " AND e.number IN (SELECT number FROM entries"
-        " WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
-        f" AND {SHOWN} AND NOT {apart('number')} ORDER BY rank DESC, id DESC LIMIT {MARKED_MAX})"
-    )
+    newest = f" AND e.number IN ({_MARKED})"
     return [Mark(*row) for row in db.rows(_MARKS + newest, contact, conversation)]
 
 
@@ -157,6 +160,25 @@ def marks_of(db: Database, ids: Collection[bytes], contact: bytes) -> list[Mark]
     """The marks of at most a few hundred entries."""
     some = f" AND e.id IN ({','.join('?' * len(ids))})"
     return [Mark(*row) for row in db.rows(_MARKS + some, contact, *ids)]
+
+
+def marked_since(db: Database, last: int, most: int, since: int) -> dict[bytes, list[bytes]]:
+    """By conversation the entries of which marks were stored since a time (milliseconds), but for the newest.
+
+    Only those among the `most` entries up to the number `last` are looked at.
+    """
+    found = (
+        "SELECT c.id, e.number, e.id FROM entries AS e JOIN conversations AS c ON c.number = e.conversation"
+        f" WHERE e.number > ? AND e.number <= ? AND NOT {apart('e.number')}"
+        " AND EXISTS (SELECT 1 FROM receipts AS r WHERE r.entry = e.number AND r.time >= ?)"
+    )
+    marked = defaultdict[bytes, dict[int, bytes]](dict)
+    for conversation, number, entry in db.rows(found, last - most, last, since):
+        marked[conversation][number] = entry
+    for conversation, entries in marked.items():
+        for (number,) in db.rows(_MARKED, conversation):
+            entries.pop(number, None)
+    return {conversation: list(entries.values()) for conversation, entries in marked.items()}
 
 
 NEWEST: Final = 50

@@ -14,10 +14,11 @@ from protocol.backup.root import NOT_HELD, RootHash, history_root
 from protocol.codec import Codec, check_ascending, check_empty_or_id, encode
 from protocol.entries_and_receipts import KIND_STATE, ParsedEntry, conversation_of, parse_entry
 from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed
+from protocol.identity.drawing import check_drawn
 from protocol.identity.log import parse_operation
 from protocol.identity.names import check_name
 from protocol.link.framing import padme
-from protocol.messages import B32, U8, U53, Entry, Ids, Operations, Optional32, Unprinted
+from protocol.messages import B32, U8, U53, Entry, Operations, Optional32, SharedDrawn, Unprinted
 from protocol.relay.rendezvous import parse_relay
 
 U48 = Annotated[int, Meta(ge=0, le=2**48 - 1)]
@@ -27,24 +28,18 @@ UpToManyIds = Annotated[list[B32], Meta(max_length=limits.BACKUP_IDS_MAX)]
 LENGTH_SIZE: Final = 4
 
 
-class BackupKey(Unprinted, frozen=True):
-    """A self key of the person, and the heads of the person log under which it was drawn."""
-
-    key: B32
-    heads: Ids
-
-
 class BackupStart(Unprinted, frozen=True, tag=1):
     """Who this is: person, writing terminal, time in milliseconds.
 
-    `recovery` is the recovery seed, or empty. `self_keys`: the newest comes last.
+    `recovery` is the recovery seed, or empty. `drawn`, ascending: the secrets that operations of its log
+    draw.
     """
 
     person: B32
     terminal: B32
     time: U48
     recovery: Optional32
-    self_keys: Annotated[list[BackupKey], Meta(min_length=1, max_length=limits.BACKUP_IDS_MAX)]
+    drawn: Annotated[list[SharedDrawn], Meta(min_length=1, max_length=limits.SHARED_DRAWN_MAX)]
 
 
 class BackupLog(Unprinted, frozen=True, tag=2):
@@ -71,8 +66,18 @@ class BackupComparison(Unprinted, frozen=True):
     terminals: UpToManyIds
 
 
+class BackupVoucher(Unprinted, frozen=True):
+    """A terminal of the person that has paired with a contact, and whether it compared."""
+
+    terminal: B32
+    compared: bool
+
+
 class BackupContact(Unprinted, frozen=True, tag=4):
-    """A contact. `petname` is the person's name for it, or empty; `comparison` has one or none."""
+    """A contact. `petname` is the person's name for it, or empty; `comparison` has one or none.
+
+    `vouchers` are ascending by terminal.
+    """
 
     person: B32
     name: Annotated[str, Meta(max_length=limits.NAME_CHARACTERS_MAX)]
@@ -84,6 +89,7 @@ class BackupContact(Unprinted, frozen=True, tag=4):
     pinned: bool
     muted: bool
     comparison: Annotated[list[BackupComparison], Meta(max_length=1)]
+    vouchers: Annotated[list[BackupVoucher], Meta(max_length=limits.VOUCHERS_MAX)]
 
 
 class BackupProof(Unprinted, frozen=True, tag=5):
@@ -222,6 +228,7 @@ class RecordReader:
         self._own: bytes = b""
         self._contacts: set[bytes] = set()
         self._persons: set[bytes] = set()
+        self._log_of_own = list[bytes]()
         self._contact: bytes = b""
         self._hash: RootHash | None = None
         self._ids = _Ids()
@@ -307,14 +314,14 @@ class RecordReader:
 
     def _begin(self, start: BackupStart) -> None:
         check_empty_or_id(start.recovery)
-        for key in start.self_keys:
-            check_ascending(key.heads)
         self.start, self._own = start, start.person
 
     def _log(self, record: BackupLog | BackupPin) -> None:
         if isinstance(record, BackupLog):
             if any(parse_operation(one).person != record.person for one in record.operations):
                 raise Malformed("an operation of another log")
+            if record.person == self._own:
+                self._log_of_own.extend(record.operations)
             self._persons.add(record.person)
         elif record.person not in self._persons:
             raise Malformed("a pin without its log")
@@ -328,6 +335,7 @@ class RecordReader:
             check_name(name)
         for one in contact.comparison:
             check_ascending(one.terminals)
+        check_ascending([one.terminal for one in contact.vouchers])
         self._contacts.add(contact.person)
 
     def _check_contact(self, person: bytes) -> None:
@@ -372,6 +380,8 @@ class RecordReader:
         root = history_root((conversation, root) for conversation, (_, root) in self.roots.items())
         if self._own not in self._persons:
             raise Malformed("the person's own log is missing")
+        assert self.start is not None, "a start comes before an end"
+        check_drawn(self._log_of_own, self._own, self.start.drawn)
         if end.entries != self._entries or end.root != root:
             raise AuthenticationFailed("another root hash")
         self.end = end

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from protocol import labels
-from protocol.errors import AuthenticationFailed
+from protocol import labels, limits
+from protocol.codec import check_ascending
+from protocol.errors import AuthenticationFailed, Malformed, Untrusted
 from protocol.identity import log
 from protocol.identity.reduction import Reduction, Terminal
+from protocol.messages import SharedDrawn
 from protocol.primitives import CHACHA20POLY1305, KEY_SIZE, Random, b2b, equal, x25519, x25519_generate
 
 _NONCE: Final = bytes(CHACHA20POLY1305.nonce_size)
@@ -34,6 +37,29 @@ def share_name(share: bytes, operation: bytes) -> bytes:
     return b2b(operation, personal=labels.SHARE_NAME, key=share, size=16)
 
 
+def are_committed(operations: Iterable[bytes], drawn: Iterable[SharedDrawn]) -> bool:
+    """Whether operations of a log commit to each of these secrets."""
+    committed = {
+        one.id: one.operation.drawn
+        for one in map(log.parse_operation, operations)
+        if isinstance(one.operation, log.Genesis | log.Renew)
+    }
+    return all(equal(committed.get(one.operation, b""), commitment(one.secret)) for one in drawn)
+
+
+def check_drawn(operations: Iterable[bytes], person: bytes, drawn: Sequence[SharedDrawn]) -> None:
+    """Check the secrets that come with a log.
+
+    Malformed unless their operations ascend and have the genesis among them (V-DW-01); Untrusted unless each
+    is what an operation of the log commits to (V-DW-02).
+    """
+    check_ascending([one.operation for one in drawn])
+    if all(one.operation != person for one in drawn):
+        raise Malformed("no secret of the genesis")
+    if not are_committed(operations, drawn):
+        raise Untrusted("a secret that no operation of the log draws")
+
+
 def renew_operation(
     reduction: Reduction, terminal: bytes, first_self_key: bytes, drawn: bytes, random: Random
 ) -> log.Renew:
@@ -44,7 +70,8 @@ def renew_operation(
     """
     secret, once = x25519_generate(random)
     heads, terminals = list(reduction.heads()), reduction.terminals()
-    statics = [terminals[one].static for one in reduction.live_upto(heads)]
+    # A thief alone has more terminals, which it adds. What is sealed for none of the own is used by none.
+    statics = [terminals[one].static for one in reduction.live_upto(heads)[: limits.SEALED_MAX]]
     keys = [_key(first_self_key, secret, static, once, static) for static in statics]
     sealed = [CHACHA20POLY1305.seal(key, _NONCE, b"", drawn) for key in keys]
     return log.Renew(reduction.graph.order[0].id, terminal, heads, commitment(drawn), once, sealed)
@@ -61,7 +88,7 @@ def open_renew(
     try:
         key = _key(first_self_key, static_secret, renew.once, renew.once, terminal.static)
         drawn = CHACHA20POLY1305.open(key, _NONCE, b"", sealed.get(terminal.id, b""))
-    except AuthenticationFailed:
+    except (AuthenticationFailed, Malformed):  # `once` may be no public key
         return None
     return drawn if len(drawn) == KEY_SIZE and equal(commitment(drawn), renew.drawn) else None
 

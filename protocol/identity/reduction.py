@@ -45,7 +45,6 @@ class CauseKind(StrEnum):
     ADDED = "added"
     REMOVED = "removed"
     RENAMED = "renamed"
-    RENEWED = "renewed"
     RECOVERED = "recovered"
     COPIED = "copied"
     CONTESTED = "contested"
@@ -478,7 +477,7 @@ class Reduction:
         for index in bits(self._in_force()):
             logged = self.graph.order[index]
             keys, operation = logged.introduces, logged.operation
-            if isinstance(operation, log.Unknown):
+            if isinstance(operation, log.Unknown | log.Renew):  # keys that nobody sees
                 continue
             kind = _KINDS[type(operation)]
             if isinstance(operation, log.Rename):
@@ -496,7 +495,6 @@ _KINDS: Mapping[type, CauseKind] = {
     log.Remove: CauseKind.REMOVED,
     log.Rename: CauseKind.RENAMED,
     log.Recover: CauseKind.RECOVERED,
-    log.Renew: CauseKind.RENEWED,
 }
 
 

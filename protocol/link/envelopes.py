@@ -246,7 +246,7 @@ class OpenPhase(Phase):
         return min(self.keepalive.next_timer(lead, patience), self._opened_at + LINK_SECONDS_MAX)
 
     def overdue(self, now: float) -> Ending | None:
-        """AGED after an hour, or when the envelopes to send are used up."""
+        """AGED after 15 minutes, or when the envelopes to send are used up."""
         return Ending.AGED if self._used_up or now >= self._opened_at + LINK_SECONDS_MAX else None
 
     def handle_timer(self, now: float, out: list[bytes]) -> Ending | None:

@@ -302,7 +302,7 @@ class Link:
         return events
 
     def close(self, reason: int) -> list[Event]:
-        """End the link with a reason of Close (0 to 3), which is sent to the peer if the link is open."""
+        """End the link with a reason of Close (0 to 4), which is sent to the peer if the link is open."""
         if reason not in range(len(states.CLOSE_REASONS)):
             raise LocalMisuse(f"{reason} is no reason to close")
         clean = isinstance(self._phase, OpenPhase)
@@ -311,7 +311,7 @@ class Link:
         return self._end(LinkClosed(states.CLOSE_REASONS[reason], clean=clean))
 
     def should_replace(self, now: float) -> bool:
-        """Whether to replace the link: after 55 minutes or 2^20 - 2^14 envelopes in one direction."""
+        """Whether to replace the link: after 13 minutes or 2^20 - 2^14 envelopes in one direction."""
         return isinstance(self._phase, OpenPhase) and self._phase.should_replace(self._tick(now))
 
     def _open_phase(self) -> OpenPhase:

@@ -37,12 +37,13 @@ class Role(IntEnum):
 
 
 class Ending(StrEnum):
-    """Why a link ended. The first four are the reasons of Close in their order (SPEC §6.7)."""
+    """Why a link ended. The first five are the reasons of Close in their order (SPEC §6.7)."""
 
     DONE = "done"
     REPLACED = "replaced"
     LOCKED = "locked"
     REFUSED = "refused"
+    TWICE = "twice"
     CUT = "cut"
     DEADLINE = "deadline"
     DEAD = "dead"
@@ -52,7 +53,7 @@ class Ending(StrEnum):
     ERROR = "error"
 
 
-CLOSE_REASONS = (Ending.DONE, Ending.REPLACED, Ending.LOCKED, Ending.REFUSED)
+CLOSE_REASONS = (Ending.DONE, Ending.REPLACED, Ending.LOCKED, Ending.REFUSED, Ending.TWICE)
 """Endings by their number in Close."""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from protocol import limits
 from protocol.codec import check_ascending
 from protocol.errors import LimitExceeded, Malformed, Unexpected, Untrusted
+from protocol.identity.drawing import check_drawn
 from protocol.identity.exchange import in_messages, read_whole
 from protocol.identity.names import check_name
 from protocol.identity.reduction import PersonState, Pins
@@ -103,8 +104,7 @@ class HandoverReader:
             raise Untrusted("another name than the one that was shown")
         if state.terminal not in self._log.live:
             raise Untrusted("a terminal that is not live in its person's log")
-        for key in state.self_keys:
-            check_ascending(key.heads)
+        check_drawn(operations, state.person, state.drawn)
         for relay in state.relays:
             parse_relay(relay.address)
         self._own = operations, state
@@ -130,6 +130,7 @@ class HandoverReader:
 
 def _check_contact(shared: SharedPairing) -> None:
     """Malformed for a petname, numbers or an order that are none."""
+    check_ascending([one.terminal for one in shared.vouchers])
     if shared.petname:
         check_name(shared.petname)
     check_ascending(shared.proven)

@@ -36,24 +36,25 @@ def own_secret(person: bytes, self_key: bytes) -> OwnSecret:
     return OwnSecret(primitives.b2b(person, personal=labels.OWN_SECRET, key=self_key))
 
 
-def link_keys(self_keys: Sequence[bytes]) -> Sequence[bytes]:
-    """The self keys under which an own terminal is looked for: the newest ones and the first, at most 4.
+def link_keys(self_keys: Sequence[bytes], first: bytes) -> Sequence[bytes]:
+    """The self keys under which an own terminal is looked for: the best ones and the first, at most 4.
 
-    `self_keys`: the newest first. All terminals have the first one, whatever a stolen one gave to each.
+    `self_keys`: the best first. All terminals have the `first` one, that of the genesis, whatever a stolen
+    one gave to each.
     """
-    most = SHARE_NUMBERS_MAX
-    return self_keys if len(self_keys) <= most else (*self_keys[: most - 1], self_keys[-1])
+    best = self_keys[:SHARE_NUMBERS_MAX]
+    return best if first in best else (*best[: SHARE_NUMBERS_MAX - 1], first)
 
 
-def own_psks(person: bytes, self_keys: Sequence[bytes]) -> tuple[ContactPsk, ...]:
-    """The psks that an initiator tries with an own terminal, the newest first, at most 4."""
-    return tuple(own_secret(person, key).link_psk(number_of(key)) for key in link_keys(self_keys))
+def own_psks(person: bytes, self_keys: Sequence[bytes], first: bytes) -> tuple[ContactPsk, ...]:
+    """The psks that an initiator tries with an own terminal, the best first, at most 4."""
+    return tuple(own_secret(person, key).link_psk(number_of(key)) for key in link_keys(self_keys, first))
 
 
 def answer_sibling(person: bytes, self_keys: Sequence[bytes], numbers: ShareNumbers) -> ContactPsk | None:
     """The psk that a responder uses towards an own terminal that names these numbers, None for others.
 
-    `self_keys`: the newest first; the newest that both lists name counts.
+    `self_keys`: the best first; the best that both lists name counts.
     """
     named = set(numbers.own) & set(numbers.theirs)
     common = next((key for key in self_keys if number_of(key) in named), None)

@@ -1,4 +1,4 @@
-"""Self keys and shares that a removal renews (SPEC §7.6, §7.8.2): drawing, measuring and taking them."""
+"""Shares that a removal renews (SPEC §7.6): drawing, measuring and taking them."""
 
 from __future__ import annotations
 
@@ -9,21 +9,19 @@ from msgspec.structs import replace
 
 from protocol import labels, primitives
 from protocol.codec import check_ascending, encode
-from protocol.errors import AuthenticationFailed, Untrusted
+from protocol.errors import Untrusted
 from protocol.identity import log
 from protocol.identity.reduction import NO_PINS, Pins, Reduction
-from protocol.messages import RenewedKey, RenewedShare, SharedDrawing
+from protocol.messages import RenewedShare, SharedDrawing
 from protocol.primitives import KEY_SIZE, SIGNATURE_SIZE, Random
 from protocol.redacting import Redacted, Redacting
-
-Renewal = RenewedKey | RenewedShare
 
 _RENEWED = 1 << 31
 """Numbers of first shares are lower (SPEC §7.6)."""
 
 
 class Drawn(Redacting, frozen=True):
-    """A self key or share (32 bytes), the heads of its person's log then, and the terminal that drew it.
+    """A share (32 bytes), the heads of its person's log then, and the terminal that drew it.
 
     `terminal` and `signature` are empty where nobody has signed it: the first ones are not signed.
     """
@@ -69,16 +67,10 @@ def pairing_id(root: bytes) -> bytes:
     return primitives.b2b(b"", personal=labels.PAIRING_ID, key=root)
 
 
-def sign_renewal(person: bytes, bare: Renewal, seed: bytes) -> Renewal:
+def sign_renewal(person: bytes, bare: RenewedShare, seed: bytes) -> RenewedShare:
     """The renewal with the signature of its terminal, whose signing seed (32 bytes) this is."""
     signature = primitives.ed25519_sign(seed, _signed_text(person, bare))
     return replace(bare, signature=signature)
-
-
-def draw_key(person: bytes, heads: Iterable[bytes], terminal: bytes, seed: bytes, random: Random) -> Drawn:
-    """A new self key of a person, under these heads of its log."""
-    bare = RenewedKey(random(KEY_SIZE), sorted(heads), terminal, bytes(SIGNATURE_SIZE))
-    return drawn_in(sign_renewal(person, bare, seed))
 
 
 def draw_share(
@@ -96,17 +88,9 @@ def draw_share(
     return drawn_in(sign_renewal(person, bare, seed))
 
 
-def drawn_in(message: Renewal) -> Drawn:
-    """What a message says of a self key or share."""
-    secret = message.key if isinstance(message, RenewedKey) else message.share
-    return Drawn(secret, tuple(message.heads), message.terminal, message.signature)
-
-
-def key_message(drawn: Drawn) -> RenewedKey | None:
-    """The message that hands a self key on, None for one that nobody has signed."""
-    if not drawn.signature:
-        return None
-    return RenewedKey(drawn.secret, sorted(drawn.heads), drawn.terminal, drawn.signature)
+def drawn_in(message: RenewedShare) -> Drawn:
+    """What a message says of a share."""
+    return Drawn(message.share, tuple(message.heads), message.terminal, message.signature)
 
 
 def share_message(person: bytes, contact: bytes, root: bytes, drawn: Drawn) -> RenewedShare | None:
@@ -168,23 +152,10 @@ class Measure:
         # The number decides only between two that one terminal drew under the same removals.
         return self.covers(drawn.heads), live, -place, number_of(drawn.secret)
 
-    def is_genuine(self, message: Renewal) -> bool:
-        """Whether a terminal of the person, live or removed, drew it under heads that are held."""
-        drawn = drawn_in(message)
-        held = all(head in self._graph.position for head in drawn.heads)
-        if not held or drawn.terminal not in self._signing:
-            return False
-        try:
-            signed = _signed_text(self.person, message)
-            primitives.ed25519_verify(self._signing[drawn.terminal], signed, drawn.signature)
-        except AuthenticationFailed:
-            return False
-        return True
-
-    def take(self, message: Renewal, held: Sequence[Drawn]) -> Taken:
+    def take(self, message: RenewedShare, held: Sequence[Drawn]) -> Taken:
         """What to do with a renewal; `held` are those that it would renew, the newest first.
 
-        Errors: Malformed (V-RK-01, V-RS-01), AuthenticationFailed (V-RK-02, V-RS-03).
+        Errors: Malformed (V-RS-01), AuthenticationFailed (V-RS-03).
         """
         check_ascending(message.heads)
         drawn = drawn_in(message)
@@ -199,6 +170,6 @@ class Measure:
         return Taken.NEWER if newer else Taken.PASSED_OVER
 
 
-def _signed_text(person: bytes, message: Renewal) -> bytes:
+def _signed_text(person: bytes, message: RenewedShare) -> bytes:
     bare = replace(message, signature=bytes(SIGNATURE_SIZE))
     return labels.SIGN_RENEWAL + person + encode(bare)

@@ -113,6 +113,29 @@ def _mlkem_invalid_key(_: Json, test: Json) -> None:
     _refused(lambda: primitives.mlkem_encapsulate(_hex(test, "ek")), Malformed)
 
 
+def _mldsa_verify(group: Json, test: Json) -> None:
+    """Valid signatures verify. All others do not, nor any that was made for a context: ours is empty."""
+    public, message, signature = _hex(group, "publicKey"), _hex(test, "msg"), _hex(test, "sig")
+    if test["result"] == "valid" and not test.get("ctx"):
+        primitives.mldsa_verify(public, message, signature)
+    else:
+        _refused(lambda: primitives.mldsa_verify(public, message, signature), AuthenticationFailed)
+
+
+def _mldsa_keygen(group: Json, test: Json) -> None:
+    """A seed of the right size gives the public key, under which what was signed with it verifies.
+
+    The library draws the randomness of a signature itself: its known answers cannot be compared.
+    """
+    seed = _hex(group, "privateSeed")
+    if len(seed) != primitives.MLDSA_SEED_SIZE:
+        _refused(lambda: primitives.mldsa_from_seed(seed), LocalMisuse)
+        return
+    expect_equal("public key", primitives.mldsa_from_seed(seed), _hex(group, "publicKey"))
+    if "msg" in test:
+        _mldsa_verify(group, test)
+
+
 def _is_invalid(test: Json) -> bool:
     # The library draws the randomness of an encapsulation itself: its known answers cannot be run.
     return bool(test["result"] == "invalid")
@@ -130,6 +153,8 @@ _WYCHEPROOF: Final[Mapping[str, tuple[Callable[[Json, Json], None], Callable[[Js
     "mlkem_768_keygen_seed_test": (_mlkem_keygen, _every),
     "mlkem_768_test": (_mlkem_decapsulate, _every),
     "mlkem_768_encaps_test": (_mlkem_invalid_key, _is_invalid),
+    "mldsa_65_verify_test": (_mldsa_verify, _every),
+    "mldsa_65_sign_seed_test": (_mldsa_keygen, _every),
 }
 
 

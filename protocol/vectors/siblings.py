@@ -13,7 +13,6 @@ from protocol.messages import (
     MESSAGE,
     Digests,
     PassedReceipt,
-    RenewedKey,
     RenewedShare,
     ShareNumbers,
 )
@@ -33,11 +32,8 @@ from protocol.pairing.own_secret import answer_sibling, own_psks, own_secret
 from protocol.pairing.renewal import (
     Drawn,
     Measure,
-    Renewal,
     check_persons,
-    draw_key,
     draw_share,
-    key_message,
     number_of,
     share_message,
 )
@@ -69,22 +65,17 @@ def _answer(_: Json, step: Json) -> Json:
 
 
 def _name(_: Json, step: Json) -> Json:
-    named = own_psks(bytes.fromhex(step["person"]), _ids(step["self_keys"]))
+    person, first, *self_keys = _ids([step["person"], step["first"], *step["self_keys"]])
+    named = own_psks(person, self_keys, first)
     return {"numbers": [psk.own for psk in named]}
 
 
 def _draw(_: Json, step: Json) -> Json:
-    """A self key, or a share where the step names a contact."""
-    person, terminal, seed, secret = _ids([step[one] for one in ("person", "terminal", "seed", "secret")])
-    heads, numbered = _ids(step["heads"]), {"number": number_of(secret)}
-    message: Renewal | None
-    if "contact" in step:
-        contact, root = _ids([step["contact"], step["pairing_root"]])
-        share = draw_share(person, contact, root, heads, terminal, seed, lambda _: secret)
-        message = share_message(person, contact, root, share)
-    else:
-        message = key_message(draw_key(person, heads, terminal, seed, lambda _: secret))
-    return {**numbered, "message": "" if message is None else encode(message).hex()}
+    named = ("person", "contact", "pairing_root", "terminal", "seed", "secret")
+    person, contact, root, terminal, seed, secret = _ids([step[one] for one in named])
+    share = draw_share(person, contact, root, _ids(step["heads"]), terminal, seed, lambda _: secret)
+    message = share_message(person, contact, root, share)
+    return {"number": number_of(secret), "message": "" if message is None else encode(message).hex()}
 
 
 def _measure(inputs: Json, step: Json) -> Measure:
@@ -110,11 +101,10 @@ def _newest(inputs: Json, step: Json) -> Json:
 
 def _receive_renewal(inputs: Json, step: Json) -> Json:
     message, own = MESSAGE.decode(bytes.fromhex(step["message"])), bytes.fromhex(step["person"])
-    if not isinstance(message, RenewedKey | RenewedShare):
+    if not isinstance(message, RenewedShare):
         raise VectorMismatch("another message than the step is about")
     check_place(message, own=step["link"] == "own")
-    if isinstance(message, RenewedShare):
-        check_persons(message, own, bytes.fromhex(step["peer"]))
+    check_persons(message, own, bytes.fromhex(step["peer"]))
     return {"taken": _measure(inputs, step).take(message, _held(step)).value}
 
 

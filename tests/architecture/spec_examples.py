@@ -55,9 +55,7 @@ from protocol.pairing.new_terminal import make_new_terminal
 from protocol.pairing.own_secret import own_secret
 from protocol.pairing.record import Identity, Transcript, accept_tag, make_record
 from protocol.pairing.renewal import (
-    draw_key,
     draw_share,
-    key_message,
     number_of,
     pairing_id,
     share_message,
@@ -201,7 +199,8 @@ def _messages() -> Iterator[Wire]:
         [m.Digest(CONVERSATION, heads_hash(CONVERSATION, [head]), marks, 1, 0, answered=False)], 0
     )
     yield passed_receipts(CONVERSATION, [EXAMPLE_MARK])[0]
-    yield from example_renewals()
+    yield m.DrawnSecret(FIRST.person, FIRST.drawn)
+    yield example_renewal()
     yield m.HeadsHash(CONVERSATION, heads_hash(CONVERSATION, [head]))
     yield m.Heads(CONVERSATION, b"", [head], more=False)
     yield entry.message()
@@ -249,25 +248,23 @@ def _shared() -> Iterator[Wire]:
     place = m.SharedPlace(SECOND.terminal, "192.168.1.20", 4747)
     said = "", True, False, False, TIME * 1000, 0, False, False
     compared = m.SharedComparison(True, TIME * 1000, SECOND.person, [SECOND.terminal])
-    static = X25519Pair(SECOND.static_secret).public
-    yield m.SharedPairing(SECOND.person, [], [], *said, [compared], [root], [static], [place])
-    own, chosen = m.SharedKey(FIRST.self_key, [], []), m.SharedSetting("typing", "off")
+    static, vouch = X25519Pair(SECOND.static_secret).public, m.SharedVoucher(FIRST.terminal, True)
+    yield m.SharedPairing(SECOND.person, [], [], *said, [compared], [vouch], [root], [static], [place])
+    own, chosen = m.SharedDrawn(FIRST.person, FIRST.drawn), m.SharedSetting("typing", "off")
     relay_address = m.SharedRelay(str(RELAY_ADDRESS), False, TIME * 1000)
     yield m.LinkState(FIRST.person, FIRST.terminal, [], [], [own], [chosen], [relay_address], 1)
     log = reduce(FIRST.operations)
     yield m.Addition(encode(add_operation(log, FIRST.terminal, keys.signing, keys.static, "laptop")))
 
 
-def example_renewals() -> tuple[m.RenewedKey, m.RenewedShare]:
+def example_renewal() -> m.RenewedShare:
     """What the first person's terminal drew, under the heads of its log."""
     by = FIRST.terminal, FIRST.signing_seed
     heads, random = [rename_id(FIRST)], lambda _: draw("renewed")
-    key = key_message(draw_key(FIRST.person, heads, *by, random))
     drawn = draw_share(FIRST.person, SECOND.person, TRANSCRIPT.root, heads, *by, random)
     share = share_message(FIRST.person, SECOND.person, TRANSCRIPT.root, drawn)
-    assert key is not None
     assert share is not None
-    return key, share
+    return share
 
 
 def example_keys() -> NewTerminal:
@@ -558,7 +555,7 @@ def _pairing() -> dict[str, Value]:
 def _contact() -> dict[str, Value]:
     secret = contact_secret(TRANSCRIPT.root, LOW, share_of(LOW), HIGH, share_of(HIGH))
     ends = FIRST.person, SECOND.person
-    key, (_, renewed) = secret.discovery_key(*ends), example_renewals()
+    key, renewed = secret.discovery_key(*ends), example_renewal()
     return {
         "share_low": share_of(LOW),
         "share_high": share_of(HIGH),
@@ -568,7 +565,7 @@ def _contact() -> dict[str, Value]:
         "link_psk": secret.link_psk(*ends),
         "discovery_key": key,
         "meeting_key": secret.meeting_key(*ends),
-        "drawn": renewed.share,
+        "named": renewed.share,
         "number_bytes": b2b(b"", personal=labels.SHARE_NUMBER, key=renewed.share, size=4),
         "pairing_id": pairing_id(TRANSCRIPT.root),
         "signer": FIRST.signing_seed,

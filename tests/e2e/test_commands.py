@@ -98,7 +98,7 @@ def test_the_fields_are_those_of_the_manual(ada: Station, ben: Station) -> None:
     assert first["id"] == histories[0][0]["id"] == sent.objects[0]["id"]
     assert _TIME.fullmatch(first["time"])
     numbers = [ada.run("verify", "Ben").objects[0], ben.run("verify", "Ada").objects[0]]
-    fields = ["safety_number", "verified", "held", "contested", "compared", "by", "changes"]
+    fields = ["safety_number", "verified", "held", "unvouched", "contested", "compared", "by", "changes"]
     assert [list(number) for number in numbers] == [fields] * 2
     assert numbers[0]["safety_number"] == numbers[1]["safety_number"]
     assert re.fullmatch(r"(\d{5} ){11}\d{5}", numbers[0]["safety_number"])
@@ -110,8 +110,8 @@ def test_the_fields_are_those_of_the_manual(ada: Station, ben: Station) -> None:
     assert len(contact.pop("person")) == 64
     assert _TIME.fullmatch(contact.pop("seen"))
     assert contact == {
-        "name": "Ben", "called": "Ben", "verified": True, "present": False, "held": False, "same_key": [],
-        "unread": 0, "pinned": False, "muted": False, "bot": False, "commands": [],
+        "name": "Ben", "called": "Ben", "verified": True, "present": False, "held": False, "unvouched": False,
+        "same_key": [], "unread": 0, "pinned": False, "muted": False, "bot": False, "commands": [],
     }  # fmt: skip
 
 

@@ -24,6 +24,7 @@ def test_a_device_is_linked_by_words_and_talks_in_its_persons_name(
         (sent,) = laptop.run("send", "Ben", "from", "the", "laptop", "--wait", "60").objects
         assert sent["state"] == "delivered"
         assert [one["name"] for one in laptop.run("terminal", "list").objects] == ["", "laptop"]
-        assert ada.run("terminal", "remove", "laptop", "--yes").objects == [{"removed": made}]
+        (removed,) = ada.run("terminal", "remove", "laptop", "--yes").objects
+        assert (removed["removed"], removed["added"]) == (made, [])
         wait_event(listener, "identity", name="Ada", cause='removed the device "laptop"')
     assert "from the laptop" in [entry["text"] for entry in ben.run("history", "Ada").objects]

@@ -73,7 +73,7 @@ def _ids_and_keys(station: Station) -> Iterator[tuple[str, bytes]]:
         "signing key": ed25519_from_seed(row.signing_seed),
         "static secret": row.static_secret,
         "signing seed": row.signing_seed,
-        "self key": row.self_key,
+        "self key": row.first_self_key,
         "recovery seed": row.recovery_seed or b"",
     }
     yield from ((f"{station.name}'s {name}", value) for name, value in found.items())

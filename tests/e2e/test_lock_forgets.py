@@ -81,7 +81,7 @@ def scene(lab: Lab, ada: Station, ben: Station) -> Iterator[Scene]:
         "key in digits": key.hex().encode(),
         "static secret": row.static_secret,
         "signing seed": row.signing_seed,
-        "self key": row.self_key,
+        "self key": row.first_self_key,
         **{text: text.encode() for text in texts},
     }
     with listening(ben):

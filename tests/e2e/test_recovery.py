@@ -33,12 +33,17 @@ def test_the_recovery_words_outrank_a_thief_of_the_first_device(
         laptop.until_said("by the thief")
         refused = laptop.run("terminal", "remove", desk, "--yes")
         assert refused.status == 77, refused.err
-        used = laptop.run("recovery", "use", "--remove", desk, typed=" ".join(words) + "\n")
-        assert used.objects == [{"recovered": True, "removed": [desk], "new_keys": False}]
+        newer = _replaced(laptop, desk, words)
+        assert newer != words
+        again = laptop.run("recovery", "use", typed=" ".join(words) + "\n")
+        assert (again.status, again.objects) == (64, [])
+        assert "were replaced by a recovery" in again.err
         wait_event(heard, "held", held=True)
         waiting = laptop.say("after the words")
         assert ben.run("verify", "Ada", laptop.safety_number()).status == 0
         wait_event(heard, "held", held=False)
+        assert laptop.run("verify", "Ben").objects[0]["unvouched"], "only the desk has paired with Ben"
+        assert laptop.run("verify", "Ben", ben.safety_number()).status == 0
         ben.until_said("after the words")
         ben.say("to the owner")
         laptop.until_said("to the owner")
@@ -49,6 +54,18 @@ def test_the_recovery_words_outrank_a_thief_of_the_first_device(
         assert {"after the words", "to the owner"}.isdisjoint(text for _, text in thief.said())
         assert "the thief again" not in [text for _, text in ben.said()]
         end(stolen)
+
+
+def _replaced(laptop: Station, removed: str, words: list[str]) -> list[str]:
+    """Recover by the words, and type back new ones, which are returned."""
+    with laptop.start("recovery", "use", "--remove", removed) as asking:
+        asking.write(" ".join(words) + "\n")
+        shown = json.loads(asking.line(PATIENCE))
+        new: list[str] = shown["words"]
+        asking.write("".join(f"{new[number - 1]}\n" for number in shown["asked"]))
+        used = json.loads(asking.line(PATIENCE))
+    assert (used["recovered"], used["removed"], used["new_keys"]) == (True, [removed], False)
+    return new
 
 
 def _written_down(ada: Station) -> list[str]:

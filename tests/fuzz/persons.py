@@ -16,10 +16,8 @@ from protocol.pairing.renewal import (
     Drawn,
     Measure,
     Taken,
-    draw_key,
     draw_share,
     drawn_in,
-    key_message,
     share_message,
 )
 from tests.fuzz.target import LENGTH, Target, drawn, published
@@ -103,7 +101,7 @@ def _measured() -> tuple[Measure, Drawn, Person]:
 def _renewal(data: bytes) -> m.Message:
     """A renewal is taken at most once, and only what the live terminal has signed."""
     message = m.MESSAGE.decode(data)
-    if not isinstance(message, m.RenewedKey | m.RenewedShare):
+    if not isinstance(message, m.RenewedShare):
         raise Malformed("no renewal")
     measure, before, log = _measured()
     if measure.take(message, [before]) is Taken.NEWER:
@@ -120,10 +118,8 @@ def _renewals() -> dict[str, bytes]:
         ("thief", SECOND, log.state.heads),
         ("before", log.first, (log.id,)),
     ):
-        key = key_message(draw_key(log.id, upon, by.id, by.seed, draw))
-        drawn_share = draw_share(log.id, bytes(32), bytes(32), upon, by.id, by.seed, draw)
-        share = share_message(log.id, bytes(32), bytes(32), drawn_share)
-        found |= {f"{name}-key": encode(key), f"{name}-share": encode(share)}
+        share = draw_share(log.id, bytes(32), bytes(32), upon, by.id, by.seed, draw)
+        found[name] = encode(share_message(log.id, bytes(32), bytes(32), share))
     return found
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from chat.assemble import door
 from chat.interface import (
+    RECOVERY_WORDS,
     BackupView,
     CannotCreate,
     DeletionScope,
@@ -19,9 +21,12 @@ from chat.interface import (
     EntryFilled,
     EntryView,
     NotPermitted,
+    Phrase,
     QuestionsChanged,
+    RecoveryView,
     RestoreView,
     UsageError,
+    WordsReplaced,
 )
 from chat.service import restore, restoring
 from chat.service.backup import Backup
@@ -43,6 +48,7 @@ from tests.support.engines.engines import (
     in_virtual_time,
     invite,
     people,
+    recover,
     talk,
     two_contacts,
 )
@@ -464,6 +470,71 @@ async def test_without_the_seed_in_it_the_words_bring_the_new_terminal_in(tmp_pa
         await other.stop()
 
 
+def typed_back(view: RecoveryView, _problem: Phrase) -> tuple[str, ...]:
+    return tuple(view.words[place] for place in view.asked)
+
+
+@pytest.mark.parametrize("in_file", [True, False])
+@in_virtual_time
+async def test_a_restored_terminal_replaces_the_words(tmp_path: Path, in_file: bool) -> None:
+    """The new ones open it from then on. One that was mistyped is asked for once more, with others."""
+    async with people(tmp_path, "Ada") as (_, (ada,)):
+        words, path = (await ada.engine.recovery_words()).words, tmp_path / "ada.backup"
+        await back_up(ada, path, recovery=in_file)
+        await ada.stop()
+        shown, problems = list[RecoveryView](), list[str]()
+
+        def write_down(view: RecoveryView, problem: Phrase) -> tuple[str, ...]:
+            shown.append(view)
+            problems.append(problem)
+            return typed_back(view, problem) if len(shown) > 1 else ("acorn",) * 4
+
+        typed = () if in_file else words
+        asked = restoring.Asked(path, BACKUP, typed, True, write_down=write_down)
+        folder = tmp_path / "new"
+        await asyncio.to_thread(restoring.restore_new, folder, PASSPHRASE, asked, os.urandom, CHEAPEST)
+        assert problems[0] == ""
+        assert "is another one" in problems[1]
+        assert shown[0].words == shown[1].words != words
+        other = await started(ada, folder)
+        assert not (await other.engine.me()).keeps_seed
+        with pytest.raises(WordsReplaced):
+            await other.engine.check_recovery(words)
+        await other.engine.check_recovery(shown[0].words)
+        await recover(other, shown[0].words, ())
+        await other.stop()
+
+
+@in_virtual_time
+async def backed_up(folder: Path) -> None:
+    """A backup of Ada, with its recovery seed, in a folder."""
+    async with people(folder, "Ada") as (_, (ada,)):
+        await back_up(ada, folder / "ada.backup")
+
+
+@pytest.mark.parametrize("way", ["left", "cancelled"])
+def test_nothing_is_restored_where_the_new_words_are_not_typed_back(tmp_path: Path, way: str) -> None:
+    backed_up(folder=tmp_path)
+    folder = tmp_path / "new"
+
+    async def restored() -> None:
+        async def left(view: RecoveryView, _problem: Phrase) -> tuple[str, ...]:
+            assert len(view.words) == RECOVERY_WORDS
+            if way == "left":
+                raise UsageError("left")
+            task.cancel()
+            return await asyncio.Future[tuple[str, ...]]()
+
+        opened = door(folder, cost=CHEAPEST)
+        path = str(tmp_path / "ada.backup")
+        task = asyncio.create_task(opened.restore(path, BACKUP, PASSPHRASE, write_down=left))
+        await task
+
+    with pytest.raises(UsageError if way == "left" else asyncio.CancelledError):
+        asyncio.run(restored())
+    assert not folder.exists()
+
+
 @in_virtual_time
 async def test_a_backup_has_its_name_only_when_it_was_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -537,7 +608,7 @@ async def test_no_secret_of_a_terminal_and_no_contact_secret_is_in_a_backup(tmp_
             for pair in contact.pairs
             for secret in (pair.root, *(share.share for share in (*pair.own, *pair.theirs)))
         ]
-        assert keyring.own.self_key in content
+        assert all(one.secret in content for one in keyring.own.drawn)
         assert [secret for secret in secrets if secret in content] == []
 
 

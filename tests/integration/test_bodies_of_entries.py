@@ -92,7 +92,7 @@ async def test_case_87_a_contact_makes_nothing_of_ones_own_look_deleted(tmp_path
     async with in_touch(tmp_path) as (_, ada, ben):
         own = ada.engine._use_cases.keyring.own
         mine = entry_of(ada, ben, text="what Ada really wrote")
-        assert entry_of(ben, ada, own.terminal, own.self_key).header != mine.header
+        assert entry_of(ben, ada, own.terminal, own.first_self_key).header != mine.header
         stored = ada.wait(EntryAdded)
         await current(ben, ada).driver.send(alone(mine))
         event = (await stored).entry
@@ -265,7 +265,7 @@ def chain(ben: Person, ada: Person, texts: Sequence[str]) -> list[ParsedEntry]:
         last = (made[-1].header.sequence, made[-1].id) if made else None
         place = EntryPlace(talk, own.terminal, b"12345678", last, [], heads)
         now, random = parts.runtime.clock.wall(), parts.runtime.random
-        made.append(write_entry(place, now, KIND_TEXT, text_body(text), own.self_key, random))
+        made.append(write_entry(place, now, KIND_TEXT, text_body(text), own.first_self_key, random))
     return made
 
 

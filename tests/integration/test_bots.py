@@ -121,7 +121,7 @@ async def test_a_contact_marks_nobody_else(tmp_path: Path) -> None:
         seen = shown_as(ben, ECHO)
         await ada.engine.declare_bot((ECHO,))
         await seen
-        await renewed(ada, b"k" * 32)
+        await renewed(ada)
         await settled(ada)
         assert not (await contact(ada)).bot
 

@@ -12,7 +12,6 @@ import pytest
 from chat.interface import (
     AlertsChanged,
     DeletionScope,
-    EntriesMarked,
     EntryAdded,
     EntryState,
     EntryView,
@@ -21,7 +20,8 @@ from chat.interface import (
 )
 from chat.network.links import LiveLink
 from chat.service import restoring
-from chat.service.events import SecretsRenewed, SettlingDue
+from chat.service.drawing import renew_upon
+from chat.service.events import OwnLogGrew, SettlingDue
 from chat.storage import claims, entries, keys, receipts, repair
 from chat.storage.claims import CLAIMS_MAX
 from chat.storage.database import Database
@@ -42,8 +42,8 @@ from protocol.entries_and_receipts import (
     timer_body,
     write_entry,
 )
-from protocol.messages import CutHead, Entry
-from protocol.pairing.renewal import Drawn
+from protocol.identity.drawing import self_key
+from protocol.messages import CutHead, Entry, SharedDrawn
 from protocol.profile_header import CHEAPEST
 from tests.integration.steps import becomes, current, dial, entry_of, in_touch, same_history, say
 from tests.integration.test_backup import back_up, restore_new, started
@@ -53,7 +53,8 @@ from tests.integration.test_renewal import three_and_ben
 from tests.integration.test_salvage import OWN, salvage
 from tests.support.engines.engines import PASSPHRASE, Person, in_virtual_time, invite, talk
 
-LOST = b"k" * 32
+DRAWN = SharedDrawn(b"r" * 32, b"k" * 32)
+LOST = self_key(DRAWN.secret)
 """A self key that no terminal has."""
 
 QUIET = 60
@@ -113,13 +114,13 @@ def place(entry: ParsedEntry) -> tuple[int, bytes]:
     return entry.header.sequence, entry.id
 
 
-async def renewed(person: Person, key: bytes) -> None:
-    """A self key comes, as another own terminal would hand it on."""
+async def renewed(person: Person) -> None:
+    """A terminal gets what a Renew draws that is in no log here: as one that came with the log would."""
     parts = person.engine._use_cases
-    await parts.store.write(keys.add_earlier_self_key, Drawn(key, (), bytes(32), bytes(64)))
-    own = await parts.store.read(keys.read_own)
-    parts.keyring.take_renewed(own, {})
-    parts.bus.signal(SecretsRenewed())
+    await parts.store.write(keys.add_drawn, [DRAWN])
+    parts.keyring.hold([DRAWN])
+    parts.keyring.follow_own_log(parts.keyring.own_log, parts.keyring.own_confirmed)
+    parts.bus.signal(OwnLogGrew())
 
 
 @in_virtual_time(limit=600)
@@ -176,7 +177,7 @@ async def test_a_claim_comes_once_and_goes_to_nobody(tmp_path: Path) -> None:
     async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
         await apart(network, laptop, ben)
         first = invented(desk, ben, "I owe you")
-        second = invented(desk, ben, "a lot", place(first))
+        second = invented(desk, ben, "a lot", place(first), ahead=1)
         await hold(ben, desk, first, second)
         await dial(desk, ben)
         await becomes(desk, partial(shows, desk, ben, ["I owe you", "a lot"]))
@@ -239,8 +240,10 @@ async def test_ten_thousand_claims_of_a_contact_are_bounded_and_move_nothing(tmp
 
 
 @in_virtual_time(limit=900)
-async def test_a_claim_becomes_an_own_entry_when_its_key_comes(tmp_path: Path) -> None:
-    """The laptop writes under a key that the desk, which was away, gets later than the words."""
+async def test_words_under_a_new_key_that_a_contact_passes_are_own_since_the_log_hands_out_the_key(
+    tmp_path: Path,
+) -> None:
+    """The laptop draws and writes while the desk is away, which meets the contact first."""
     async with three_and_ben(tmp_path) as (network, desk, laptop, phone, ben):
         for one in (laptop, phone, ben):
             await apart(network, desk, one)
@@ -249,12 +252,10 @@ async def test_a_claim_becomes_an_own_entry_when_its_key_comes(tmp_path: Path) -
         entry = await talk(laptop, ben, "under the new key")
         network.join(desk.host, ben.host)
         shown = arrives(desk, "under the new key")
-        claimed = (await shown).entry
-        assert (claimed.claimed, claimed.own, claimed.author) == ("contact", False, "Ben")
+        view = (await shown).entry
+        assert (view.claimed, view.own, view.author) == ("", True, "Ada")
         await talk(ben, desk, "it goes on")
-        marked = desk.wait(EntriesMarked)
         network.join(desk.host, laptop.host)
-        await marked
         await same_history(desk, laptop)
 
         async def is_delivered() -> bool:
@@ -262,7 +263,6 @@ async def test_a_claim_becomes_an_own_entry_when_its_key_comes(tmp_path: Path) -
 
         await becomes(desk, is_delivered)
         (view,) = [one for one in await desk.history(ben) if one.id == entry]
-        assert (view.claimed, view.own, view.author) == ("", True, "Ada")
         assert (view.state, view.quarantined) == (EntryState.DELIVERED, False)
 
 
@@ -271,7 +271,7 @@ async def test_what_another_own_terminal_has_counts_in_the_root_without_the_key(
     """The laptop has a key that the desk never gets. It is shown apart from what the contact claims."""
     async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
         await apart(network, desk, laptop)
-        await has_the_key(laptop)
+        await renewed(laptop)
         author = bytes.fromhex(terminal_of(laptop))
         first = invented(desk, ben, "under a lost key", author=author)
         second = invented(desk, ben, "and more", place(first), author=author)
@@ -291,7 +291,7 @@ async def test_what_another_own_terminal_has_counts_in_the_root_without_the_key(
 async def test_what_an_own_entry_follows_is_own_without_its_key(tmp_path: Path) -> None:
     """Its header names the one before, and its tag covers that, whichever of both comes first."""
     async with in_touch(tmp_path) as (_, ada, ben):
-        key, author = ada.engine._use_cases.keyring.own.self_key, b""
+        key, author = ada.engine._use_cases.keyring.self_keys[0], b""
         first = invented(ada, ben, "first", author=author)
         second = invented(ada, ben, "second", place(first))
         third = invented(ada, ben, "third", place(second), key=key)
@@ -314,7 +314,7 @@ async def test_a_contact_changes_nothing_of_what_an_own_entry_follows(
     """It is shown as own, and the contact can neither edit nor delete it, whatever its tag is of."""
     async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
         await apart(network, desk, laptop)
-        key = desk.engine._use_cases.keyring.own.self_key
+        key = desk.engine._use_cases.keyring.self_keys[0]
         author = bytes.fromhex(terminal_of(laptop if by_laptop else desk))
         first = invented(desk, ben, "first", author=author)
         second = invented(desk, ben, "second", place(first), author=author)
@@ -333,18 +333,11 @@ async def test_a_contact_changes_nothing_of_what_an_own_entry_follows(
         assert "mine" in await desk.texts(ben)
 
 
-async def has_the_key(person: Person) -> None:
-    """A device has a self key that the others never get."""
-    parts = person.engine._use_cases
-    await parts.store.write(keys.add_earlier_self_key, Drawn(LOST, (), b"", b""))
-    parts.keyring.take_renewed(await parts.store.read(keys.read_own), {})
-
-
 @in_virtual_time(limit=3 * 3_600)
 async def test_what_precedes_a_claim_of_an_own_device_comes_on_the_next_link(tmp_path: Path) -> None:
     async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
         await apart(network, desk, laptop)
-        await has_the_key(laptop)
+        await renewed(laptop)
         author, some = bytes.fromhex(terminal_of(laptop)), list[ParsedEntry]()
         for number in range(4):
             before = place(some[-1]) if some else None
@@ -375,7 +368,7 @@ async def test_what_precedes_a_claim_of_an_own_device_comes_on_the_next_link(tmp
 async def test_own_devices_agree_about_a_claim_that_one_has_without_its_body(tmp_path: Path) -> None:
     async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
         await apart(network, desk, laptop)
-        await has_the_key(laptop)
+        await renewed(laptop)
         author = bytes.fromhex(terminal_of(laptop))
         first = invented(desk, ben, "first", author=author)
         second = invented(desk, ben, "second", place(first), author=author)
@@ -397,8 +390,8 @@ async def test_own_devices_agree_about_a_claim_that_one_has_without_its_body(tmp
 @in_virtual_time(limit=20 * 3_600)
 async def test_what_an_own_entry_follows_comes_back_when_all_is_kept_again(tmp_path: Path) -> None:
     async with desk_and_laptop(tmp_path) as (_, desk, laptop, ben):
-        await has_the_key(laptop)
-        key, author = desk.engine._use_cases.keyring.own.self_key, bytes.fromhex(terminal_of(desk))
+        await renewed(laptop)
+        key, author = desk.engine._use_cases.keyring.self_keys[0], bytes.fromhex(terminal_of(desk))
         first = invented(desk, ben, "first", author=author)
         second = invented(desk, ben, "second", place(first), key=key, author=author)
         await sends(ben, desk, first, second)
@@ -449,7 +442,7 @@ async def test_a_claim_deletes_edits_cuts_and_times_nothing_until_its_key_comes(
         await current(ben, ada).driver.send(theirs)
         await talk(ben, ada, "the contact deletes its claim")
         assert "claimed" in await ada.texts(ben)
-        await renewed(ada, LOST)
+        await renewed(ada)
         await becomes(ada, partial(is_own, ada, ben, text))
         await settled(ada)
         history = await ada.history(ben)
@@ -470,7 +463,7 @@ async def test_a_claim_that_was_deleted_here_stays_so(tmp_path: Path) -> None:
         assert [view.text for view in await found(ada, "never")] == ["I never wrote this"]
         await ada.engine.delete(await ada.contact(ben), text.id.hex())
         await sends(ben, ada, text)
-        await renewed(ada, LOST)
+        await renewed(ada)
         await becomes(ada, partial(is_own, ada, ben, text))
         (view,) = [one for one in await ada.history(ben) if one.id == text.id.hex()]
         assert (view.kind, view.deleted_by, view.own) == ("deleted", "here", True)
@@ -519,16 +512,21 @@ async def test_claims_stay_so_in_a_backup_and_when_the_profile_is_damaged(tmp_pa
         await ada.start()
 
 
+async def draws(person: Person) -> None:
+    """A terminal signs a Renew, and tags with what it draws."""
+    log, parts = person.engine._use_cases.own_log, person.engine._use_cases
+    held = await log._held()
+    signed, drawn = renew_upon(held.operations, held.pins, parts.keyring.own, parts.runtime.random)
+    await log._add([signed], drawn=[drawn])
+
+
 @in_virtual_time(limit=600)
 async def test_words_under_a_key_that_was_drawn_after_the_backup_come_back_as_claims(tmp_path: Path) -> None:
     """The contact has them, and passes them once the restored device has paired again."""
     async with in_touch(tmp_path) as (_, ada, ben):
         path = tmp_path / "backup"
         await back_up(ada, path)
-        await renewed(ada, LOST)
-        await ada.engine._use_cases.store.write(keys.add_self_key, Drawn(b"n" * 32, (), bytes(32), bytes(64)))
-        own = await ada.engine._use_cases.store.read(keys.read_own)
-        ada.engine._use_cases.keyring.take_renewed(own, {})
+        await draws(ada)
         await talk(ada, ben, "under the new key")
         await ada.stop()
         await asyncio.to_thread(restore_new, tmp_path / "restored", path)
@@ -609,7 +607,7 @@ async def test_a_claim_of_a_removed_device_counts_no_more_than_its_cut_says_when
         late = invented(desk, ben, "late", author=bytes.fromhex(terminal_of(laptop)))
         await sends(ben, desk, late)
         assert await claims_of(desk, ben) == ["late"]
-        await renewed(desk, LOST)
+        await renewed(desk)
         await becomes(desk, partial(is_own, desk, ben, late))
         await settled(desk)
         shown = {one.text: (one.claimed, one.quarantined) for one in await desk.history(ben)}

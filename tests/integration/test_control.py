@@ -76,7 +76,7 @@ from tests.contract.messenger import MessengerContract
 from tests.contract.subject import PATIENCE, RELAY, Subject, until
 from tests.support.engines.served import Both, fake_and_client, served
 from tests.support.fakes.around import FakeAround
-from tests.support.fakes.messenger import RECOVERY_ASKED, FakeMessenger
+from tests.support.fakes.messenger import NEW_WORDS, RECOVERY_ASKED, FakeMessenger
 from tests.support.fakes.others import INVITATION, alert
 from tests.support.machine import needs_unix_sockets
 
@@ -150,8 +150,12 @@ async def test_each_call_arrives_with_its_arguments_and_brings_the_engines_answe
     for name, parameters in CALLS.items():
         if name == "confirm_own":
             direct.ask(QUESTION)
+        if name == "recover":
+            arguments["answers"] = tuple(NEW_WORDS[place] for place in RECOVERY_ASKED)
         if name == "answer_linking":
             arguments["linking"] = direct.device_begins("laptop").id
+        if name == "recover":
+            arguments["answers"] = tuple(NEW_WORDS[place] for place in RECOVERY_ASKED)
         if name == "export":
             arguments["path"] = "/another"
         if name.endswith("_file") or name == "show_picture":

@@ -39,7 +39,7 @@ from protocol.link.states import Event, LinkOpen
 from protocol.messages import Heads, HeadsHash, LogHeads, LogOperations, Message, Reachable, Receipt, Typing
 from protocol.primitives import ed25519_from_seed
 from tests.integration.steps import current, dial, entry_of, in_touch, meet, presence, say
-from tests.support.engines.engines import Person, in_virtual_time, people, talk
+from tests.support.engines.engines import Person, in_virtual_time, people, recover, talk
 from tests.support.fakes.network import MemoryTransport, Network
 from tests.support.protocol.pairings import Terminal, id_of
 
@@ -246,7 +246,7 @@ async def test_case_89_copies_of_a_key_that_fill_the_links_do_not_suppress_the_o
         await ben.start()
         await linked
         told, before = ada.wait(IdentityChanged), ada.clock.monotonic()
-        await ben.engine.recover(words, ())
+        await recover(ben, words, ())
         await told
         assert ada.clock.monotonic() < before + 1
         assert (await ada.engine.contacts())[0].held
@@ -561,7 +561,7 @@ def chain_after(ben: Person, ada: Person, late: ParsedEntry, length: int) -> lis
         last = (late.header.sequence, late.id) if not made else (made[-1].header.sequence, made[-1].id)
         place = EntryPlace(_conversation(ada, ben), own.terminal, b"12345678", last, [], heads)
         body = text_body(f"entry {number}")
-        made.append(write_entry(place, 1_000, KIND_TEXT, body, own.self_key, parts.runtime.random))
+        made.append(write_entry(place, 1_000, KIND_TEXT, body, own.first_self_key, parts.runtime.random))
     return made
 
 

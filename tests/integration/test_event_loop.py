@@ -115,7 +115,9 @@ async def own_entries(ada: Person, ben: Person) -> list[bytes]:
     for number in range(limits.RECEIPT_IDS_MAX):
         place = EntryPlace(conversation, own.terminal, b"12345678", previous, [], heads)
         body = text_body(f"entry {number}")
-        entry = write_entry(place, ada.clock.wall(), KIND_TEXT, body, own.self_key, parts.runtime.random)
+        entry = write_entry(
+            place, ada.clock.wall(), KIND_TEXT, body, own.first_self_key, parts.runtime.random
+        )
         previous = entry.header.sequence, entry.id
         written.append(entry)
     await parts.store.write(entries.insert_all, written, own.terminal, contact=contact)
@@ -222,7 +224,9 @@ def cut_of(ben: Person, ada: Person) -> m.Entry:
         parts.keyring.own_log.heads[:1],
     )
     body = cut_body(random(32), sorted(ends, key=lambda end: (end.sequence, end.id)))
-    return write_entry(place, ben.clock.wall(), KIND_CUT, body, own.self_key, parts.runtime.random).message()
+    return write_entry(
+        place, ben.clock.wall(), KIND_CUT, body, own.first_self_key, parts.runtime.random
+    ).message()
 
 
 def refused(log: Log) -> list[m.Message]:
@@ -231,10 +235,11 @@ def refused(log: Log) -> list[m.Message]:
     whole = log.operations[: limits.LOG_OPERATIONS_MAX]
     heads = sorted(seeded("heads")(32) for _ in range(1))
     ids, signed = [bytes(32)] * limits.LINKED_IDS_MAX, (bytes(32), bytes(64))
-    own_keys = [m.SharedKey(bytes(32), heads, [])] * limits.LINKED_SELF_KEYS_MAX
+    drawn = [m.SharedDrawn(bytes(32), bytes(32))] * limits.SHARED_DRAWN_MAX
     share = m.SharedShare(1, bytes(32), heads, [])
     pairings = [m.SharedRoot(bytes(32), [share], [share])] * limits.LINKED_PAIRINGS_MAX
-    said = True, False, False, 0, 0, False, False, list[m.SharedComparison](), pairings
+    vouchers = [m.SharedVoucher(bytes(32), True)] * limits.VOUCHERS_MAX
+    said = True, False, False, 0, 0, False, False, list[m.SharedComparison](), vouchers, pairings
     return [
         m.Commit(bytes(32), name),
         m.Reveal(bytes(32), name),
@@ -243,7 +248,7 @@ def refused(log: Log) -> list[m.Message]:
         m.Accept(bytes(32)),
         m.NewTerminal(bytes(32), bytes(32), name[: limits.TERMINAL_NAME_CHARACTERS_MAX], *signed),
         m.SharedPairing(bytes(32), ids, ids, name, *said, ids, []),
-        m.LinkState(bytes(32), bytes(32), ids, ids, own_keys, [], [], limits.LINKED_CONTACTS_MAX),
+        m.LinkState(bytes(32), bytes(32), ids, ids, drawn, [], [], limits.LINKED_CONTACTS_MAX),
         m.Addition(bytes(limits.OPERATION_BYTES_MAX)),
         m.Consent(bytes(64)),
         m.Digests(
@@ -251,7 +256,7 @@ def refused(log: Log) -> list[m.Message]:
             2**53 - 1,
         ),
         m.PassedReceipt(bytes(32), bytes(32), 1, heads),
-        m.RenewedKey(bytes(32), heads, *signed),
+        m.DrawnSecret(bytes(32), bytes(32)),
         m.Confirm(bytes(16), []),
         m.Pong(2**32 - 1),
         m.Features(list(range(limits.FEATURES_MAX))),

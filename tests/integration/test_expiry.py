@@ -124,7 +124,7 @@ async def test_a_timer_that_another_one_follows_is_not_called_the_one_in_force(t
         def fork(number: int, time: int) -> ParsedEntry:
             incarnation, heads = number.to_bytes(8, "big"), parts.keyring.own_log.heads
             place = EntryPlace(talk_id, parts.keyring.own.terminal, incarnation, None, [], heads)
-            key, random = parts.keyring.own.self_key, parts.runtime.random
+            key, random = parts.keyring.self_keys[0], parts.runtime.random
             return write_entry(place, time, KIND_TIMER, timer_body(0), key, random)
 
         last = max((fork(number, 2**48 - 1) for number in range(20)), key=lambda entry: entry.id)

@@ -96,7 +96,7 @@ async def test_with_everything_but_entries_and_receipts_deleted_the_same_entries
 
 KEPT = {
     # who this is and whom it knows, without which there is nobody to deliver to
-    *("own", "self_keys", "operations", "terminals", "person_terminals", "contacts", "shares"),
+    *("own", "drawn", "operations", "terminals", "person_terminals", "contacts", "shares"),
     *("conversations", "migrations"),
     *("entries", "bodies", "receipts"),
 }

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from msgspec.structs import replace
@@ -34,9 +35,9 @@ from protocol.entries_and_receipts import (
 )
 from protocol.messages import Entry, Message
 from protocol.own_terminals import Mark
-from tests.integration.steps import dial, now
+from tests.integration.steps import current, dial, now
 from tests.integration.test_old_copies import keep, put_back
-from tests.integration.test_own_terminals import LAPTOP, linked, terminal_of
+from tests.integration.test_own_terminals import LAPTOP, apart, desk_and_laptop, linked, terminal_of, unread
 from tests.support.engines.engines import Person, in_virtual_time, pair, people
 from tests.support.engines.terminals import add_terminal
 from tests.support.fakes.network import Network
@@ -58,7 +59,7 @@ async def write_many(person: Person, other: Person, count: int, since: int = 0) 
         place = entries.next_place(database, talk, own.terminal, b"12345678", parts.keyring.own_log.heads)
         for number in range(count):
             body, time = text_body(f"text {number}"), before + number * MINUTE
-            new.append(write_entry(place, time, KIND_TEXT, body, own.self_key, parts.runtime.random))
+            new.append(write_entry(place, time, KIND_TEXT, body, own.first_self_key, parts.runtime.random))
             last = new[-1].header.sequence, new[-1].id
             place = replace(place, previous=last, parents=[])
         entries.insert_all(database, new, own.terminal, contact=other.peer.person)
@@ -477,3 +478,43 @@ async def test_a_move_that_is_cut_again_and_again_loses_no_mark(tmp_path: Path) 
             assert (await laptop.engine.contacts())[0].unread == 0
         finally:
             await laptop.engine.close()
+
+
+@in_virtual_time(limit=7_200)
+async def test_no_mark_is_lost_that_was_made_while_own_terminals_were_apart(tmp_path: Path) -> None:
+    """Of more entries than a comparison names the marks of, read here and reached there."""
+    async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
+        theirs, mine = await write_many(ben, desk, 600), await write_many(desk, ben, 600, since=MINUTE // 2)
+        await ben.stop()
+        await ben.start()
+        await asyncio.sleep(120)
+        assert await unread(laptop) == await unread(desk) == 600
+        await apart(network, desk, laptop)
+        network.part(laptop.host, ben.host)
+        await asyncio.sleep(5_000)  # longer than marks come again on any link
+        await desk.engine.mark_all_read(await desk.contact(ben))
+        await ben.engine.mark_all_read(await ben.contact(desk))
+        await asyncio.sleep(30)
+        assert await unread(laptop) == 600
+        await meets(network, desk, laptop)
+        await asyncio.sleep(30)
+        assert await unread(laptop) == 0
+        assert await marks(laptop, ben, [*theirs, *mine]) == await marks(desk, ben, [*theirs, *mine])
+
+
+@in_virtual_time(limit=7_200)
+async def test_no_mark_is_lost_that_was_on_its_way_when_a_link_was_cut(tmp_path: Path) -> None:
+    async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
+        theirs = await write_many(ben, desk, 600)
+        await ben.stop()
+        await ben.start()
+        await asyncio.sleep(120)
+        network.part(laptop.host, ben.host)
+        driver = current(desk, laptop).driver
+        with mock.patch.object(driver, "send", side_effect=lambda message: driver.abort()):
+            await desk.engine.mark_all_read(await desk.contact(ben))
+            await asyncio.sleep(30)
+        await meets(network, desk, laptop)
+        await asyncio.sleep(30)
+        assert await unread(laptop) == 0
+        assert await marks(laptop, ben, theirs) == await marks(desk, ben, theirs)

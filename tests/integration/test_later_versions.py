@@ -75,7 +75,7 @@ class Later:
             log.heads,
         )
         now, random = self.person.clock.wall(), self._parts.runtime.random
-        entry = write_entry(place, now, KIND, BODY, own.self_key, random)
+        entry = write_entry(place, now, KIND, BODY, own.first_self_key, random)
         entries.insert_all(database, [entry], own.terminal, contact=self.other.peer.person)
         return entry
 

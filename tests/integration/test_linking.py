@@ -19,7 +19,8 @@ from chat.interface import (
     UsageError,
 )
 from chat.service.linking import STOPPED, TIMED_OUT, UNSURE
-from chat.service.own_log import CHANGED, SENIOR
+from chat.service.own_log import CHANGED
+from chat.service.signing import SENIOR
 from chat.storage import folder as stored_folder
 from protocol.identity.author import add_operation
 from protocol.identity.log import sign_operation

@@ -22,7 +22,8 @@ from chat.interface import (
 from chat.service import handover
 from chat.service.joining import MAYBE_ADDED, Joining, make_profile
 from chat.service.linking import UNSURE
-from chat.service.own_log import CHANGED, ONLY_DEVICE
+from chat.service.own_log import CHANGED
+from chat.service.signing import ONLY_DEVICE
 from protocol import profile_header
 from protocol.identity.author import add_operation
 from protocol.identity.log import Add, sign_operation

@@ -213,7 +213,7 @@ async def test_the_time_of_a_text_that_was_read_elsewhere_begins_with_its_body(t
         own, heads = parts.keyring.own, parts.keyring.own_log.heads
         place = await parts.store.read(entries.next_place, talk, own.terminal, b"12345678", heads)
         now, random = ben.clock.wall(), parts.runtime.random
-        written = write_entry(place, now, KIND_TEXT, text_body("brief"), own.self_key, random, 60)
+        written = write_entry(place, now, KIND_TEXT, text_body("brief"), own.first_self_key, random, 60)
         entry, message = written.id, written.message()
         link = current(laptop, desk)
         said = PassedReceipt(talk, own_terminal(desk), READ, [entry])

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from unittest import mock
 
 from chat.interface import ContactChanged, DeletionScope
 from chat.storage import keys, persons
 from chat.storage.database import Database
 from protocol.entries_and_receipts import conversation_of_two
-from protocol.messages import Digest, Digests
+from protocol.messages import Digest, Digests, Head, Heads
 from protocol.pairing.renewal import Measure
 from tests.integration.steps import current, dial, now, say
 from tests.integration.test_amendments import shown
 from tests.integration.test_deleted_on_all import deleted
+from tests.integration.test_history_moves import write_many
 from tests.integration.test_old_copies import keep, put_back
 from tests.integration.test_own_terminals import arrives
 from tests.integration.test_own_terminals_that_lie import remove
@@ -65,6 +67,33 @@ async def test_an_own_terminal_that_names_what_nobody_has_holds_up_no_text(tmp_p
         assert now() - since < SOON
         await laptop.stop()
         await phone.stop()
+
+
+@in_virtual_time(limit=3600)
+async def test_heads_that_have_the_history_walked_in_vain_take_a_tenth_of_the_time(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (desk, ben)):
+        await invite(desk, ben)
+        await write_many(desk, ben, 300)
+        thief = await device(desk, tmp_path, "phone", 78)
+        talked = conversation_of_two(desk.peer.person, ben.peer.person)
+        outgoing = desk.engine._use_cases.forwarding.links[current(desk, thief)]
+        step, worked = outgoing._answers.step, list[float]()
+
+        async def slow() -> bool:
+            await asyncio.sleep(0.05)  # as long as it may take, which virtual time does not show
+            worked.append(now())
+            return await step()
+
+        with mock.patch.object(outgoing._answers, "step", slow):
+            link = current(thief, desk)
+            for number in range(300):
+                unknown = Head(bytes(32), number + 1, number.to_bytes(32, "big"))
+                await link.driver.send(Heads(talked, b"", [unknown], more=False))
+            await talk(ben, desk, "behind the heads")
+            await asyncio.sleep(60)
+        assert len(worked) > 50
+        assert len(worked) * 0.05 <= 0.11 * (worked[-1] - worked[0]) + 1.0
+        await thief.stop()
 
 
 @in_virtual_time(limit=20_000)

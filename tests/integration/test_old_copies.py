@@ -200,7 +200,7 @@ def _says(text: str, event: EntryAdded) -> bool:
 
 @in_virtual_time
 async def test_what_a_second_copy_had_alone_reaches_the_other_when_its_link_ends(tmp_path: Path) -> None:
-    """Not only once that has to open another link, up to an hour later."""
+    """Not only once that has to open another link, up to 15 minutes later."""
     async with in_touch(tmp_path) as (network, ada, ben):
         await ada.stop()
         keep(ada, tmp_path / "copy")

@@ -23,7 +23,16 @@ from protocol.identity.reduction import CauseKind, PersonState, reduce
 from protocol.limits import LOG_OPERATIONS_MAX
 from protocol.messages import LogHeads, LogOperations
 from tests.integration.steps import current, dial, in_touch, late, presence
-from tests.support.engines.engines import Person, in_virtual_time, invite, own_log, pair, people, talk
+from tests.support.engines.engines import (
+    Person,
+    in_virtual_time,
+    invite,
+    own_log,
+    pair,
+    people,
+    recover,
+    talk,
+)
 from tests.support.fakes.network import Network
 from tests.support.protocol.pairings import SECOND, recovery
 
@@ -272,7 +281,7 @@ async def test_case_89_what_was_signed_reaches_who_is_there_though_the_engine_en
         if signed == "rename":
             await ada.engine.rename_self("Adele")
         else:
-            await ada.engine.recover(words, ())
+            await recover(ada, words, ())
         await ada.stop()
         await learned
 

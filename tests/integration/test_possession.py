@@ -30,7 +30,16 @@ from protocol.messages import LogOperations
 from protocol.pairing.invitation import parse_invitation
 from protocol.primitives import Random, ed25519_from_seed
 from tests.integration.steps import current, join, meet, number_of
-from tests.support.engines.engines import Person, in_virtual_time, invite, pair, people, take_in, talk
+from tests.support.engines.engines import (
+    Person,
+    in_virtual_time,
+    invite,
+    pair,
+    people,
+    recover,
+    take_in,
+    talk,
+)
 
 
 @in_virtual_time
@@ -225,7 +234,7 @@ async def test_case_89_a_recovery_arrives_though_the_thief_claimed_the_receivers
         await take_in(ben, claim := await sign_add(ben, static_of(ada)))
         thief = terminal_id(ed25519_from_seed(b"s" * 32), static_of(ada))
         words, told = (await ben.engine.recovery_words()).words, ada.wait(IdentityChanged, is_recovery)
-        await ben.engine.recover(words, (thief.hex(),))
+        await recover(ben, words, (thief.hex(),))
         await told
         assert (await ada.engine.contacts())[0].held
         assert claim in ada.engine._use_cases.keyring.contacts[ben.peer.person].operations
@@ -265,7 +274,7 @@ async def recover_from(person: Person, claim: bytes) -> None:
     operation = parse_operation(claim).operation
     assert isinstance(operation, Add)
     words = (await person.engine.recovery_words()).words
-    await person.engine.recover(words, (terminal_id(operation.signing, operation.static).hex(),))
+    await recover(person, words, (terminal_id(operation.signing, operation.static).hex(),))
     assert await person.engine.questions() == ()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,16 @@ from chat.interface import (
     PairingStage,
     QuestionsChanged,
     UsageError,
+    WordsReplaced,
 )
 from chat.service.keyring import REMOVED
 from chat.service.recovery import seed_of
 from chat.storage import keys, persons, secure_deletion
+from protocol.errors import ProtocolError
 from protocol.identity.author import (
     add_operation,
     recover_operation,
+    recovery_key,
     recovery_words,
     rename_operation,
     sign_recovery,
@@ -32,7 +36,16 @@ from protocol.identity.author import (
 from protocol.identity.log import TerminalKeys, load, parse_operation, sign_operation
 from protocol.identity.reduction import Reduction, reduce
 from tests.integration.steps import in_touch, meet, number_of, presence, seed_in
-from tests.support.engines.engines import DEFAULTS, Person, in_virtual_time, own_log, people, take_in, talk
+from tests.support.engines.engines import (
+    DEFAULTS,
+    Person,
+    in_virtual_time,
+    own_log,
+    people,
+    recover,
+    take_in,
+    talk,
+)
 from tests.support.engines.terminals import add_terminal
 from tests.support.protocol.pairings import SECOND, THIRD, Terminal, id_of, recovery, removal
 
@@ -99,7 +112,8 @@ async def test_case_84_the_words_remove_a_thief_and_contacts_hold(tmp_path: Path
             removed = (SECOND.id.hex(),) if number == 0 else ()
             shown = ben.wait(IdentityChanged, lambda event: "recovery key" in event.cause)
             held = ben.wait(ContactChanged, lambda event: event.contact.held)
-            await ada.engine.recover(tuple(word.upper() for word in words), removed)
+            typed = tuple(word.upper() for word in words)
+            await ada.engine.recover(typed, removed, (), same_words=True)
             await shown
             assert not (await held).contact.verified
             state = ben.engine._use_cases.keyring.log(ada.peer.person)
@@ -127,14 +141,14 @@ async def test_a_recovery_leaves_nothing_of_what_a_thief_filled_the_log_with_but
         renamed = ben.wait(
             ContactChanged, lambda event: event.contact.held and event.contact.name == "Ada 19"
         )
-        await ada.engine.recover(words, (SECOND.id.hex(),))
+        await recover(ada, words, (SECOND.id.hex(),))
         await renamed
-        _, _, added, _, again = [parse_operation(one) for one in await own_log(ada)]
+        _, _, added, _, again, _ = [parse_operation(one) for one in await own_log(ada)]
         assert added.introduces == TerminalKeys(SECOND.signing, SECOND.static)
         assert again.author == parts.keyring.own.terminal != own.terminal
         assert parts.keyring.own_log.name == "Ada 19"
         keyring = ben.engine._use_cases.keyring
-        assert len(keyring.held(ada.peer.person)) == 5
+        assert len(keyring.held(ada.peer.person)) == 6
         assert keyring.log(ada.peer.person) == parts.keyring.own_log
 
 
@@ -142,7 +156,7 @@ async def test_a_recovery_leaves_nothing_of_what_a_thief_filled_the_log_with_but
 async def test_case_84_a_terminal_never_asks_about_its_own_recovery(tmp_path: Path) -> None:
     """The number and the questions are there at once."""
     async with in_touch(tmp_path) as (_, ada, ben):
-        await ada.engine.recover(await written_down(ada), ())
+        await recover(ada, await written_down(ada), ())
         assert await ada.engine.questions() == ()
         assert await number_of(ada, ben)
         await talk(ben, ada, "after it")
@@ -166,7 +180,11 @@ async def test_case_84_the_words_work_though_a_thief_named_another_next_key(
         (question,) = await ada.engine.questions()
         if confirmed:
             await ada.engine.confirm_own(question.operation)
-        await ada.engine.recover(words, (new.id.hex(),))
+        if confirmed:
+            with pytest.raises(WordsReplaced, match="not-mine"):
+                await recover(ada, words, (new.id.hex(),))
+            assert ada.engine._use_cases.keyring.own_log.newest == bytes.fromhex(question.operation)
+        await recover(ada, words, (new.id.hex(),), not_mine=confirmed)
         assert await ada.engine.questions() == ()
         log = ada.engine._use_cases.keyring.own_log
         assert (log.recoveries, [*log.live]) == (1, [ada.engine._use_cases.keyring.own.terminal])
@@ -174,6 +192,111 @@ async def test_case_84_the_words_work_though_a_thief_named_another_next_key(
         await ada.start()
         assert await ada.engine.questions() == ()
         assert ada.engine._use_cases.keyring.own_log.path == log.path
+
+
+async def stands(person: Person) -> tuple[object, ...]:
+    """What a recovery changes: the log, what is confirmed of it, this terminal and its stored seed."""
+    parts = person.engine._use_cases
+    own = await parts.store.read(keys.read_own)
+    pins = await parts.store.read(persons.pins_of, own.person)
+    return (sorted(await own_log(person)), pins, own, parts.keyring.own, parts.keyring.keeps_seed)
+
+
+@in_virtual_time
+async def test_old_words_open_nothing_and_the_new_ones_do(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada") as (_, (ada,)):
+        words = (await ada.engine.recovery_words()).words
+        new = await recover(ada, words, ())
+        for old in (ada.engine.check_recovery(words), recover(ada, words, ())):
+            with pytest.raises(WordsReplaced):
+                await old
+        assert not (await ada.engine.me()).keeps_seed
+        assert (await ada.engine._use_cases.store.read(keys.read_own)).recovery_seed is None
+        with pytest.raises(NotPermitted):
+            await ada.engine.recovery_words()
+        await ada.stop()
+        await ada.start()
+        with pytest.raises(WordsReplaced):
+            await recover(ada, words, ())
+        newer = await recover(ada, new, ())
+        assert len({words, new, newer}) == 3
+        for replaced in (words, new):
+            with pytest.raises(WordsReplaced):
+                await ada.engine.check_recovery(replaced)
+        await ada.engine.check_recovery(newer)
+        await ada.engine.recover(newer, (), (), same_words=True)
+        await ada.engine.check_recovery(newer)
+        assert ada.engine._use_cases.keyring.own_log.recoveries == 3
+
+
+@in_virtual_time
+async def test_who_stops_in_the_middle_has_signed_and_erased_nothing(tmp_path: Path) -> None:
+    """The new words are shown, are mistyped, the engine ends: the old words are in force all along."""
+    async with people(tmp_path, "Ada") as (_, (ada,)):
+        words, before = (await ada.engine.recovery_words()).words, await stands(ada)
+        view = await ada.engine.begin_recovery()
+        assert view.words != words
+        answers = tuple(view.words[place] for place in view.asked)
+        wrong = next(word for word in view.words if word != answers[1])
+        for typed in ((), answers[:3], (answers[0], wrong, *answers[2:])):
+            with pytest.raises(UsageError, match=r"Type the words|is another one"):
+                await ada.engine.recover(words, (), typed)
+            asked = (await ada.engine.begin_recovery()).asked
+            answers = tuple(view.words[place] for place in asked)
+            assert await stands(ada) == before
+        assert (await ada.engine.begin_recovery()).words == view.words
+        await ada.stop()
+        await ada.start()
+        assert await stands(ada) == before
+        with pytest.raises(UsageError, match="Type the words"):
+            await ada.engine.recover(words, (), answers)
+        assert (await ada.engine.begin_recovery()).words != view.words
+        with pytest.raises(UsageError, match="not the recovery words"):
+            await ada.engine.check_recovery(view.words)
+        assert (await ada.engine.recovery_words()).words == words
+        await recover(ada, words, ())
+
+
+@in_virtual_time
+async def test_who_has_leaked_old_words_counts_for_nothing_at_who_confirmed_the_new_ones(
+    tmp_path: Path,
+) -> None:
+    """Proof c3: until the words were replaced, who had them signed the next recovery upon the owner's."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        words, leaked = (await ada.engine.recovery_words()).words, await seed_in(ada)
+        founding, held = await own_log(ada), ben.wait(ContactChanged, lambda event: event.contact.held)
+        await recover(ada, words, ())
+        await held
+        await ben.engine.verify(await ben.contact(ada), await number_of(ada, ben))
+        own, log = ada.engine._use_cases.keyring.own, ada.engine._use_cases.keyring.own_log
+        for upon in (await own_log(ada), founding):
+            theft = recovery(upon, leaked, {own.terminal: []}, SECOND)
+            with suppress(ProtocolError):
+                await ben.engine._use_cases.sync._logs.received(ada.peer, [theft])
+            state = ben.engine._use_cases.keyring.log(ada.peer.person)
+            assert (state.newest, [*state.live], state.contested) == (log.newest, [own.terminal], False)
+        await talk(ben, ada, "not held")
+        await talk(ada, ben, "answered")
+
+
+@in_virtual_time
+async def test_another_device_shows_no_words_that_a_recovery_has_replaced(tmp_path: Path) -> None:
+    """A yes may be a mistake, so it erases nothing: a recovery of somebody else may be meant."""
+    async with people(tmp_path, "Ada") as (_, (ada,)):
+        words, seed = (await ada.engine.recovery_words()).words, await seed_in(ada)
+        made = recover_operation(Reduction(load(await own_log(ada))), seed, bytes([1]) * 32, {})
+        await take_in(ada, sign_recovery(made, seed))
+        assert (await ada.engine.me()).keeps_seed
+        assert (await ada.engine.recovery_words()).words == words
+        (question,) = await ada.engine.questions()
+        await ada.engine.confirm_own(question.operation)
+        assert not (await ada.engine.me()).keeps_seed
+        with pytest.raises(NotPermitted, match="has replaced"):
+            await ada.engine.recovery_words()
+        with pytest.raises(NotPermitted, match="has replaced"):
+            await ada.engine.back_up(str(tmp_path / "with the words"), "of the backup", True)
+        await recover(ada, words, (), not_mine=True)
+        assert ada.engine._use_cases.keyring.own_log.recovery != recovery_key(seed)
 
 
 @in_virtual_time
@@ -192,7 +315,7 @@ async def test_wrong_words_and_devices_are_refused_before_anything_is_signed(tmp
         ]
         for typed, removed, said in cases:
             with pytest.raises(UsageError, match=said):
-                await ada.engine.recover(typed, removed)
+                await recover(ada, typed, removed)
             if not removed:
                 with pytest.raises(UsageError, match=said):
                     await ada.engine.check_recovery(typed)
@@ -223,7 +346,7 @@ async def removed_after(folder: Path, *, answers: bool) -> tuple[float, dict[str
         terminal, before = second.engine._use_cases.keyring.own.terminal, ada.clock.monotonic()
         cut = ben.wait(EntryAdded, lambda event: event.entry.kind == "cut")
         marked = ben.wait(EntriesMarked)
-        await ada.engine.recover(words, (terminal.hex(),))
+        await recover(ada, words, (terminal.hex(),))
         took = ada.clock.monotonic() - before
         await cut
         if answers:
@@ -286,7 +409,7 @@ async def test_case_84_a_removed_terminal_comes_back_with_new_keys_and_pairs_aga
         await gone
         with pytest.raises(NotPermitted):
             await ada.engine.send(await ada.contact(ben), "not now")
-        await ada.engine.recover(words, (SECOND.id.hex(),))
+        await recover(ada, words, (SECOND.id.hex(),))
         await alone_with_new_keys(ada, own.terminal, SECOND.id)
         await meet(ben, ada)
         assert [*ben.engine._use_cases.keyring.log(own.person).live] == [
@@ -319,7 +442,7 @@ async def test_case_84_contacts_who_know_of_nothing_follow_to_the_new_keys(tmp_p
         held = ben.wait(ContactChanged, lambda event: event.contact.held)
         gone = presence(ben, present=False)
         there = ben.wait(ContactChanged, lambda event: gone.done() and event.contact.present)
-        await ada.engine.recover(words, (SECOND.id.hex(),))
+        await recover(ada, words, (SECOND.id.hex(),))
         await held
         await gone
         await there
@@ -345,7 +468,7 @@ async def test_case_84_a_copied_terminal_comes_back_with_new_keys(tmp_path: Path
             ),
         )
         assert [*parts.keyring.own_log.copied] == [own.terminal]
-        await ada.engine.recover(words, ())
+        await recover(ada, words, ())
         await alone_with_new_keys(ada, own.terminal)
         assert parts.keyring.own_log.copied == {}
 
@@ -367,7 +490,7 @@ async def test_case_84_a_terminal_whose_copy_follows_a_thiefs_recovery_comes_bac
         await take_in(ada, theft, *(sign_operation(rename, own.signing_seed) for rename in renames))
         assert [*parts.keyring.own_log.copied] == [own.terminal]
         shown = parts.keyring.own_log.name
-        await ada.engine.recover(words, ())
+        await recover(ada, words, ())
         await alone_with_new_keys(ada, own.terminal)
         graph = load(await own_log(ada))
         past = graph.ids(graph.past[graph.position[parts.keyring.own_log.newest]])
@@ -399,7 +522,7 @@ async def test_case_84_a_terminal_that_was_copied_without_a_fork_comes_back_with
         assert own.terminal in parts.keyring.own_log.live
         assert bool(await ada.engine.questions()) == (seen != "said")
         held = ben.wait(ContactChanged, lambda event: event.contact.held)
-        await ada.engine.recover(words, tuple(removed))
+        await recover(ada, words, tuple(removed))
         await held
         await asyncio.sleep(5)  # the other Recover holds it, too
         await alone_with_new_keys(ada, own.terminal)
@@ -419,10 +542,10 @@ async def test_a_recovery_that_removes_another_terminal_changes_no_keys(tmp_path
         third = add_operation(parts.keyring.own_log, SECOND.id, THIRD.signing, THIRD.static, "laptop")
         await take_in(ada, sign_operation(third, SECOND.seed, THIRD.seed))
         assert await ada.engine.questions()
-        await ada.engine.recover(words, (SECOND.id.hex(), THIRD.id.hex()))
-        kept, renewed = parts.keyring.own, parts.keyring.own.self_keys
-        assert replace(kept, self_key=own.self_key, earlier=()) == own
-        assert renewed[1:] == own.self_keys
+        await recover(ada, words, (SECOND.id.hex(), THIRD.id.hex()))
+        kept, renewed = parts.keyring.own, parts.keyring.self_keys
+        assert replace(kept, drawn=own.drawn) == own
+        assert renewed[1:] == (own.first_self_key,)
         assert [*parts.keyring.own_log.live] == [own.terminal]
 
 
@@ -436,9 +559,9 @@ async def test_a_recovery_removes_eight_devices_and_no_more(tmp_path: Path) -> N
             await take_in(ada, sign_operation(added, own.signing_seed, other.seed), confirmed=True)
         before, ids = parts.keyring.own_log.heads, tuple(other.id.hex() for other in others)
         with pytest.raises(UsageError, match="at most 8"):
-            await ada.engine.recover(words, ids)
+            await recover(ada, words, ids)
         assert parts.keyring.own_log.heads == before
-        await ada.engine.recover(words, ids[:8])
+        await recover(ada, words, ids[:8])
         assert {one.hex() for one in parts.keyring.own_log.live} == {own.terminal.hex(), ids[8]}
 
 
@@ -456,7 +579,7 @@ async def test_who_has_nobody_that_could_answer_recovers_at_once(tmp_path: Path,
             await ada.engine._use_cases.sync._logs.received(ben.peer, [left])
         await ada.stop()
         await ada.start()
-        await ada.engine.recover(words, ())
+        await recover(ada, words, ())
         assert ada.engine._use_cases.keyring.own_log.recoveries == 1
 
 
@@ -469,7 +592,7 @@ async def test_a_removed_terminal_waits_for_nobody_before_its_recovery(tmp_path:
         await gone
         await ada.stop()
         await ada.start()
-        await ada.engine.recover(words, (SECOND.id.hex(),))
+        await recover(ada, words, (SECOND.id.hex(),))
         await meet(ben, ada)
         await talk(ada, ben, "with new keys")
 
@@ -485,7 +608,7 @@ async def test_case_84_no_record_of_former_keys_leaves_after_a_recovery(tmp_path
         mine, theirs = await asyncio.gather(*shown)
         renames = [rename_operation(log, own.terminal, name) for name in ("A", "B")]
         await take_in(ada, *(sign_operation(rename, own.signing_seed) for rename in renames))
-        await ada.engine.recover(words, ())
+        await recover(ada, words, ())
         assert parts.keyring.own.terminal != own.terminal
         failed = ada.stage(PairingStage.FAILED)
         await ben.engine.answer_pairing(theirs.pairing.id, True)

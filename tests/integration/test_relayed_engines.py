@@ -181,7 +181,7 @@ async def test_a_direct_way_that_nobody_announces_is_found_at_a_slow_pace(tmp_pa
 
 @pytest.mark.parametrize(("way", "relayed"), [(in_touch, False), (in_touch_by_relay, True)])
 @in_virtual_time(limit=4 * 3600.0)
-async def test_links_are_replaced_within_the_hour_and_nobody_notices(
+async def test_links_are_replaced_every_fifteen_minutes_and_nobody_notices(
     tmp_path: Path, way: Callable[[Path], AbstractAsyncContextManager[tuple[Any, ...]]], relayed: bool
 ) -> None:
     async with way(tmp_path) as (*_, ada, ben):

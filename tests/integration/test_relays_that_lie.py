@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import combinations
+from math import inf
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -312,7 +313,10 @@ async def test_nobody_pairs_nearby_through_a_relay(tmp_path: Path) -> None:
 
 
 @in_virtual_time
-async def test_a_contact_that_opens_link_upon_link_through_a_relay_gets_eight(tmp_path: Path) -> None:
+async def test_a_contact_that_opens_link_upon_link_through_a_relay_gets_eight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.network.links.TWICE_AFTER", inf)  # else they end, as of two programs
     async with in_touch_by_relay(tmp_path) as (_, relay, ada, ben):
         keyring = ben.engine._use_cases.keyring
         psks, own, peer = keyring.dial_psks(ada.peer), keyring.identity, ada.peer

@@ -102,7 +102,7 @@ class Second:
             membership=list(reduce(self.log).heads),
         )
         body, random = body or text_body(text), parts.runtime.random
-        entry = write_entry(place, self.ben.clock.wall(), kind, body, own.self_key, random)
+        entry = write_entry(place, self.ben.clock.wall(), kind, body, own.first_self_key, random)
         self.written.append(entry)
         return entry
 

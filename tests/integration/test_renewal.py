@@ -19,13 +19,14 @@ from chat.interface import (
     Unconfirmed,
 )
 from chat.network.driver import Driver, Handler
+from chat.service.drawing import renew_upon
 from chat.service.events import SecretsRenewed
 from chat.service.keyring import Keyring
-from chat.storage import keys
-from chat.storage.database import Database
+from chat.storage import keys, persons
+from protocol.identity.reduction import NO_PINS
 from protocol.link.states import LinkOpen
 from protocol.messages import Entry, LogHeads, LogOperations, Message, RenewedShare
-from protocol.pairing.renewal import draw_key, draw_share, key_message, share_message
+from protocol.pairing.renewal import draw_share, share_message
 from tests.integration.steps import current, in_touch, say
 from tests.integration.test_faults_of_engines import STORED, failing
 from tests.integration.test_own_terminals import LAPTOP, linked, terminal_of
@@ -89,11 +90,11 @@ async def test_a_removal_renews_keys_and_shares_and_all_others_talk_on(tmp_path:
         thief = copied(phone)
         assert recognises(thief, desk) == ["slot", "token"]
         assert recognises(thief, ben) == ["slot", "token"]
-        before = keyring(desk).own.self_key
+        before = keyring(desk).self_keys[0]
         await desk.engine.remove_terminal(terminal_of(phone))
         await asyncio.sleep(60)
-        assert keyring(desk).own.self_key == keyring(laptop).own.self_key != before
-        assert keyring(desk).own.earlier == keyring(laptop).own.earlier == (before,)
+        assert keyring(desk).self_keys[0] == keyring(laptop).self_keys[0] != before
+        assert keyring(desk).self_keys[1:] == keyring(laptop).self_keys[1:] == (before,)
         with_ada, with_ben = keyring(desk).own.person, keyring(ben).own.person
         secret = keyring(ben).contacts[with_ada].pairs[0].newest()
         for one in (desk, laptop):
@@ -206,12 +207,12 @@ async def test_two_removals_at_once_end_in_one_key(tmp_path: Path) -> None:
         await desk.engine.remove_terminal(terminal_of(tablet))
         await laptop.engine.remove_terminal(terminal_of(phone))
         await asyncio.sleep(20)
-        first, second = keyring(desk).own.self_key, keyring(laptop).own.self_key
+        first, second = keyring(desk).self_keys[0], keyring(laptop).self_keys[0]
         assert first != second
         for one in (laptop, phone, tablet, ben):
             network.join(desk.host, one.host)
         await asyncio.sleep(200)
-        assert keyring(desk).own.self_key == keyring(laptop).own.self_key not in (first, second)
+        assert keyring(desk).self_keys[0] == keyring(laptop).self_keys[0] not in (first, second)
         there = laptop.wait(EntryAdded, lambda event: event.entry.text == "after")
         await talk(ben, desk, "after")
         await there
@@ -224,33 +225,30 @@ async def test_a_removal_goes_on_after_a_crash_before_anything_was_sent(tmp_path
         network.cut(desk.host)
         await asyncio.sleep(20)
         await desk.engine.remove_terminal(terminal_of(phone))
-        key = keyring(desk).own.self_key
+        key = keyring(desk).self_keys[0]
         await desk.crash()
         network.heal(desk.host)
         await desk.start()
-        assert keyring(desk).own.self_key == key
+        assert keyring(desk).self_keys[0] == key
         await asyncio.sleep(60)
-        assert keyring(laptop).own.self_key == key
+        assert keyring(laptop).self_keys[0] == key
         assert keyring(phone).is_removed
         assert linked(desk, laptop)
         assert linked(desk, ben)
 
 
 @in_virtual_time(limit=1800)
-async def test_what_a_removed_terminal_drew_is_never_the_newest(tmp_path: Path) -> None:
+async def test_what_a_removed_terminal_drew_is_used_by_nobody(tmp_path: Path) -> None:
     """The thief knows of its removal, and has a live terminal and a contact pass on what it drew."""
     async with three_and_ben(tmp_path) as (_, desk, laptop, phone, ben):
         seed, thief = keyring(phone).own.signing_seed, keyring(phone).own.terminal
         await desk.engine.remove_terminal(terminal_of(phone))
         await asyncio.sleep(60)
-        own, heads = keyring(desk).own, keyring(desk).own_log.heads
-        drawn = draw_key(own.person, heads, thief, seed, bytes)
-        message = key_message(drawn)
-        assert message is not None
-        await current(laptop, desk).driver.send(message)
-        await asyncio.sleep(5)
-        # An own terminal that did not know of the removal may have tagged entries with it.
-        assert message.key in keyring(desk).own.earlier
+        own, heads, key = keyring(desk).own, keyring(desk).own_log.heads, keyring(desk).self_keys[0]
+        operations = await desk.engine._use_cases.store.read(persons.operations_of, own.person)
+        late, _ = renew_upon(operations, NO_PINS, replace(keyring(phone).own, drawn=own.drawn), bytes)
+        for one, other in ((laptop, desk), (ben, desk)):
+            await current(one, other).driver.send(LogOperations([late]))
         (pair,) = keyring(desk).contacts[keyring(ben).own.person].pairs
         theirs = keyring(ben).own.person
         share = draw_share(own.person, theirs, pair.root, heads, thief, seed, bytes)
@@ -261,10 +259,10 @@ async def test_what_a_removed_terminal_drew_is_never_the_newest(tmp_path: Path) 
             one.engine._use_cases.bus.on(SecretsRenewed, renewed.append)
         for one, other in ((laptop, desk), (desk, ben), (ben, desk)):
             await current(one, other).driver.send(told)
-        await current(laptop, desk).driver.send(message)
         await asyncio.sleep(20)
         assert renewed == [], "what is passed over would announce everybody again"
-        assert keyring(desk).own.self_key == own.self_key
+        assert keyring(desk).self_keys[0] == keyring(laptop).self_keys[0] == key
+        assert bytes(32) not in {one.secret for one in keyring(desk).own.drawn}
         for one in (desk, laptop, ben):
             contact = theirs if one is not ben else own.person
             assert keyring(one).contacts[contact].pairs[0].newest() == pair.newest()
@@ -353,16 +351,40 @@ async def test_a_contact_tells_a_removed_terminal_that_calls_under_an_earlier_sh
 
 @in_virtual_time(limit=900)
 async def test_what_was_drawn_is_known_though_its_commit_reported_a_failure(tmp_path: Path) -> None:
-    async with three_and_ben(tmp_path) as (_, desk, _laptop, phone, _ben):
-        await desk.engine.remove_terminal(terminal_of(phone))
-        parts, first = desk.engine._use_cases, keyring(desk).own.earlier
-        await parts.store.write(_forget_newest_key)
-        parts.own_log._drawn_for = None
+    async with three_and_ben(tmp_path) as (_, desk, laptop, phone, _ben):
+        before = keyring(desk).self_keys[0]
         with failing(desk, STORED):
-            await parts.own_log.renew()
-        stored = await parts.store.read(keys.self_keys)
-        assert keyring(desk).own.self_key == stored[-1].secret not in first
+            await desk.engine.remove_terminal(terminal_of(phone))
+        stored = await desk.engine._use_cases.store.read(keys.self_keys)
+        assert keyring(desk).self_keys[0] in set(stored) - {before}
+        await asyncio.sleep(60)
+        assert keyring(laptop).self_keys == keyring(desk).self_keys
 
 
-def _forget_newest_key(database: Database) -> None:
-    database.run("DELETE FROM self_keys WHERE number = (SELECT max(number) FROM self_keys)")
+@in_virtual_time(limit=3 * 86_400)
+async def test_after_a_removal_of_itself_the_next_senior_draws_at_once_and_others_after_a_day(
+    tmp_path: Path,
+) -> None:
+    async with three_and_ben(tmp_path) as (network, desk, laptop, phone, _ben):
+        first = keyring(desk).self_keys[0]
+        network.part(desk.host, laptop.host)
+        await laptop.stop()
+        await desk.engine.remove_terminal(terminal_of(desk))
+        await asyncio.sleep(3_600)
+        assert keyring(phone).self_keys == (first,), "the laptop is more senior"
+        await asyncio.sleep(86_400)
+        drawn = keyring(phone).self_keys[0]
+        assert drawn != first
+        await laptop.start()
+        await asyncio.sleep(60)
+        assert keyring(laptop).self_keys == (drawn, first), "one that is fresh is enough"
+
+
+@in_virtual_time(limit=3 * 86_400)
+async def test_the_most_senior_one_that_is_left_draws_at_once(tmp_path: Path) -> None:
+    async with three_and_ben(tmp_path) as (_, desk, laptop, phone, _ben):
+        first = keyring(desk).self_keys[0]
+        await desk.engine.remove_terminal(terminal_of(desk))
+        await asyncio.sleep(60)
+        assert keyring(desk).self_keys == (first,)
+        assert keyring(laptop).self_keys == keyring(phone).self_keys != (first,)

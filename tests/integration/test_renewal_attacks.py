@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from chat.interface import EntryAdded
-from chat.service.events import SecretsRenewed
-from chat.service.renewal import KEYS_OF_DRAWER
+from chat.storage import persons
 from chat.storage.keys import OWN, THEIRS
-from protocol.limits import SHARE_NUMBERS_MAX
-from protocol.messages import PairingValue, RenewedKey, RenewedShare, SharedRoot, SharedShare
+from protocol.identity.drawing import renew_operation
+from protocol.identity.log import load, sign_operation
+from protocol.identity.reduction import Reduction
+from protocol.messages import LogOperations, PairingValue, RenewedShare, SharedRoot, SharedShare
 from protocol.notes import Register, write
 from protocol.pairing.renewal import (
-    draw_key,
     draw_share,
-    key_message,
     number_of,
     share_message,
 )
@@ -110,87 +111,81 @@ async def test_other_shares_that_a_stolen_device_wrote_before_its_removal_are_no
         await phone.engine.close()
 
 
-def renewed(person: Person, key: RenewedKey) -> asyncio.Future[None]:
-    """The moment when a terminal has a self key as its newest one."""
-    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def look(_: SecretsRenewed) -> None:
-        if keyring(person).own.self_key == key.key and not done.done():
-            done.set_result(None)
-
-    person.engine._use_cases.bus.on(SecretsRenewed, look)
-    return done
-
-
-def keys_of(thief: Person, number: int) -> list[RenewedKey]:
-    """Self keys that one terminal drew under the same heads, each newer than the one before."""
-    of, made = keyring(thief), list[RenewedKey]()
-    chosen = iter(sorted((secrets.token_bytes(32) for _ in range(number)), key=number_of))
+async def renews_of(thief: Person, number: int, *, kept_from: frozenset[bytes] = frozenset()) -> list[bytes]:
+    """Renews that one terminal signs, each upon the one before, and hands to the terminals but some (ids)."""
+    of, made = keyring(thief), list[bytes]()
+    held = await thief.engine._use_cases.store.read(persons.operations_of, of.own.person)
     for _ in range(number):
-        drawn = draw_key(
-            of.own.person, of.own_log.heads, of.own.terminal, of.own.signing_seed, lambda _: next(chosen)
+        reduction = Reduction(load([*held, *made]))
+        renew = renew_operation(
+            reduction, of.own.terminal, of.own.first_self_key, secrets.token_bytes(32), secrets.token_bytes
         )
-        message = key_message(drawn)
-        assert message is not None
-        made.append(message)
+        live = reduction.live_upto(reduction.heads())
+        sealed = [
+            bytes(48) if terminal in kept_from else box
+            for terminal, box in zip(live, renew.sealed, strict=True)
+        ]
+        made.append(sign_operation(replace(renew, sealed=sealed), of.own.signing_seed))
     return made
 
 
+async def tell(thief: Person, others: Sequence[Person], operations: Sequence[bytes]) -> None:
+    for other in others:
+        await current(thief, other).driver.send(LogOperations(list(operations)))
+
+
 @in_virtual_time(limit=7200)
-async def test_many_self_keys_of_a_stolen_device_drive_out_nothing(tmp_path: Path) -> None:
+async def test_many_secrets_of_a_stolen_device_drive_out_nothing(tmp_path: Path) -> None:
     """A device that is linked later gets the first one and those of honest devices."""
     async with three_and_ben(tmp_path) as (_, desk, laptop, phone, ben):
-        first = keyring(desk).own.self_keys[-1]
+        first = keyring(desk).self_keys[0]
         await talk(desk, ben, "under the first key")
-        flood = keys_of(phone, 100)
-        taken = renewed(desk, flood[0])
-        await current(phone, desk).driver.send(flood[0])
-        await taken
+        await tell(phone, [desk, laptop], await renews_of(phone, 100))
+        await asyncio.sleep(60)
+        assert keyring(desk).self_keys == keyring(laptop).self_keys
+        assert len(keyring(desk).self_keys) == 101
         await talk(desk, ben, "under a key of the phone")
-        for message in flood[1:]:
-            await current(phone, desk).driver.send(message)
-        await asyncio.sleep(60)  # what is passed over shows nowhere
-        kept = [key for key in keyring(desk).own.self_keys if key != first]
-        assert kept == [message.key for message in flood[KEYS_OF_DRAWER - 1 :: -1]]
-        assert set(keyring(laptop).own.self_keys) == {first, *kept}
         await desk.engine.remove_terminal(terminal_of(phone))
-        await talk(desk, ben, "under the third key")
+        await talk(desk, ben, "under the last key")
         tablet = await add_terminal(desk, "10.0.0.8")
         try:
-            await arrives(tablet, "under the third key")
-            assert keyring(tablet).own.self_keys[-1] == first
+            await arrives(tablet, "under the last key")
+            assert keyring(tablet).own.first_self_key == first
+            assert keyring(tablet).self_keys[0] == keyring(desk).self_keys[0]
             person = (await tablet.engine.contacts())[0].person
             said = [(view.text, view.own) for view in await tablet.engine.history(person, 10) if view.text]
             assert said[-3:] == [
                 ("under the first key", True),
                 ("under a key of the phone", True),
-                ("under the third key", True),
+                ("under the last key", True),
             ]
         finally:
             await tablet.engine.close()
 
 
 @in_virtual_time(limit=7200)
-async def test_devices_to_which_a_stolen_one_gave_other_keys_find_each_other_by_the_first(
+async def test_devices_to_which_a_stolen_one_gave_other_secrets_find_each_other_and_agree(
     tmp_path: Path,
 ) -> None:
-    async with three_and_ben(tmp_path) as (_, desk, laptop, phone, _ben):
-        ways = current(phone, desk), current(phone, laptop)
-        flood = keys_of(phone, 2 * SHARE_NUMBERS_MAX)
-        await laptop.stop()
-        taken = renewed(desk, flood[-2])
-        for message in flood[::2]:
-            await ways[0].driver.send(message)
-        await taken
-        await desk.stop()
+    """Each has five that the other one cannot open, which all look fresh, and hands them on."""
+    async with three_and_ben(tmp_path) as (_, desk, laptop, phone, ben):
+        for one in (laptop, desk):
+            kept_from = frozenset([keyring(one).own.terminal])
+            await tell(phone, [desk, laptop], await renews_of(phone, 5, kept_from=kept_from))
+            await asyncio.sleep(20)
         await phone.stop()
-        await laptop.start()
-        for message in flood[1::2]:
-            await laptop.engine._use_cases.renewals.take(ways[1].driver, ways[1].peer, message)
-        assert not set(keyring(laptop).own.self_keys[:SHARE_NUMBERS_MAX]) & {one.key for one in flood[::2]}
-        await asyncio.sleep(60)  # a call that began before names the first key alone
-        await desk.start()
+        for one in (desk, laptop):
+            await one.stop()
+        for one in (laptop, desk):
+            await one.start()
         await asyncio.sleep(300)
-        assert keyring(desk).own.self_key == keyring(laptop).own.self_key == flood[-1].key
-        assert set(keyring(desk).own.self_keys) == set(keyring(laptop).own.self_keys)
+        assert linked(desk, laptop)
+        assert keyring(desk).self_keys == keyring(laptop).self_keys, "each has handed on what it opened"
+        assert len(keyring(desk).self_keys) == 11
+        there = laptop.wait(EntryAdded, lambda event: event.entry.text == "meanwhile")
+        await talk(desk, ben, "meanwhile")
+        assert (await there).entry.own
+        await desk.engine.remove_terminal(terminal_of(phone))
+        await asyncio.sleep(60)
+        assert keyring(desk).self_keys[0] == keyring(laptop).self_keys[0]
         assert linked(desk, laptop)

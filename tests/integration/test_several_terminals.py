@@ -35,6 +35,7 @@ from tests.support.engines.engines import (
     links,
     own_log,
     people,
+    recover,
     take_in,
     talk,
 )
@@ -299,7 +300,7 @@ async def test_case_99_what_a_former_own_terminal_in_a_contacts_log_writes_is_a_
         former, log = parts.keyring.own, parts.keyring.own_log
         renames = [rename_operation(log, former.terminal, name) for name in ("A", "B")]
         await take_in(ada, *(sign_operation(rename, former.signing_seed) for rename in renames))
-        await ada.engine.recover(words, ())
+        await recover(ada, words, ())
         assert parts.keyring.own.terminal != former.terminal
         signing, static = ed25519_from_seed(former.signing_seed), X25519Pair(former.static_secret).public
         claim = add_operation(bens.keyring.own_log, bens.keyring.own.terminal, signing, static, "laptop")

@@ -33,7 +33,7 @@ from tests.integration.test_shared_contacts import (
     two_devices,
     view_of,
 )
-from tests.support.engines.engines import Person, in_virtual_time, invite, talk
+from tests.support.engines.engines import Person, in_virtual_time, invite, recover, talk
 
 
 async def held(person: Person) -> list[entries.EntryRow]:
@@ -49,7 +49,9 @@ def forged(author: Person, conversation: bytes, person: bytes) -> ParsedEntry:
     heads = author.engine._use_cases.keyring.own_log.heads
     place = EntryPlace(conversation, own.terminal, bytes(8), None, [], heads)
     body = state_body([write(Register.PETNAME, person, PetnameValue("Mallory"))])
-    return write_entry(place, author.clock.wall(), KIND_STATE, body, own.self_key, author._random.randbytes)
+    return write_entry(
+        place, author.clock.wall(), KIND_STATE, body, own.first_self_key, author._random.randbytes
+    )
 
 
 async def ends_the_link(sender: Person, receiver: Person, message: Message) -> None:
@@ -163,7 +165,7 @@ async def test_a_recovery_drops_a_verification_that_another_device_wrote_before_
         words = (await ben.engine.recovery_words()).words
         await desk.engine.verify(friend, (await ben.engine.verification(await ben.contact(desk))).numbers[0])
         assert (await view_of(desk, ben)).verified
-        await ben.engine.recover(words, ())
+        await recover(ben, words, ())
         await asyncio.sleep(SETTLED)
         assert not (await view_of(desk, ben)).verified
         await laptop.start()

@@ -310,7 +310,7 @@ def note_of(one: Person, conversation: bytes, kind: int, body: bytes, timer: int
     own = parts.keyring.own
     place = EntryPlace(conversation, own.terminal, b"12345678", None, [], parts.keyring.own_log.heads)
     return write_entry(
-        place, one.clock.wall(), kind, body, own.self_key, parts.runtime.random, timer
+        place, one.clock.wall(), kind, body, own.first_self_key, parts.runtime.random, timer
     ).message()
 
 

@@ -1,8 +1,9 @@
 // Backups: the sealed file, its records, and root hashes; SPEC §21.1.
 import { bool, bytes, decode, encode, int, list, numberAtStart, struct, text, u8, u32, u48, u53 } from './codec.js';
+import { checkDrawn } from './drawing.js';
 import { STATE, conversationId, readForm, readHeader as readEntryHeader } from './entries.js';
 import { Rejected, must, reject } from './errors.js';
-import { isName } from './messages.js';
+import { drawn, isName, voucher } from './messages.js';
 import { notesOf } from './notes.js';
 import { readOperation } from './operations.js';
 import { padme } from './padding.js';
@@ -90,7 +91,6 @@ export function openFile(raw, passphrase) {
 // --- Records ---
 
 const id = bytes(32);
-const Key = struct({ key: id, heads: list(0, 16, id) });
 const Comparison = struct({ by_words: bool, time: u48, newest: id, terminals: list(0, 256, id) });
 const Receipt = struct({ terminal: id, kind: int(1, 3), time: u48 });
 const RECORDS = {
@@ -99,7 +99,7 @@ const RECORDS = {
     terminal: id,
     time: u48,
     recovery: bytes(0, 32),
-    self_keys: list(1, 256, Key),
+    drawn: list(1, 256, drawn),
   },
   2: { person: id, operations: list(1, 256, bytes(0, 8192)) },
   3: { person: id, recovery: id, confirmed: bool },
@@ -114,6 +114,7 @@ const RECORDS = {
     pinned: bool,
     muted: bool,
     comparison: list(0, 1, Comparison),
+    vouchers: list(0, 64, voucher),
   },
   5: { person: id, static: id },
   6: { name: text(1, 128), value: text(0, 65_536) },
@@ -184,6 +185,7 @@ class Records {
   constructor() {
     this.numbers = [];
     this.logs = new Set();
+    this.ownLog = [];
     this.contacts = new Set();
     this.talks = [];
   }
@@ -205,12 +207,13 @@ class Records {
 
   take1(start) {
     field([0, 32].includes(start.recovery.length));
-    start.self_keys.forEach(({ heads }) => ascending(heads));
     this.start = start;
   }
 
   take2({ person, operations }) {
-    for (const { id: own, op } of operations.map(readOperation)) field((op.person ?? own).equals(person));
+    const read = operations.map(readOperation);
+    for (const { id: own, op } of read) field((op.person ?? own).equals(person));
+    if (person.equals(this.start.person)) this.ownLog.push(...read);
     this.logs.add(name(person));
   }
 
@@ -218,11 +221,12 @@ class Records {
     place(this.logs.has(name(person)));
   }
 
-  take4({ person, name: own, petname, comparison }) {
+  take4({ person, name: own, petname, comparison, vouchers }) {
     field([own, petname].every((one) => one === '' || isName(one)));
     place(!this.contacts.has(name(person)) && !person.equals(this.start.person));
     place(this.logs.has(name(person)));
     comparison.forEach(({ terminals }) => ascending(terminals));
+    ascending(vouchers.map(({ terminal }) => terminal));
     this.contacts.add(name(person));
   }
 
@@ -268,7 +272,9 @@ class Records {
   }
 
   take12({ entries, root }) {
-    place(this.logs.has(name(this.start.person)));
+    const { person, drawn: secrets } = this.start;
+    place(this.logs.has(name(person)));
+    checkDrawn(this.ownLog, person, secrets);
     const all = this.talks.reduce((sum, { count }) => sum + count, 0);
     const same = entries === all && root.equals(historyRoot(this.talks));
     must(same, 'authentication', 'V-BK-11');

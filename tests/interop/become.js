@@ -44,8 +44,8 @@ const LINES = {
   entry: ({ text }) => (text ? `entry ${text}` : 'other entry'),
 };
 
-// Whether a link opened under the newest secret that this end holds.
-const isNewest = ({ fitting, secrets }) => fitting === secrets.candidates[0];
+// Whether a link opened under the best secret that this end holds.
+const isBest = ({ fitting, secrets }) => fitting === secrets.candidates[0];
 
 // Takes up a link; `make` gives its exchange. `heard` takes each event of the link.
 function take(name, link, { host = HOST, port }, make, heard = () => {}) {
@@ -55,7 +55,7 @@ function take(name, link, { host = HOST, port }, make, heard = () => {}) {
     if (event.is === 'open') exchange.begin();
     if (event.is === 'message') exchange.take(event.message);
     heard(event);
-    if (event.is === 'open') tell(isNewest(link) ? 'open, newest' : 'open');
+    if (event.is === 'open') tell(isBest(link) ? 'open, best' : 'open');
     else tell(event.is === 'closed' ? 'closed' : '');
   };
   const begin = (flush) => Object.assign(exchange, { flush });
@@ -77,7 +77,8 @@ function report(terminal) {
   const contacts = [...terminal.contacts.values()];
   const roots = contacts.map(({ book }) => ({ conversation: book.id, root: book.root() }));
   const shown = contacts.map((contact) => reportOf(terminal, contact));
-  const own = { terminal: terminal.terminal.toString('hex'), person: terminal.person.toString('hex') };
+  const [person, id] = [terminal.person, terminal.terminal].map((one) => one.toString('hex'));
+  const own = { person, terminal: id, drawing: terminal.drawing.map((one) => one.toString('hex')) };
   console.log(JSON.stringify({ ...own, root: historyRoot(roots).toString('hex'), contacts: shown }));
 }
 
@@ -87,7 +88,7 @@ class Course {
     this.callOwn();
   }
 
-  // A link in place of `old`, where there is one, which opened under an earlier self key; SPEC §6.5.
+  // A link in place of `old`, where there is one, which opened under another self key; SPEC §6.5.
   callOwn(old = null) {
     const link = this.terminal.callOwn(this.terminal.adder, old ? { replaces: old.link.sessionId } : {});
     const heard = ({ is }) => {
@@ -107,7 +108,7 @@ class Course {
 
   follow(event, tell) {
     tell(event);
-    if (event.is === 'RenewedKey') this.callOwn(this.own);
+    if (event.is === 'new self key') this.callOwn(this.own);
   }
 
   get contact() {

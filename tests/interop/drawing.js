@@ -1,5 +1,6 @@
 // The secrets that operations draw, what derives from them, and how a Renew hands them over; SPEC §7.6.
-import { Rejected } from './errors.js';
+import { Rejected, must } from './errors.js';
+import { ascending } from './messages.js';
 import { dh, empty, equal, hash, open } from './primitives.js';
 
 export const commitmentTo = (drawn) => hash('parlour.drawn', [drawn]);
@@ -7,6 +8,16 @@ export const selfKeyOf = (drawn) => hash('parlour.selfkey', [], { key: drawn });
 export const shareOf = (drawn, pairing) => hash('parlour.share', [pairing], { key: drawn });
 export const shareName = (share, operation) =>
   hash('parlour.sh.name', [operation], { key: share, size: 16 });
+
+// Secrets that come with a log, {operation, secret}; `operations`: {id, op} of the log of `person`.
+export function checkDrawn(operations, person, drawn) {
+  const ids = drawn.map(({ operation }) => operation);
+  must(ascending(ids) && ids.some((one) => one.equals(person)), 'malformed', 'V-DW-01');
+  const committed = (operation) => operations.find(({ id }) => id.equals(operation))?.op.drawn;
+  for (const { operation, secret } of drawn) {
+    must(committed(operation)?.equals(commitmentTo(secret)), 'untrusted', 'V-DW-02');
+  }
+}
 
 // What a Renew (`op`) hands to a terminal; null where it hands it nothing that fits. `live`: the ids, ascending, of
 // the terminals that are live after its parents. `fixed`: the static pair of the terminal.

@@ -43,21 +43,20 @@ class Exchange {
   }
 
   takeLogOperations({ operations }) {
+    const [before] = this.terminal.selfKeys;
     const met = this.terminal.takeOperations(operations, this.carrier);
     if (met) this.met(met);
+    if (!this.terminal.selfKeys[0].equals(before)) this.told({ is: 'new self key' });
     this.renewals.splice(0).forEach((message) => this.take(message));
     this.waiting.splice(0).forEach((message) => this.takeEntry(message));
   }
 
-  takeRenewedKey(message) {
-    this.renew(message, this.terminal.takeKey(message));
+  takeDrawnSecret(message) {
+    if (this.terminal.takeDrawn(message)) this.told({ is: 'new self key' });
   }
 
   takeRenewedShare(message) {
-    this.renew(message, this.terminal.takeShare(message, this.carrier));
-  }
-
-  renew(message, taken) {
+    const taken = this.terminal.takeShare(message, this.carrier);
     if (taken === 'waits') this.renewals.push(message);
     if (taken === 'newer') this.told({ is: message.is });
   }
@@ -95,7 +94,6 @@ export class OwnExchange extends Exchange {
   begin() {
     this.send([this.logHeads(this.terminal.log), ...this.contactHeads()]);
     this.sendDigests(this.terminal.books);
-    this.send(this.terminal.renewedKeys());
     this.ask();
   }
 

@@ -13,8 +13,8 @@ const HELD_MOST = 131_072;
 const HANDSHAKE_SECONDS = 5;
 const PING_AFTER = { initiator: 6, responder: 6.5 };
 const DEAD_AFTER = 10;
-const LINK_SECONDS = 3600;
-const REASONS = ['done', 'replaced', 'locked', 'refused'];
+const LINK_SECONDS = 900;
+const REASONS = ['done', 'replaced', 'locked', 'refused', 'twice'];
 
 export const protocolName = (pattern) =>
   `Noise_${pattern === 'linking' ? 'XX' : pattern}_25519_ChaChaPoly_BLAKE2b`;

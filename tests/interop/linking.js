@@ -1,6 +1,7 @@
 // Linking a terminal of one's own on an OPEN link, after the comparison of words; SPEC §7.8.1, §5.11.1 to §5.11.5.
 import { pairingSecrets } from './agreement.js';
 import { decode, encode } from './codec.js';
+import { checkDrawn } from './drawing.js';
 import { Rejected, must, reject } from './errors.js';
 import { key, readLog, receiveLog } from './log.js';
 import { areShares, ascending, encodeMessage, isName, isTerminalName } from './messages.js';
@@ -132,8 +133,8 @@ export class BeingAdded extends Linking {
       'untrusted',
       'V-LS-02',
     );
-    const heads = message.self_keys.every((one) => ascending(one.heads));
-    must(heads && message.relays.every(isRelay), 'malformed', 'V-LS-01');
+    checkDrawn([...log.nodes.values()], log.person, message.drawn);
+    must(message.relays.every(isRelay), 'malformed', 'V-LS-01');
     Object.assign(this, { log, told: message });
   }
 
@@ -197,12 +198,13 @@ function isAdd(raw) {
   }
 }
 
-function isContact({ petname, proven, comparison, pairings }) {
+function isContact({ petname, proven, comparison, vouchers, pairings }) {
   const roots = new Set(pairings.map((one) => key(one.root)));
   return (
     (petname === '' || isName(petname)) &&
     ascending(proven) &&
     comparison.every((one) => ascending(one.terminals)) &&
+    ascending(vouchers.map((one) => one.terminal)) &&
     roots.size === pairings.length &&
     pairings.every((one) => areShares(one.own) && areShares(one.theirs))
   );

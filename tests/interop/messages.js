@@ -12,13 +12,14 @@ const heads = list(0, 16, id);
 const drawnUnder = list(1, 16, id);
 
 const manyIds = list(0, 1024, id);
-const drawn = list(0, 1, struct({ terminal: id, signature: bytes(64) }));
-const share = struct({ number: u32, share: id, heads, drawn });
+export const drawn = struct({ operation: id, secret: id });
+const drawing = struct({ terminal: id, signature: bytes(64) });
+const share = struct({ number: u32, share: id, heads, drawn: list(0, 1, drawing) });
 const shares = list(1, 4, share);
 export const pairing = struct({ root: id, own: shares, theirs: shares });
+export const voucher = struct({ terminal: id, compared: bool });
 export const comparison = struct({ by_words: bool, time: u53, newest: id, terminals: manyIds });
 const place = struct({ terminal: id, host: text(1, 64), port: int(1, 65535) });
-const selfKey = struct({ key: id, heads, drawn });
 export const setting = struct({ name: text(1, 128), value: text(0, 256) });
 export const relay = struct({ address: text(1, 255), invited: bool, since: u53 });
 const pins = { seen: manyIds, confirmed: manyIds };
@@ -51,6 +52,7 @@ export const MESSAGES = {
       pinned: bool,
       muted: bool,
       comparison: list(0, 1, comparison),
+      vouchers: list(0, 64, voucher),
       pairings: list(0, 4, pairing),
       proven: manyIds,
       places: list(0, 64, place),
@@ -62,7 +64,7 @@ export const MESSAGES = {
       person: id,
       terminal: id,
       ...pins,
-      self_keys: list(1, 64, selfKey),
+      drawn: list(1, 256, drawn),
       settings: list(0, 16, setting),
       relays: list(0, 8, relay),
       contacts: int(0, 4096),
@@ -75,7 +77,7 @@ export const MESSAGES = {
   Reachable: [34, { port: int(1, 65535) }],
   Digests: [35, { digests: list(1, 256, Digest), since: u53 }],
   PassedReceipt: [36, { conversation: id, terminal: id, kind: int(1, 4), ids: list(1, 1024, id) }],
-  RenewedKey: [37, { key: id, heads: drawnUnder, terminal: id, signature: bytes(64) }],
+  DrawnSecret: [37, { operation: id, secret: id }],
   RenewedShare: [
     38,
     {
@@ -121,7 +123,7 @@ const FORM = {
     must(rising(features), 'malformed', 'V-CF-05');
   },
   Features: ({ features }) => must(rising(features), 'malformed', 'V-FE-01'),
-  Close: ({ reason }) => must(reason <= 3, 'malformed', 'V-CL-01'),
+  Close: ({ reason }) => must(reason <= 4, 'malformed', 'V-CL-01'),
   Commit: ({ name }) => must(isName(name), 'malformed', 'V-CM-01'),
   Reveal: ({ name }) => must(isName(name), 'malformed', 'V-RV-01'),
 };

@@ -1,4 +1,4 @@
-// Self keys and shares that a removal renews; SPEC §5.14.3, §5.14.4, §7.6.
+// Shares that a removal renews; SPEC §5.14.4, §7.6.
 import { must } from './errors.js';
 import { key, removalsOf } from './log.js';
 import { ascending, encodeMessage } from './messages.js';
@@ -63,13 +63,12 @@ export function checkPersons({ person, contact }, own, peer) {
 
 // What becomes of a renewal; `held` stand newest first, `person` is its owner.
 export function take(log, message, held) {
-  const [form, trust] = message.is === 'RenewedKey' ? ['V-RK-01', 'V-RK-02'] : ['V-RS-01', 'V-RS-03'];
-  must(ascending(message.heads), 'malformed', form);
+  must(ascending(message.heads), 'malformed', 'V-RS-01');
   if (message.heads.some((head) => !upto(log, key(head)).length)) return 'waits';
   if (!isLive(log, message.terminal)) return 'passed over';
   const { introducer } = log.live.find(({ terminal }) => terminal.equals(message.terminal));
-  checkSignature(introducer.op.signing, signedText(log.person, message), message.signature, trust);
-  const drawn = { secret: message.key ?? message.share, heads: message.heads, terminal: message.terminal };
+  checkSignature(introducer.op.signing, signedText(log.person, message), message.signature, 'V-RS-03');
+  const drawn = { secret: message.share, heads: message.heads, terminal: message.terminal };
   return held.length && compare(log, drawn, held[0]) > 0 ? 'newer' : 'passed over';
 }
 

@@ -54,7 +54,7 @@ function makeEnd(link, end, own, other) {
   return new Responder(known, { draw, greeting: makeGreeting(2, greeting) });
 }
 
-const REASONS = ['done', 'replaced', 'locked', 'refused'];
+const REASONS = ['done', 'replaced', 'locked', 'refused', 'twice'];
 
 function told(link, events) {
   const lines = [];

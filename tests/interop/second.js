@@ -1,6 +1,7 @@
 // Another terminal of a person, in memory: what it was given, holds and takes in; SPEC §7.8, §11.10.
 import { Book } from './book.js';
 import { candidates } from './contact.js';
+import { commitmentTo, openRenew, selfKeyOf } from './drawing.js';
 import * as entries from './entries.js';
 import { passingOver } from './errors.js';
 import { Initiator } from './initiator.js';
@@ -11,11 +12,9 @@ import { empty, random } from './primitives.js';
 import * as renewal from './renewal.js';
 import { named as namedKeys, ownKeys } from './siblings.js';
 
-const KEYS_SENT = 16;
-
 const terminalsOf = (log, is) => log.terminals.filter((one) => one.is === is).map((one) => one.terminal);
 
-// What renewal.js has of a self key or share.
+// What renewal.js has of a share.
 const drawnOf = (secret, { heads, drawn }) => {
   const [{ terminal, signature } = { terminal: empty, signature: empty }] = drawn;
   return { secret, heads, terminal, signature };
@@ -34,7 +33,7 @@ export class SecondTerminal {
     this.log = readLog([...log.raws, signed], this.pins);
     this.person = log.person;
     this.terminal = terminalId(signing.key, fixed.key);
-    this.keys = told.self_keys.map(({ key: secret, ...rest }) => drawnOf(secret, rest)).reverse();
+    this.drawn = new Map(told.drawn.map(({ operation, secret }) => [key(operation), secret]));
     this.adder = told.terminal;
     this.notes = new Book(notes.notesOf(this.person));
     this.contacts = new Map();
@@ -61,9 +60,35 @@ export class SecondTerminal {
     return this.books.find(({ id }) => id.equals(conversation)) ?? null;
   }
 
-  // The newest first.
+  // The operations that draw secrets that are held, the best first.
+  get drawing() {
+    return this.log.drawn.map(({ node }) => node.id).filter((id) => this.drawn.has(key(id)));
+  }
+
   get selfKeys() {
-    return this.keys.map(({ secret }) => secret);
+    return this.drawing.map((id) => selfKeyOf(this.drawn.get(key(id))));
+  }
+
+  get firstSelfKey() {
+    return selfKeyOf(this.drawn.get(key(this.person)));
+  }
+
+  // Takes the secrets that the log hands to this terminal.
+  openRenews() {
+    for (const { id, op } of this.log.nodes.values()) {
+      if (op.is !== 'Renew' || this.drawn.has(key(id))) continue;
+      const live = this.log.liveAfter(op.parents);
+      const secret = openRenew(op, live, this.terminal, this.firstSelfKey, this.fixed);
+      if (secret) this.drawn.set(key(id), secret);
+    }
+  }
+
+  // Whether a secret that an own terminal hands on is new here, and what an operation of the log draws.
+  takeDrawn({ operation, secret }) {
+    const node = this.log.drawn.map(({ node: one }) => one).find(({ id }) => id.equals(operation));
+    if (this.drawn.has(key(operation)) || !node?.op.drawn.equals(commitmentTo(secret))) return false;
+    this.drawn.set(key(operation), secret);
+    return true;
   }
 
   // The log that is held of a person, or null.
@@ -73,7 +98,7 @@ export class SecondTerminal {
 
   // A link to another own terminal.
   callOwn(terminal, options) {
-    const tried = namedKeys(this.selfKeys).map((one) => {
+    const tried = namedKeys(this.selfKeys, this.firstSelfKey).map((one) => {
       const number = renewal.numberOf(one);
       return { own: number, theirs: number, psk: ownKeys(this.person, one).psk };
     });
@@ -89,21 +114,8 @@ export class SecondTerminal {
     return new Initiator('IKpsk2', { s: this.fixed, rs, person: this.person, candidates: tried }, options);
   }
 
-  // The newest self keys that were drawn after a removal, the newest last.
-  renewedKeys() {
-    const drawn = this.keys.filter(({ signature }) => signature.length).slice(0, KEYS_SENT);
-    return drawn.reverse().map(({ secret, ...rest }) => ({ is: 'RenewedKey', key: secret, ...rest }));
-  }
-
-  // Whether a RenewedKey is the newest self key now; 'waits' where its heads are not held.
-  takeKey(message) {
-    const taken = renewal.take(this.log, message, this.keys);
-    const { key: secret, heads, terminal, signature } = message;
-    if (taken === 'newer') this.keys.unshift({ secret, heads, terminal, signature });
-    return taken;
-  }
-
-  // The same of a RenewedShare, which `peer` sends: a person.
+  // Whether a RenewedShare, which `peer` (a person) sends, is the newest share now; 'waits' where its heads are not
+  // held.
   takeShare(message, peer) {
     renewal.checkPersons(message, this.person, peer);
     const isOwn = message.person.equals(this.person);
@@ -126,6 +138,7 @@ export class SecondTerminal {
     const person = first.op.person ?? first.id;
     if (person.equals(this.person)) {
       this.log = passingOver('V-LG-10', this.log, () => joined(this.log, operations, this.pins));
+      this.openRenews();
     } else if (this.contacts.has(key(person))) {
       const contact = this.contacts.get(key(person));
       contact.log = passingOver('V-LG-10', contact.log, () => joined(contact.log, operations, contact.pins));

@@ -17,11 +17,14 @@ export function ownKeys(person, selfKey) {
   return { secret, psk: derived('psk'), discovery: derived('disc'), meeting: derived('rlay') };
 }
 
-// Those of the self keys, the newest first, under which a link with an own terminal is begun.
-export const named = (selfKeys) =>
-  selfKeys.length <= KEYS_NAMED ? selfKeys : [...selfKeys.slice(0, KEYS_NAMED - 1), selfKeys.at(-1)];
+// Those of the self keys, the best first, under which a link with an own terminal is begun: `first`, that of the
+// genesis, among them.
+export function named(selfKeys, first) {
+  const best = selfKeys.slice(0, KEYS_NAMED);
+  return best.some((one) => one.equals(first)) ? best : [...best.slice(0, KEYS_NAMED - 1), first];
+}
 
-// The psk that a responder with these self keys, the newest first, takes for the numbers of message 1, or null.
+// The psk that a responder with these self keys, the best first, takes for the numbers of message 1, or null.
 export function answer(person, selfKeys, { own, theirs }) {
   const named = (number) => own.includes(number) && theirs.includes(number);
   const taken = selfKeys.find((one) => named(numberOf(one)));
@@ -110,6 +113,6 @@ export function checkPlace(message, own) {
   const read = message.is === 'Receipt' && message.kind === 2;
   const misplaced = own
     ? read || ['HeadsHash', 'Typing'].includes(message.is)
-    : ['Digests', 'PassedReceipt', 'RenewedKey'].includes(message.is);
+    : ['Digests', 'PassedReceipt', 'DrawnSecret'].includes(message.is);
   must(!misplaced, 'unexpected', 'V-MS-05');
 }

@@ -165,6 +165,11 @@ async def _shown(desk: Person, ben: Person) -> list[dict[str, Any]]:
     ]
 
 
+def _drawing(desk: Person) -> list[str]:
+    """The operations that draw secrets, the best first, as the desk has them."""
+    return [one.hex() for one in desk.engine._use_cases.keyring.own_log.drawn]
+
+
 def _plays(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
     @functools.wraps(test)
     def run(tmp_path: Path) -> None:
@@ -231,18 +236,34 @@ async def test_after_a_removal_it_goes_on_under_the_renewed_secrets(tmp_path: Pa
             gone = (await stolen.engine.me()).terminal
             await stolen.stop()
             await desk.engine.remove_terminal(gone)
-            await device.says("own RenewedKey")
-            await device.says("own open, newest")
+            await device.says("own new self key")
+            await device.says("own open, best")
             await device.says("replaced")
+            assert (await device.report())["drawing"] == _drawing(desk)
             came = ben.wait(EntryAdded)
             device.told("send under the new self key")
             assert (await came).entry.text == "under the new self key"
             await device.says("own delivered")
             device.told("call")
-            await device.says("contact open, newest")
+            await device.says("contact open, best")
             await _say(ben, desk, "to both")
             await device.says("contact entry to both")
             assert (await device.report())["root"] == (await desk.engine.history_root()).root
+            await device.done()
+
+
+@_plays
+async def test_who_is_linked_after_a_removal_has_what_was_drawn_before(tmp_path: Path) -> None:
+    async with _near(tmp_path, "Ada") as (desk,):
+        stolen = _Near("Ada", "stolen", tmp_path / "stolen", desk.network, DEFAULTS, 77)
+        await devices.link(desk, stolen, "stolen")
+        gone = (await stolen.engine.me()).terminal
+        await stolen.stop()
+        await desk.engine.remove_terminal(gone)
+        async with _linked(desk) as device:
+            drawing = (await device.report())["drawing"]
+            assert drawing == _drawing(desk)
+            assert len(drawing) == 2, "the genesis and the Renew of the removal"
             await device.done()
 
 

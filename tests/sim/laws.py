@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlcipher3 import dbapi2
 
-from chat.interface import EntryAdded, EntryChanged, EntryState, EntryView, Event
+from chat.interface import EntryAdded, EntryChanged, EntryState, EntryView, Event, Notice
 from chat.network.links import Peer
 from chat.service.history import _page
 from chat.storage import persons
@@ -171,6 +171,9 @@ class Laws:
         if isinstance(event, EntryChanged) and event.state in CONFIRMED:
             other = self.persons.index(bytes.fromhex(event.contact))
             self._confirmed(side, other, event.id, event.state)
+        found = isinstance(event, Notice) and "runs twice" in str(event.text)
+        if found and not any(one.stolen for one in self.sides):
+            self._break("twice", f"{side.name} finds two programs where there is one")
 
     def of(self, person: int) -> list[Side]:
         """All terminals of a person, the stolen one too."""
@@ -550,7 +553,7 @@ class Laws:
         rings = [one.engine.engine._use_cases.keyring for one in self.sides if one.engine and not one.stolen]
         live = {one.terminal for person in self._known() for one in self.live(person)}
         own = [ring for ring in rings if author in ring.own_terminals and ring.own.terminal in live]
-        keys = [key for ring in own for key in ring.own.self_keys]
+        keys = [key for ring in own for key in ring.self_keys]
         if not any(self_tag(header, key) == header.self_tag for key in keys):
             return True
         there = {ring.own.terminal for ring in rings}

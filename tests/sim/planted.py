@@ -12,7 +12,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from chat.interface import EntryAdded, EntryChanged, EntryState, Event
-from chat.network.links import Links, LiveLink, Peer
+from chat.network.links import Links, LinkSet, LiveLink, Peer
 from chat.service import person_logs, state, sync
 from chat.service.comparison import Comparison
 from chat.service.contacts import People
@@ -169,7 +169,7 @@ def verified_in_memory_only() -> None:
     """A comparison is shown and not stored."""
 
     async def forgotten(self: Verification, person: bytes, number: str) -> None:
-        self._update(person, verified=True)
+        self._show(replace(self._book.rows[person], verified=True))
 
     Verification.verify = forgotten  # type: ignore[method-assign]
 
@@ -244,6 +244,15 @@ def read_here_alone() -> None:
     Forwarding.take_passed = nothing  # type: ignore[method-assign]
 
 
+def spare_links_kept() -> None:
+    """No link ends for another one."""
+
+    def none(self: LinkSet, link: LiveLink) -> list[LiveLink]:
+        return []
+
+    LinkSet.answered = none  # type: ignore[method-assign]
+
+
 PLANTED: Final[dict[str, Callable[[], None]]] = {
     "receipt before commit": receipt_before_commit,
     "nothing resent": nothing_resent,
@@ -263,4 +272,5 @@ PLANTED: Final[dict[str, Callable[[], None]]] = {
     "addition not followed": addition_not_followed,
     "removal ends all links": removal_ends_all_links,
     "read here alone": read_here_alone,
+    "spare links kept": spare_links_kept,
 }

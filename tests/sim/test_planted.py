@@ -20,6 +20,7 @@ FOUND_BY = {
     "expired stays": ("expired", 24),
     "nonce reused": ("nonce", 2),
     "verified in memory only": ("verified", 12),
+    "spare links kept": ("twice", 6),
 }
 """The law that finds each bug, and a seed whose run is short."""
 

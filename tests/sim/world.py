@@ -26,6 +26,7 @@ from chat.interface import (
     UsageError,
 )
 from chat.ports import Ports
+from protocol.limits import LINK_SECONDS_MAX
 from tests.sim.disk import Disk, copied, replaced
 from tests.sim.laws import GRACE, Broken, Laws, Seen, Sent, Side
 from tests.sim.loop import LIFE, Life, SimLoop
@@ -40,8 +41,8 @@ NAMES: Final = ("Ada", "Ben", "Cleo", "Dan", "Eve")
 CONVERGES_WITHIN: Final = 400
 """Virtual seconds after which all has arrived, once nothing troubles any more."""
 
-COPY_CONVERGES_WITHIN: Final = 7_200
-"""The same after an old copy was put back."""
+COPY_CONVERGES_WITHIN: Final = 2 * LINK_SECONDS_MAX
+"""The same after an old copy was put back: the next link tells the other side, and the one after it us."""
 
 CRASH_WITHIN: Final = 2.0
 """Seconds after which a host dies whose fuse did not burn down."""
@@ -132,8 +133,8 @@ class World:
         self.counts: Counter[str] = Counter()
         self.hosts: list[Host] = []
         self.disks: list[Disk] = []
-        self.words: dict[int, tuple[str, ...]] = {}
-        """The recovery words by person."""
+        self.words: dict[int, list[tuple[str, ...]]] = {}
+        """The recovery words by person, the last ones that it wrote down first."""
         self.recovers: dict[int, int] = {}
         """The terminal of each person that uses them, so that there are no two recoveries at a time."""
         self.stolen_from: Host | None = None
@@ -382,7 +383,7 @@ class World:
         """Write the recovery words down, and say of what changed in the own log that it was this person."""
         engine = host.person.engine
         if host.is_first and host.owner not in self.words:
-            self.words[host.owner] = (await engine.recovery_words()).words
+            self.words[host.owner] = [(await engine.recovery_words()).words]
         if not self.side(host).stolen:
             await self.confirm_own(host)
 
@@ -452,12 +453,24 @@ class World:
         async def recovers() -> None:
             # Also after a failure the profile may have other keys.
             try:
-                await host.person.engine.recover(words, (self.side(removed).terminal.hex(),))
+                await self._use_words(host, words, self.side(removed).terminal.hex())
             finally:
                 own = host.person.engine._use_cases.keyring.own
                 self.side(host).terminal = own.terminal
 
         self.spawn(host, "remove", recovers)
+
+    @staticmethod
+    async def _use_words(host: Host, words: list[tuple[str, ...]], removed: str) -> None:
+        """Recover by the words in force, which a crash may have kept from being replaced, and by new ones."""
+        engine = host.person.engine
+        for used in tuple(words):
+            with suppress(UsageError):
+                await engine.check_recovery(used)
+                view = await engine.begin_recovery()
+                words.insert(0, view.words)
+                await engine.recover(used, (removed,), tuple(view.words[place] for place in view.asked))
+                return
 
     def all_paired(self, owner: int) -> bool:
         """Whether a person, who may not have another terminal yet, is a contact of everybody."""

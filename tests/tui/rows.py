@@ -22,7 +22,8 @@ from tests.support.fakes.others import INVITATION
 from tests.tui.played import FOLDER, LOCKED, NEW, At, Do, Paste, Row, Step, Text, person
 
 OTHER_RELAY: Final = str(RelayAddress("192.168.1.2", 4746, b"\x08" * 32))
-WORDS: Final = recovery_words(bytes(range(32)))  # those of the fake
+WORDS: Final = recovery_words(bytes(range(32)))  # those of the fake, and what it replaces them with
+NEW_WORDS: Final = recovery_words(bytes(range(32, 64)))
 QUESTION: Final = QuestionView("a1" * 32, OwnChange.ADDED, "b2" * 32, "c3" * 32)
 LONG: Final = Paste("a long line of what somebody wrote elsewhere " * 20)
 PASSPHRASE: Final = Text("correct horse")
@@ -141,6 +142,7 @@ def at(place: str, *steps: Step) -> tuple[Step, ...]:
 
 
 OPENED: Final = "Dialog "
+_TO_NEW_WORDS: Final = "alt+u", Paste(" ".join(WORDS)), "enter", Text("0"), "enter", "y"
 
 
 def dialog(name: str, *opens: Step, text: str = TYPED, enter: bool = True) -> tuple[Step, ...]:
@@ -226,6 +228,7 @@ DIALOGS: Final = (
             *at("DevicesDialog", "escape"),
             *dialog("RecoveryDialog", "alt+w"),
             *dialog("UseRecoveryDialog", "alt+u"),
+            *dialog("NewWordsDialog", *_TO_NEW_WORDS, text="abc"),
             *dialog("SettingsDialog", "f12"),
         ),
         before=_prepare,
@@ -649,7 +652,14 @@ PLACES: Final = (
                 "Using the recovery words",
                 *("alt+u", "enter", Text("a b "), "enter", Paste(" ".join(WORDS)), "enter", "end", "ctrl+u"),
                 *(Paste(" ".join(WORDS)), "enter", "enter", Text("9"), "enter", "ctrl+u", Text("1"), "enter"),
-                *("n", "alt+u", Paste(" ".join(WORDS)), "enter", Text("0"), "enter", "y"),
+                *("n", "alt+u", Paste(" ".join(WORDS)), "enter", Text("0"), "enter", "y", "s", "n"),
+            ),
+            *at(
+                "New recovery words",
+                *(*_TO_NEW_WORDS, "enter", "s", "enter"),
+                *(Text("a"), "enter", Text("b"), "enter", Text("c"), "enter", Text("d"), "enter", "enter"),
+                *(Text(NEW_WORDS[2]), "enter", Text(NEW_WORDS[7]), "enter", Text(NEW_WORDS[20]), "enter"),
+                *(Text(NEW_WORDS[33]), "enter", "alt+u", Paste(" ".join(WORDS)), "enter", "enter", "escape"),
             ),
             *at("One's own name", "alt+o", Text("x"), "enter", Text("Hi"), "enter"),
             *at(

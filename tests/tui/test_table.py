@@ -46,6 +46,7 @@ _IN_EVERY_LANGUAGE: Final = (
     *(
         ";,along",
         "1 acorn",
+        "1 cactus",
         "1 harbour",
         "1 one",
         "❤ :heart:",
@@ -175,7 +176,7 @@ def test_escape_loses_nothing_that_was_typed(everything: All) -> None:
 
 
 def _is_a_base(kind: type) -> bool:
-    return kind.__name__ in ("Dialog", "Finder", "FieldsDialog", "HeldScreen", "LinkingDialog")
+    return kind.__name__ in ("Dialog", "Finder", "FieldsDialog", "HeldScreen", "LinkingDialog", "WordsDialog")
 
 
 def _places(row: Row) -> list[str]:

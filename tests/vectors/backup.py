@@ -27,15 +27,18 @@ from protocol.entries_and_receipts import (
     write_entry,
 )
 from protocol.identity.author import NewPerson, create_person
-from protocol.identity.log import parse_operation
+from protocol.identity.drawing import renew_operation
+from protocol.identity.log import load, parse_operation, sign_operation
+from protocol.identity.reduction import Reduction
 from protocol.limits import BACKUP_CHUNK_BYTES, BACKUP_IDS_MAX, BACKUP_RECEIPTS_MAX, BACKUP_RECORD_MAX
-from protocol.messages import ENTRY_HEADER, Entry
+from protocol.messages import ENTRY_HEADER, Entry, SharedDrawn
 from protocol.notes import Register, notes_of, state_body, write
 from protocol.profile_header import CHEAPEST
 from protocol.relay.rendezvous import key_text
 from protocol.vectors.backup import ACTIONS, AREA
 from protocol.vectors.frame import SUCCESS, Json, write_bytes
 from tests.vectors.files import Group, Script, Seed, build_file, one_step
+from tests.vectors.linking import wrong_drawn
 
 NOTES: Final = {
     "Sealed": ("BASIC", "A content and its file, both ways."),
@@ -47,6 +50,7 @@ NOTES: Final = {
     "Records": ("BASIC", "The records of a backup, whole and in pieces of other sizes."),
     "Order": ("MALFORMED", "Records out of their place."),
     "Fields": ("MALFORMED", "Fields that the codec accepts and this section does not."),
+    "Drawn": ("AUTHENTICITY", "Drawn secrets that do not go with the person's log."),
     "Ending": ("MALFORMED", "Records or padding that do not end with the file."),
     "Size": ("RESOURCES", "A record that claims more bytes than one may have."),
     "Root": ("BASIC", "The root hash of a conversation, and of all."),
@@ -190,16 +194,22 @@ def example(seed_phrase: str) -> tuple[r.Record, ...]:
         entry_of(seed, own, others[1], "gone", TIME + 2),
     ]
     receipt = r.BackupReceipt(others[0].terminal, 1, TIME + 5)
-    key, relay = r.BackupKey(own.self_key, []), seed.bytes("relay")[:31] + bytes(1)
+    relay, renew, secret = seed.bytes("relay")[:31] + bytes(1), *_renewed(seed, own)
+    drawn = [SharedDrawn(own.person, own.drawn), SharedDrawn(parse_operation(renew).id, secret)]
+    drawn.sort(key=lambda one: one.operation)
     made: list[r.Record] = [
-        r.BackupStart(own.person, own.terminal, TIME, seed.bytes("recovery"), [key]),
-        *(r.BackupLog(one.person, list(one.operations)) for one in (own, *others)),
+        r.BackupStart(own.person, own.terminal, TIME, seed.bytes("recovery"), drawn),
+        r.BackupLog(own.person, [*own.operations, renew]),
+        *(r.BackupLog(one.person, list(one.operations)) for one in others),
         r.BackupPin(own.person, seed.bytes("pin"), True),
     ]
     comparison = r.BackupComparison(True, TIME, others[0].person, [others[0].terminal])
+    vouchers = [r.BackupVoucher(own.terminal, True)]
     made += [
-        r.BackupContact(others[0].person, "One", "", True, False, False, TIME, True, False, [comparison]),
-        r.BackupContact(others[1].person, "Two", "Second", False, True, True, TIME, False, True, []),
+        r.BackupContact(
+            others[0].person, "One", "", True, False, False, TIME, True, False, [comparison], vouchers
+        ),
+        r.BackupContact(others[1].person, "Two", "Second", False, True, True, TIME, False, True, [], []),
         r.BackupProof(others[0].person, seed.bytes("static")),
         r.BackupSetting("typing", "off"),
         r.BackupRelay(f"parlour-relay:relay.example:4748#{key_text(relay)}", False, TIME),
@@ -209,6 +219,14 @@ def example(seed_phrase: str) -> tuple[r.Record, ...]:
         *_talk(own.person, others[1].person, [stored(entries[2], held=False, deleted=1)]),
     ]
     return (*made, _ended(made))
+
+
+def _renewed(seed: Seed, own: NewPerson) -> tuple[bytes, bytes]:
+    """A Renew of a person, signed, and the secret that it draws."""
+    random = seed.random("renew")
+    secret, reduction = random(32), Reduction(load(own.operations))
+    renew = renew_operation(reduction, own.terminal, own.self_key, secret, random)
+    return sign_operation(renew, own.signing_seed), secret
 
 
 def _talk(own: bytes, other: bytes, entries: Sequence[r.BackupEntry]) -> Iterator[r.Record]:
@@ -251,6 +269,9 @@ def _records(seed: Seed) -> Group:
     bare[0] = replace(good[0], recovery=b"")
     steps = one_step(ACTIONS, Json(), "read", content=write_bytes(content_of([*bare, _ended(bare)])))
     group.add("a person without contacts", ["Records"], SUCCESS, steps)
+    genesis = [replace(good[0], drawn=[one for one in good[0].drawn if one.operation == good[0].person])]
+    steps = one_step(ACTIONS, Json(), "read", content=write_bytes(content_of([*genesis, *good[1:]])))
+    group.add("the secret of the genesis alone", ["Records"], SUCCESS, steps)
     own = person(seed, "Own")
     noted = content_of(_with_talk(good, own.person, _notes(seed, own)))
     steps = one_step(ACTIONS, Json(), "read", content=write_bytes(noted))
@@ -262,6 +283,7 @@ def _records(seed: Seed) -> Group:
         *_too_many(seed, good),
         *_wrong_order(good),
         *_wrong_fields(good),
+        *_wrong_secrets(good),
         *_wrong_notes(seed, good),
         *_wrong_end(good),
     ):
@@ -441,6 +463,8 @@ def _wrong_fields(good: Sequence[r.Record]) -> Iterator[_Wrong]:
     yield wrong("what a cut said that is not deleted", r.BackupEntry, cut=[bytes(32)])
     yield wrong("a receipt twice", r.BackupEntry, receipts=first.receipts * 2)
     yield wrong("a name that turns text", r.BackupContact, name="One\u202e")
+    two = [r.BackupVoucher(bytes([byte]) * 32, False) for byte in (2, 1)]
+    yield wrong("terminals that vouch and are not ascending", r.BackupContact, vouchers=two)
     yield wrong("a petname of two lines", r.BackupContact, petname="One\nTwo")
     yield wrong("a relay without its key", r.BackupRelay, address="parlour-relay:relay.example:4748#")
     header = ENTRY_HEADER.decode(first.header)
@@ -465,6 +489,13 @@ def _wrong_fields(good: Sequence[r.Record]) -> Iterator[_Wrong]:
         "limit",
         data[:0] + (BACKUP_RECORD_MAX + 1).to_bytes(4),
     )
+
+
+def _wrong_secrets(good: Sequence[r.Record]) -> Iterator[_Wrong]:
+    start, log = good[0], _all(good, r.BackupLog)[0]
+    assert isinstance(start, r.BackupStart)
+    for rule, error, comment, drawn in wrong_drawn(log.operations, start.drawn):
+        yield comment, "Drawn", rule, error, content_of([replace(start, drawn=drawn), *good[1:]])
 
 
 def _wrong_end(good: Sequence[r.Record]) -> Iterator[_Wrong]:

@@ -87,6 +87,7 @@ def _of_contacts(drawn: Drawn) -> Iterator[m.Message]:
     yield m.Reachable(4747)
     yield m.Digests([m.Digest(conversation, drawn("hash"), drawn("marks"), 9_000, 1, True)], 7)
     yield m.PassedReceipt(conversation, drawn("terminal"), 2, [id_])
+    yield m.DrawnSecret(drawn("operation"), drawn("secret"))
     yield m.HeadsHash(conversation, drawn("hash"))
     yield m.Heads(conversation, b"", [m.Head(drawn("terminal"), 7, id_)], more=False)
     yield m.Entry(drawn("header", 200), drawn("salt", 16), drawn("body", 40))
@@ -311,8 +312,8 @@ _LONGER: Final[tuple[Row, ...]] = (
     ("a short array within as array 16", "message", "9320" + ID + "dc0000"),
 )
 
-_KEY_OF_ZEROS: Final = m.SharedKey(bytes(32), [], [])
-_STATE: Final = m.LinkState(bytes(32), bytes(32), [], [], [_KEY_OF_ZEROS], [], [], 0)
+_DRAWN_OF_ZEROS: Final = m.SharedDrawn(bytes(32), bytes(32))
+_STATE: Final = m.LinkState(bytes(32), bytes(32), [], [], [_DRAWN_OF_ZEROS], [], [], 0)
 _SHARE: Final = m.SharedShare(1, bytes(32), [], [])
 _PAIRING: Final = m.SharedPairing(
     bytes(32),
@@ -327,6 +328,7 @@ _PAIRING: Final = m.SharedPairing(
     False,
     False,
     [],
+    [],
     [m.SharedRoot(bytes(32), [_SHARE], [_SHARE])],
     [],
     [],
@@ -338,9 +340,10 @@ def _handed_over(more: int) -> Iterator[Row]:
     setting = m.SharedSetting("n", "v")
     lists: tuple[tuple[str, m.LinkState | m.SharedPairing, str, Wire | bytes, int], ...] = (
         ("pins", _STATE, "seen", bytes(32), limits.LINKED_IDS_MAX),
-        ("self keys", _STATE, "self_keys", _KEY_OF_ZEROS, limits.LINKED_SELF_KEYS_MAX),
+        ("drawn secrets", _STATE, "drawn", _DRAWN_OF_ZEROS, limits.SHARED_DRAWN_MAX),
         ("settings", _STATE, "settings", setting, limits.LINKED_SETTINGS_MAX),
         ("relays", _STATE, "relays", m.SharedRelay("r", False, 0), limits.LINKED_RELAYS_MAX),
+        ("vouchers", _PAIRING, "vouchers", m.SharedVoucher(bytes(32), False), limits.VOUCHERS_MAX),
         ("pairings", _PAIRING, "pairings", _PAIRING.pairings[0], limits.LINKED_PAIRINGS_MAX),
         ("places", _PAIRING, "places", m.SharedPlace(bytes(32), "h", 1), limits.LINKED_PLACES_MAX),
     )

@@ -6,7 +6,7 @@ with Close 3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -14,8 +14,7 @@ from msgspec.structs import replace
 from protocol import labels
 from protocol.codec import encode
 from protocol.identity.author import add_operation
-from protocol.identity.drawing import self_key
-from protocol.identity.log import Rename, sign_operation
+from protocol.identity.log import Rename, parse_operation, sign_operation
 from protocol.identity.reduction import reduce
 from protocol.keys import X25519Pair
 from protocol.link.states import Role
@@ -32,13 +31,14 @@ from protocol.messages import (
     Reveal,
     SharedComparison,
     SharedDrawing,
-    SharedKey,
+    SharedDrawn,
     SharedPairing,
     SharedPlace,
     SharedRelay,
     SharedRoot,
     SharedSetting,
     SharedShare,
+    SharedVoucher,
 )
 from protocol.pairing.new_terminal import make_new_terminal
 from protocol.pairing.record import Transcript
@@ -61,6 +61,7 @@ NOTES: Final = {
         "A new terminal that does not hold its keys, or another one than was seen.",
     ),
     "BadState": ("MALFORMED", "What is said of the person or of a contact contradicts its log or itself."),
+    "Drawn": ("AUTHENTICITY", "Drawn secrets, some or all, and others than the log commits to."),
     "BadAdd": ("AUTHENTICITY", "Another Add than the one that both persons expect."),
     "Words": ("AUTHENTICITY", "A nonce that does not fit its commitment."),
 }
@@ -96,8 +97,11 @@ class LinkCourse(Talk[World]):
 
 
 def _inputs(seed: Seed, contacts: int = 1) -> Json:
-    """Anna's terminal, which adds, and her new one."""
+    """Anna's terminal, which adds, and her new one. With contacts, she has renewed."""
     anna = Person(seed, "anna", "Anna")
+    if contacts:
+        anna.renew("renew", anna.first)
+    drawn = [SharedDrawn(anna.id_of(name), secret) for name, secret in anna.drawn.items()]
     share = SharedShare(7, seed.bytes("share"), [anna.id], [SharedDrawing(anna.id, bytes(64))])
     root = SharedRoot(seed.bytes("root"), [share], [share])
     told = []
@@ -116,6 +120,7 @@ def _inputs(seed: Seed, contacts: int = 1) -> Json:
             True,
             False,
             [SharedComparison(True, TIME, bob.id, [bob.first.id])],
+            [SharedVoucher(anna.first.id, True)],
             [root],
             [bob.first.static],
             [SharedPlace(bob.first.id, "192.168.1.20", 4747)],
@@ -127,7 +132,7 @@ def _inputs(seed: Seed, contacts: int = 1) -> Json:
         anna.first.id,
         [],
         [],
-        [SharedKey(self_key(anna.drawn["genesis"]), [], [])],
+        sorted(drawn, key=lambda one: one.operation),
         [SharedSetting("typing", "off")],
         [SharedRelay(relay, False, TIME)],
         contacts,
@@ -166,6 +171,12 @@ def _courses(seed: Seed) -> Group:
     group.add("a whole linking", ["Course"], SUCCESS, course.steps)
     course = LinkCourse(inputs).words_shown().confirms("responder", "initiator").arrives("responder")
     group.add("the person says yes here first", ["Course"], SUCCESS, course.steps)
+    given = handover_of(inputs["responder"])
+    genesis = [one for one in given.state.drawn if one.operation == given.state.person]
+    course = LinkCourse(inputs).told(
+        LogOperations(list(given.operations)), replace(given.state, drawn=genesis)
+    )
+    group.add("the secret of the genesis alone", ["Drawn"], SUCCESS, course.steps)
     alone = _inputs(seed, 0)
     course = LinkCourse(alone).shared().arrives("initiator", 3).arrives("responder")
     group.add("a person without contacts", ["Course"], SUCCESS, course.steps, responder=alone["responder"])
@@ -325,6 +336,39 @@ def _new_terminals(inputs: Json) -> Iterator[Wrong]:
 # --- What is shared ---
 
 
+def wrong_drawn(
+    operations: Iterable[bytes], drawn: Sequence[SharedDrawn]
+) -> Iterator[tuple[str, str, str, list[SharedDrawn]]]:
+    """Rule, class, comment, and what it is about: secrets that do not go with these operations.
+
+    `drawn` is what goes with them: the secrets of the genesis and of one Renew.
+    """
+    logged = [parse_operation(one) for one in operations]
+    person, first, last = logged[0].id, *drawn
+    (genesis,), (renew,) = (
+        [one for one in drawn if (one.operation == person) is is_genesis] for is_genesis in (True, False)
+    )
+    (silent, *_) = (one.id for one in logged if isinstance(one.operation, Rename))
+
+    def with_genesis(*others: SharedDrawn) -> list[SharedDrawn]:
+        return sorted([genesis, *others], key=lambda one: one.operation)
+
+    for comment, wrong in {
+        "drawn secrets that descend": [last, first],
+        "one drawn secret twice": [first, first, last],
+        "two secrets of one operation": [first, replace(first, secret=last.secret), last],
+        "no secret of the genesis": [renew],
+    }.items():
+        yield "V-DW-01", "malformed", comment, wrong
+    for comment, wrong in {
+        "another secret of the genesis": [replace(genesis, secret=renew.secret)],
+        "another secret of a Renew": with_genesis(replace(renew, secret=genesis.secret)),
+        "a secret of an operation that draws none": with_genesis(SharedDrawn(silent, renew.secret)),
+        "a secret of an operation that is not in the log": with_genesis(SharedDrawn(bytes(32), renew.secret)),
+    }.items():
+        yield "V-DW-02", "untrusted", comment, wrong
+
+
 def _states(inputs: Json) -> Iterator[Wrong]:
     given = handover_of(inputs["responder"])
     log, state, flag = LogOperations(list(given.operations)), given.state, "BadState"
@@ -335,12 +379,11 @@ def _states(inputs: Json) -> Iterator[Wrong]:
     two = [b"\x02" * 32, b"\x01" * 32]
     for comment, wrong in {
         "pins that are not ascending": replace(state, confirmed=two),
-        "heads of a self key that are not ascending": replace(
-            state, self_keys=[SharedKey(bytes(32), two, [])]
-        ),
         "an address that is none of a relay": replace(state, relays=[SharedRelay("relay", False, 0)]),
     }.items():
         yield "V-LS-01", "malformed", comment, flag, refused(wrong)
+    for rule, error, comment, drawn in wrong_drawn(given.operations, state.drawn):
+        yield rule, error, comment, "Drawn", refused(replace(state, drawn=drawn))
     other = LogOperations(list(given.contacts[0].operations))
     yield "V-LS-02", "untrusted", "the log of another person", flag, refused(state, other)
     yield (
@@ -351,7 +394,8 @@ def _states(inputs: Json) -> Iterator[Wrong]:
         refused(replace(state, terminal=bytes(32))),
     )
     unnamed = LogOperations(list(given.operations[:1]))
-    yield "V-LS-02", "untrusted", "a log without the name that was shown", flag, refused(state, unnamed)
+    alone = replace(state, drawn=[one for one in state.drawn if one.operation == state.person])
+    yield "V-LS-02", "untrusted", "a log without the name that was shown", flag, refused(alone, unnamed)
     first = given.operations[0]
     orphan = Rename(state.person, state.terminal, [b"\x07" * 32], "Eve")
     gap = LogOperations([first, sign_operation(orphan, bytes.fromhex(inputs["responder"]["signing_seed"]))])
@@ -384,6 +428,9 @@ def _contacts(inputs: Json) -> Iterator[Wrong]:
         ),
         "compared terminals that are not ascending": replace(
             shared, comparison=[replace(shared.comparison[0], terminals=two)]
+        ),
+        "terminals that vouch and are not ascending": replace(
+            shared, vouchers=[SharedVoucher(one, False) for one in two]
         ),
     }.items():
         yield "V-SP-01", "malformed", comment, flag, refused(wrong)

@@ -65,7 +65,7 @@ NOTES: Final = {
 }
 
 
-REASONS: Final = ("done", "replaced", "locked", "refused")
+REASONS: Final = ("done", "replaced", "locked", "refused", "twice")
 
 
 def living_groups(phrase: str) -> list[Group]:
@@ -249,8 +249,8 @@ def _times(phrase: str) -> Group:
         life.take("wait", actor="initiator", until=until)
     group.add("no answer for 10 s", ["Time"], SUCCESS, life.steps)
     life = Life(inputs).open()
-    life.take("wait", actor="responder", until=3_600)
-    group.add("an hour after OPEN", ["Time"], SUCCESS, life.steps)
+    life.take("wait", actor="responder", until=900)
+    group.add("900 s after OPEN", ["Time"], SUCCESS, life.steps)
     for end in ("initiator", "responder"):
         life = Life(inputs)
         life.take("begin", actor=end)
@@ -336,9 +336,9 @@ def _largest(inputs: Json) -> Group:
 def _lives(inputs: Json) -> Group:
     group = Group("6.5", inputs)
     life = Life(inputs).open()
-    for until in (3_599.9, 3_600):
+    for until in (899.9, 900):
         life.take("wait", actor="responder", until=until)
-    group.add("just before an hour, and after it", ["Time"], SUCCESS, life.steps)
+    group.add("just before 900 s, and after them", ["Time"], SUCCESS, life.steps)
     life = Life(inputs).open()
     life.take("count", actor="initiator", sent=LINK_ENVELOPES_MAX - 2)
     life.say("initiator", Typing(bytes(32), True))

@@ -523,7 +523,7 @@ def _messages(next_one: Callable[[bytes], bytes]) -> Iterator[Refusal]:
     yield Refusal("a second Confirm", "Confirm", "V-CF-04", "unexpected", says(Confirm(b"", [])))
     yield Refusal("a Pong to no Ping", "Message", "V-PO-01", "unexpected", says(Pong(1)))
     yield Refusal("a Pong of number 0", "Message", "V-PO-01", "unexpected", says(Pong(0)))
-    for reason in (4, 255):
+    for reason in (5, 255):
         yield Refusal(f"Close {reason}", "Message", "V-CL-01", "malformed", says(Close(reason)))
     longer = next_one(LAST + bytes.fromhex("9202cc01"))
     yield Refusal("a Ping in a longer encoding", "Message", "V-CD-04", "malformed", longer)
@@ -566,7 +566,7 @@ def _initiator(inputs: Json) -> Group:
         Refusal("Confirm from the responder", "Confirm", "V-CF-04", "unexpected", next_one(Confirm(b"", []))),
         Refusal("a Record from a contact", "Message", "V-MS-03", "unexpected", next_one(PAIRING[3])),
         Refusal("a Pong to no Ping", "Message", "V-PO-01", "unexpected", next_one(Pong(1))),
-        Refusal("Close 4", "Message", "V-CL-01", "malformed", next_one(Close(4))),
+        Refusal("Close 5", "Message", "V-CL-01", "malformed", next_one(Close(5))),
         Refusal("Features not ascending", "Features", "V-FE-01", "malformed", next_one(Features([2, 1]))),
         Refusal("a feature twice", "Features", "V-FE-01", "malformed", next_one(Features([2, 2]))),
         Refusal("Features without any", "Features", "V-CD-03", "malformed", next_one(Features([]))),

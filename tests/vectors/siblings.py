@@ -20,15 +20,15 @@ from protocol.limits import DIGESTS_MAX, RECEIPT_IDS_MAX
 from protocol.messages import (
     Digest,
     Digests,
+    DrawnSecret,
     EntryHeader,
     HeadsHash,
     PassedReceipt,
     Receipt,
-    RenewedKey,
     RenewedShare,
     Typing,
 )
-from protocol.pairing.renewal import Drawn, draw_key, draw_share, key_message, number_of, share_message
+from protocol.pairing.renewal import Drawn, draw_share, number_of, share_message
 from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.siblings import ACTIONS, AREA
 from tests.vectors.files import Group, Seed, build_file, one_step
@@ -39,7 +39,7 @@ NOTES: Final = {
     "Numbers": ("EDGE_CASE", "Which numbers of self keys are named and answered."),
     "Caller": ("AUTHENTICITY", "Which link a caller with the own secret has."),
     "Drawing": ("BASIC", "What a terminal draws and signs after a removal."),
-    "Newest": ("EDGE_CASE", "Which of several self keys or shares is the newest, and which are stale."),
+    "Newest": ("EDGE_CASE", "Which of several shares is the newest, and which are stale."),
     "Renewal": ("AUTHENTICITY", "Which renewals are taken, wait, or are passed over."),
     "Farewell": ("CONFIDENTIALITY", "What a terminal that was removed is told."),
     "Marks": ("BASIC", "The hash of marks, and the messages that pass them on."),
@@ -62,24 +62,31 @@ def _secret(seed: Seed) -> Group:
     ):
         group.add(comment, ["Keys"], SUCCESS, one_step(ACTIONS, {}, "keys", **given))
     before = seed.bytes("another").hex()
-    newest, earlier = (number_of(bytes.fromhex(one)) for one in (key, before))
+    best, other = (number_of(bytes.fromhex(one)) for one in (key, before))
     for comment, own, theirs in (
-        ("the newest self key", [newest], [newest]),
-        ("the newest among others", sorted([newest, earlier, 3], reverse=True), [newest, 1]),
-        ("both, of which the newest counts", sorted([newest, earlier]), sorted([newest, earlier])),
-        ("the earlier one alone", [earlier], [earlier]),
-        ("the newest in one list alone", sorted([newest, earlier], reverse=True), [earlier]),
+        ("the best self key", [best], [best]),
+        ("the best among others", sorted([best, other, 3], reverse=True), [best, 1]),
+        ("both, of which the best counts", sorted([best, other]), sorted([best, other])),
+        ("the other one alone", [other], [other]),
+        ("the best in one list alone", sorted([best, other], reverse=True), [other]),
         ("another number", [2], [2]),
-        ("in one list alone", [newest], [earlier]),
+        ("in one list alone", [best], [other]),
     ):
         numbers = {"own": own, "theirs": theirs}
         held: Json = {"person": person, "self_keys": [key, before], "numbers": numbers}
         steps = one_step(ACTIONS, {}, "answer", **held)
         group.add(comment, ["Numbers"], SUCCESS, steps)
     all_keys = [seed.bytes(f"self key {number}").hex() for number in range(6)]
-    for many in (1, 4, 5, 6):
-        steps = one_step(ACTIONS, {}, "name", person=person, self_keys=all_keys[:many])
-        group.add(f"what names {many} self keys", ["Numbers"], SUCCESS, steps)
+    for comment, many, first in (
+        ("one self key", 1, 0),
+        ("four, of which the genesis's is the last", 4, 3),
+        ("five, of which the genesis's is the best", 5, 0),
+        ("five, of which the genesis's is the fourth", 5, 3),
+        ("five, of which the genesis's is the last", 5, 4),
+        ("six, of which the genesis's is the fifth", 6, 4),
+    ):
+        named: Json = {"person": person, "first": all_keys[first], "self_keys": all_keys[:many]}
+        group.add(f"what names {comment}", ["Numbers"], SUCCESS, one_step(ACTIONS, {}, "name", **named))
     return group
 
 
@@ -129,22 +136,20 @@ class Renewals:
         self.inputs: Json = {"log": self.ada.named()}
 
     def drawn(self, by: Terminal, *upon: str, secret: str = "secret") -> Drawn:
-        """A self key that this terminal draws under these operations."""
-        value = self.seed.bytes(secret)
+        """A share that this terminal draws under these operations."""
+        root, value = self.seed.bytes("root"), self.seed.bytes(secret)
         heads = sorted(self.ada.id_of(name) for name in upon)
-        return draw_key(self.ada.id, heads, by.id, by.seed, lambda _: value)
+        return draw_share(self.ada.id, self.contact, root, heads, by.id, by.seed, lambda _: value)
 
     def share(self, by: Terminal, *upon: str) -> RenewedShare:
-        """The same of a share."""
-        root, value = self.seed.bytes("root"), self.seed.bytes("share")
-        heads = sorted(self.ada.id_of(name) for name in upon)
-        drawn = draw_share(self.ada.id, self.contact, root, heads, by.id, by.seed, lambda _: value)
-        message = share_message(self.ada.id, self.contact, root, drawn)
+        """The message that hands it on."""
+        drawn = self.drawn(by, *upon)
+        message = share_message(self.ada.id, self.contact, self.seed.bytes("root"), drawn)
         assert message is not None, "it is signed"
         return message
 
     def first(self) -> Drawn:
-        """The first self key, which nobody signed."""
+        """The first share, which nobody signed."""
         return Drawn(self.seed.bytes("first"), (self.ada.id,))
 
 
@@ -159,12 +164,6 @@ def _held(*drawn: Drawn) -> list[Json]:
     ]
 
 
-def _key(drawn: Drawn) -> RenewedKey:
-    message = key_message(drawn)
-    assert message is not None, "it is signed"
-    return message
-
-
 def _drawing(seed: Seed) -> Group:
     made, group = Renewals(seed), Group("7.6", {})
     given: Json = {
@@ -173,13 +172,13 @@ def _drawing(seed: Seed) -> Group:
         "seed": made.desk.seed.hex(),
         "secret": seed.bytes("secret").hex(),
         "heads": [made.ada.id_of("no phone").hex()],
+        "contact": made.contact.hex(),
+        "pairing_root": seed.bytes("root").hex(),
     }
-    shared = given | {"contact": made.contact.hex(), "pairing_root": seed.bytes("root").hex()}
     for comment, step in (
-        ("a self key", given),
-        ("a share", shared),
-        ("a share of another pairing", shared | {"pairing_root": seed.bytes("another root").hex()}),
-        ("a share with another contact", shared | {"contact": seed.bytes("another contact").hex()}),
+        ("a share", given),
+        ("a share of another pairing", given | {"pairing_root": seed.bytes("another root").hex()}),
+        ("a share with another contact", given | {"contact": seed.bytes("another contact").hex()}),
     ):
         group.add(comment, ["Drawing"], SUCCESS, one_step(ACTIONS, {}, "draw", **step))
     return group
@@ -219,42 +218,37 @@ def _renewals(seed: Seed) -> Group:
     own: Json = {"link": "own", "person": ada.id.hex(), "peer": ada.id.hex(), "without": []}
     contact = own | {"link": "contact", "person": made.contact.hex()}
     first = _held(made.first())
-    thief = made.drawn(made.tablet, *both)
+    thief = made.share(made.tablet, *both)
     for comment, message, given in (
-        ("a self key that covers more", _key(made.drawn(desk, *both)), own | {"held": first}),
-        ("a share that covers more", made.share(desk, *both), contact | {"held": first}),
-        ("a share on a link of own terminals", made.share(desk, *both), own | {"held": first}),
+        ("one that covers more", made.share(desk, *both), contact | {"held": first}),
+        ("the same on a link of own terminals", made.share(desk, *both), own | {"held": first}),
         ("one that covers no more",
-         _key(made.drawn(desk, "no phone")), own | {"held": _held(made.drawn(desk, *both, secret="other"))}),
-        ("the one that is held", _key(made.drawn(desk, *both)),
-         own | {"held": _held(made.drawn(desk, *both))}),
+         made.share(desk, "no phone"), contact | {"held": _held(made.drawn(desk, *both, secret="other"))}),
+        ("the one that is held", made.share(desk, *both),
+         contact | {"held": _held(made.drawn(desk, *both))}),
         ("a stale one that covers more than what is held",
-         _key(made.drawn(laptop, "no tablet")), own | {"held": first}),
+         made.share(laptop, "no tablet"), contact | {"held": first}),
         ("of two that cover as many, that of the senior",
-         _key(made.drawn(desk, "no phone")), own | {"held": _held(made.drawn(laptop, "no tablet"))}),
+         made.share(desk, "no phone"), contact | {"held": _held(made.drawn(laptop, "no tablet"))}),
         ("of two that cover as many, that of the junior",
-         _key(made.drawn(laptop, "no tablet")), own | {"held": _held(made.drawn(desk, "no phone"))}),
+         made.share(laptop, "no tablet"), contact | {"held": _held(made.drawn(desk, "no phone"))}),
         ("one under heads that are not held",
-         _key(made.drawn(laptop, "no tablet")), own | {"held": first, "without": ["no tablet"]}),
-        ("one that a removed terminal drew under its own removal", _key(thief), own | {"held": first}),
+         made.share(laptop, "no tablet"), contact | {"held": first, "without": ["no tablet"]}),
+        ("one that a removed terminal drew under its own removal", thief, contact | {"held": first}),
         ("the same with a false signature",
-         replace(_key(thief), signature=bytes(64)), own | {"held": first}),
+         replace(thief, signature=bytes(64)), contact | {"held": first}),
         ("one that a removed terminal drew, where its removal is not known",
-         _key(made.drawn(made.tablet, "no phone")), own | {"held": first, "without": ["no tablet"]}),
-        ("a share of a pairing that is not held", made.share(desk, *both), contact | {"held": []}),
+         made.share(made.tablet, "no phone"), contact | {"held": first, "without": ["no tablet"]}),
+        ("one of a pairing that is not held", made.share(desk, *both), contact | {"held": []}),
     ):  # fmt: skip
         steps = one_step(ACTIONS, group.inputs, "receive_renewal", message=encode(message).hex(), **given)
         group.add(comment, ["Renewal"], SUCCESS, steps)
-    key, share = _key(made.drawn(desk, *both)), made.share(desk, *both)
-    back = list(reversed(key.heads))
-    forged = replace(key, signature=_key(made.drawn(laptop, *both)).signature)
+    share = made.share(desk, *both)
+    back = list(reversed(share.heads))
+    forged = replace(share, signature=made.share(laptop, *both).signature)
     for rule, expect, comment, message, given in (
-        ("V-RK-01", "malformed", "heads that descend", replace(key, heads=back), own),
-        ("V-RK-01", "malformed", "one head twice", replace(key, heads=[key.heads[0]] * 2), own),
-        ("V-RK-02", "authentication", "a signature of another terminal", forged, own),
-        ("V-RK-02", "authentication", "a signature on another key", replace(key, key=bytes(32)), own),
-        ("V-RK-02", "authentication", "a signature on other heads", replace(key, heads=key.heads[:1]), own),
         ("V-RS-01", "malformed", "heads that descend", replace(share, heads=back), contact),
+        ("V-RS-01", "malformed", "one head twice", replace(share, heads=[share.heads[0]] * 2), contact),
         ("V-RS-02", "untrusted", "a share with a third person",
          replace(share, contact=seed.bytes("third")), contact),
         ("V-RS-02", "untrusted", "a share of a third person",
@@ -264,15 +258,16 @@ def _renewals(seed: Seed) -> Group:
         ("V-RS-02", "untrusted", "the same on a link of own terminals", replace(share, contact=ada.id), own),
         ("V-RS-02", "untrusted", "a share of two others on a link of own terminals",
          replace(share, person=seed.bytes("third")), own),
+        ("V-RS-03", "authentication", "a signature of another terminal", forged, contact),
         ("V-RS-03", "authentication", "a signature on another share",
          replace(share, share=bytes(32)), contact),
+        ("V-RS-03", "authentication", "a signature on other heads",
+         replace(share, heads=share.heads[:1]), contact),
         ("V-RS-03", "authentication", "a signature for another pairing",
          replace(share, pairing=bytes(32)), contact),
-        ("V-MS-05", "unexpected", "a self key on a contact's link", key, contact),
-        ("V-CD-03", "malformed", "no heads", replace(key, heads=[]), own),
-        ("V-CD-03", "malformed", "a share under no heads", replace(share, heads=[]), contact),
+        ("V-CD-03", "malformed", "no heads", replace(share, heads=[]), contact),
         ("V-CD-03", "malformed", "more heads than a log has",
-         replace(key, heads=[bytes([one]) * 32 for one in range(17)]), own),
+         replace(share, heads=[bytes([one]) * 32 for one in range(17)]), contact),
     ):  # fmt: skip
         step = {"do": "receive_renewal", "message": encode(message).hex(), **given, "held": first}
         group.add(comment, ["Form"], expect, [step], rule=rule)
@@ -435,9 +430,10 @@ def _places(seed: Seed) -> Group:
     passed = PassedReceipt(bytes(32), bytes(32), 1, [bytes(32)])
     hashed, typing = HeadsHash(bytes(32), bytes(32)), Typing(bytes(32), True)
     stored, read = Receipt(STORED, [bytes(32)]), Receipt(READ, [bytes(32)])
+    secret = DrawnSecret(bytes(32), bytes(32))
     for link, fits, others in (
-        ("own", (digests, passed, stored), (hashed, typing, read)),
-        ("contact", (hashed, typing, stored, read), (digests, passed)),
+        ("own", (digests, passed, secret, stored), (hashed, typing, read)),
+        ("contact", (hashed, typing, stored, read), (digests, passed, secret)),
     ):
         for message in fits:
             given = {"link": link, "message": encode(message).hex()}

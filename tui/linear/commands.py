@@ -15,7 +15,8 @@ from tui.linear.history import History
 from tui.linear.input import LineInput
 from tui.linear.output import Output
 from tui.linear.pairing import Pairing
-from tui.linear.settings import Passphrase, Recovery, Relays, Settings
+from tui.linear.recovery import Recovery
+from tui.linear.settings import Passphrase, Relays, Settings
 from tui.linear.state import Exit, Questions, State
 from tui.linear.voice import VoiceMessages
 from tui.linear.wording import listed
@@ -65,7 +66,7 @@ class Parts:
         self.settings = Settings(messenger, output, preferences, state)
         self.passphrase = Passphrase(messenger, output, input)
         self.backups = Backups(messenger, output, input, state, self.exit)
-        self.recovery = Recovery(messenger, output, state, questions)
+        self.recovery = Recovery(messenger, output, state, questions, options)
         self.relays = Relays(messenger, output, state, questions)
         self.devices = Devices(messenger, output, state, questions, options.zone)
 

@@ -21,7 +21,8 @@ from chat.interface import (
 from tui.linear.output import Output
 from tui.linear.state import Question, Questions, State
 from tui.linear.wording import in_digits, listed
-from tui.text.formatting import DEVICE_DIGITS, moving_line, picked_devices, seen_line
+from tui.text.formatting import DEVICE_DIGITS, moving_line, removal_of_first, seen_line, without_words
+from tui.text.recovery import added_lines, picked_devices
 from tui.text.safe import safe_line, safe_name
 from tui.text.translation import N_, _, told
 
@@ -62,6 +63,8 @@ class Devices:
             await self.output.say(
                 _("{number}. {line}").format(number=number, line=_line(view, self._shown, self.zone))
             )
+        if said := without_words(await self.messenger.me(), self._shown):
+            await self.output.say(said)
         await self.output.say(_("/devices add adds a device of yours, on which Parlour is not set up yet."))
 
     async def _add(self) -> None:
@@ -80,7 +83,10 @@ class Devices:
         if len(picked) != 1:
             raise UsageError(_("Type the number of one device, as /devices shows it."))
         (view,) = picked
-        lines = _("Remove this device? It never comes back."), _line(view, self._shown)
+        foreseen = await self.messenger.foresee_removal(view.terminal)
+        first = removal_of_first(await self.messenger.me(), self._shown, view, "/recovery")
+        asked = *first, _("Remove this device? It never comes back."), _line(view, self._shown)
+        lines = *asked, *added_lines(foreseen, self._shown, self.zone)
         await self.questions.confirm(_ABOUT, lines, partial(self._remove, view))
 
     async def _remove(self, view: TerminalView) -> None:

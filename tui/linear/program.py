@@ -20,6 +20,8 @@ from chat.interface import (
     Messenger,
     NotPermitted,
     ParlourError,
+    Phrase,
+    RecoveryView,
     Unreachable,
     UsageError,
     passphrase_problem,
@@ -28,12 +30,13 @@ from tui.linear.input import LineInput
 from tui.linear.output import Output
 from tui.linear.session import Session
 from tui.linear.state import End
-from tui.linear.wording import diagnosis_line, error_line
+from tui.linear.wording import diagnosis_line, error_line, listed
 from tui.preferences import Options, Preferences
 from tui.terminal import EVERY, NOT_AGAIN, Handover, heed_signals, start_again, taken_over
 from tui.text import translation
 from tui.text.backups import LOST, RESTORES, percent, quarter, restored_text
 from tui.text.formatting import strength
+from tui.text.recovery import RECOVERY_NEW, RECOVERY_NEW_RISK, numbered_words
 from tui.text.translation import DEMO_ABOUT, DEMO_TITLE, DEMO_TRIES, _, told
 
 
@@ -141,12 +144,17 @@ class Opener:
             words = tuple((await self._line(secret=True)).split())
         await self.output.say(_("Type yes if the device that wrote the backup is lost: it is removed then."))
         removes = (await self._line()).strip().casefold() in ("yes", _("yes").casefold())
+        await self.output.say(
+            _("Type yes if nobody else has seen your recovery words: they stay. Else new ones replace them.")
+        )
+        same = (await self._line()).strip().casefold() in ("yes", _("yes").casefold())
         own = await self._new_passphrase()
         progress = asyncio.Queue[str]()
         following = asyncio.create_task(self._follow(progress))
         try:
             view = await self.door.restore(
-                _absolute(path), secret, own, words, removes, _quarters(progress.put_nowait)
+                *(_absolute(path), secret, own, words, removes, _quarters(progress.put_nowait)),
+                None if same else self._write_down,
             )
         except ParlourError as refused:
             await self._refuse(refused)
@@ -156,6 +164,22 @@ class Opener:
             await asyncio.wait({following})
         await self.output.say(restored_text(view))
         return not view.archive
+
+    async def _write_down(self, view: RecoveryView, problem: Phrase) -> tuple[str, ...]:
+        """Show new recovery words and ask for some of them. Raises UsageError where nothing is typed."""
+        asked = listed(str(place + 1) for place in view.asked)
+        how = _("Then type the words with the numbers {numbers} in one line. An empty line restores nothing.")
+        await self.output.say(
+            *([told(problem)] if problem else [_(RECOVERY_NEW), _(RECOVERY_NEW_RISK)]),
+            *numbered_words(view.words, 1),
+            how.format(numbers=asked),
+        )
+        with self.input.hidden():
+            typed = tuple((await self._line(secret=True)).split())
+        if not typed:
+            raise UsageError(_("Nothing was restored: your recovery words are those of before."))
+        await self.output.clear()
+        return typed
 
     async def _follow(self, progress: asyncio.Queue[str]) -> None:
         said = _("Restoring the backup: {percent}")

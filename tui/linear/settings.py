@@ -2,53 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import takewhile
 from typing import Final
 
 from msgspec.structs import replace
 
 from chat.interface import (
-    RECOVERY_WORDS,
     SHORT_PASSPHRASE,
     Messenger,
     RelayView,
-    TerminalView,
     UsageError,
     passphrase_problem,
 )
 from tui.linear.input import LineInput
 from tui.linear.output import Output
 from tui.linear.state import ANNOUNCED, ON_OFF, Questions, State, on_or_off, pick
-from tui.linear.wording import diagnosis_line, listed, plain_name
-from tui.preferences import AMOUNTS, AUTOLOCK_MAX, Options, Preferences, amount, is_size, switch
+from tui.linear.wording import diagnosis_line, listed
+from tui.preferences import AMOUNTS, AUTOLOCK_MAX, Preferences, amount, is_size, switch
 from tui.text import translation
-from tui.text.formatting import (
-    GONE,
-    NEW_KEYS,
-    RECOVERED,
-    RECOVERY,
-    RECOVERY_DUE,
-    RECOVERY_ERASED,
-    RECOVERY_RISK,
-    RECOVERY_USE,
-    RECOVERY_WARNS,
-    SEES,
-    STAYS,
-    device_line,
-    device_lines,
-    is_decided,
-    numbered_words,
-    picked_devices,
-    place,
-    removable_devices,
-    strength,
-    words,
-)
+from tui.text.formatting import GONE, SEES, STAYS, is_decided, place, strength, words
 from tui.text.profile import OLD_HEADER, SEALED, SEALING
-from tui.text.translation import N_, _, _n, sentences, told
+from tui.text.translation import N_, _, sentences, told
 
 _USE: Final = "use"
 
@@ -315,90 +289,3 @@ class Passphrase:
         if self._asked is not None:
             self.input.editor.hidden, self.output.holding = False, self._asked.held
             self._asked = None
-
-
-@dataclass
-class Recovery:
-    """Shows the recovery words, erases the seed once some of them were typed back, and uses the words. And
-    signs the other change of the own identity, the name."""
-
-    messenger: Messenger
-    output: Output
-    state: State
-    questions: Questions
-    _devices_shown: list[TerminalView] = field(init=False, default_factory=list)
-
-    async def remind(self, preferences: Preferences, options: Options) -> None:
-        if self.state.me.keeps_seed and self.state.contacts and await preferences.reminds(options):
-            await self.output.say(_(RECOVERY_DUE).format(key="/recovery"))
-
-    async def rename_self(self, typed: str) -> None:
-        if not typed:
-            raise UsageError(_("Type /name and the new name."))
-        said = _("Your contacts see {name} now.").format(name=plain_name(typed))
-        await self._sign(partial(self.messenger.rename_self, typed), said)
-
-    async def _use(self, typed: str) -> None:
-        """List the devices, or use the words after the numbers of those to remove.
-
-        The numbers are those of the list that was shown: another device may have come since.
-        """
-        parts = typed.split()
-        numbers = list(takewhile(str.isdecimal, parts))
-        if not parts:
-            self._devices_shown = removable_devices(await self.messenger.terminals())
-            devices = device_lines(self._devices_shown)
-            how = _(
-                "Type /recovery use, the numbers of the devices to remove, and all {total} words in one line."
-            )
-            await self.output.say(_(RECOVERY_USE), *devices, how.format(total=RECOVERY_WORDS))
-            return
-        self.output.private = True
-        picked = picked_devices(" ".join(numbers), self._devices_shown)
-        removed = tuple(one.terminal for one in picked)
-        given = tuple(parts[len(numbers) :])
-        await self.messenger.check_recovery(given)
-        await self.output.clear()
-        asked = _n("Remove {number} device?", "Remove {number} devices?", len(removed))
-        sign = partial(self.messenger.recover, given, removed)
-        await self.questions.confirm(
-            _USE,
-            (asked.format(number=len(removed)), *map(device_line, picked), _(RECOVERY_WARNS)),
-            partial(self._sign, sign, _(RECOVERED)),
-        )
-
-    async def _sign(self, sign: Callable[[], Awaitable[None]], said: str) -> None:
-        """Sign a change of the own identity, and say so."""
-        await self.output.say(_("Signing…"))
-        await sign()
-        before, self.state.me = self.state.me.terminal, await self.messenger.me()
-        await self.output.say(said, *([_(NEW_KEYS)] if self.state.me.terminal != before else []))
-
-    async def recovery(self, typed: str) -> None:
-        order, _space, rest = typed.partition(" ")
-        if order == _USE:
-            await self._use(rest)
-        elif typed:
-            self.output.private = True
-            await self.messenger.confirm_recovery(tuple(typed.split()))
-            self.state.me = replace(self.state.me, keeps_seed=False)
-            await self.output.clear()
-            await self.output.say(
-                _(RECOVERY_ERASED),
-                _("The screen and its scrollback were cleared, if the terminal allows it."),
-            )
-        else:
-            await self._show()
-
-    async def _show(self) -> None:
-        view = await self.messenger.recovery_words()
-        self.output.private = True
-        asked = listed(str(place + 1) for place in view.asked)
-        await self.output.say(
-            _(RECOVERY),
-            _(RECOVERY_RISK),
-            *numbered_words(view.words, 1),
-            _("Then type /recovery and the words with the numbers {numbers}: that erases all here.").format(
-                numbers=asked
-            ),
-        )

@@ -115,7 +115,14 @@ class State:
         self.recent.read(await self.messenger.latest())
 
     def held_line(self, person: str) -> str:
-        """What it means that a contact's identity has changed."""
+        """Why nothing is sent to a contact."""
+        view = self.contacts.get(person)
+        if view is not None and view.unvouched:
+            said = _(
+                "Only a removed device of yours has paired with {name}. Nothing can be sent until you "
+                "compare the safety number with /verify, or pair again by words."
+            )
+            return said.format(name=self.name_of(person))
         said = _(
             "The identity of {name} has changed. Nothing can be sent until you compare the safety number "
             "with /verify, or pair again by words."

@@ -199,7 +199,7 @@ def standing(view: ContactView) -> str:
         marks.insert(0, _("bot"))
     marks.append(_("verified") if view.verified else _("not verified"))
     if view.held:
-        marks.append(_("identity changed"))
+        marks.append(_("paired by a removed device") if view.unvouched else _("identity changed"))
     if view.same_key:
         marks.append(_("same device key as another contact"))
     if view.unread:

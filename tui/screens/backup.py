@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -17,12 +18,16 @@ from chat.interface import (
     BackupProgress,
     Door,
     Messenger,
+    Phrase,
+    RecoveryView,
     RestoreView,
     SelfView,
+    UsageError,
     passphrase_problem,
 )
 from tui.messages import PreferenceChosen, Problem, attempt, start_worker
 from tui.screens.dialog import CSSPath, Dialog, plain
+from tui.screens.recovery import NewWordsDialog, TypedBack
 from tui.text.backups import (
     DESTROYS,
     LOST,
@@ -44,6 +49,7 @@ T = TypeVar("T")
 _WORK: Final = "backup"
 _KIND: Final = "backup_kind"
 _REMOVE: Final = "backup_remove"
+_SAME: Final = "backup_same_words"
 PLAIN_FORMS: Final = ("html", "markdown", "jsonl")
 WORDS_TOO: Final = "words"
 
@@ -254,7 +260,7 @@ class RestoreDialog(FieldsDialog[RestoreView]):
 
     def __init__(self, door: Door, *, new: bool) -> None:
         super().__init__()
-        self._door, self._new, self._removes = door, new, False
+        self._door, self._new, self._removes, self._same = door, new, False, False
         self._progress = (0, 1)
 
     def body(self) -> list[Widget]:
@@ -268,7 +274,11 @@ class RestoreDialog(FieldsDialog[RestoreView]):
         ]
         if self._new:
             values = (Value("", _("keep it")), Value("yes", _("remove it: it is lost")))
-            fields[1:1] = [Choice(_REMOVE, _("The old device"), values, "")]
+            kept = (Value("", _("new ones")), Value("yes", _("the same: nobody else has seen them")))
+            fields[1:1] = [
+                Choice(_REMOVE, _("The old device"), values, ""),
+                Choice(_SAME, _("Recovery words from now on"), kept, ""),
+            ]
             fields += _secret("again", _("Repeat it"))
             fields += _secret("words", _("Recovery words, where the backup has none"))
         return fields
@@ -279,7 +289,10 @@ class RestoreDialog(FieldsDialog[RestoreView]):
 
     def on_preference_chosen(self, message: PreferenceChosen) -> None:
         message.stop()
-        self._removes = bool(message.value)
+        if message.name == _SAME:
+            self._same = bool(message.value)
+        else:
+            self._removes = bool(message.value)
 
     def do(self) -> None:
         if self.lacks("path", _("Enter the name of a file.")):
@@ -296,7 +309,8 @@ class RestoreDialog(FieldsDialog[RestoreView]):
         showing = self.set_interval(0.2, self._show)
         words = tuple(self.value("words").split()) if self._new else ()
         restoring = self._door.restore(
-            self.path, self.value("secret"), self.value("own"), words, self._removes, self._came
+            *(self.path, self.value("secret"), self.value("own"), words, self._removes, self._came),
+            None if self._same else self._write_down,
         )
         restored = await attempt(restoring)
         showing.stop()
@@ -304,6 +318,22 @@ class RestoreDialog(FieldsDialog[RestoreView]):
             self.refuse(restored.text, "secret")
         else:
             self.end(restored)
+
+    async def _write_down(self, view: RecoveryView, problem: Phrase) -> tuple[str, ...]:
+        """Show new words in a dialog of their own. Raises UsageError where that is left."""
+        typed = asyncio.get_running_loop().create_future()
+        self.call_later(self._show_words, NewWordsDialog(view, told(problem)), typed)
+        answers: TypedBack | None = await typed
+        if answers is None:
+            raise UsageError(_("Nothing was restored: your recovery words are those of before."))
+        return answers.answers
+
+    def _show_words(self, dialog: NewWordsDialog, typed: asyncio.Future[TypedBack | None]) -> None:
+        def ended(answers: TypedBack | None) -> None:
+            if not typed.done():
+                typed.set_result(answers)
+
+        self.app.push_screen(dialog, ended)
 
     def _came(self, done: int, whole: int) -> None:
         self._progress = done, whole  # in another thread

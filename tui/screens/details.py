@@ -211,6 +211,11 @@ def grouped_number(number: str, columns: int) -> str:
 
 
 def _standing(contact: ContactView) -> str:
+    if contact.unvouched:
+        return _(
+            "Only a removed device of yours has paired with this contact. Parlour sends nothing until this "
+            "number or new pairing words match."
+        )
     if contact.held:
         return _(
             "The identity has changed. Parlour sends nothing until this number or new pairing words match."

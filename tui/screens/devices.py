@@ -20,6 +20,7 @@ from chat.interface import (
     LinkingView,
     Messenger,
     Phrase,
+    SelfView,
     TerminalState,
     TerminalView,
 )
@@ -27,7 +28,7 @@ from tui.actions import action, with_keys
 from tui.messages import Problem, attempt, start_worker
 from tui.screens.dialog import WHOLE_FROM, CSSPath, Dialog, plain
 from tui.screens.pairing import compared, digits_hint
-from tui.text.formatting import DEVICE_DIGITS, parse_address, seen_line
+from tui.text.formatting import DEVICE_DIGITS, parse_address, removal_of_first, seen_line, without_words
 from tui.text.safe import safe_line, safe_name
 from tui.text.translation import N_, _, filled, told
 from tui.widgets.controls import Field
@@ -66,13 +67,15 @@ class DevicesDialog(Dialog[str]):
         ("escape", N_("Close")),
     )
 
-    def __init__(self, devices: Sequence[TerminalView], zone: tzinfo | None = None) -> None:
+    def __init__(self, devices: Sequence[TerminalView], me: SelfView, zone: tzinfo | None = None) -> None:
         super().__init__()
-        self._devices, self._zone = tuple(devices), zone
+        self._devices, self._me, self._zone = tuple(devices), me, zone
 
     def body(self) -> list[Widget]:
         about = _("All of them are you. Your contacts see which ones you have.")
-        return [plain(about, classes="quiet"), Devices(id="devices", markup=False, compact=True)]
+        lacking = without_words(self._me, self._devices)
+        warned = [plain(lacking, classes="strong")] if lacking else []
+        return [plain(about, classes="quiet"), *warned, Devices(id="devices", markup=False, compact=True)]
 
     def follow(self, devices: Sequence[TerminalView]) -> None:
         self._devices = tuple(devices)
@@ -99,6 +102,10 @@ class DevicesDialog(Dialog[str]):
         called = _called(view, self._devices)
         named = _("{name}, {device}").format(name=called, device=_short(view))
         return called if called == _short(view) else named
+
+    def removal_of_first(self, view: TerminalView) -> list[str]:
+        """What the removal of a device changes among all, if it is the first one."""
+        return removal_of_first(self._me, self._devices, view, action("recovery").key)
 
     def find(self, terminal: str) -> TerminalView | None:
         return next((view for view in self._devices if view.terminal == terminal), None)

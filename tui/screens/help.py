@@ -34,7 +34,13 @@ _MARKS = (
     ("●  ○", N_("the contact is online; offline")),
     (N_("✓  after a name"), N_("verified: you compared five words or the safety number")),
     (N_("⇄  after a name"), N_("connected through a relay: your networks cannot reach each other")),
-    (N_("!  after a name"), N_("identity changed: nothing is sent until you compare the safety number")),
+    (
+        N_("!  after a name"),
+        N_(
+            "identity changed, or only a removed device paired: nothing is sent until you compare the safety "
+            "number"
+        ),
+    ),
     (N_("↑  after a name"), N_("pinned: stays above the others in the list")),
     (N_("z  after a name"), N_("muted: messages do not ring the bell")),
     (N_("▎  before a name"), N_("the open conversation")),

@@ -29,12 +29,13 @@ from chat.interface import (
     SelfView,
     TerminalState,
     TerminalView,
-    UsageError,
     VerificationView,
+    first_device,
     hidden_names,
     is_short,
     label_parts,
     length_text,
+    next_first,
     notes_view,
     size_text,
 )
@@ -102,7 +103,7 @@ def _change(change: IdentityChangeView, name: str) -> str:
 def question_lines(question: QuestionView, devices: Iterable[TerminalView] = ()) -> list[str]:
     """What has happened to the own identity, and what to do. `devices`: those whose names are known."""
     names = {view.terminal: view.name for view in devices}
-    device, author = (_quoted(one, names.get(one, "")) for one in (question.terminal, question.author))
+    device, author = (quoted_device(one, names.get(one, "")) for one in (question.terminal, question.author))
     if question.change is OwnChange.ADDED:
         said = _("Device {author} added device {device} to your identity.")
     elif question.terminal:
@@ -119,27 +120,10 @@ def not_me(key: str) -> str:
     return said.format(key=key)
 
 
-def device_line(view: TerminalView) -> str:
-    """A device of the own identity."""
-    if view.this:
-        said = _("{device}…, this device, which gets new keys")
-    else:
-        copied = view.state is TerminalState.COPIED
-        said = _("{device}…, which may have been copied") if copied else _("{device}…")
-    device = said.format(device=view.terminal[:DEVICE_DIGITS])
-    return _("{name}, {device}").format(name=safe_name(view.name), device=device) if view.name else device
-
-
-def _quoted(terminal: str, name: str) -> str:
+def quoted_device(terminal: str, name: str) -> str:
     """A device within a sentence, with its name where it has one."""
     device = _("{device}…").format(device=terminal[:DEVICE_DIGITS])
     return _("“{name}” ({device})").format(name=safe_name(name), device=device) if name else device
-
-
-def device_lines(devices: Sequence[TerminalView]) -> list[str]:
-    """Devices of the own identity, with the numbers that `picked_devices` takes."""
-    numbered = enumerate(map(device_line, devices), 1)
-    return [_("{number}. {line}").format(number=number, line=line) for number, line in numbered]
 
 
 def seen_line(view: TerminalView, zone: tzinfo | None = None) -> str:
@@ -153,27 +137,10 @@ def seen_line(view: TerminalView, zone: tzinfo | None = None) -> str:
     return _("last seen {time}").format(time=f"{view.seen.astimezone(zone):%Y-%m-%d %H:%M}")
 
 
-def removable_devices(devices: Iterable[TerminalView]) -> list[TerminalView]:
-    """The devices that a recovery can remove, this one last."""
-    present = [one for one in devices if one.is_live]
-    return sorted(present, key=lambda view: view.this)
-
-
 def moving_line(event: HistoryMoving) -> str:
     """How far a move of history is, in one safe line."""
     numbers = {"held": f"{event.held:,}", "total": f"{event.total:,}"}
     return _("History from {device}: {held} of {total}").format(device=safe_name(event.source), **numbers)
-
-
-def picked_devices(typed: str, devices: Sequence[TerminalView]) -> list[TerminalView]:
-    """The devices with these numbers, each once. Raises UsageError."""
-    picked = dict[str, TerminalView]()
-    for one in typed.replace(",", " ").split():
-        if not (one.isascii() and one.isdigit() and 1 <= int(one) <= len(devices)):
-            raise UsageError(_("These are not numbers of the devices."))
-        view = devices[int(one) - 1]
-        picked[view.terminal] = view
-    return list(picked.values())
 
 
 def notes_of(me: SelfView) -> ContactView:
@@ -571,33 +538,42 @@ def is_decided(view: RelayView) -> bool:
     return view.standing not in _UNDECIDED
 
 
-RECOVERY: Final = N_(
-    "Write these words on paper, in this order. If a device of yours is stolen, 'parlour recovery use' "
-    "removes it with them."
-)
-RECOVERY_RISK: Final = N_(
-    "Anyone with these words can remove your devices and take over your identity. Until they are erased "
-    "here, that includes a thief of this profile."
-)
-RECOVERY_USE: Final = N_(
-    "With your recovery words you remove devices of your identity that somebody stole or copied. If this "
-    "device was itself removed or copied, it gets new keys."
-)
-RECOVERY_WARNS: Final = N_(
-    "Your contacts are warned, and hold their messages until they have compared words or the safety number "
-    "with you."
-)
-RECOVERED: Final = N_("Your recovery words were used. Your contacts are warned.")
-NEW_KEYS: Final = N_("This device has new keys: pair again with each contact that stays offline here.")
 OWN_NAME: Final = N_("The name that your contacts see.")
-RECOVERY_ERASED: Final = N_("The recovery words were erased here: only your paper has them.")
-RECOVERY_DUE: Final = N_(
-    "Write down your recovery words ({key}): with them you can lock out a thief of one of your devices."
+
+WITHOUT_WORDS: Final = N_(
+    "This is not your first device, and your recovery words are not known to be written down. If that one "
+    "({name}) is lost or stolen, nothing here removes it. Write the words down on the device that made your "
+    "identity."
 )
+NEXT_FIRST: Final = N_(
+    "This is your first device, which no other one can remove. {name} becomes the first one."
+)
+OTHER_FIRST: Final = N_(
+    "To make another one first, use your recovery words there, and choose that device itself, too: it gets "
+    "new keys."
+)
+WORDS_GO: Final = N_("Your recovery words are on this device alone: write them down first ({key}).")
 
 
-def numbered_words(words: Sequence[str], columns: int) -> list[str]:
-    """Words with their numbers, in rows of so many."""
-    width = max(map(len, words))
-    numbered = [f"{number:2} {word:{width}}" for number, word in enumerate(words, 1)]
-    return ["  ".join(numbered[at : at + columns]).rstrip() for at in range(0, len(numbered), columns)]
+def without_words(me: SelfView, devices: Sequence[TerminalView]) -> str:
+    """What it means to have neither the first device nor recovery words, empty where that is not so."""
+    first = first_device(devices)
+    if first is None or not me.without_words:
+        return ""
+    return _(WITHOUT_WORDS).format(name=_in_a_sentence(first))
+
+
+def removal_of_first(
+    me: SelfView, devices: Sequence[TerminalView], removed: TerminalView, key: str
+) -> list[str]:
+    """What a removal of the first device changes, none for another one. `key`: what shows the words."""
+    following = next_first(devices, removed.terminal)
+    if following is None:
+        return []
+    said = _(NEXT_FIRST).format(name=_in_a_sentence(following))
+    words = [_(WORDS_GO).format(key=key)] if me.keeps_seed else []
+    return [said, _(OTHER_FIRST), *words]
+
+
+def _in_a_sentence(view: TerminalView) -> str:
+    return safe_name(view.name) if view.name else _("{device}…").format(device=view.terminal[:DEVICE_DIGITS])

@@ -18,18 +18,22 @@ from tui.text.translation import DEMO_BADGE, _, told
 
 
 class Banner(Static, can_focus=True):
-    """Says that a contact's identity has changed; a click compares the safety number."""
+    """Says why nothing is sent to a contact; a click compares the safety number."""
 
     def __init__(self) -> None:
         super().__init__("", id="banner", markup=False)
         self.display = False
 
-    def show(self, name: str, causes: tuple[str, ...]) -> None:
+    def show(self, name: str, causes: tuple[str, ...], *, unvouched: bool = False) -> None:
         """`name` is a safe name; `causes` are as the engine said them, or none where it did not.
+
+        `unvouched`: only a removed device has paired with the contact.
 
         What ends it stands first: a small screen cuts the rest.
         """
         why = [_("{name}: {cause}").format(name=name, cause=safe_line(told(cause))) for cause in causes]
+        if unvouched:
+            why.append(_("Only a removed device of yours has paired with {name}.").format(name=name))
         why = why or [_("The identity of {name} has changed.").format(name=name)]
         what = _("Compare the safety number before you send: press {key} or click here.")
         first = Content.assemble(

@@ -19,7 +19,7 @@ from chat.storage import contacts, keys, persons, sharing
 from chat.storage import keys as stored_keys
 from chat.storage.contacts import PAIRED, PENDING, ContactRow
 from chat.storage.database import Database, Store
-from chat.storage.keys import OWN, THEIRS, ShareRow
+from chat.storage.keys import OWN, THEIRS, OwnRow, ShareRow
 from chat.storage.sharing import Followed
 from protocol.identity.exchange import changes
 from protocol.identity.log import parse_operation
@@ -58,7 +58,7 @@ class PendingContacts:
         `verified`: words were compared, also with a person who is a contact already. `meanwhile`: the roots
         of pairings that were stored since this one began.
         """
-        before, own = self._keyring.contacts.get(contact.person), self._keyring.own.person
+        before, own = self._keyring.contacts.get(contact.person), self._keyring.own
         old, now = before.state if before is not None else None, self._clock.wall()
 
         def store(database: Database) -> _Stored:
@@ -79,7 +79,7 @@ class PendingContacts:
             self._views.publish_identity(row.person, causes)
         self._bus.signal(ContactsChanged())  # before anything is released: the links of a losing recovery end
         await self._notes.done(written)
-        if row.person in self._book.rows and verified and not row.held:
+        if row.person in self._book.rows and not row.waits:
             self._bus.signal(ContactReleased(row.person))
 
     async def retire(self, opened: LinkOpen) -> None:
@@ -193,7 +193,7 @@ def _is_stored(database: Database, result: tuple[ContactRow, ContactKeys, *tuple
 
 def _store_pending(
     database: Database,
-    own: bytes,
+    own: OwnRow,
     contact: PendingContact,
     verified: bool,
     before: PersonState | None,
@@ -238,9 +238,10 @@ def _store_pending(
     contacts.set_name(database, contact.person, state.name)
     if verified:
         contacts.add_comparison(database, compared(state, by_words=True, time=now))
+    contacts.vouch_here(database, contact.person, own.terminal, compared=verified)
     if verified or hold:
         contacts.set_verified(database, contact.person, verified)
         contacts.set_held(database, contact.person, hold)
     stored = contacts.get(database, contact.person)
     assert stored is not None, "a contact that was just stored is there"
-    return stored, contact_keys(database, own, stored), causes
+    return stored, contact_keys(database, own.person, stored), causes

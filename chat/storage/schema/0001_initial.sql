@@ -19,16 +19,15 @@ CREATE TABLE own (
     terminal      BLOB NOT NULL CHECK (length(terminal) = 32),
     signing_seed  BLOB NOT NULL CHECK (length(signing_seed) = 32),  -- Ed25519, this terminal
     static_secret BLOB NOT NULL CHECK (length(static_secret) = 32), -- X25519, this terminal's links
-    recovery_seed BLOB CHECK (length(recovery_seed) = 32)           -- Ed25519; NULL once it was written down
+    recovery_seed BLOB CHECK (length(recovery_seed) = 32),          -- NULL once it was written down
+    renewed       INTEGER NOT NULL DEFAULT 0, -- Unix time in ms of this terminal's last Renew without a removal
+    stale         INTEGER                     -- the same of when it saw that no secret is fresh; NULL: one is
 ) STRICT;
 
-CREATE TABLE self_keys (
-    number    INTEGER PRIMARY KEY,                    -- the newest has the highest
-    key       BLOB NOT NULL CHECK (length(key) = 32), -- tags this person's own entries
-    heads     BLOB NOT NULL,                          -- ids of the person log's heads when it was drawn, in a row
-    terminal  BLOB NOT NULL,                          -- id of the one that drew it; empty: the first key
-    signature BLOB NOT NULL                           -- of that terminal
-) STRICT;
+CREATE TABLE drawn ( -- secrets from which self keys derive
+    operation BLOB PRIMARY KEY CHECK (length(operation) = 32), -- id in this person's log; a Genesis or Renew
+    secret    BLOB NOT NULL CHECK (length(secret) = 32)
+) STRICT, WITHOUT ROWID;
 
 -- Persons and their terminals ---------------------------------------------------------------------------
 
@@ -36,7 +35,8 @@ CREATE TABLE operations (
     number INTEGER PRIMARY KEY,                         -- order of arrival here
     person BLOB NOT NULL CHECK (length(person) = 32),
     id     BLOB NOT NULL UNIQUE CHECK (length(id) = 32),
-    data   BLOB NOT NULL                                -- the signed operation as received
+    data   BLOB NOT NULL,                               -- the signed operation as received
+    came   INTEGER                                      -- of this person's own log, when it came here (milliseconds); NULL: not known
 ) STRICT;
 CREATE INDEX operations_by_person ON operations (person);
 
@@ -108,6 +108,16 @@ CREATE TABLE comparisons (
     time      INTEGER NOT NULL,                                    -- milliseconds of Unix time
     newest    BLOB NOT NULL CHECK (length(newest) = 32),           -- its recovery in force, or the person id
     terminals BLOB NOT NULL CHECK (length(terminals) % 32 = 0)     -- ids of its live terminals, one after the other
+) STRICT, WITHOUT ROWID;
+
+-- Which terminals of this person have paired or compared with a contact. It stands for what live ones did: facts are
+-- kept, and what follows from a removal is computed, so that a removal that falls takes nothing away for good.
+CREATE TABLE vouchers (
+    person   BLOB NOT NULL CHECK (length(person) = 32),   -- the contact
+    terminal BLOB NOT NULL CHECK (length(terminal) = 32), -- of this person, that did it
+    source   BLOB NOT NULL CHECK (length(source) = 32),   -- the terminal that said so: itself, or the one that linked this one
+    compared INTEGER NOT NULL,                            -- 1: it compared words or the safety number, and the contact is verified by it
+    PRIMARY KEY (person, terminal, source)
 ) STRICT, WITHOUT ROWID;
 
 -- Halves of the secrets with contacts. A number in a share is the other side's claim and orders nothing: an order by

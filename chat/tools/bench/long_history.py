@@ -26,6 +26,7 @@ from protocol.errors import LocalMisuse
 from protocol.identity.author import NewPerson, create_person
 from protocol.identity.log import parse_operation
 from protocol.identity.reduction import reduce
+from protocol.messages import SharedDrawn
 from protocol.primitives import KEY_SIZE, system_random
 
 _TALK: Final = (
@@ -159,7 +160,8 @@ def create(folder: Path, passphrase: str, entries: int, progress: Callable[[int]
 def write_persons(ada: NewPerson, ben: NewPerson, database: Database) -> None:
     """Fill Ada's new database with both people, the contact and their conversation."""
     row = OwnRow(
-        ada.person, ada.terminal, ada.signing_seed, ada.static_secret, ada.self_key, ada.recovery_seed
+        *(ada.person, ada.terminal, ada.signing_seed, ada.static_secret),
+        *((SharedDrawn(ada.person, ada.drawn),), ada.recovery_seed),
     )
     keys.create_own(database, row)
     _write_log(database, ada)

@@ -35,6 +35,13 @@ LOOKS_EVERY: Final = 0.5
 STOPPED_FROM: Final = 5.0
 """Seconds between two looks from which on this process was stopped, and the others most likely with it."""
 WINDOWS_MAX: Final = 3
+REPLACED_AFTER: Final = 780.0
+LIVES: Final = 900.0
+"""Seconds from which on a link is to be replaced, and which it lives at most (SPEC 6.5)."""
+BEFORE: Final = 15.0
+"""Seconds before the first link is replaced from which on the wake-ups of a replacement are counted."""
+QUIET: Final = 20.0
+"""Seconds without a new connection after which all has been replaced: a house-keeping comes every few."""
 
 _MEASURED: Final = (
     f"of one process 'parlour listen' at rest, all links direct; {WINDOW:.0f} s were measured, all cases at"
@@ -47,6 +54,14 @@ TERMINALS: Final = Aim(
 TWO: Final = Aim("rest.two_contacts", 6_000.0, f"{_MEASURED}; two contacts", unit=Unit.WAKES)
 MANY: Final = Aim(
     "rest.thirty", 6_000.0, f"{_MEASURED}; 30 contacts, who do not know each other", unit=Unit.WAKES
+)
+HEALING: Final = Aim(
+    "rest.healing",
+    6_000.0,
+    f"{_MEASURED}; 30 contacts, and each of the 30 links is replaced once in its life: what that adds to the"
+    f" wake-ups of rest.thirty, counted {REPLACED_AFTER:.0f} s after the start, and an hour has it"
+    f" {HOUR / REPLACED_AFTER:.1f} times",
+    unit=Unit.WAKES,
 )
 MUTUAL: Final = Aim(
     "rest.eight_mutual", 6_000.0, f"{_MEASURED}; 8 contacts, who all know each other", unit=Unit.WAKES
@@ -74,18 +89,20 @@ INTERFACE: Final = Aim(
     " contacts, who are there",
     unit=Unit.MIB,
 )
-AIMS: Final = (ONE, TERMINALS, TWO, RATIO, MUTUAL, MANY, MEMORY, INTERFACE)
+AIMS: Final = (ONE, TERMINALS, TWO, RATIO, MUTUAL, MANY, HEALING, MEMORY, INTERFACE)
 
 
 class Case(Struct, frozen=True):
     """So many contacts, each of whom has so many devices; whether they are all contacts of each other.
 
-    `interface`: then somebody with these contacts opens the interface, too.
+    `heals`: what the replacement of all links costs is measured, too. `interface`: then somebody with these
+    contacts opens the interface.
     """
 
     contacts: int
     devices: int = 1
     mutual: bool = False
+    heals: bool = False
     interface: bool = False
 
 
@@ -94,7 +111,7 @@ CASES: Final = {
     TERMINALS: Case(1, devices=2),
     TWO: Case(2),
     MUTUAL: Case(8, mutual=True),
-    MANY: Case(30, interface=True),
+    MANY: Case(30, heals=True, interface=True),
 }
 
 
@@ -114,6 +131,7 @@ def samples(costs: Mapping[Aim, Cost]) -> Round:
     return {
         **{aim: FlowSample(cost.wakes, aside=cost.said()) for aim, cost in costs.items()},
         RATIO: compared(costs[TERMINALS], costs[TWO]),
+        HEALING: healed(costs[MANY]),
         MEMORY: FlowSample(most.resident, aside=f"{most.own:.1f} MiB of its own"),
         INTERFACE: FlowSample(
             costs[MANY].interface.resident, aside=f"{costs[MANY].interface.own:.1f} MiB of its own"
@@ -139,7 +157,8 @@ class Memory(Struct, frozen=True):
 class Cost(Struct, frozen=True):
     """Of a process at rest: open connections, bytes both ways and wake-ups in an hour, and memory in MiB.
 
-    `interface`: of the interface with the same contacts, where it was opened.
+    `healing`: the wake-ups that the replacement of all connections once has added. `interface`: the memory of
+    the interface with the same contacts, where it was opened.
     """
 
     links: int
@@ -147,6 +166,7 @@ class Cost(Struct, frozen=True):
     wakes: float
     own: float
     resident: float
+    healing: float = 0.0
     interface: Memory = Memory()
 
     def said(self) -> str:
@@ -164,6 +184,12 @@ def compared(terminals: Cost, contacts: Cost) -> FlowSample:
     )
 
 
+def healed(cost: Cost) -> FlowSample:
+    """The wake-ups of an hour in which all links are replaced as often as their age demands."""
+    amount = cost.wakes + cost.healing * HOUR / REPLACED_AFTER
+    return FlowSample(amount, aside=f"{cost.healing:.0f} wake-ups replaced {cost.links} links")
+
+
 def at_rest(cases: Sequence[Case], *, settles: float = SETTLES, window: float = WINDOW) -> list[Cost]:
     """What each case costs somebody with these contacts."""
     if sys.platform != "linux":
@@ -172,10 +198,14 @@ def at_rest(cases: Sequence[Case], *, settles: float = SETTLES, window: float = 
         grounds = [stack.enter_context(_ground()) for _ in cases]
         terminals = stack.enter_context(Terminals())  # its programs end before what they use
         places = [_Place(ground, terminals, case) for ground, case in zip(grounds, cases, strict=True)]
+        began = time.monotonic()
         for place in places:
             place.begin_again()
         terminals.rest_for(settles)
         costs = _counted([place.hub.id for place in places], terminals, window)
+        for at, place in enumerate(places):
+            if cases[at].heals:
+                costs[at] = _replaced(place.hub.id, costs[at], began, terminals)
         for place in places:
             place.check()
         shown = {at: place.open() for at, place in enumerate(places) if cases[at].interface}
@@ -205,6 +235,25 @@ def _counted(processes: Sequence[int], terminals: Terminals, window: float) -> l
         if longest < STOPPED_FROM and all(watch.stood for watch in watches):
             return [watch.cost() for watch in watches]
     raise NotTaken("links were lost, or processes stopped, while nobody wrote: the machine is too busy")
+
+
+def _replaced(process: int, cost: Cost, began: float, terminals: Terminals) -> Cost:
+    """The cost of a process with the wake-ups that replacing all its links once has added to those at rest.
+
+    `began`: a moment before the first of the links opened. Raises NotTaken where not all were replaced.
+    """
+    terminals.rest_for(max(began + REPLACED_AFTER - BEFORE - time.monotonic(), 0.0))
+    before, counting = _Counts.of(process), time.monotonic()
+    old = connections = _connections(process)
+    looked = changed = counting
+    while connections & old or len(connections) != len(old) or looked < changed + QUIET:
+        if looked > began + LIVES + PATIENCE:
+            raise NotTaken(f"{len(connections & old)} of {len(old)} links were not replaced")
+        terminals.rest_for(LOOKS_EVERY)
+        last, connections, looked = connections, _connections(process), time.monotonic()
+        changed = looked if connections != last else changed
+    woke = _Counts.of(process).wakes - before.wakes
+    return replace(cost, healing=max(woke - cost.wakes * (time.monotonic() - counting) / HOUR, 0.0))
 
 
 class Bursts:

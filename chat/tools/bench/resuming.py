@@ -176,10 +176,10 @@ def _send(profile_folder: Path, body: bytes, place: bytes) -> bytes:
         own, friend = keys.read_own(database), database.value("SELECT person FROM contacts")
         at = conversation_of_two(own.person, friend), own.terminal, system_random(8)
         with database.transaction():
-            heads = persons.pinned(database, own.person).heads
+            heads, (key, *_) = persons.pinned(database, own.person).heads, keys.self_keys(database)
             at_end = entries.next_place(database, *at, heads)
             now = round(time.time() * 1000)
-            entry = write_entry(at_end, now, KIND_FILE, body, own.self_key, system_random)
+            entry = write_entry(at_end, now, KIND_FILE, body, key, system_random)
             entries.insert_all(database, [entry], own.terminal, contact=friend)
             files.hold(database, entry.id, place)
         return entry.id

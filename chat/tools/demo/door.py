@@ -24,6 +24,7 @@ from chat.interface import (
     Messenger,
     RestoreView,
     SalvageView,
+    WriteDown,
 )
 from chat.ports import Clock, Random, SystemClock
 from chat.storage.errors import ProfileInUse
@@ -131,6 +132,7 @@ class DemoDoor:
         words: tuple[str, ...] = (),
         remove_old: bool = False,
         progress: Callable[[int, int], None] | None = None,
+        write_down: WriteDown | None = None,
     ) -> RestoreView:
         raise CannotCreate(HAS_A_PERSON)
 

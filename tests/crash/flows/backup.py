@@ -109,7 +109,7 @@ class Restore(Flow):
         return scene.station("New")
 
     def _line(self, scene: Scene) -> list[str]:
-        return ["import", str(scene.folder / FILE), LINE, str(scene.folder / "passphrase")]
+        return ["import", str(scene.folder / FILE), "--same-words", LINE, str(scene.folder / "passphrase")]
 
     def check(self, scene: Scene, how: Ended) -> None:
         new, root, held = self._new(scene), how.last("root"), root_in(scene.folder / FILE)

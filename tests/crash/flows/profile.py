@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import ClassVar, Final
 
 from chat.storage import folder, keys, migrations, persons, profile
@@ -174,25 +174,35 @@ class RecoveryConfirm(Flow):
             scene.holds("repeats", again.status == 0, f"it cannot be repeated: {again.complaint}")
 
 
-def confirm_words(program: Program) -> None:
-    """Type the words that are asked for, where the program comes as far."""
-    if (first := program.first(PATIENCE)) is not None:
-        shown = json.loads(first)
-        answer(program, "".join(f"{shown['words'][number - 1]}\n" for number in shown["asked"]))
+def confirm_words(program: Program) -> list[str]:
+    """Type the words that are asked for, where the program comes as far. Returns all that it showed."""
+    if (first := program.first(PATIENCE)) is None:
+        return []
+    shown = json.loads(first)
+    words: list[str] = shown["words"]
+    answer(program, "".join(f"{words[number - 1]}\n" for number in shown["asked"]))
+    return words
+
+
+NEW = "new words"
+"""The file with the words that a recovery has shown."""
 
 
 class RecoveryUse(Flow):
-    """The recovery is signed as a whole or not at all, and can then be done."""
+    """The recovery is signed as a whole or not at all: the new words are in force, or the old ones are."""
 
     name = "recovery use"
     needs = "paired"
     serves = True  # contacts get the recovery, and the file is cleaned
 
     def play(self, scene: Scene) -> Ended:
-        return scene.run(scene.ada, "recovery", "use", typed=self._words(scene))
-
-    def _words(self, scene: Scene) -> str:
-        return (scene.folder / "words").read_text() + "\n"
+        (scene.folder / NEW).unlink(missing_ok=True)
+        with scene.victim(scene.ada, "recovery", "use") as program:
+            with suppress(BrokenPipeError):  # it died before it read
+                program.write((scene.folder / "words").read_text() + "\n")
+            if shown := confirm_words(program):
+                (scene.folder / NEW).write_text(" ".join(shown))
+            return ended(program)
 
     def check(self, scene: Scene, how: Ended) -> None:
         ada = scene.ada
@@ -203,5 +213,10 @@ class RecoveryUse(Flow):
         scene.holds("kept", used or not how.last("recovered"), "the recovery is gone")
         scene.truthful(used > 0, how, "the recovery is there")
         scene.sound(ada)
-        again = ada.run("recovery", "use", typed=self._words(scene))
-        scene.holds("repeats", again.status == 0, f"it cannot be repeated: {again.err}")
+        old, new = scene.folder / "words", scene.folder / NEW
+        scene.holds("kept", new.exists() or not used, "it was signed before its words were shown")
+        holds, others = (new, old) if used else (old, new)
+        for file, status in ((others, 64), (holds, 0)):
+            if file.exists():
+                again = ada.run("recovery", "use", "--same-words", typed=file.read_text() + "\n")
+                scene.holds("repeats", again.status == status, f"by {file.name}: {again.err}")

@@ -29,21 +29,13 @@ const RUN = {
     return { psk: own.answer(hex(step.person), step.self_keys.map(hex), step.numbers) };
   },
   name(inputs, step) {
-    return { numbers: own.named(step.self_keys.map(hex)).map(renewal.numberOf) };
+    return { numbers: own.named(step.self_keys.map(hex), hex(step.first)).map(renewal.numberOf) };
   },
   draw(inputs, step) {
     const [person, terminal, secret] = [step.person, step.terminal, step.secret].map(hex);
-    const common = { heads: step.heads.map(hex), terminal };
-    const bare = step.contact
-      ? {
-          is: 'RenewedShare',
-          person,
-          contact: hex(step.contact),
-          pairing: renewal.pairingId(hex(step.pairing_root)),
-          share: secret,
-          ...common,
-        }
-      : { is: 'RenewedKey', key: secret, ...common };
+    const [contact, root] = [step.contact, step.pairing_root].map(hex);
+    const place = { person, contact, pairing: renewal.pairingId(root) };
+    const bare = { is: 'RenewedShare', ...place, share: secret, heads: step.heads.map(hex), terminal };
     const message = encodeMessage(renewal.signed(person, bare, ed25519Pair(hex(step.seed))));
     return { number: renewal.numberOf(secret), message };
   },
@@ -55,7 +47,7 @@ const RUN = {
   receive_renewal(inputs, step) {
     const message = decodeMessage(hex(step.message));
     own.checkPlace(message, step.link === 'own');
-    if (message.is === 'RenewedShare') renewal.checkPersons(message, hex(step.person), hex(step.peer));
+    renewal.checkPersons(message, hex(step.person), hex(step.peer));
     return { taken: renewal.take(logWithout(inputs, step.without), message, step.held.map(drawn)) };
   },
   farewell(inputs, step) {

@@ -264,6 +264,16 @@ async def invite(inviter: Person, joiner: Person) -> None:
     await asyncio.gather(*done)
 
 
+async def recover(
+    person: Person, words: tuple[str, ...], removed: tuple[str, ...], *, not_mine: bool = False
+) -> tuple[str, ...]:
+    """Use the recovery words, and type back new ones, which are returned."""
+    view = await person.engine.begin_recovery()
+    answers = tuple(view.words[place] for place in view.asked)
+    await person.engine.recover(words, removed, answers, not_mine=not_mine)
+    return view.words
+
+
 async def talk(one: Person, other: Person, text: str) -> str:
     """Send a text and wait until it is delivered; returns the entry's id."""
     entry = (await one.engine.send(await one.contact(other), text)).id

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chat.storage import contacts, keys, persons
-from chat.storage.contacts import ContactRow
+from chat.storage.contacts import ContactRow, VoucherRow
 from chat.storage.database import Database
 from chat.storage.keys import OwnRow, ShareRow
 from chat.storage.persons import terminal_rows
 from protocol.identity.author import add_operation, recover_operation, sign_recovery
 from protocol.identity.log import TerminalKeys, load, parse_operation, sign_operation
 from protocol.identity.reduction import Reduction, reduce
-from protocol.limits import LINKED_SELF_KEYS_MAX
 from tests.support.engines.engines import Person
 from tests.support.protocol.pairings import Terminal
 
@@ -33,7 +32,7 @@ async def add_terminal(first: Person, host: str, *, told: bool = True, seed: byt
     else:
         operation = add_operation(log, own.terminal, new.signing, new.static, "laptop")
         signed = sign_operation(operation, own.signing_seed, new.seed)
-    row = OwnRow(own.person, new.id, new.seed, new.secret, own.self_key, None)
+    row = OwnRow(own.person, new.id, new.seed, new.secret, own.drawn, None)
     fill = await parts.store.read(_copied, row, signed)
     folder = first.folder.with_name(host)
     second = Person(first.name, host, folder, first.network, first.config, first.seed + 50)
@@ -48,16 +47,18 @@ async def add_terminal(first: Person, host: str, *, told: bool = True, seed: byt
 def _copied(database: Database, own: OwnRow, added: bytes) -> Callable[[Database], None]:
     """What writes the new terminal's rows: the person's log, and its contacts with their logs and shares."""
     log = [*persons.operations_of(database, own.person), added]
-    first, *later = keys.handed_on(database, LINKED_SELF_KEYS_MAX)
     known: list[tuple[ContactRow, list[bytes], list[ShareRow]]] = [
         (row, persons.operations_of(database, row.person), keys.shares_of(database, row.person))
         for row in contacts.all(database)
     ]
+    vouchers = [
+        VoucherRow(row.person, terminal, keys.read_own(database).terminal, compared)
+        for row, *_ in known
+        for terminal, compared in contacts.vouchers(database, row.person)
+    ]
 
     def fill(new: Database) -> None:
-        keys.create_own(new, own, first)
-        for drawn in later:
-            keys.add_self_key(new, drawn)
+        keys.create_own(new, own)
         add_log(new, own.person, log)
         persons.pin(new, own.person, [parse_operation(added).id], confirmed=True)
         for row, operations, shares in known:
@@ -66,6 +67,8 @@ def _copied(database: Database, own: OwnRow, added: bytes) -> Callable[[Database
             persons.replace_terminals(new, row.person, terminal_rows(reduce(operations)))
             for share in shares:
                 keys.add_share(new, share)
+        for voucher in vouchers:
+            contacts.vouch(new, voucher)
 
     return fill
 

@@ -39,5 +39,5 @@ def entry_of(
     )
     kind, body = (KIND_CUT, cut) if cut else (KIND_TEXT, text_body(text))
     kind, body = amends or (kind, body)
-    key, random = self_key or own.self_key, parts.runtime.random
+    key, random = self_key or own.first_self_key, parts.runtime.random
     return write_entry(place, one.clock.wall() + later, kind, body, key, random).message()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from chat.errors import phrase
+from chat.errors import NOTHING_SAID, Phrase, phrase
 from chat.interface import (
     NO_NAME,
     NO_TERMINAL_NAME,
@@ -51,6 +51,7 @@ from chat.interface import (
     Messenger,
     NearbyView,
     NotPermitted,
+    NotTypedBack,
     PairingStage,
     PairingView,
     ParlourError,
@@ -58,6 +59,7 @@ from chat.interface import (
     RecoveryView,
     RelayRemoved,
     RelayView,
+    RemovalView,
     RestoreView,
     RetentionView,
     SalvageView,
@@ -70,10 +72,13 @@ from chat.interface import (
     UsageError,
     VerificationView,
     VersionView,
+    WordsReplaced,
+    WriteDown,
     parse_query,
 )
 from chat.service.alerts import alert_line
 from chat.service.settings import problem
+from chat.service.signing import REPLACED
 from chat.service.verification import DIFFERENT, NO_QUESTION, digits_of
 from protocol.errors import ProtocolError
 from protocol.identity.author import recovery_words
@@ -86,6 +91,7 @@ TEXT_LIMIT = 16_384
 TIMER_LONGEST = 31_536_000
 OTHER_WORDS = phrase("These are not the recovery words of this identity.")
 RECOVERY_ASKED = (2, 7, 20, 33)
+NEW_WORDS = recovery_words(bytes(range(32, 64)))
 RELAYS_MOST = 8
 PREFERENCE = re.compile(r"[a-z0-9._-]{1,96}")
 PREFERENCE_LIMIT = 65_536
@@ -98,6 +104,15 @@ NO_DEVICE = phrase(
     " address."
 )
 WRONG = phrase("Wrong passphrase: try again. No one can open this profile without it.")
+
+
+def _check_typed(words: tuple[str, ...], answers: tuple[str, ...]) -> None:
+    """Raises NotTypedBack where these are not the words asked for."""
+    for place, word in zip(RECOVERY_ASKED, answers, strict=False):
+        if word != words[place]:
+            raise NotTypedBack(phrase("Word {number} is another one.", number=place + 1))
+    if len(answers) != len(RECOVERY_ASKED):
+        raise NotTypedBack(phrase("Type the words that are asked for."))
 
 
 @recorded
@@ -179,13 +194,25 @@ class FakeMessenger(Files):
             self.move_linking(LinkingStage.DONE)
 
     async def remove_terminal(self, terminal: str) -> None:
-        known = [view for view in self._terminals() if view.terminal == terminal]
-        if not known or known[0].state is TerminalState.REMOVED:
-            raise UsageError(phrase("No such device: 'parlour terminal list' shows them."))
+        self._live(terminal)
         self.other_terminals = tuple(
             replace(view, state=TerminalState.REMOVED) if view.terminal == terminal else view
             for view in self.other_terminals
         )
+
+    def _live(self, terminal: str) -> None:
+        if not [view for view in self._terminals() if view.terminal == terminal and view.is_live]:
+            raise UsageError(phrase("No such device: 'parlour terminal list' shows them."))
+
+    async def foresee_removal(self, terminal: str) -> RemovalView:
+        self._live(terminal)
+        return RemovalView(self.added, self._me.name if self.added else "")
+
+    async def foresee_recovery(
+        self, typed: tuple[str, ...], removed: tuple[str, ...], not_mine: bool = False
+    ) -> RemovalView:
+        self._check_words(typed, not_mine=not_mine)
+        return RemovalView(self.added, self._me.name if self.added else "")
 
     async def rename_self(self, name: str) -> None:
         if not is_name(name):
@@ -201,21 +228,34 @@ class FakeMessenger(Files):
         return RecoveryView(recovery_words(bytes(range(32))), RECOVERY_ASKED)
 
     async def confirm_recovery(self, answers: tuple[str, ...]) -> None:
-        words = recovery_words(bytes(range(32)))
-        for place, word in zip(RECOVERY_ASKED, answers, strict=False):
-            if word != words[place]:
-                raise UsageError(phrase("Word {number} is another one.", number=place + 1))
-        if len(answers) != len(RECOVERY_ASKED):
-            raise UsageError(phrase("Type the words that are asked for."))
+        _check_typed(recovery_words(bytes(range(32))), answers)
         self._me = replace(self._me, keeps_seed=False)
 
-    async def check_recovery(self, typed: tuple[str, ...]) -> None:
-        if tuple(map(str.lower, typed)) != recovery_words(bytes(range(32))):
-            raise UsageError(OTHER_WORDS)
+    async def check_recovery(self, typed: tuple[str, ...], not_mine: bool = False) -> None:
+        self._check_words(typed, not_mine=not_mine)
 
-    async def recover(self, typed: tuple[str, ...], removed: tuple[str, ...]) -> None:
+    def _check_words(self, typed: tuple[str, ...], *, not_mine: bool) -> None:
         if tuple(map(str.lower, typed)) != recovery_words(bytes(range(32))):
             raise UsageError(OTHER_WORDS)
+        if self.words_replaced and not not_mine:
+            raise WordsReplaced(REPLACED)
+
+    async def begin_recovery(self) -> RecoveryView:
+        return RecoveryView(NEW_WORDS, RECOVERY_ASKED)
+
+    async def recover(
+        self,
+        typed: tuple[str, ...],
+        removed: tuple[str, ...],
+        answers: tuple[str, ...],
+        same_words: bool = False,
+        not_mine: bool = False,
+    ) -> None:
+        self._check_words(typed, not_mine=not_mine)
+        if not same_words:
+            _check_typed(NEW_WORDS, answers)
+            self.words_replaced = True
+            self._me = replace(self._me, keeps_seed=False)
 
     async def rename(self, contact: str, name: str) -> None:
         if not is_name(name):
@@ -601,6 +641,7 @@ class FakeDoor:
         self.held = False
         self.in_keyring = Kept.NO
         self.lacks_words = False
+        self.written_down = False
         self.archived: tuple[str, ...] = ()
         self._state = state
         self._damaged = False
@@ -712,6 +753,7 @@ class FakeDoor:
         words: tuple[str, ...] = (),
         remove_old: bool = False,
         progress: Callable[[int, int], None] | None = None,
+        write_down: WriteDown | None = None,
     ) -> RestoreView:
         self._enter("restore", path, words, remove_old)
         _look_for(path)
@@ -720,6 +762,14 @@ class FakeDoor:
         if self.lacks_words and not words:
             self.archived = ("/profile/archives/2026-12-01-00000000",)
             return replace(view, new=False, removed=False, archive=self.archived[0])
+        problem: Phrase | None = NOTHING_SAID
+        while write_down is not None and problem is not None:
+            answers = await write_down(RecoveryView(NEW_WORDS, RECOVERY_ASKED), problem)
+            try:
+                _check_typed(NEW_WORDS, answers)
+                self.written_down, problem = True, None
+            except NotTypedBack as refused:
+                problem = refused.phrase
         return view
 
     async def salvage(self, path: str, passphrase: str, own: str, recovery: bool = False) -> SalvageView:

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from chat.errors import Phrase, phrase
 from chat.interface import (
     NOTES_NAME,
+    AddedView,
     AlertKind,
     AlertsChanged,
     AlertView,
@@ -230,6 +231,8 @@ class Others:
         self.send_ids: list[str] = []  # of every call of `send`
         self._sent_with: dict[tuple[str, str, str], EntryView] = {}
         self.other_terminals: tuple[TerminalView, ...] = ()
+        self.words_replaced = False
+        self.added: tuple[AddedView, ...] = ()
         self.device_nearby = True
         self.linking = LinkingView("", LinkingStage.FAILED)
         self.diagnosis = DIAGNOSIS

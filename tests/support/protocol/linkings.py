@@ -16,7 +16,7 @@ from protocol.messages import (
     MESSAGE,
     LinkState,
     Message,
-    SharedKey,
+    SharedDrawn,
     SharedPairing,
     SharedRoot,
     SharedShare,
@@ -46,10 +46,10 @@ def handover(person: Person = ANNA, *contacts: Person) -> Handover:
         share = SharedShare(1, seeded(f"share {contact.name}")(32), [contact.id], [])
         root = SharedRoot(seeded(f"root {contact.name}")(32), [share], [share])
         said = "", True, False, False, 0, 0, False, False
-        shared = SharedPairing(contact.id, [], [], *said, [], [root], [contact.first.static], [])
+        shared = SharedPairing(contact.id, [], [], *said, [], [], [root], [contact.first.static], [])
         told.append(SharedContact(tuple(contact.operations), shared))
-    key = SharedKey(person.new.self_key, [], [])
-    state = LinkState(person.id, person.first.id, [], [], [key], [], [], len(told))
+    drawn = SharedDrawn(person.id, person.new.drawn)
+    state = LinkState(person.id, person.first.id, [], [], [drawn], [], [], len(told))
     return Handover(tuple(person.operations), state, tuple(told))
 
 

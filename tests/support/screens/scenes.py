@@ -21,6 +21,7 @@ from chat.errors import NO_ANSWER
 from chat.interface import (
     PASSPHRASES_DIFFER,
     SHORT_PASSPHRASE,
+    AddedView,
     BotCommand,
     DoorState,
     FileState,
@@ -175,6 +176,11 @@ def _stolen(fake: FakeMessenger) -> None:
     fake.other_terminals = tuple(
         TerminalView(f"{at:x}" * 64, False, state) for at, state in enumerate(states, 11)
     )
+    since = datetime(2026, 11, 24, 21, 5, tzinfo=UTC)
+    fake.added = (
+        AddedView("d" * 64, "tablet", "b" * 64, since, False, False),
+        AddedView("e" * 64, "laptop", "b" * 64, None, True, True),
+    )
 
 
 def _several(fake: FakeMessenger) -> None:
@@ -185,6 +191,12 @@ def _several(fake: FakeMessenger) -> None:
         TerminalView(desk, False, TerminalState.LIVE, "desk", here),
         TerminalView(phone, False, TerminalState.REMOVED, "old phone", desk, here),
     )
+
+
+def _junior(fake: FakeMessenger) -> None:
+    """Nothing on this device ends what a thief of the first one does."""
+    _several(fake)
+    fake._me = replace(fake._me, without_words=True)
 
 
 def _device(fake: FakeMessenger) -> None:
@@ -236,6 +248,10 @@ def _send_files(fake: FakeMessenger) -> None:
 
 def _hold(fake: FakeMessenger) -> None:
     fake.change_identity(_ben(fake), TEXTS[CauseKind.RECOVERED], holds=True)
+
+
+def _unvouch(fake: FakeMessenger) -> None:
+    fake.change_contact(_ben(fake), held=True, unvouched=True, verified=False)
 
 
 def _contest(fake: FakeMessenger) -> None:
@@ -468,6 +484,22 @@ ON_THE_FAKE = (
         keys("enter"),
     ),
     acted(
+        "new-recovery-words",
+        " 1 ",
+        _stolen,
+        keys("alt+u"),
+        Seen("Use the recovery words"),
+        Typed(" ".join(recovery_words(bytes(range(32))))),
+        keys("enter"),
+        Seen("Type the numbers of the devices to remove, or 0 for none."),
+        Typed("0"),
+        keys("enter"),
+        Seen("Are you sure?"),
+        keys("y"),
+        Seen("New recovery words"),
+        keys("enter"),
+    ),
+    acted(
         "send-files-encrypting",
         "{line}  {key} cancels it",
         _seal,
@@ -503,6 +535,8 @@ ON_THE_FAKE = (
     dialog("device-add", "alt+d", "Add a device", Seen("Your devices"), keys("a")),
     dialog("device-words", "alt+d", "They match", *_ADDS, Others(_device)),
     acted("device-remove", "Are you sure?", _several, keys("alt+d"), Seen("Your devices"), keys("down", "d")),
+    acted("device-remove-first", "Are you sure?", _several, keys("alt+d"), Seen("Your devices"), keys("d")),
+    acted("devices-without-words", "Your devices", _junior, keys("alt+d")),
     acted("relayed", "⇄ relay", lambda fake: fake.change_contact(_ben(fake), relayed=True)),
     acted("changed", "(deleted by its author)", _change),
     talk("deleting", "(deleting…)", *_DELETED),
@@ -519,6 +553,8 @@ ON_THE_FAKE = (
     acted("held", "not verified", _hold),
     acted("held-compared", "Safety number", _hold, keys("ctrl+t")),
     acted("contested", "Safety number", _contest, keys("ctrl+t")),
+    acted("unvouched", "not verified", _unvouch),
+    acted("unvouched-compared", "Safety number", _unvouch, keys("ctrl+t")),
     acted("asked", "Your identity has changed. Was that you? Press {key} or click here.", _ask),
     acted("question", "Was that you?", _ask, keys("alt+y")),
     acted("not-me", "No", _ask, keys("alt+y"), Seen("Was that you?"), keys("n")),

@@ -69,10 +69,9 @@ from protocol.identity.log import (
 )
 from protocol.identity.reduction import reduce
 from protocol.keys import X25519Pair
-from protocol.messages import BotBody, BotCommand, ContactValue, CutHead, FileBody, SwitchValue
+from protocol.messages import BotBody, BotCommand, ContactValue, CutHead, FileBody, SharedDrawn, SwitchValue
 from protocol.notes import Register, deletion, state_body, write
 from protocol.pairing.invitation import format_invitation, make_invitation
-from protocol.pairing.renewal import Drawn
 from protocol.profile_header import CHEAPEST
 from protocol.relay.rendezvous import RelayAddress
 from tests.support.storage import samples as tables
@@ -146,9 +145,9 @@ def follow(database: Database) -> None:
 
 
 def write_persons(database: Database) -> None:
-    secrets = ANN.signing_seed, ANN.static_secret, blob("first self key"), ANN.recovery_seed
+    drawn = SharedDrawn(ANN.person, ANN.drawn), SharedDrawn(blob("a Renew"), blob("what it draws"))
+    secrets = ANN.signing_seed, ANN.static_secret, drawn, ANN.recovery_seed
     keys.create_own(database, OwnRow(ANN.person, ANN.terminal, *secrets))
-    keys.add_self_key(database, Drawn(ANN.self_key, (blob("a head"),)))
     for person in (ANN, BEN, CAT):
         for operation in person.operations:
             persons.add_operation(database, person.person, parse_operation(operation).id, operation)
@@ -165,6 +164,7 @@ def write_contacts(database: Database) -> None:
     contacts.add(database, ContactRow(CAT.person, "猫", "", PENDING, False, True, False, TIME + 1))
     compared = ComparisonRow(BEN.person, False, TIME + 2, BEN.person, (BEN.terminal, blob("terminal")))
     contacts.add_comparison(database, compared)
+    contacts.vouch_here(database, BEN.person, ANN.terminal, compared=True)
     for owner, number in ((OWN, 1_700_000_000), (THEIRS, 1_700_000_000), (OWN, 1_700_000_001)):
         share = blob(f"share {owner} {number}")
         keys.add_share(database, ShareRow(BEN.person, owner, number, share, [blob("a head")], blob("root")))
@@ -292,12 +292,13 @@ def contents(database: Database) -> object:
     people = [ANN.person, BEN.person, CAT.person]
     told = {
         "own": keys.read_own(database),
-        "self keys": tables.self_keys(database),
+        "drawn": [(one.operation, one.secret) for one in keys.read_own(database).drawn],
         "names": [reduce(persons.operations_of(database, person)).name for person in people],
         "terminals": [tables.terminals_of(database, person) for person in people],
         "proven keys": persons.proven_keys(database),
         "pins": tables.pins(database),
         "contacts": [*contacts.all(database), *contacts.pending(database)],
+        "vouchers": contacts.vouchers(database, BEN.person),
         "comparison": contacts.comparison(database, BEN.person),
         "shares": keys.shares_of(database, BEN.person),
         "invitations": keys.invitations(database),

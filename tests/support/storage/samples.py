@@ -14,7 +14,7 @@ from chat.searching import parse_query
 from chat.storage import contacts, entries, keys, ordering, persons, removal, search
 from chat.storage.database import Database
 from chat.storage.entries import EntryRow, HeadRow
-from chat.storage.keys import OwnRow, parted_ids
+from chat.storage.keys import OwnRow
 from chat.storage.migrations import create_history, open_history
 from chat.storage.persons import TerminalRow
 from protocol import labels
@@ -22,7 +22,7 @@ from protocol.attachments import file_body
 from protocol.codec import encode
 from protocol.entries_and_receipts import KIND_FILE, ParsedEntry
 from protocol.limits import UNREAD_SECONDS_MAX
-from protocol.messages import EntryHeader, FileBody, TextBody
+from protocol.messages import EntryHeader, FileBody, SharedDrawn, TextBody
 from protocol.primitives import Random, b2b
 from protocol.profile_header import DatabaseKey
 
@@ -52,7 +52,7 @@ ME = OwnRow(
     terminal=blob("own terminal"),
     signing_seed=blob("own signing seed"),
     static_secret=blob("own static secret"),
-    self_key=blob("own self key"),
+    drawn=(SharedDrawn(blob("own person"), blob("own drawn secret")),),
     recovery_seed=blob("own recovery seed"),
 )
 THEM = blob("their person")
@@ -178,21 +178,6 @@ def store(database: Database, *new: ParsedEntry, unread: bool = False) -> list[b
         for conversation in {entry.header.conversation for entry in new}:
             ordering.settle(database, contacts.conversation_number(database, conversation))
         return stored
-
-
-@dataclass(frozen=True)
-class SelfKeyRow:
-    """A key that tags this person's own entries, and the log heads under which it was drawn."""
-
-    number: int
-    key: bytes
-    heads: list[bytes]
-
-
-def self_keys(database: Database) -> list[SelfKeyRow]:
-    """All self keys, newest first."""
-    rows = database.rows("SELECT number, key, heads FROM self_keys ORDER BY number DESC")
-    return [SelfKeyRow(number, key, parted_ids(heads)) for number, key, heads in rows]
 
 
 def pins(database: Database) -> list[tuple[bytes, bytes, bool]]:

@@ -14,8 +14,9 @@ from textual.screen import Screen
 
 from chat.interface import ContactView, DoorState, EntryView, ParlourError
 from tests.architecture.imports import ROOT, sources
-from tests.support.fakes.messenger import FakeDoor, FakeMessenger
+from tests.support.fakes.messenger import RECOVERY_ASKED, FakeDoor, FakeMessenger
 from tests.support.tui.driving import chatting, rows, running, until, until_shown, with_bob
+from tui.widgets.controls import Field
 
 Kind = TypeVar("Kind", bound=Screen[Any])
 Talk = tuple[Pilot[None], FakeMessenger, ContactView]
@@ -101,6 +102,14 @@ async def opened(pilot: Pilot[None], key: str, kind: type[Kind]) -> Kind:
     """The screen that a key opens."""
     await pilot.press(key)
     return await on_top(pilot, kind)
+
+
+async def type_words(pilot: Pilot[None], words: list[str]) -> None:
+    """Answer a dialog that asks for some of the recovery words."""
+    for place, word in zip(RECOVERY_ASKED, words, strict=True):
+        await until_shown(pilot, f"Type word {place + 1}.")
+        pilot.app.screen.query_one("#word", Field).value = word
+        await pilot.press("enter")
 
 
 def place_of(pilot: Pilot[None], text: str) -> tuple[int, int]:

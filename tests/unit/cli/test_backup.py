@@ -11,6 +11,9 @@ from chat.cli import backup
 from chat.errors import ARCHIVED
 from protocol.identity.author import recovery_words
 from tests.support.cli.line import Line
+from tests.support.fakes.messenger import NEW_WORDS, RECOVERY_ASKED
+
+TYPED_BACK = "".join(f"{NEW_WORDS[place]}\n" for place in RECOVERY_ASKED)
 
 WORDS = recovery_words(bytes(range(32)))
 
@@ -90,12 +93,38 @@ def test_a_file_that_is_not_there_is_neither_restored_nor_verified(line: Line, o
 def test_a_backup_is_restored_as_a_new_device(line: Line, tmp_path: Path, own: str) -> None:
     path = tmp_path / "a.backup"
     path.write_bytes(b"a backup")
-    outcome = line.run("import", str(path), "--remove-old", "--backup-passphrase-file", own)
+    options = "--remove-old", "--backup-passphrase-file", own
+    outcome = line.run("import", str(path), *options, typed=TYPED_BACK)
     assert outcome.status == 0
+    assert outcome.out.startswith(" ".join(NEW_WORDS))
     assert backup.PAIR_AGAIN in outcome.out
-    (fields,) = line.run("import", str(path), "--json", "--backup-passphrase-file", own).objects
+    assert line.door.written_down
+    words, fields = line.run("import", str(path), "--json", *options, typed=TYPED_BACK).objects
+    assert words == {"words": list(NEW_WORDS), "asked": [place + 1 for place in RECOVERY_ASKED]}
     assert fields["new"] is True
     assert fields["root"] == fields["backup"]["root"]
+
+
+@pytest.mark.parametrize("typed", ["", "acorn\n" * 4, f"{NEW_WORDS[2]}\n"])
+def test_nothing_is_restored_where_the_new_words_are_not_typed_back(
+    line: Line, tmp_path: Path, own: str, typed: str
+) -> None:
+    path = tmp_path / "a.backup"
+    path.write_bytes(b"a backup")
+    outcome = line.run("import", str(path), "--backup-passphrase-file", own, typed=typed)
+    assert outcome.status != 0
+    assert outcome.out == " ".join(NEW_WORDS) + "\n"
+    assert not line.door.written_down
+
+
+def test_the_same_words_are_kept_by_a_restored_device(line: Line, tmp_path: Path, own: str) -> None:
+    path = tmp_path / "a.backup"
+    path.write_bytes(b"a backup")
+    (fields,) = line.run(
+        "import", str(path), "--same-words", "--json", "--backup-passphrase-file", own
+    ).objects
+    assert fields["new"] is True
+    assert not line.door.written_down
 
 
 def test_a_readable_export_of_one_conversation_needs_its_format(line: Line, tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
             "present": True,
             "seen": None,
             "held": False,
+            "unvouched": False,
             "same_key": [],
             "pinned": False,
             "muted": False,
@@ -53,6 +54,7 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
             "present": False,
             "seen": None,
             "held": False,
+            "unvouched": False,
             "same_key": [],
             "pinned": False,
             "muted": False,
@@ -69,6 +71,7 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
             "present": True,
             "seen": None,
             "held": False,
+            "unvouched": False,
             "same_key": [],
             "pinned": False,
             "muted": False,
@@ -78,7 +81,7 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
             "last": None,
         },
     ]
-    marks = ["called", "verified", "present", "seen", "held", "same_key"]
+    marks = ["called", "verified", "present", "seen", "held", "unvouched", "same_key"]
     marks += ["pinned", "muted", "bot", "commands"]
     fields = ["name", "person", *marks, "unread", "last"]
     assert list(outcome.objects[0]) == fields
@@ -184,7 +187,8 @@ def test_a_removal_that_is_interrupted_says_what_is_left(line: Line) -> None:
 def test_verify_shows_the_safety_number_and_sets_the_mark(line: Line) -> None:
     line.messenger.add_contact("Ben")
     (shown,) = line.run("verify", "Ben", "--json").objects
-    assert list(shown) == ["safety_number", "verified", "held", "contested", "compared", "by", "changes"]
+    fields = "safety_number", "verified", "held", "unvouched", "contested", "compared", "by", "changes"
+    assert tuple(shown) == fields
     assert len(shown["safety_number"].split()) == 12
     text = line.run("verify", "Ben").out
     assert text.split()[:12] == shown["safety_number"].split()
@@ -194,6 +198,14 @@ def test_verify_shows_the_safety_number_and_sets_the_mark(line: Line) -> None:
     marks = [line.run("verify", "Ben", *mark, "--json").objects[0] for mark in given]
     assert [mark["verified"] for mark in marks] == [False, True, True, False]
     assert line.run("contacts", "--json").objects[0]["verified"] is False
+
+
+def test_whom_only_a_removed_device_paired_is_listed_so(line: Line) -> None:
+    line.messenger.add_contact("Ben", held=True, unvouched=True)
+    assert "only a removed device paired: nothing is sent" in line.run("contacts").out
+    said = line.run("verify", "Ben").out
+    assert "Only a removed device of yours has paired with Ben. Until you compare, nothing is sent." in said
+    assert "has changed" not in said
 
 
 def test_verify_shows_what_changed_since_and_every_branch(line: Line) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from chat.cli import devices
 from chat.interface import DoorState, LinkingStage, TerminalState, TerminalView
@@ -119,7 +120,26 @@ def test_nothing_is_removed_without_a_yes(line: Line) -> None:
         assert outcome.status != 0
         assert "Nothing was removed" in outcome.err
     assert line.messenger.called("remove_terminal") == []
-    assert line.run("terminal", "remove", "laptop", "--json", typed="y\n").objects == [{"removed": LAPTOP}]
+    (said,) = line.run("terminal", "remove", "laptop", "--json", typed="y\n").objects
+    assert said == {"removed": LAPTOP, "added": [], "name_signed_again": ""}
+
+
+def test_the_removal_of_the_first_device_names_the_next_one(line: Line) -> None:
+    own = line.messenger._me.terminal
+    said = line.run("terminal", "remove", own, typed="n\n").err
+    assert f"{own[:16]} is your first device. {DESK[:16]} becomes the first one." in said
+    assert "run 'parlour recovery use' there" in said
+    assert "Your recovery words are on this device alone" not in said
+    line.messenger._me = replace(line.messenger._me, keeps_seed=True)
+    assert "Your recovery words are on this device alone" in line.run("terminal", "remove", own, "--yes").err
+    assert "first" not in line.run("terminal", "remove", "laptop", typed="n\n").err
+
+
+def test_the_list_says_what_it_means_to_have_neither_the_first_device_nor_words(line: Line) -> None:
+    assert line.run("terminal").err == ""
+    line.messenger._me = replace(line.messenger._me, without_words=True)
+    own = line.messenger._me.terminal
+    assert f"If {own[:16]} is lost or stolen, nothing here removes it." in line.run("terminal").err
 
 
 def test_a_device_is_added_after_its_words_were_compared(line: Line) -> None:

@@ -117,6 +117,8 @@ def test_the_statuses_are_those_that_scripts_rely_on() -> None:
         "KeyringFailure": 1,
         "UsageError": 64,
         "OnlyAsOriginal": 64,
+        "NotTypedBack": 64,
+        "WordsReplaced": 64,
         "BadData": 65,
         "CannotCreate": 73,
         "NotPermitted": 77,

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import os
 import signal
+from datetime import UTC, datetime
 
 import pytest
 from msgspec.structs import replace
 
-from chat.cli import output, people
-from chat.interface import RECOVERY_WORDS, TerminalState, TerminalView
+from chat.cli import output, recovery
+from chat.interface import RECOVERY_WORDS, AddedView, TerminalState, TerminalView
 from protocol.identity.author import RECOVERY_WORDS as COUNT
 from protocol.identity.author import recovery_words
 from tests.support.cli.line import Line
 from tests.support.cli.terminals import heard_until, python_at, terminal
-from tests.support.fakes.messenger import RECOVERY_ASKED
+from tests.support.fakes.messenger import NEW_WORDS, RECOVERY_ASKED
 from tests.support.fakes.others import identity
 
 WORDS = recovery_words(bytes(range(32)))
 ASKED = "".join(f"{WORDS[place]}\n" for place in RECOVERY_ASKED)
+ANSWERS = tuple(NEW_WORDS[place] for place in RECOVERY_ASKED)
+TYPED_BACK = "".join(f"{word}\n" for word in ANSWERS)
+
+
+def replaced(removed: tuple[str, ...] = ()) -> tuple[object, ...]:
+    """The arguments of a recovery to new words, all of which were typed back."""
+    return WORDS, removed, ANSWERS, False, False
 
 
 def test_the_words_are_shown_asked_for_and_erased(line: Line) -> None:
@@ -40,7 +48,7 @@ def test_nothing_is_erased_where_the_words_are_not_typed(line: Line, typed: str)
 
 
 def test_at_a_terminal_the_words_are_on_a_screen_that_is_cleared(line: Line) -> None:
-    for module in (people, output):
+    for module in (recovery, output):
         line.patch.setattr(f"{module.__name__}.is_interactive", lambda: True, raising=False)
     line.patch.setattr("sys.stdout.isatty", lambda: True)
     line.messenger.keep_seed()
@@ -107,24 +115,35 @@ def test_the_words_are_read_in_lines_and_devices_removed_by_id(line: Line) -> No
     line.patch.setattr(line.messenger, "_terminals", lambda: views)
     typed = "\n".join(" ".join(WORDS[at : at + 6]) for at in range(0, len(WORDS), 6)) + "\n"
     names = "--remove", other[:12].upper(), "--remove", other
-    (used,) = line.run("recovery", "use", *names, "--json", typed=typed).objects
-    assert used == {"recovered": True, "removed": [other], "new_keys": False}
-    assert line.messenger.called("recover") == [(WORDS, (other,))]
-    assert "1 device removed" in line.run("recovery", "use", *names, typed=typed).out
+    shown, used = line.run("recovery", "use", *names, "--json", typed=typed + TYPED_BACK).objects
+    assert shown == {"words": list(NEW_WORDS), "asked": [place + 1 for place in RECOVERY_ASKED]}
+    assert used == {
+        "recovered": True,
+        "removed": [other],
+        "new_keys": False,
+        "same_words": False,
+        "added": [],
+        "name_signed_again": "",
+    }
+    assert line.messenger.called("recover") == [replaced((other,))]
+    line.messenger.words_replaced = False
+    said = line.run("recovery", "use", *names, typed=typed + TYPED_BACK).out
+    assert "1 device removed" in said
+    assert "The old words open nothing any more" in said
 
 
 def test_a_device_that_is_chosen_twice_counts_once(line: Line) -> None:
     other = identity("terminal of a thief")
     views = *line.messenger._terminals(), TerminalView(other, False, TerminalState.LIVE)
     line.patch.setattr(line.messenger, "_terminals", lambda: views)
-    line.patch.setattr(people, "is_interactive", lambda: True)
-    outcome = line.run("recovery", "use", typed=" ".join(WORDS) + "\n1 1\ny\n")
+    line.patch.setattr(recovery, "is_interactive", lambda: True)
+    outcome = line.run("recovery", "use", typed=" ".join(WORDS) + f"\n1 1\ny\n\n{TYPED_BACK}")
     assert "remove 1 device?" in outcome.err
-    assert line.messenger.called("recover") == [(WORDS, (other,))]
+    assert line.messenger.called("recover") == [replaced((other,))]
 
 
 def test_wrong_words_are_refused_before_anything_is_asked(line: Line) -> None:
-    line.patch.setattr(people, "is_interactive", lambda: True)
+    line.patch.setattr(recovery, "is_interactive", lambda: True)
     outcome = line.run("recovery", "use", typed=" ".join((*WORDS[1:], WORDS[0])) + "\n\ny\n")
     assert outcome.status == 64
     assert "[y/n]" not in outcome.err
@@ -137,8 +156,9 @@ def test_a_device_that_gets_new_keys_says_what_to_do(line: Line) -> None:
         line.messenger._me = replace(line.messenger._me, terminal=identity("new keys"))
 
     line.patch.setattr(line.messenger, "recover", recover)
-    outcome = line.run("recovery", "use", typed=" ".join(WORDS))
+    outcome = line.run("recovery", "use", "--same-words", typed=" ".join(WORDS))
     assert "pair again" in outcome.out
+    assert "stay the same" in outcome.out
 
 
 @pytest.mark.parametrize("name", ["", "f", "0" * 7, "0" * 64])
@@ -151,15 +171,92 @@ def test_a_device_that_is_not_there_is_not_removed(line: Line, name: str) -> Non
 
 @pytest.mark.parametrize(("answer", "used"), [("y", True), ("n", False), ("", False)])
 def test_a_person_chooses_devices_by_number_and_confirms(line: Line, answer: str, used: bool) -> None:
-    line.patch.setattr(people, "is_interactive", lambda: True)
+    line.patch.setattr(recovery, "is_interactive", lambda: True)
     other = identity("terminal of a thief")
     views = *line.messenger._terminals(), TerminalView(other, False, TerminalState.COPIED)
     line.patch.setattr(line.messenger, "_terminals", lambda: views)
     first, rest = " ".join(WORDS[:9]), " ".join(WORDS[9:])
-    outcome = line.run("recovery", "use", typed=f"{first}\n{rest}\n1\n{answer}\n")
+    outcome = line.run("recovery", "use", typed=f"{first}\n{rest}\n1\n{answer}\n\n{TYPED_BACK}")
     assert f"1  {other[:16]}  live, may have been copied" in outcome.err
-    assert line.messenger.called("recover") == ([(WORDS, (other,))] if used else [])
+    assert line.messenger.called("recover") == ([replaced((other,))] if used else [])
     assert (outcome.status == 0) is used
+
+
+@pytest.mark.parametrize("typed", ["", ANSWERS[0], f"{ANSWERS[1]}\n" * 4])
+def test_nothing_is_signed_where_the_new_words_are_not_typed_back(line: Line, typed: str) -> None:
+    outcome = line.run("recovery", "use", typed=" ".join(WORDS) + f"\n{typed}")
+    assert outcome.status != 0
+    assert not line.messenger.words_replaced
+    assert not any(word in outcome.err.split() for word in NEW_WORDS)
+
+
+def test_a_person_who_mistypes_a_new_word_sees_them_again(line: Line) -> None:
+    for module in (recovery, output):
+        line.patch.setattr(f"{module.__name__}.is_interactive", lambda: True, raising=False)
+    line.patch.setattr("sys.stdout.isatty", lambda: True)
+    wrong = "\n" + f"{ANSWERS[1]}\n" * 4
+    outcome = line.run("recovery", "use", typed=" ".join(WORDS) + f"\n\ny\n{wrong}\n{TYPED_BACK}")
+    assert outcome.status == 0
+    assert "Word 3 is another one" in outcome.err
+    assert outcome.out.count(" 1 " + NEW_WORDS[0]) == 2
+    screens = outcome.out.replace("\x1b[?1049l", "\x1b[?1049h").split("\x1b[?1049h")
+    for left in screens[::2]:
+        assert not any(word in left.split() for word in NEW_WORDS)
+    assert line.messenger.called("recover")[-1] == replaced()
+
+
+def test_the_same_words_are_kept_where_nobody_else_has_them(line: Line) -> None:
+    (used,) = line.run("recovery", "use", "--same-words", "--json", typed=" ".join(WORDS)).objects
+    assert used["same_words"]
+    assert line.messenger.called("recover") == [(WORDS, (), (), True, False)]
+    assert not line.messenger.words_replaced
+
+
+def test_words_that_were_replaced_recover_where_that_was_not_this_person(line: Line) -> None:
+    line.messenger.words_replaced = True
+    refused = line.run("recovery", "use", typed=" ".join(WORDS))
+    assert (refused.status, refused.out) == (64, "")
+    assert "--not-mine" in refused.err
+    outcome = line.run("recovery", "use", "--not-mine", typed=" ".join(WORDS) + f"\n{TYPED_BACK}")
+    assert outcome.status == 0
+    assert "contradicts" in outcome.err
+    assert line.messenger.called("recover") == [(WORDS, (), ANSWERS, False, True)]
+
+
+KEPT, FALLEN = (identity(name) for name in ("kept", "fallen"))
+
+
+@pytest.mark.parametrize("command", ["recovery", "terminal"])
+def test_what_removed_devices_added_is_listed_before_anything_is_signed(line: Line, command: str) -> None:
+    other, since = identity("phone"), datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
+    line.messenger.other_terminals = (
+        TerminalView(other, False, TerminalState.LIVE, "phone"),
+        TerminalView(FALLEN, False, TerminalState.LIVE, "tablet\x1b[2J", other),
+    )
+    line.messenger.added = (
+        AddedView(FALLEN, "tablet\x1b[2J", other, since, False, False),
+        AddedView(KEPT, "", other, None, True, True),
+    )
+    if command == "recovery":
+        typed = " ".join(WORDS) + "\n"
+        outcome = line.run("recovery", "use", "--remove", other, "--same-words", "--json", typed=typed)
+    else:
+        outcome = line.run("terminal", "remove", "phone", "--yes", "--json")
+    (said,) = outcome.objects
+    assert [(one["terminal"], one["stays"], one["confirmed"]) for one in said["added"]] == [
+        (FALLEN, False, False),
+        (KEPT, True, True),
+    ]
+    assert [one["since"] for one in said["added"]] == ["2026-11-25T09:30:00.000Z", None]
+    assert said["name_signed_again"] == "Ann"
+    told = outcome.err
+    falls = (
+        f"falls  {FALLEN[:16]}  tablet[2J  added by {other[:16]}, known here since 2026-11-25T09:30:00.000Z"
+    )
+    assert f"{falls}, not confirmed" in told
+    assert f"stays  {KEPT[:16]}  added by {other[:16]}, confirmed" in told
+    assert "link it again" in told
+    assert "Your name is signed again: Ann." in told
 
 
 def test_no_word_is_an_argument(line: Line) -> None:

@@ -220,7 +220,7 @@ def test_listen_begins_with_ready_and_who_is_there(line: Line) -> None:
     assert listened(line).objects == [
         {"event": "ready", "addresses": ["192.168.1.20:4747", "[fe80::1c2d]:4747"]},
         {"event": "peer", "name": "Ben", "person": friend.person, "present": True},
-        {"event": "held", "name": "Cleo", "person": cleo.person, "held": True},
+        {"event": "held", "name": "Cleo", "person": cleo.person, "held": True, "unvouched": False},
     ]
 
 
@@ -249,8 +249,8 @@ def test_listen_has_a_line_an_event_with_its_fields_to_the_letter(line: Line) ->
     assert changed == {"event": "state", "id": "e" * 64, "conversation": "Ben", "state": "read"}
     named = {"name": "Ben", "person": friend.person}
     assert peer == {"event": "peer", **named, "present": False}
-    assert held == {"event": "held", **named, "held": True}
-    assert released == {"event": "held", **named, "held": False}
+    assert held == {"event": "held", **named, "held": True, "unvouched": False}
+    assert released == {"event": "held", **named, "held": False, "unvouched": False}
     assert identity == {"event": "identity", **named, "cause": "a terminal was added"}
     line.messenger.closed = False
     listening, present, *lines = listened(line, *events, options=()).out.splitlines()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -10,6 +11,7 @@ from unittest import mock
 import pytest
 
 from chat.config import Config
+from chat.network import links
 from chat.network.links import (
     REPLACED,
     LinkLost,
@@ -19,9 +21,11 @@ from chat.network.links import (
     Peer,
     PresenceChanged,
     RelayedLinkOpened,
+    RunsTwice,
+    ToldTwice,
 )
 from chat.tasks import Beat
-from protocol.link.states import ContactPsk, LinkClosed, LinkOpen, MessageReceived, PingAnswered, Role
+from protocol.link.states import ContactPsk, Ending, LinkClosed, LinkOpen, MessageReceived, PingAnswered, Role
 from protocol.messages import Ping
 from tests.support.engines.engines import in_virtual_time
 
@@ -362,3 +366,76 @@ def test_a_live_link_knows_since_when_it_waits() -> None:
     link = LiveLink(driver, b"s", BEN, FIRST.static, True, b"", "", 0.0, events)
     assert link.unanswered_since is driver.link.unanswered_since
     assert (link.relayed, link.peer) == (True, FIRST)
+
+
+async def _twins(*roles: Role, replaces: bool = False) -> tuple[Hall, list[Any]]:
+    """Links with one terminal that have stood for so long that one program would not keep them."""
+    hall = Hall()
+    drivers = [await hall.open(role=role) for role in roles[:1]]
+    for role in roles[1:]:
+        drivers.append(await hall.open(role=role, replaces=drivers[-1].session if replaces else b""))
+    hall.now += links.TWICE_AFTER
+    return hall, drivers
+
+
+async def _proved(hall: Hall, drivers: Sequence[Any]) -> list[Any]:
+    """What is signalled once the links have answered the Pings that are sent now."""
+    before = hall.pings
+    await hall.links.find_twins()
+    hall.signals  # noqa: B018
+    for number, driver in enumerate(drivers, before + 1):
+        await hall.links.on_events(driver, [PingAnswered(number)])
+    return hall.signals
+
+
+@pytest.mark.parametrize("first", Role)
+async def test_two_links_that_one_program_would_not_keep_tell_of_two_programs_once_both_answer(
+    first: Role,
+) -> None:
+    hall, drivers = await _twins(first, Role.RESPONDER)
+    assert await _proved(hall, drivers[:1]) == []
+    assert await _proved(hall, drivers) == [RunsTwice(FIRST)]
+    pings = hall.pings
+    hall.now += links.TWICE_EVERY - 1
+    assert await _proved(hall, drivers) == []
+    assert hall.pings == pings, "it was told a while ago"
+    hall.now += 1
+    assert await _proved(hall, drivers) == [RunsTwice(FIRST)]
+
+
+async def test_links_that_one_program_may_keep_tell_of_nothing() -> None:
+    for hall, drivers in (
+        await _twins(Role.RESPONDER),
+        await _twins(Role.INITIATOR, Role.INITIATOR),
+        await _twins(Role.RESPONDER, Role.RESPONDER, replaces=True),
+    ):
+        assert await _proved(hall, drivers) == []
+    hall, drivers = await _twins(Role.RESPONDER, Role.RESPONDER)
+    hall.now -= 1
+    assert await _proved(hall, drivers) == []
+
+
+async def test_a_link_that_answered_before_or_ends_meanwhile_proves_nothing() -> None:
+    hall, (one, other) = await _twins(Role.RESPONDER, Role.RESPONDER)
+    await hall.links.find_twins()
+    hall.signals  # noqa: B018
+    early = [PingAnswered(1), PingAnswered(2)]  # those of the moment in which the second one opened
+    await hall.links.on_events(one, early)
+    await hall.links.on_events(other, early)
+    assert hall.signals == []
+    await hall.links.on_events(one, [PingAnswered(3)])
+    await hall.ended(one)
+    await hall.links.on_events(other, [PingAnswered(4)])
+    assert not [signal for signal in hall.signals if isinstance(signal, RunsTwice)]
+
+
+async def test_who_is_told_of_two_programs_hears_of_it_and_who_tells_does_not() -> None:
+    hall, (one, other) = await _twins(Role.RESPONDER, Role.RESPONDER)
+    await hall.links.close_twins(FIRST)
+    assert [driver.close.call_args.args for driver in (one, other)] == [(links.TWICE,)] * 2
+    hall.signals  # noqa: B018
+    await hall.links.on_events(one, [LinkClosed(Ending.TWICE, None, True)])
+    assert not [signal for signal in hall.signals if isinstance(signal, ToldTwice)]
+    told = await hall.open(SECOND)
+    await hall.links.on_events(told, [LinkClosed(Ending.TWICE, None, True)])
+    assert [signal for signal in hall.signals if isinstance(signal, ToldTwice)] == [ToldTwice(SECOND)]

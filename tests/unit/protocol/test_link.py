@@ -16,6 +16,7 @@ from protocol.limits import HANDSHAKE_FRAME_MAX, HELD_BYTES_MAX, MESSAGE_BYTES_M
 from protocol.link.framing import MORE, PIECE_MAX, REFUSAL, Pattern, length_of
 from protocol.link.link import Link
 from protocol.link.states import (
+    CLOSE_REASONS,
     FOLLOWS,
     MESSAGES,
     Ending,
@@ -116,7 +117,7 @@ def test_calls_before_and_after_open() -> None:
             end.link.resume(START)
     both.run()
     with pytest.raises(LocalMisuse):
-        both.responder.link.close(4)
+        both.responder.link.close(5)
     for end in both.ends:
         end.link.close(0)
         with pytest.raises(LocalMisuse):
@@ -157,11 +158,11 @@ def test_every_message_that_the_table_lacks_is_refused() -> None:
 # --- The end ---
 
 
-@pytest.mark.parametrize("reason", [Ending.DONE, Ending.REPLACED, Ending.LOCKED, Ending.REFUSED])
+@pytest.mark.parametrize("reason", list(CLOSE_REASONS))
 @pytest.mark.parametrize("closing", [0, 1])
 def test_close_is_told_from_a_cut(closing: int, reason: Ending) -> None:
     both = open_pair()
-    number = ["done", "replaced", "locked", "refused"].index(reason)
+    number = ["done", "replaced", "locked", "refused", "twice"].index(reason)
     both.ends[closing].tell(both.ends[closing].link.close(number))
     both.run()
     for end in both.ends:

@@ -29,17 +29,17 @@ def test_each_key_of_the_secret_is_another_one_and_none_is_that_of_another_perso
     assert len(found) == 12
 
 
-def test_the_newest_self_key_whose_number_both_lists_name_is_answered() -> None:
-    newest, before = number_of(OTHER), number_of(ONE)
+def test_the_best_self_key_whose_number_both_lists_name_is_answered() -> None:
+    best, before = number_of(OTHER), number_of(ONE)
     keys = [OTHER, ONE]
     for own, theirs, key in (
-        ([newest, before], [newest, before], OTHER),
-        ([newest, before], [before], ONE),
+        ([best, before], [best, before], OTHER),
+        ([best, before], [before], ONE),
         ([before, 1], [before], ONE),
     ):
         expected = own_secret(ONE, key).link_psk(number_of(key))
         assert answer_sibling(ONE, keys, ShareNumbers(own, theirs)) == expected
-    for own, theirs in (([2], [2]), ([newest], [before]), ([before], [newest])):
+    for own, theirs in (([2], [2]), ([best], [before]), ([before], [best])):
         assert answer_sibling(ONE, keys, ShareNumbers(own, theirs)) is None
 
 

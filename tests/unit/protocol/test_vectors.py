@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from protocol import labels
+from protocol import primitives as primitives_of
 from protocol.errors import (
     AuthenticationFailed,
     LimitExceeded,
@@ -169,6 +170,8 @@ def test_published_vectors_pass_and_are_all_there() -> None:
         "wycheproof/mlkem_768_test": 193,
         "wycheproof/mlkem_768_keygen_seed_test": 100,
         "wycheproof/mlkem_768_encaps_test": 132,
+        "wycheproof/mldsa_65_verify_test": 210,
+        "wycheproof/mldsa_65_sign_seed_test": 105,
     }.items()
 
 
@@ -187,6 +190,36 @@ def test_a_changed_vector_fails_and_is_named(tmp_path: Path) -> None:
     ]
     (folder / "x25519_test.json").write_text(json.dumps({"testGroups": [{"tests": tests}]}))
     assert list(public.run_public(tmp_path)) == [Report("wycheproof/x25519_test", 1, ("x25519_test-1",))]
+
+
+def test_a_signature_that_verifies_though_it_must_not_fails_its_vector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "wycheproof"
+    folder.mkdir()
+    seed = bytes(32)
+    signed = {"tcId": 1, "msg": b"of Ada".hex(), "sig": primitives_of.mldsa_sign(seed, b"of Ada").hex()}
+    tests = [
+        {**signed, "result": "valid"},
+        {**signed, "tcId": 2, "msg": b"of Ben".hex(), "result": "invalid"},
+        {**signed, "tcId": 3, "ctx": "00", "sig": "00" * 3309, "result": "valid"},
+    ]
+    key = primitives_of.mldsa_from_seed(seed).hex()
+    verifies = json.dumps({"testGroups": [{"publicKey": key, "tests": tests}]})
+    (folder / "mldsa_65_verify_test.json").write_text(verifies)
+    groups = [
+        {"privateSeed": seed.hex(), "publicKey": key, "tests": [tests[0]]},
+        {"privateSeed": seed.hex(), "publicKey": "00" * 1952, "tests": [{"tcId": 4, "result": "valid"}]},
+        {"privateSeed": seed.hex()[2:], "publicKey": "", "tests": [{"tcId": 5, "result": "invalid"}]},
+    ]
+    (folder / "mldsa_65_sign_seed_test.json").write_text(json.dumps({"testGroups": groups}))
+    assert list(public.run_public(tmp_path)) == [
+        Report("wycheproof/mldsa_65_sign_seed_test", 2, ("mldsa_65_sign_seed_test-4",)),
+        Report("wycheproof/mldsa_65_verify_test", 3, ()),
+    ]
+    monkeypatch.setattr(primitives_of, "mldsa_verify", lambda *_: None)
+    _, verifying = public.run_public(tmp_path)
+    assert verifying.failed == ("mldsa_65_verify_test-2", "mldsa_65_verify_test-3")
 
 
 def test_what_we_do_not_have_is_unknown(tmp_path: Path) -> None:

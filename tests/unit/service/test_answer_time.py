@@ -18,6 +18,7 @@ from protocol.keys import X25519Pair
 from protocol.link.agreement import Established
 from protocol.link.handshake import Initiator, Responder
 from protocol.link.states import ContactPsk
+from protocol.messages import SharedDrawn
 from protocol.pairing.contact_secret import Pair, new_share
 from tests.support.protocol.pairings import recovery
 from tests.support.storage.samples import seeded
@@ -54,7 +55,8 @@ KNOWN = {
 def work(known: dict[bytes, ContactKeys], calls: int) -> Counter[str]:
     """Calls of primitives by the answer to the last of so many handshakes of Ben's terminal."""
     own = OwnRow(
-        ADA.person, ADA.terminal, ADA.signing_seed, ADA.static_secret, ADA.self_key, ADA.recovery_seed
+        *(ADA.person, ADA.terminal, ADA.signing_seed, ADA.static_secret),
+        *((SharedDrawn(ADA.person, ADA.drawn),), ADA.recovery_seed),
     )
     keyring = Keyring(own, reduce(ADA.operations), Visibility(), lambda: 0, known)
     ben, ada = X25519Pair(BEN.static_secret), keyring.identity.static

@@ -19,7 +19,7 @@ from protocol.identity.author import NewPerson, add_operation, create_person
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import CauseKind, PersonState, reduce
 from protocol.keys import X25519Pair
-from protocol.messages import ContactHello, Ping, ShareNumbers
+from protocol.messages import ContactHello, Ping, SharedDrawn, ShareNumbers
 from protocol.pairing.contact_secret import Pair, new_share
 from protocol.pairing.invitation import make_invitation
 from protocol.pairing.renewal import number_of
@@ -39,7 +39,8 @@ def keys_of(person: NewPerson, state: PersonState) -> ContactKeys:
 
 @pytest.fixture
 def keyring() -> Keyring:
-    secrets = ADA.terminal, ADA.signing_seed, ADA.static_secret, ADA.self_key, ADA.recovery_seed
+    drawn = (SharedDrawn(ADA.person, ADA.drawn),)
+    secrets = ADA.terminal, ADA.signing_seed, ADA.static_secret, drawn, ADA.recovery_seed
     contacts = {person.person: keys_of(person, reduce(person.operations)) for person in CONTACTS.values()}
     own = OwnRow(ADA.person, *secrets)
     return Keyring(own, reduce(ADA.operations), Visibility(), lambda: 0, contacts)
@@ -79,7 +80,8 @@ def test_the_most_senior_own_terminals_are_dialled_and_all_may_link(keyring: Key
     ada = Person("Ada")
     for number in range(TERMINALS_DIALLED + 3):
         ada.add(ada.first, Terminal.named(f"own {number}"))
-    secrets = ada.first.id, ada.first.seed, ada.first.secret, ada.new.self_key, None
+    drawn = (SharedDrawn(ada.id, ada.new.drawn),)
+    secrets = ada.first.id, ada.first.seed, ada.first.secret, drawn, None
     keyring.take_keys(OwnRow(ada.id, *secrets))
     keyring.follow_own_log(ada.state, frozenset())
     others = [Peer(ada.id, one.static) for one in list(ada.state.live.values())[1:]]

@@ -15,7 +15,7 @@ from chat.config import Config
 from chat.service.own_log import OwnLog
 from chat.storage import persons
 from chat.storage.database import Database
-from chat.tasks import Worker
+from chat.tasks import Runtime
 from protocol.codec import encode
 from protocol.identity.author import add_operation, create_person
 from protocol.identity.exchange import extend
@@ -59,8 +59,8 @@ def logs_of(database: Database, operations: tuple[bytes, ...]) -> OwnLog:
         return work(database, *arguments)
 
     store, keyring = SimpleNamespace(read=read), SimpleNamespace(own=ADA, own_log=reduce(operations))
-    unused, runtime = cast(Any, None), SimpleNamespace(worker=Worker(), config=Config(), random=os.urandom)
-    return OwnLog(cast(Any, runtime), cast(Any, store), unused, cast(Any, keyring))
+    unused, runtime = cast(Any, None), Runtime(cast(Any, None), os.urandom, Config(), cast(Any, None))
+    return OwnLog(runtime, cast(Any, store), unused, cast(Any, keyring))
 
 
 def test_more_operations_than_one_message_holds_go_in_several_in_causal_order(database: Database) -> None:

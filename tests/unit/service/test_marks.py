@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tracemalloc
 from collections.abc import Sequence
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from chat.service import marks
 from chat.service.marks import Early, entries_first
 from chat.storage.siblings import PassedMark
+from protocol.limits import EARLY_MARKS_MAX
 from protocol.messages import Digests, Entry, Message, PassedReceipt
 
 TALK, TERMINAL = bytes(32), bytes(range(32))
@@ -49,16 +52,30 @@ def test_marks_of_what_is_not_held_make_way_by_their_age(monkeypatch: pytest.Mon
         early.add(entry, said(1))
     early.add(b"1", said(1))
     early.add(b"1", said(2))
-    assert early.of(b"1") == {said(1), said(2)}
+    assert early.of(b"1") == (said(1), said(2))
     early.add(b"4", said(1))
-    assert [early.of(entry) for entry in (b"1", b"2", b"3", b"4")] == [(), {said(1)}, {said(1)}, {said(1)}]
+    assert [early.of(entry) for entry in (b"1", b"2", b"3", b"4")] == [(), (said(1),), (said(1),), (said(1),)]
     early.forget(b"2", {said(1)})
     early.forget(b"9", {said(1)})
     early.add(b"5", said(1))
     early.add(b"5", said(2))
-    assert (early.of(b"3"), early.of(b"5")) == ({said(1)}, {said(1), said(2)})
+    assert (early.of(b"3"), early.of(b"5")) == ((said(1),), (said(1), said(2)))
     early.add(b"6", said(1))
-    assert (early.of(b"3"), early.of(b"4")) == ((), {said(1)})
+    assert (early.of(b"3"), early.of(b"4")) == ((), (said(1),))
+
+
+@pytest.mark.parametrize("each", [1, 1_024], ids=["a mark for each entry", "a mark for many entries"])
+def test_a_link_full_of_marks_of_what_is_not_held_takes_little_memory(each: int) -> None:
+    tracemalloc.start()
+    try:
+        early, before = Early(), tracemalloc.get_traced_memory()[0]
+        for _ in range(0, 2 * EARLY_MARKS_MAX, each):
+            mark = PassedMark(TALK, os.urandom(32), 1, is_receipt=True)
+            for _ in range(each):
+                early.add(os.urandom(32), mark)
+        assert tracemalloc.get_traced_memory()[0] - before < 1.5 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_mark_that_came_while_others_were_stored_stays() -> None:
@@ -66,4 +83,4 @@ def test_a_mark_that_came_while_others_were_stored_stays() -> None:
     early.add(b"1", said(1))
     early.add(b"1", said(2))
     early.forget(b"1", [said(1), said(3)])
-    assert (early.of(b"1"), early.stored) == ({said(2)}, {b"1": {said(1)}})
+    assert (early.of(b"1"), early.stored) == ((said(2),), {b"1": {said(1)}})

@@ -198,3 +198,14 @@ def test_what_comes_during_a_move_and_raises_others_keeps_none_of_them_back(
 
 class _Undone(Exception):
     """Ends a case, so that the next one begins with the same database."""
+
+
+def test_pages_that_name_more_heads_than_may_wait_are_not_answered(database: Database) -> None:
+    answers = Answers(Disk(database), Carried(), *[None] * 2)  # type: ignore[arg-type]
+    page = Heads(TALK, b"", [Head(ME.terminal, 1, bytes(32))] * 256, more=False)
+    count = 0
+    while answers.may_add(page):
+        answers.add(Asked(page, {count.to_bytes(32, "big")}, 0, b""))
+        count += 1
+    assert count == moving.HEADS_WAITING // 256
+    assert answers.may_add(Heads(TALK, b"", [], more=False))

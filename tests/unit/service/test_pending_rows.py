@@ -59,7 +59,9 @@ def stored(
     database: Database, pairing: PendingContact, verified: bool, before: PersonState | None, now: int
 ) -> tuple[ContactRow, set[CauseKind]]:
     with database.transaction():
-        row, held, causes = _store_pending(database, ME.person, pairing, verified, before, now, ())
+        mine = persons.TerminalRow(ME.person, ME.terminal, blob("static"), True, 0)
+        persons.replace_terminals(database, ME.person, [mine])
+        row, held, causes = _store_pending(database, ME, pairing, verified, before, now, ())
     assert row == contacts.get(database, pairing.person)
     assert held == contact_keys(database, ME.person, row)
     assert (pairing.person, pairing.static) in persons.proven_keys(database)
@@ -77,8 +79,13 @@ def test_a_new_contact_is_pending_and_verified_by_words_alone(database: Database
     pairing = contact(BEN.operations)
     row, causes = stored(database, pairing, verified, None, 77)
     assert row == ContactRow(
-        BEN.person, "Ben", "", state=PENDING, verified=verified, blocked=False, held=False, since=77
+        *(BEN.person, "Ben", "", PENDING, verified),
+        blocked=False,
+        held=False,
+        since=77,
+        compared=verified,
     )
+    assert contacts.vouchers(database, BEN.person) == [(ME.terminal, verified)]
     assert causes == set()
     assert persons.operations_of(database, BEN.person) == list(BEN.operations)
     shares = {share.owner: share for share in keys.shares_of(database, BEN.person)}

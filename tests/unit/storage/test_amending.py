@@ -84,7 +84,7 @@ def write(author: bytes, kind: int, body: bytes, time: int, talk: bytes = TALK) 
         self_tag=b"",
     )
     if author == ME.terminal:
-        header = replace(header, self_tag=self_tag(header, ME.self_key))
+        header = replace(header, self_tag=self_tag(header, ME.first_self_key))
     return parse_entry(Entry(encode(header), SALT, body))
 
 

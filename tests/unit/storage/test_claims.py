@@ -44,19 +44,20 @@ from protocol.entries_and_receipts import (
     write_entry,
 )
 from protocol.history import named, with_claims
+from protocol.identity.drawing import self_key
 from protocol.limits import MARKED_MAX
-from protocol.messages import Head, Receipt
-from protocol.pairing.renewal import Drawn
+from protocol.messages import Head, Receipt, SharedDrawn
 from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, blob, store
 
-LOST = blob("a lost self key")
+DRAWN = SharedDrawn(blob("a Renew"), blob("what it draws"))
+LOST = self_key(DRAWN.secret)
 
 
 def own(
     text: str,
     previous: ParsedEntry | None = None,
     *,
-    key: bytes = ME.self_key,
+    key: bytes = ME.first_self_key,
     incarnation: bytes = b"incarnat",
     parents: tuple[bytes, ...] = (),
     time: int = 1_000,
@@ -103,7 +104,7 @@ def test_claims_are_what_the_protocol_says(database: Database, order: list[int],
     time = int.from_bytes(os.urandom(4))
     for at in range(6):
         before = chain[1] if at == 4 else chain[-1] if chain else None
-        key = LOST if at in lost else ME.self_key
+        key = LOST if at in lost else ME.first_self_key
         chain.append(own(f"entry {at}", before, key=key, incarnation=incarnation, time=time))
     for at in order:
         if at in lost:
@@ -112,7 +113,7 @@ def test_claims_are_what_the_protocol_says(database: Database, order: list[int],
             store(database, chain[at])
         settle(database)
     held = {one.id: one.header for one in chain}
-    untagged = [entry for entry, header in held.items() if not is_own(header, [ME.self_key])]
+    untagged = [entry for entry, header in held.items() if not is_own(header, [ME.first_self_key])]
     left = history.claims(held, untagged)
     assert sorted(one.id for one in chain if claimed(database, one) == [BY_CONTACT]) == left
     genuine = history.heads({one: header for one, header in held.items() if one not in left})
@@ -158,7 +159,7 @@ def test_a_claim_accuses_nobody_sets_no_timer_and_is_neither_sent_nor_delivered(
         new = receipts.acknowledge(database, TALK, ME.terminal, THEIR_TERMINAL.terminal, said, 9)
     assert new == {mine.id: True}
     with database.transaction():
-        keys.add_self_key(database, Drawn(LOST, (), b"", b""))
+        keys.add_drawn(database, [DRAWN])
     settle(database)
     assert entries.rivals(database, mine.id) == tuple(sorted([rival.id, timer.id]))
     assert expiry.timer_of(database, TALK) == 60
@@ -214,7 +215,7 @@ def test_a_contact_moves_nothing_by_what_it_claims(database: Database) -> None:
     assert checks.piece(database, 0) is not None
     settle(database)
     with database.transaction():
-        keys.add_self_key(database, Drawn(LOST, (), b"", b""))
+        keys.add_drawn(database, [DRAWN])
     settle(database)
     assert claimed(database, far) == [0]
     assert checks.piece(database, 0) is not None
@@ -239,7 +240,7 @@ def test_a_key_that_came_before_it_was_stored_is_tried(database: Database) -> No
     """The keys in memory were those of before."""
     late = own("late", key=LOST)
     with database.transaction():
-        keys.add_self_key(database, Drawn(LOST, (), b"", b""))
+        keys.add_drawn(database, [DRAWN])
         claims.insert_all(
             database,
             [late],

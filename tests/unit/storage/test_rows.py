@@ -12,7 +12,8 @@ from chat.storage.errors import StorageMisuse
 from chat.storage.keys import OWN, THEIRS, InvitationRow, ShareRow
 from chat.storage.persons import KEPT, AddressRow, TerminalRow
 from chat.storage.settings import Settings
-from protocol.pairing.renewal import Drawn
+from protocol.identity.drawing import self_key
+from protocol.messages import SharedDrawn
 from tests.support.storage import samples as tables
 from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, Author, blob, store
 
@@ -27,15 +28,13 @@ def test_this_person_is_written_once(database: Database) -> None:
     assert keys.read_own(database) == ME
 
 
-def test_the_newest_self_key_is_in_force_and_older_ones_stay(database: Database) -> None:
-    heads = [blob("head 1"), blob("head 2")]
+def test_what_operations_draw_is_stored_once_each(database: Database) -> None:
+    one, rival = (SharedDrawn(blob("a Renew"), blob(name)) for name in ("drawn", "drawn by a rival"))
     with database.transaction():
-        keys.add_self_key(database, Drawn(blob("newer"), tuple(heads)))
-    assert keys.read_own(database).self_key == blob("newer")
-    assert [(row.key, row.heads) for row in tables.self_keys(database)] == [
-        (blob("newer"), heads),
-        (ME.self_key, []),
-    ]
+        keys.add_drawn(database, [one])
+        keys.add_drawn(database, [rival])
+    assert set(keys.read_own(database).drawn) == {*ME.drawn, one}
+    assert set(keys.self_keys(database)) == {self_key(one.secret), ME.first_self_key}
 
 
 def test_operations_are_kept_once_in_order_of_arrival(database: Database) -> None:

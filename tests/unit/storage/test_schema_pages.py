@@ -119,7 +119,7 @@ def test_case_70_no_page_makes_all_others_unreadable(tmp_path: Path, kept: Kept)
                     assert database.value("SELECT count(*) FROM contacts") is not None
             except IdentityLost:
                 refused += 1
-    assert refused == 3  # own, self_keys and operations
+    assert refused == 3  # own, drawn and operations
 
 
 def test_without_copies_they_are_damaged_as_before(tmp_path: Path, kept: Kept) -> None:

@@ -31,7 +31,7 @@ def opened(tmp_path: Path) -> Iterator[tuple[Vault, Database]]:
 
 
 def secrets() -> list[bytes]:
-    rows = [ME.signing_seed, ME.static_secret, ME.self_key, ME.recovery_seed or b""]
+    rows = [ME.signing_seed, ME.static_secret, ME.first_self_key, ME.recovery_seed or b""]
     key = seeded("secrets")(32)  # the first that creation draws
     return [*rows, key, PASSPHRASE.encode()]
 

@@ -9,13 +9,13 @@ from textual.pilot import Pilot
 
 from chat.interface import DoorState
 from chat.storage.errors import StorageFull, WrongPassphrase
-from tests.support.fakes.messenger import FakeDoor, FakeMessenger
+from tests.support.fakes.messenger import NEW_WORDS, RECOVERY_ASKED, FakeDoor, FakeMessenger
 from tests.support.tui.driving import chatting, shown, until, until_shown, with_bob, with_bob_open
-from tests.support.tui.opened import at_the_door, on_top
+from tests.support.tui.opened import at_the_door, on_top, type_words
 from tui.screens.backup import BackupDialog, LostDialog, RestoreDialog, WipeDialog
 from tui.screens.unlock import UnlockScreen
 from tui.text.backups import LOST
-from tui.widgets.controls import Field
+from tui.widgets.controls import Choice, Field
 
 SECRET = "quite another one"
 OWN = "correct horse"
@@ -121,10 +121,45 @@ async def test_the_first_screen_says_what_to_do_without_the_device_and_restores_
         await pilot.press("enter")
         await on_top(pilot, RestoreDialog)
         await type_in(pilot, str(tmp_path / "a"), SECRET, OWN, OWN, "")
+        await until_shown(pilot, "New words replace the old ones.")
+        await pilot.press("enter", "enter")
+        await type_words(pilot, ["acorn"] * 4)
+        await until_shown(pilot, "Word 3 is another one.")
+        assert f" 1 {NEW_WORDS[0]}" in shown(pilot)
+        await pilot.press("enter")
+        await type_words(pilot, [NEW_WORDS[place] for place in RECOVERY_ASKED])
         await until_shown(pilot, "Restored as a new device of Ada")
+        assert door.written_down
         (call,) = [call for call in door.calls if call.method == "restore"]
         assert call.arguments == (str(tmp_path / "a"), (), False)
         assert SECRET not in shown(pilot)
+
+
+async def test_who_leaves_the_new_words_has_restored_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a backup")
+    door = FakeDoor(FakeMessenger("Ada"), state=DoorState.NEW)
+    async with at_the_door(door, "Lost or backup") as pilot:
+        dialog = await restore_dialog(pilot)
+        await type_in(pilot, str(tmp_path / "a"), SECRET, OWN, OWN, "")
+        await until_shown(pilot, "New words replace the old ones.")
+        await pilot.press("enter", "escape")
+        await until_shown(pilot, "Nothing was restored: your recovery words are those of before.")
+        assert pilot.app.screen is dialog
+        assert not door.written_down
+
+
+async def test_a_restored_device_keeps_the_words_if_that_is_chosen(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a backup")
+    door = FakeDoor(FakeMessenger("Ada"), state=DoorState.NEW)
+    async with at_the_door(door, "Lost or backup") as pilot:
+        dialog = await restore_dialog(pilot)
+        _remove, same = dialog.query(Choice)
+        same.focus()
+        await pilot.press("right")
+        dialog.query(Field).first().focus()
+        await type_in(pilot, str(tmp_path / "a"), SECRET, OWN, OWN, "")
+        await until_shown(pilot, "Restored as a new device of Ada")
+        assert not door.written_down
 
 
 async def test_a_backup_without_words_says_where_its_archive_is(tmp_path: Path) -> None:

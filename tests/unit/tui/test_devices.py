@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -130,6 +131,30 @@ async def test_a_device_is_removed_after_a_question_and_a_refusal_is_said() -> N
             await on_top(pilot, DevicesDialog)
         assert messenger.called("remove_terminal") == [(DESK.terminal,)] * 2
         assert messenger.other_terminals[0].state is TerminalState.REMOVED
+
+
+async def test_the_removal_of_the_first_device_names_the_next_one() -> None:
+    async with with_bob_open() as (pilot, messenger, _bob):
+        messenger.other_terminals = (PHONE, DESK)
+        messenger._me = replace(messenger._me, keeps_seed=True)
+        await opened(pilot, "alt+d", DevicesDialog)
+        await pilot.press("d")
+        seen = " ".join((await until_shown(pilot, "becomes the first one")).replace("│", " ").split())
+        assert "desk[2J becomes the first one" in seen
+        assert "To make another one first, use your recovery words there" in seen
+        assert "Your recovery words are on this device alone" in seen
+        await pilot.press("n")
+        await on_top(pilot, DevicesDialog)
+        await pilot.press("down", "d")
+        assert "first one" not in await until_shown(pilot, "It keeps the messages that it has.")
+
+
+async def test_the_list_says_what_it_means_to_have_neither_the_first_device_nor_words() -> None:
+    async with with_bob_open() as (pilot, messenger, _bob):
+        messenger.other_terminals = (DESK,)
+        messenger._me = replace(messenger._me, without_words=True)
+        await opened(pilot, "alt+d", DevicesDialog)
+        await until_shown(pilot, "This is not your first device")
 
 
 async def test_a_removal_says_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

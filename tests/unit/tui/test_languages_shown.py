@@ -49,6 +49,7 @@ from tui.screens.devices import AddDialog, DevicesDialog, LinkDialog, LinkingDia
 from tui.screens.dialog import Dialog, QuitDialog, SaveDialog
 from tui.screens.links import OpenLinkDialog
 from tui.screens.pairing import BeginDialog, PairingDialog
+from tui.screens.recovery import NewWordsDialog
 from tui.screens.sending import SendDialog
 from tui.screens.unlock import UnlockScreen
 from tui.text import translation
@@ -238,11 +239,13 @@ async def test_every_action_and_what_it_opens() -> None:
         await look_behind(pilot, "own_changes")
         messenger.failures["settings"] = UsageError(phrase("This contact is blocked: unblock it first."))
         await look_behind(pilot, "settings")
+        view = await messenger.begin_recovery()
         for dialog in (
             *(SaveDialog("2026", "/1"), SendDialog("2026", "/1")),
             OpenLinkDialog(("http://1", "https://2")),
             QuitDialog(unfinished_lines("2026", ("1",))),
             *(LostDialog(), RestoreDialog(FakeDoor(messenger), new=True)),
+            *(NewWordsDialog(view), NewWordsDialog(view, keeps=True)),
         ):
             await pilot.app.push_screen(dialog)
             await settled(pilot)
@@ -301,7 +304,8 @@ async def test_the_devices_and_every_stage_of_a_linking() -> None:
     devices += [replace(devices[at], terminal=f"{at}a" * 32, added_by="0" * 64) for at in (1, 2)]
     devices.append(replace(devices[-1], terminal="3" * 64, name="二", removed_by="1" * 64))
     async with chatting(messenger, TALL) as pilot:
-        for dialog in (DevicesDialog(devices), AddDialog(messenger, ()), LinkDialog(door, "二", "三")):
+        me = await messenger.me()
+        for dialog in (DevicesDialog(devices, me), AddDialog(messenger, ()), LinkDialog(door, "二", "三")):
             pilot.app.push_screen(dialog)
             await until(pilot, lambda shown=dialog: pilot.app.screen is shown)  # type: ignore[misc]
             await settled(pilot)

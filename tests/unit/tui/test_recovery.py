@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from datetime import UTC, datetime
 
 import pytest
 from msgspec.structs import replace
@@ -12,25 +13,26 @@ from textual.geometry import Size
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from chat.interface import TerminalState, TerminalView
+from chat.interface import AddedView, TerminalState, TerminalView
 from protocol.identity.author import recovery_words
 from tests.support.cli.terminals import heard_until, python_at, terminal
-from tests.support.fakes.messenger import RECOVERY_ASKED, FakeMessenger
+from tests.support.fakes.messenger import NEW_WORDS, RECOVERY_ASKED, FakeMessenger
 from tests.support.tui.driving import chatting, shown, until, until_shown, with_bob, with_bob_open
-from tests.support.tui.opened import opened
+from tests.support.tui.opened import opened, type_words
+from tui.screens.devices import DevicesDialog
 from tui.screens.dialog import RenameDialog
 from tui.screens.recovery import RecoveryDialog, UseRecoveryDialog
 from tui.widgets.controls import Field
 
 WORDS = recovery_words(bytes(range(32)))
+
+
+def replaced(removed: tuple[str, ...] = ()) -> tuple[object, ...]:
+    """The arguments of a recovery to new words, all of which were typed back."""
+    return WORDS, removed, tuple(NEW_WORDS[place] for place in RECOVERY_ASKED), False, False
+
+
 DUE = "Write down your recovery words ("
-
-
-async def type_words(pilot: Pilot[None], words: list[str]) -> None:
-    for place, word in zip(RECOVERY_ASKED, words, strict=True):
-        await until_shown(pilot, f"Type word {place + 1}.")
-        pilot.app.screen.query_one("#word", Field).value = word
-        await pilot.press("enter")
 
 
 async def test_the_words_are_shown_asked_for_and_erased() -> None:
@@ -162,10 +164,118 @@ async def test_the_words_remove_a_device_after_a_confirmation() -> None:
         await until_shown(pilot, "These are not numbers of the devices.")
         await pilot.press("backspace", "1", " ", "1", "enter")
         assert "bbbbbbbb…" in await until_shown(pilot, "Remove 1 device?")
-        assert not messenger.called("recover")
         await pilot.press("y")
+        await until_shown(pilot, "New words replace the old ones.")
+        await pilot.press("enter")
+        await until_shown(pilot, f" 1 {NEW_WORDS[0]}")
+        assert not messenger.called("recover")
+        await pilot.press("enter")
+        await type_words(pilot, [NEW_WORDS[place] for place in RECOVERY_ASKED])
         await until_shown(pilot, "Your recovery words were used.")
-        assert messenger.called("recover") == [(WORDS, (thief.terminal,))]
+        assert messenger.called("recover") == [replaced((thief.terminal,))]
+
+
+async def choose_nobody(pilot: Pilot[None]) -> None:
+    """Type the old words, remove no device, and confirm."""
+    dialog = await opened(pilot, "alt+u", UseRecoveryDialog)
+    dialog.query_one("#word", Field).value = " ".join(WORDS)
+    await pilot.press("enter")
+    await until_shown(pilot, "or 0 for none")
+    await pilot.press("0", "enter")
+    await until_shown(pilot, "Remove 0 devices?")
+    await pilot.press("y")
+    await until_shown(pilot, "New words replace the old ones.")
+
+
+async def test_after_a_wrong_new_word_the_new_words_are_shown_again() -> None:
+    async with with_bob_open() as (pilot, messenger, _bob):
+        await choose_nobody(pilot)
+        await pilot.press("enter", "enter")
+        await type_words(pilot, [NEW_WORDS[2], NEW_WORDS[7], NEW_WORDS[0], NEW_WORDS[33]])
+        await until_shown(pilot, "Word 21 is another one.")
+        assert f" 1 {NEW_WORDS[0]}" in shown(pilot)
+        assert not messenger.words_replaced
+        await pilot.press("enter")
+        await type_words(pilot, [NEW_WORDS[place] for place in RECOVERY_ASKED])
+        await until_shown(pilot, "Your recovery words were used.")
+        assert messenger.called("recover")[-1] == replaced()
+
+
+@pytest.mark.parametrize("far", [0, 1, 2])
+async def test_who_leaves_the_new_words_has_signed_nothing(far: int) -> None:
+    async with with_bob_open() as (pilot, messenger, _bob):
+        await choose_nobody(pilot)
+        await pilot.press(*["enter"] * far, "escape")
+        await until_shown(pilot, "Nothing was signed")
+        assert messenger.called("recover") == []
+
+
+@pytest.mark.parametrize("answer", ["y", "n"])
+async def test_the_same_words_are_kept_after_a_question(answer: str) -> None:
+    async with with_bob_open() as (pilot, messenger, _bob):
+        await choose_nobody(pilot)
+        await pilot.press("s")
+        await until_shown(pilot, "Keep the recovery words that you typed?")
+        await pilot.press(answer)
+        if answer == "y":
+            await until_shown(pilot, "Your recovery words were used.")
+        await until(pilot, lambda: len(pilot.app.screen_stack) == 2)
+        assert messenger.called("recover") == ([(WORDS, (), (), True, False)] if answer == "y" else [])
+
+
+async def test_words_that_are_shown_are_not_kept_by_a_key_that_slipped() -> None:
+    async with with_bob_open() as (pilot, _messenger, _bob):
+        await choose_nobody(pilot)
+        await pilot.press("enter", "s")
+        assert f" 1 {NEW_WORDS[0]}" in await until_shown(pilot, "Write them on paper")
+
+
+async def test_replaced_words_are_used_once_enter_says_that_the_recovery_was_not_the_own() -> None:
+    async with with_bob_open() as (pilot, messenger, _bob):
+        messenger.words_replaced = True
+        dialog = await opened(pilot, "alt+u", UseRecoveryDialog)
+        dialog.query_one("#word", Field).value = " ".join(WORDS)
+        await pilot.press("enter")
+        await until_shown(pilot, "press Enter again")
+        await pilot.press("enter")
+        await until_shown(pilot, "or 0 for none")
+        await pilot.press("0", "enter")
+        await until_shown(pilot, "This contradicts the recovery that you confirmed here")
+        await pilot.press("y")
+        await until_shown(pilot, "New words replace the old ones.")
+        await pilot.press("enter", "enter")
+        await type_words(pilot, [NEW_WORDS[place] for place in RECOVERY_ASKED])
+        await until_shown(pilot, "Your recovery words were used.")
+        assert messenger.called("recover") == [(*replaced()[:-1], True)]
+
+
+@pytest.mark.parametrize("way", ["recovery", "devices"])
+async def test_what_falls_and_what_stays_is_shown_before_the_answer(way: str) -> None:
+    async with with_bob_open() as (pilot, messenger, _bob):
+        phone, tablet = "b" * 64, "c" * 64
+        messenger.other_terminals = (
+            TerminalView(phone, False, TerminalState.LIVE, "phone"),
+            TerminalView(tablet, False, TerminalState.LIVE, "tablet\x1b[2J", phone),
+        )
+        since = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
+        messenger.added = (
+            AddedView(tablet, "tablet\x1b[2J", phone, since, False, False),
+            AddedView("d" * 64, "desk", phone, None, True, True),
+        )
+        if way == "recovery":
+            dialog = await opened(pilot, "alt+u", UseRecoveryDialog)
+            dialog.query_one("#word", Field).value = " ".join(WORDS)
+            await pilot.press("enter")
+            await until_shown(pilot, "or 0 for none")
+            await pilot.press("1", "enter")
+        else:
+            await opened(pilot, "alt+d", DevicesDialog)
+            await pilot.press("down", "d")
+        said = " ".join((await until_shown(pilot, "Devices that were added by what you remove:")).split())
+        said = said.replace("│ │ ", "").replace("┃ ┃ ", "")
+        assert "“tablet[2J” (cccccccc…) falls" in said
+        assert "known here since 2026-11-25" in said
+        assert "“desk” (dddddddd…) stays" in said
 
 
 async def test_enter_alone_that_was_typed_before_the_devices_were_shown_removes_nobody() -> None:
@@ -214,6 +324,9 @@ async def test_a_device_with_new_keys_says_what_to_do() -> None:
         await pilot.press("1", "enter")
         await until_shown(pilot, "this device, which gets new keys")
         await pilot.press("y")
+        await until_shown(pilot, "New words replace the old ones.")
+        await pilot.press("enter", "enter")
+        await type_words(pilot, [NEW_WORDS[place] for place in RECOVERY_ASKED])
         await until_shown(pilot, "pair again")
 
 

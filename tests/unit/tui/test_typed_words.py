@@ -175,6 +175,7 @@ READING = {
     "alerts",
     "relays",
     "terminals",
+    "me",
     "recovery_words",
     "settings",
     "retention",

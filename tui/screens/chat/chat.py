@@ -86,8 +86,9 @@ from tui.screens.chat.sending import ComposerController
 from tui.screens.chat.surface import ChatState, Surface
 from tui.text.backups import archive_line
 from tui.text.commands import NAMES, SLASH
-from tui.text.formatting import RECOVERY_DUE, safe_label
+from tui.text.formatting import safe_label
 from tui.text.people import unfinished_lines
+from tui.text.recovery import RECOVERY_DUE
 from tui.text.safe import safe_line, shorten
 from tui.text.translation import _, _n, told, unshown
 from tui.typed import Typed

@@ -17,30 +17,34 @@ from chat.interface import (
     SelfView,
 )
 from tui.actions import Group, action
-from tui.messages import WipeWanted
+from tui.messages import Problem, WipeWanted, attempt
 from tui.preferences import AMOUNTS, Options, Preferences, amount
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.dialog import ConfirmDialog, RenameDialog, TimerDialog
 from tui.screens.filesizes import FilesDialog
-from tui.text.formatting import (
-    GONE,
-    NEW_KEYS,
-    OWN_NAME,
-    RECOVERED,
-    RECOVERY_ERASED,
-    RECOVERY_WARNS,
-    device_line,
-    place,
-    removable_devices,
-)
+from tui.text.formatting import GONE, OWN_NAME, place
 from tui.text.people import block_lines, called_lines, clearing_line, removal_line
 from tui.text.profile import OLD_HEADER, SEALED, SEALING
+from tui.text.recovery import (
+    KEEP_ONLY,
+    KEEP_WORDS,
+    NEW_KEYS,
+    OLD_WORDS_END,
+    RECOVERED,
+    RECOVERY_ERASED,
+    RECOVERY_RIVAL,
+    RECOVERY_STOPPED,
+    RECOVERY_WARNS,
+    added_lines,
+    device_line,
+    removable_devices,
+)
 from tui.text.safe import safe_name
 from tui.text.translation import _, _n, sentences
 from tui.widgets.lines import AlertLine, QuestionLine
 
 if TYPE_CHECKING:
-    from tui.screens.recovery import Recovering
+    from tui.screens.recovery import Recovering, TypedBack
     from tui.screens.relays import RelaysDialog
 
 
@@ -298,15 +302,63 @@ class ProfileDialogs:
             self.surface.choose(dialog, self._recover)
 
     def _recover(self, chosen: Recovering) -> None:
-        question = _n("Remove {number} device?", "Remove {number} devices?", len(chosen.removed))
-        asked = (question.format(number=len(chosen.removed)), *map(device_line, chosen.removed))
-        removed = tuple(one.terminal for one in chosen.removed)
-        sign = partial(self.messenger.recover, chosen.words, removed)
-        self.surface.confirm("\n".join(asked), _(RECOVERY_WARNS), partial(self._sign, sign, _(RECOVERED)))
+        self.surface.run("dialogs", self._ask_to_recover, chosen, exclusive=True)
 
-    def _sign(self, sign: Callable[[], Awaitable[None]], said: str) -> None:
+    async def _ask_to_recover(self, chosen: Recovering) -> None:
+        """Say whom it removes and what falls with them, before new words are shown."""
+        removed, devices = chosen.removed, await self.surface.ask(self.messenger.terminals())
+        ids = tuple(one.terminal for one in removed)
+        foresee = self.messenger.foresee_recovery(chosen.words, ids, chosen.not_mine)
+        foreseen = await self.surface.ask(foresee)
+        if foreseen is None:
+            return
+        question = _n("Remove {number} device?", "Remove {number} devices?", len(removed))
+        asked = (question.format(number=len(removed)), *map(device_line, removed))
+        warns = [_(RECOVERY_WARNS), *([_(RECOVERY_RIVAL)] if chosen.not_mine else [])]
+        warns += added_lines(foreseen, devices or (), self.options.zone)
+        self.surface.confirm("\n".join(asked), "\n".join(warns), partial(self._show_new_words, chosen))
+
+    def _show_new_words(self, chosen: Recovering, problem: str = "") -> None:
+        async def show() -> None:
+            from tui.screens.recovery import NewWordsDialog
+
+            view = await self.surface.ask(self.messenger.begin_recovery())
+            if view is not None:
+                dialog = NewWordsDialog(view, problem, keeps=True)
+                self.surface.push(dialog, partial(self._typed_back, chosen))
+
+        self.surface.run("dialogs", show, exclusive=True)
+
+    def _typed_back(self, chosen: Recovering, typed: TypedBack | None) -> None:
+        self.surface.clear()
+        if typed is None:
+            self.surface.say(_(RECOVERY_STOPPED))
+        elif typed.answers:
+            self._sign_recovery(chosen, typed.answers)
+        else:
+            self.surface.confirm(_(KEEP_WORDS), _(KEEP_ONLY), partial(self._sign_recovery, chosen, ()))
+
+    def _sign_recovery(self, chosen: Recovering, answers: tuple[str, ...]) -> None:
+        removed = tuple(one.terminal for one in chosen.removed)
+        sign = partial(self.messenger.recover, chosen.words, removed, answers, not answers, chosen.not_mine)
+        said = sentences(_(RECOVERED), _(OLD_WORDS_END)) if answers else _(RECOVERED)
+        self._sign(sign, said, partial(self._show_new_words, chosen))
+
+    def _sign(
+        self,
+        sign: Callable[[], Awaitable[None]],
+        said: str,
+        mistyped: Callable[[str], None] | None = None,
+    ) -> None:
+        """Sign a change of the own identity. `mistyped`: words that were to be typed back were others."""
+
         async def signed() -> None:
-            if not await self.surface.done(sign()):
+            answer = await attempt(sign())
+            if isinstance(answer, Problem) and answer.untyped and mistyped is not None:
+                mistyped(answer.text)
+                return
+            if isinstance(answer, Problem):
+                self.surface.say(answer.text, problem=True)
                 return
             me = await self.surface.ask(self.messenger.me())
             if me is not None:

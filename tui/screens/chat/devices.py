@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from chat.interface import LinkingStage, LinkingView, Messenger, TerminalView
 from tui.screens.chat.surface import Surface
 from tui.screens.dialog import ConfirmDialog
+from tui.text.recovery import added_lines
 from tui.text.safe import safe_name
 from tui.text.translation import _
 
@@ -47,8 +48,9 @@ class DevicesController:
         from tui.screens.devices import DevicesDialog
 
         devices = await self.surface.ask(self.messenger.terminals())
-        if devices is not None:
-            dialog = DevicesDialog(devices, self.zone)
+        me = await self.surface.ask(self.messenger.me()) if devices is not None else None
+        if devices is not None and me is not None:
+            dialog = DevicesDialog(devices, me, self.zone)
             self.surface.choose(dialog, partial(self._chosen, dialog))
 
     async def _read_again(self) -> None:
@@ -66,7 +68,8 @@ class DevicesController:
         if chosen == ADD:
             self._add()
         elif view is not None:
-            self._ask_to_remove(view, among.named(view))
+            asked = view, among.named(view), among.removal_of_first(view)
+            self.surface.run("dialogs", self._ask_to_remove, *asked, exclusive=True)
 
     def _add(self) -> None:
         from tui.screens.devices import AddDialog
@@ -74,7 +77,12 @@ class DevicesController:
         dialog = AddDialog(self.messenger, self.surface.state.me.addresses)
         self.surface.push(dialog, lambda _ended: self._adding_left(dialog))
 
-    def _ask_to_remove(self, view: TerminalView, title: str) -> None:
+    async def _ask_to_remove(self, view: TerminalView, title: str, first: list[str]) -> None:
+        foreseen = await self.surface.ask(self.messenger.foresee_removal(view.terminal))
+        devices = await self.surface.ask(self.messenger.terminals())
+        if foreseen is None or devices is None:
+            await self._devices()
+            return
         question = f"{_('Remove this device? It never comes back.')}\n{title}"
         if view.this:
             consequence = _(
@@ -83,6 +91,7 @@ class DevicesController:
             )
         else:
             consequence = _("Your contacts shut it out. It keeps the messages that it has.")
+        consequence = "\n".join((consequence, *first, *added_lines(foreseen, devices, self.zone)))
         self.surface.push(ConfirmDialog(question, consequence), partial(self._remove, view.terminal))
 
     def _adding_left(self, dialog: AddDialog) -> None:

@@ -303,14 +303,14 @@ class ComposerController:
             (self.banner if self.view.disabled else self.view).focus()
 
     def show_contact(self, view: ContactView, name: str, causes: tuple[Phrase, ...]) -> None:
-        """Say why nothing can be written: the contact has another identity, or this device was removed."""
+        """Say why nothing can be written: the contact is held back, or this device was removed."""
         how = _("Write to yourself") if view.notes else _("Write to {name}").format(name=name)
         if self.state.removed:
             how = _("This device was removed. It sends nothing.")
         self.history.mark_bot(on=view.bot)
         self.view.placeholder = Content("" if view.held else how)
         if view.held:
-            self.banner.show(name, causes)
+            self.banner.show(name, causes, unvouched=view.unvouched)
         shut = view.held or self.state.removed
         if (self.view.disabled, self.banner.display) != (shut, view.held):
             writing = self.view.screen.focused in (self.view, self.banner)

@@ -35,6 +35,7 @@ BOUNDS = {
     "rest.terminals_cost": 1.1,
     "rest.eight_mutual": 6_000.0,
     "rest.thirty": 6_000.0,
+    "rest.healing": 6_000.0,
     "rest.memory": 50.0,
     "rest.interface": 80.0,
 }

@@ -15,6 +15,7 @@ from chat.tools.bench.measure import Aim, Figure, NotTaken
 from chat.tools.bench.rest import (
     AIMS,
     CASES,
+    HEALING,
     INTERFACE,
     MANY,
     MEMORY,
@@ -27,6 +28,7 @@ from chat.tools.bench.rest import (
     Cost,
     Memory,
 )
+from protocol.limits import LINK_SECONDS_MAX, LINK_SECONDS_REPLACE
 from tests.support.machine import needs_root_network
 
 COSTS = {
@@ -34,7 +36,7 @@ COSTS = {
     TERMINALS: Cost(2, 1.0 * 2**20, 1_800.0, 31.5, 40.0),
     TWO: Cost(2, 1.0 * 2**20, 1_800.0, 31.6, 40.0),
     MUTUAL: Cost(8, 5.0 * 2**20, 2_000.0, 34.0, 43.0),
-    MANY: Cost(30, 17.0 * 2**20, 2_000.0, 35.0, 44.0, Memory(50.0, 62.0)),
+    MANY: Cost(30, 17.0 * 2**20, 2_000.0, 35.0, 44.0, 171.0, Memory(50.0, 62.0)),
 }
 
 
@@ -51,6 +53,8 @@ def test_every_aim_has_its_sample_which_says_links_bytes_and_memory() -> None:
     assert taken[ONE].samples[0].aside == said
     assert taken[TWO].samples[0].aside.startswith("2 links, 1.00 MiB")
     assert (taken[MEMORY].amount, taken[MEMORY].samples[0].aside) == (44.0, "35.0 MiB of its own")
+    assert taken[HEALING].amount == pytest.approx(2_000 + 171 * 3_600 / 780)
+    assert taken[HEALING].samples[0].aside == "171 wake-ups replaced 30 links"
     assert (taken[INTERFACE].amount, taken[INTERFACE].samples[0].aside) == (62.0, "50.0 MiB of its own")
 
 
@@ -77,7 +81,9 @@ def test_each_bound_of_a_process_can_be_missed() -> None:
     taken = figures({**COSTS, ONE: replace(COSTS[ONE], wakes=3_000.0)})
     assert [aim for aim in AIMS if not taken[aim].good] == [ONE]
     taken = figures({**COSTS, MANY: replace(COSTS[MANY], wakes=6_000.0, resident=50.0)})
-    assert [aim for aim in AIMS if not taken[aim].good] == [MANY, MEMORY]
+    assert [aim for aim in AIMS if not taken[aim].good] == [MANY, HEALING, MEMORY]
+    taken = figures({**COSTS, MANY: replace(COSTS[MANY], healing=900.0)})
+    assert [aim for aim in AIMS if not taken[aim].good] == [HEALING]
     taken = figures({**COSTS, MANY: replace(COSTS[MANY], interface=Memory(50.0, 80.0))})
     assert [aim for aim in AIMS if not taken[aim].good] == [INTERFACE]
 
@@ -136,6 +142,27 @@ def test_a_window_in_which_links_were_lost_or_all_was_stopped_is_taken_again(
     lost += [600.0, 800.0, 1_000.0]
     with pytest.raises(NotTaken, match="too busy"):
         rest._counted([1], clock, 180.0)
+
+
+def test_links_are_replaced_when_the_protocol_says() -> None:
+    assert (rest.REPLACED_AFTER, rest.LIVES) == (LINK_SECONDS_REPLACE, LINK_SECONDS_MAX)
+
+
+def test_what_the_replacement_of_all_links_adds_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock: Any = Clock(monkeypatch)
+    clock.now, ends = 100.0, [790.0, 791.0, 785.0]
+    opened: Callable[[int], frozenset[tuple[int, bool]]] = lambda _: frozenset(  # noqa: E731
+        (number, clock.now > 100.0 + until) for number, until in enumerate(ends)
+    )
+    woke: Callable[[int], int] = lambda _: int(clock.now / 2) + sum(6 for _, new in opened(1) if new)  # noqa: E731
+    monkeypatch.setattr(rest, "_connections", opened)
+    monkeypatch.setattr(rest._Counts, "of", lambda process: rest._Counts(woke(process), 0))
+    cost = Cost(3, 0.0, 1_800.0, 30.0, 40.0)
+    assert rest._replaced(1, cost, 100.0, clock).healing == pytest.approx(18.0, abs=1.0)
+    assert 100.0 + 791.0 + rest.QUIET <= clock.now <= 100.0 + 791.0 + rest.QUIET + 2.0
+    clock.now, ends = 100.0, [790.0, inf, 785.0]
+    with pytest.raises(NotTaken, match="1 of 3 links were not replaced"):
+        rest._replaced(1, cost, 100.0, clock)
 
 
 @pytest.mark.network

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chat.interface import DoorState
 from chat.storage.errors import StorageFull, WrongPassphrase
-from tests.support.fakes.messenger import FakeDoor
+from tests.support.fakes.messenger import NEW_WORDS, RECOVERY_ASKED, FakeDoor
 from tests.support.tui.linear.played import locked_door, new_door, play
 from tui.text.backups import DESTROYS, LOST, NOT_ENCRYPTED, WITH_WORDS, WORDS_NOWHERE, WORDS_ON_PAPER
 
@@ -74,23 +74,48 @@ async def test_the_first_run_says_what_to_do_without_the_device_and_restores(tmp
     (tmp_path / "a").write_bytes(b"a backup")
     door = new_door()
     door.failures["restore"] = WrongPassphrase()
-    answers = (SECRET, ">> ", "> yes", SECRET, SECRET)
-    said, _ = await play(
-        iter(["> /lost", "> /restore", *(f"> /restore {tmp_path / 'a'}", *answers) * 2]), door
-    )
+    answers = (SECRET, ">> ", "> yes", "> ", SECRET, SECRET)
+    restore = (f"> /restore {tmp_path / 'a'}", *answers)
+    typed = " ".join(NEW_WORDS[place] for place in RECOVERY_ASKED)
+    steps = ["> /lost", "> /restore", *restore, *restore, ">> acorn acorn acorn acorn", f">> {typed}"]
+    said, _ = await play(iter(steps), door)
     shown = "\n".join(said)
     assert all(text in shown for text in LOST)
     assert "Wrong passphrase" in shown
     assert "Restored as a new device of Ada" in shown
     calls = [call.arguments for call in door.calls if call.method == "restore"]
     assert calls == [(str(tmp_path / "a"), (), True)] * 2
+    assert said.count(f"34 {NEW_WORDS[33]}") == 2, "again after a wrong one"
+    assert "Word 3 is another one." in shown
+    assert door.written_down
+
+
+async def test_nothing_is_restored_where_the_new_words_are_not_typed_back(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a backup")
+    door = new_door()
+    steps = [f"> /restore {tmp_path / 'a'}", SECRET, ">> ", "> ", "> ", SECRET, SECRET, ">> "]
+    said, _ = await play(iter(steps), door)
+    assert any("Nothing was restored: your recovery words are those of before." in line for line in said)
+    assert said[-1] == "Type the name."
+    assert not door.written_down
+
+
+async def test_a_restored_device_keeps_the_words_if_nobody_else_has_seen_them(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a backup")
+    door = new_door()
+    steps = [f"> /restore {tmp_path / 'a'}", SECRET, ">> ", "> ", "> yes", SECRET, SECRET]
+    said, _ = await play(iter(steps), door)
+    assert any("Restored as a new device of Ada" in line for line in said)
+    assert not door.written_down
 
 
 async def test_without_words_there_is_an_archive_and_the_first_run_goes_on(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"a backup")
     door = new_door()
     door.lacks_words = True
-    said, _ = await play(iter([f"> /restore {tmp_path / 'a'}", SECRET, ">> ", "> ", SECRET, SECRET]), door)
+    said, _ = await play(
+        iter([f"> /restore {tmp_path / 'a'}", SECRET, ">> ", "> ", "> ", SECRET, SECRET]), door
+    )
     shown = "\n".join(said)
     assert "parlour --profile /profile/archives/2026-12-01-00000000" in shown
     assert said[-1] == "Type the name."

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from chat.errors import Phrase
 from chat.interface import (
     SHORT_PASSPHRASE,
+    AddedView,
     AlertKind,
     BadData,
     DoorState,
@@ -29,7 +30,7 @@ from chat.interface import (
     VerificationView,
 )
 from protocol.identity.author import recovery_words
-from tests.support.fakes.messenger import RECOVERY_ASKED, FakeDoor, FakeMessenger
+from tests.support.fakes.messenger import NEW_WORDS, RECOVERY_ASKED, FakeDoor, FakeMessenger
 from tests.support.fakes.others import alert
 from tests.support.tui.linear.played import (
     OPTIONS,
@@ -253,10 +254,10 @@ async def test_case_84_the_number_of_a_device_is_that_in_the_list_that_was_shown
     def steps() -> Iterator[str]:
         yield from (UNLOCK, "> /recovery use")
         messenger.other_terminals = (good, replace(thief, state=TerminalState.COPIED))
-        yield from (f"> /recovery use 1 {words}", "> /yes", "> /quit")
+        yield from (f"> /recovery use same 1 {words}", "> /yes", "> /quit")
 
     said, _status = await play(steps(), door)
-    ((_, removed),) = messenger.called("recover")
+    ((_, removed, *_),) = messenger.called("recover")
     assert removed == (thief.terminal,)
     asked = said.index("Remove 1 device?")
     assert said[asked + 1] == "ffffffff…"
@@ -650,14 +651,89 @@ async def test_the_recovery_words_are_used_after_a_confirmation() -> None:
     door.messenger.other_terminals = (TerminalView("b" * 64, False, TerminalState.COPIED),)
     words = " ".join(recovery_words(bytes(range(32))))
     steps = ["> /recovery use", f"> /recovery use 3 {words}", f"> /recovery use 1 {words} acorn"]
-    steps += [f"> /recovery use 1 {words}", "> /no", f"> /recovery use 1 1 {words}", "> /yes", "> /quit"]
+    steps += [f"> /recovery use 1 {words}", "> /no", f"> /recovery use 1 1 {words}", "> /yes"]
+    answers = tuple(NEW_WORDS[place] for place in RECOVERY_ASKED)
+    steps += ["> /recovery new a b c d", f"> /recovery new {' '.join(answers)}", "> /recovery new", "> /quit"]
     said, _status = await play(iter([UNLOCK, *steps]), door, OPTIONS)
     assert "1. bbbbbbbb…, which may have been copied" in said
     assert any("These are not numbers of the devices." in line for line in said)
     assert any("These are not the recovery words" in line for line in said)
     assert said.count("Remove 1 device?") == said.count("bbbbbbbb…, which may have been copied") == 2
-    assert "Your recovery words were used. Your contacts are warned." in said
-    assert door.messenger.called("recover") == [(tuple(words.split()), ("b" * 64,))]
+    assert said.count(f"34 {NEW_WORDS[33]}") == 2, "again after a wrong one"
+    assert any("Word 3 is another one." in line for line in said)
+    done = said.index("Your recovery words were used. Your contacts are warned.")
+    assert said[done + 1] == "The old words open nothing any more."
+    assert any("Type /recovery use first" in line for line in said[done:])
+    wrong, used = door.messenger.called("recover")
+    assert wrong[2] == ("a", "b", "c", "d")
+    assert used == (tuple(words.split()), ("b" * 64,), answers, False, False)
+
+
+async def test_nothing_is_signed_before_new_recovery_words_were_typed_back() -> None:
+    door = locked_door()
+    assert door.messenger is not None
+    words = " ".join(recovery_words(bytes(range(32))))
+    steps = [f"> /recovery use {words}", "> /yes", "> /quit"]
+    said, _status = await play(iter([UNLOCK, *steps]), door, OPTIONS)
+    assert any("Nothing is signed before you have typed some of them back" in line for line in said)
+    assert door.messenger.called("recover") == []
+
+
+async def test_the_same_recovery_words_are_kept_if_asked_for() -> None:
+    door = locked_door()
+    assert door.messenger is not None
+    words = " ".join(recovery_words(bytes(range(32))))
+    steps = [f"> /recovery use same {words}", "> /yes", "> /quit"]
+    said, _status = await play(iter([UNLOCK, *steps]), door, OPTIONS)
+    assert "The old words open nothing any more." not in said
+    assert door.messenger.called("recover") == [(tuple(words.split()), (), (), True, False)]
+
+
+async def test_words_that_somebody_elses_recovery_has_replaced_are_used_as_its_rival() -> None:
+    door = locked_door()
+    assert door.messenger is not None
+    door.messenger.words_replaced = True
+    words = " ".join(recovery_words(bytes(range(32))))
+    steps = [f"> /recovery use {words}", f"> /recovery use same not-mine {words}", "> /yes", "> /quit"]
+    said, _status = await play(iter([UNLOCK, *steps]), door, OPTIONS)
+    assert any("type /recovery use not-mine" in line for line in said)
+    assert any("This contradicts the recovery that you confirmed here" in line for line in said)
+    assert door.messenger.called("recover") == [(tuple(words.split()), (), (), True, True)]
+
+
+async def test_what_a_device_added_is_said_before_it_is_removed() -> None:
+    door = locked_door()
+    assert door.messenger is not None
+    phone, tablet, desk = ("b" * 64, "c" * 64, "d" * 64)
+    door.messenger.other_terminals = (
+        TerminalView(phone, False, TerminalState.LIVE, "phone"),
+        TerminalView(tablet, False, TerminalState.LIVE, "tablet", phone),
+    )
+    door.messenger.added = (
+        AddedView(tablet, "tablet", phone, datetime(2026, 11, 25, 9, 30, tzinfo=UTC), False, False),
+        AddedView(desk, "", "", None, True, True),
+    )
+    words = " ".join(recovery_words(bytes(range(32))))
+    steps = [
+        "> /devices",
+        "> /devices remove 2",
+        "> /no",
+        "> /recovery use",
+        f"> /recovery use 1 {words}",
+        "> /no",
+    ]
+    said, _status = await play(iter([UNLOCK, *steps, "> /quit"]), door, OPTIONS)
+    falls = (
+        "“tablet” (cccccccc…) falls: added by “phone” (bbbbbbbb…), known here since 2026-11-25 09:30,"
+        " not confirmed."
+    )
+    for line in (
+        *("Devices that were added by what you remove:", falls),
+        "dddddddd… stays: brought in by a recovery, confirmed.",
+        "What falls is shut out, too. If it is yours, link it again as a new device.",
+        "Your name is signed again: Ada.",
+    ):
+        assert said.count(line) == 2, line
 
 
 async def test_the_own_name_is_changed() -> None:
@@ -701,6 +777,18 @@ async def test_a_device_is_added_by_words_and_removed() -> None:
     assert fake.called("remove_terminal") == [(added.terminal,)]
     assert any(line.startswith(f"2. {added.terminal[:8]}…") and "removed" in line for line in said)
     assert "Adding a device was stopped. No device was added." in said
+
+
+async def test_the_removal_of_the_first_device_names_the_next_one() -> None:
+    door = locked_door()
+    assert door.messenger is not None
+    door.messenger.other_terminals = (TerminalView("b" * 64, False, TerminalState.LIVE, "desk"),)
+    door.messenger._me = replace(door.messenger._me, without_words=True)
+    steps = ("> /devices", "> /devices remove 1", "> /no", "> /devices remove 2", "> /no", "> /quit")
+    said, _status = await play(iter([UNLOCK, *steps]), door, OPTIONS)
+    assert sum("desk becomes the first one." in line for line in said) == 1
+    assert sum("To make another one first" in line for line in said) == 1
+    assert sum("nothing here removes it" in line for line in said) == 1
 
 
 async def test_the_setting_says_that_nothing_leaves_where_all_other_devices_keep_days() -> None:

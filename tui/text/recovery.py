@@ -1,0 +1,119 @@
+"""What both interfaces say about recovery words, and about devices that are to be removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import tzinfo
+from typing import Final
+
+from chat.interface import AddedView, RemovalView, TerminalState, TerminalView, UsageError
+from tui.text.formatting import DEVICE_DIGITS, quoted_device
+from tui.text.safe import safe_name
+from tui.text.translation import N_, _
+
+RECOVERY: Final = N_(
+    "Write these words on paper, in this order. If a device of yours is stolen, 'parlour recovery use' "
+    "removes it with them."
+)
+RECOVERY_RISK: Final = N_(
+    "Anyone with these words can remove your devices and take over your identity. Until they are erased "
+    "here, that includes a thief of this profile."
+)
+RECOVERY_USE: Final = N_(
+    "With your recovery words you remove devices of your identity that somebody stole or copied. If this "
+    "device was itself removed or copied, it gets new keys."
+)
+RECOVERY_WARNS: Final = N_(
+    "Your contacts are warned, and hold their messages until they have compared words or the safety number "
+    "with you."
+)
+RECOVERY_NEW: Final = N_(
+    "New words replace the old ones. Write them on paper, in this order. Nothing is signed before you have "
+    "typed some of them back, and the old words open nothing from then on."
+)
+RECOVERY_NEW_RISK: Final = N_(
+    "Anyone with these words can remove your devices and take over your identity. They are not stored here."
+)
+RECOVERY_REPLACED: Final = N_(
+    "These words were replaced by a recovery that you confirmed here: use its words. If that recovery was "
+    "not yours, press Enter again."
+)
+RECOVERY_RIVAL: Final = N_(
+    "This contradicts the recovery that you confirmed here: contacts who confirmed that one, too, have to "
+    "compare with you again."
+)
+RECOVERY_STOPPED: Final = N_("Nothing was signed: your recovery words are those of before.")
+OLD_WORDS_END: Final = N_("The old words open nothing any more.")
+KEEP_WORDS: Final = N_("Keep the recovery words that you typed?")
+KEEP_ONLY: Final = N_("Do so only if nobody else has seen them: they open your identity as before.")
+RECOVERED: Final = N_("Your recovery words were used. Your contacts are warned.")
+NEW_KEYS: Final = N_("This device has new keys: pair again with each contact that stays offline here.")
+RECOVERY_ERASED: Final = N_("The recovery words were erased here: only your paper has them.")
+RECOVERY_DUE: Final = N_(
+    "Write down your recovery words ({key}): with them you can lock out a thief of one of your devices."
+)
+
+
+def numbered_words(words: Sequence[str], columns: int) -> list[str]:
+    """Words with their numbers, in rows of so many."""
+    width = max(map(len, words))
+    numbered = [f"{number:2} {word:{width}}" for number, word in enumerate(words, 1)]
+    return ["  ".join(numbered[at : at + columns]).rstrip() for at in range(0, len(numbered), columns)]
+
+
+def device_line(view: TerminalView) -> str:
+    """A device of the own identity."""
+    if view.this:
+        said = _("{device}…, this device, which gets new keys")
+    else:
+        copied = view.state is TerminalState.COPIED
+        said = _("{device}…, which may have been copied") if copied else _("{device}…")
+    device = said.format(device=view.terminal[:DEVICE_DIGITS])
+    return _("{name}, {device}").format(name=safe_name(view.name), device=device) if view.name else device
+
+
+def device_lines(devices: Sequence[TerminalView]) -> list[str]:
+    """Devices of the own identity, with the numbers that `picked_devices` takes."""
+    numbered = enumerate(map(device_line, devices), 1)
+    return [_("{number}. {line}").format(number=number, line=line) for number, line in numbered]
+
+
+def removable_devices(devices: Iterable[TerminalView]) -> list[TerminalView]:
+    """The devices that a recovery can remove, this one last."""
+    present = [one for one in devices if one.is_live]
+    return sorted(present, key=lambda view: view.this)
+
+
+def picked_devices(typed: str, devices: Sequence[TerminalView]) -> list[TerminalView]:
+    """The devices with these numbers, each once. Raises UsageError."""
+    picked = dict[str, TerminalView]()
+    for one in typed.replace(",", " ").split():
+        if not (one.isascii() and one.isdigit() and 1 <= int(one) <= len(devices)):
+            raise UsageError(_("These are not numbers of the devices."))
+        view = devices[int(one) - 1]
+        picked[view.terminal] = view
+    return list(picked.values())
+
+
+def added_lines(view: RemovalView, devices: Iterable[TerminalView], zone: tzinfo | None = None) -> list[str]:
+    """What a removal or a recovery does to devices that were added by what it removes, and to the name."""
+    names = {one.terminal: one.name for one in devices}
+
+    def line(one: AddedView) -> str:
+        by = quoted_device(one.added_by, names.get(one.added_by, ""))
+        said = [_("added by {device}").format(device=by) if one.added_by else _("brought in by a recovery")]
+        if one.since is not None:
+            said.append(
+                _("known here since {time}").format(time=f"{one.since.astimezone(zone):%Y-%m-%d %H:%M}")
+            )
+        said.append(_("confirmed") if one.confirmed else _("not confirmed"))
+        whole = _("{device} stays: {said}.") if one.stays else _("{device} falls: {said}.")
+        return whole.format(device=quoted_device(one.terminal, one.name), said=_(", ").join(said))
+
+    lines = [_("Devices that were added by what you remove:")] if view.added else []
+    lines += map(line, view.added)
+    if not all(one.stays for one in view.added):
+        lines.append(_("What falls is shut out, too. If it is yours, link it again as a new device."))
+    if view.name:
+        lines.append(_("Your name is signed again: {name}.").format(name=safe_name(view.name)))
+    return lines
