@@ -43,18 +43,18 @@ class Unprinted(Wire, frozen=True):
 # Payloads inside the handshake (SPEC §6.3), padded like envelopes.
 
 
-class ShareNumbers(Wire, frozen=True):
-    """Numbers of the contact-secret shares that the initiator holds, newest first."""
+class ShareNames(Wire, frozen=True):
+    """Names of the contact-secret shares that the initiator holds, in no order that means anything."""
 
-    own: Annotated[list[U32], Meta(min_length=1, max_length=4)]
-    theirs: Annotated[list[U32], Meta(min_length=1, max_length=4)]
+    own: Annotated[list[B16], Meta(min_length=1, max_length=limits.SHARES_NAMED_MAX)]
+    theirs: Annotated[list[B16], Meta(min_length=1, max_length=limits.SHARES_NAMED_MAX)]
 
 
 class ContactHello(Unprinted, frozen=True):
-    """IKpsk2 message 1: the initiator's person, share numbers, KEM key and link share."""
+    """IKpsk2 message 1: the initiator's person, share names, KEM key and link share."""
 
     person: B32
-    numbers: ShareNumbers
+    names: ShareNames
     kem_key: KemKey
     share: B32
 
@@ -144,7 +144,6 @@ class Record(Unprinted, frozen=True, tag=19):
 
     operations: Operations
     terminal: B32
-    number: U32
     share: B32
     heads: Ids
     proof: B32
@@ -178,18 +177,17 @@ Drawings = Annotated[list[SharedDrawing], Meta(max_length=1)]
 
 
 class SharedShare(Unprinted, frozen=True):
-    """A share of a contact secret: its number, and the heads of its owner's log when it was drawn.
+    """A share of a contact secret, and the heads of its owner's log when it was drawn.
 
     `drawn` is empty for a first share.
     """
 
-    number: U32
     share: B32
     heads: Ids
     drawn: Drawings
 
 
-Shares = Annotated[list[SharedShare], Meta(min_length=1, max_length=limits.SHARE_NUMBERS_MAX)]
+Shares = Annotated[list[SharedShare], Meta(min_length=1, max_length=limits.SHARES_NAMED_MAX)]
 
 
 class SharedRoot(Unprinted, frozen=True):

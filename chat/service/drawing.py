@@ -13,11 +13,11 @@ from chat.storage.keys import OWN, OwnRow, ShareRow
 from protocol.identity.drawing import open_renew, renew_operation
 from protocol.identity.log import Renew, load, parse_operation, sign_operation
 from protocol.identity.reduction import Pins, Reduction
-from protocol.limits import SHARE_NUMBERS_MAX
+from protocol.limits import SHARES_NAMED_MAX
 from protocol.messages import SharedDrawn
 from protocol.own_terminals import doubted
 from protocol.pairing.contact_secret import Pair
-from protocol.pairing.renewal import Drawn, Measure, draw_share, number_of
+from protocol.pairing.renewal import Drawn, Measure, draw_share
 from protocol.primitives import KEY_SIZE, Random
 
 Pairs = dict[bytes, tuple[Pair, ...]]
@@ -89,7 +89,7 @@ def read_pairs(database: Database, contacts: Iterable[bytes]) -> Pairs:
 
 def add_share(database: Database, contact: bytes, owner: str, root: bytes, drawn: Drawn) -> None:
     """Store a share that was drawn as the newest of its owner in the pairing with this root."""
-    number, heads = number_of(drawn.secret), list(drawn.heads)
-    said = ShareRow(contact, owner, number, drawn.secret, heads, root, drawn.terminal, drawn.signature)
+    heads = list(drawn.heads)
+    said = ShareRow(contact, owner, drawn.secret, heads, root, drawn.terminal, drawn.signature)
     keys.add_share(database, said)
-    keys.bound_shares(database, contact, root, owner, SHARE_NUMBERS_MAX)
+    keys.bound_shares(database, contact, root, owner, SHARES_NAMED_MAX)

@@ -126,8 +126,8 @@ def _pairings(rows: Sequence[ShareRow]) -> list[SharedRoot]:
 
     def shares(root: bytes, owner: str) -> list[SharedShare]:
         found = [row for row in rows if row.root == root and row.owner == owner]
-        return [SharedShare(row.number, row.share, sorted(row.heads), drawings(row.drawn)) for row in found][
-            : limits.SHARE_NUMBERS_MAX
+        return [SharedShare(row.share, sorted(row.heads), drawings(row.drawn)) for row in found][
+            : limits.SHARES_NAMED_MAX
         ]
 
     return [SharedRoot(root, shares(root, OWN), shares(root, THEIRS)) for root in roots]
@@ -189,7 +189,7 @@ def _add_contact(db: Database, given: SharedContact, source: bytes) -> None:
     for pairing in reversed(shared.pairings):
         for owner, shares in ((OWN, pairing.own), (THEIRS, pairing.theirs)):
             for share in reversed(shares):
-                held = share.number, share.share, list(share.heads), pairing.root, *signed(share.drawn)
+                held = share.share, list(share.heads), pairing.root, *signed(share.drawn)
                 keys.add_share(db, ShareRow(shared.person, owner, *held))
     for static in shared.proven:
         persons.add_proven_key(db, shared.person, static)

@@ -26,7 +26,7 @@ from protocol.identity.log import RecoveryKey
 from protocol.identity.reduction import NO_PINS, PersonState, Pins, Terminal, reduce
 from protocol.identity.safety import open_questions
 from protocol.keys import X25519Pair
-from protocol.limits import PSK_CANDIDATES_MAX, SHARE_NUMBERS_MAX
+from protocol.limits import PSK_CANDIDATES_MAX, SHARES_NAMED_MAX
 from protocol.link.states import ContactPsk, InvitationKeys
 from protocol.messages import ContactHello, Entry, Message, SharedDrawn
 from protocol.notes import notes_of
@@ -34,7 +34,6 @@ from protocol.own_terminals import Standing, doubted, standing
 from protocol.pairing.contact_secret import Pair, Share, answer_nobody
 from protocol.pairing.invitation import Invitation
 from protocol.pairing.own_secret import OwnSecret, answer_sibling, link_keys, own_psks, own_secret
-from protocol.pairing.renewal import number_of
 from protocol.primitives import equal
 from protocol.relay.rendezvous import contact_token, invitation_token
 
@@ -117,7 +116,7 @@ class ContactKeys(Struct):
         """The psks of the pairings with this contact, newest first, as many as message 1 may name."""
         named = self.named()
         # Message 1 names all of them, and has room for so many shares of each person.
-        of_each = SHARE_NUMBERS_MAX // max(1, len(named))
+        of_each = SHARES_NAMED_MAX // max(1, len(named))
         return tuple(psk for pair in named for psk in pair.candidates(of_each))[:PSK_CANDIDATES_MAX]
 
     def named(self) -> tuple[Pair, ...]:
@@ -220,12 +219,12 @@ class Keyring:
     def contact_psk(self, static: bytes, hello: ContactHello) -> tuple[bytes, ContactPsk] | None:
         if hello.person == self.own.person:
             answers_own = self._answers_own(static)
-            psk = answer_sibling(hello.person, self.self_keys, hello.numbers) if answers_own else None
+            psk = answer_sibling(hello.person, self.self_keys, hello.names) if answers_own else None
             if psk is not None:
                 return hello.person, psk
         contact, peer = self.contacts.get(hello.person), Peer(hello.person, static)
         if contact is not None and (self.may_link(peer) or self.was_removed(peer)):
-            answers = (pair.answer(hello.numbers) for pair in contact.pairs)
+            answers = (pair.answer(hello.names) for pair in contact.pairs)
             psk = next((answer for answer in answers if answer is not None), None)
             if psk is not None:
                 return hello.person, psk
@@ -349,7 +348,7 @@ class Keyring:
         if person == self.own.person and psk is not None:
             return any(
                 equal(psk.psk, one.psk)
-                for one in (own_secret(person, key).link_psk(number_of(key)) for key in self.self_keys)
+                for one in (own_secret(person, key).link_psk(key) for key in self.self_keys)
                 if one.own == psk.own
             )
         contact = self.contacts.get(person)
@@ -597,9 +596,7 @@ def pairs_of(database: Database, own: bytes, person: bytes) -> tuple[Pair, ...]:
 
     def shares(root: bytes, owner: str) -> tuple[Share, ...]:
         found = (row for row in rows if row.root == root and row.owner == owner)
-        return tuple(
-            Share(row.number, row.share, tuple(row.heads), row.terminal, row.signature) for row in found
-        )
+        return tuple(Share(row.share, tuple(row.heads), row.terminal, row.signature) for row in found)
 
     roots = dict.fromkeys(row.root for row in rows)
     made = [(root, shares(root, OWN), shares(root, THEIRS)) for root in roots]

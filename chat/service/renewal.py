@@ -213,11 +213,11 @@ class Renewals:
         contact = self._keyring.contacts.get(person)
         if contact is None or psk is None or not self._keyring.may_link(Peer(person, opened.peer_static)):
             return
-        numbers = (psk.own, psk.theirs)
+        names = (psk.own, psk.theirs)
         for pair in contact.pairs:
-            if len(pair.own) + len(pair.theirs) > 2 and pair.holds(*numbers):
+            if len(pair.own) + len(pair.theirs) > 2 and pair.holds(*names):
                 live = {one.static for one in contact.state.live.values()}
-                settle = partial(_acknowledge, person, opened.peer_static, numbers, pair, live)
+                settle = partial(_acknowledge, person, opened.peer_static, names, pair, live)
                 if await self._store.write(settle):
                     await self._reload([person])
                     self._bus.signal(ContactsChanged())
@@ -403,12 +403,12 @@ def _store_share(database: Database, own: bytes, measure: Measure, message: Rene
 
 
 def _acknowledge(
-    person: bytes, static: bytes, numbers: tuple[int, int], pair: Pair, live: set[bytes], database: Database
+    person: bytes, static: bytes, names: tuple[bytes, bytes], pair: Pair, live: set[bytes], database: Database
 ) -> bool:
     """Store which shares a terminal holds, and erase those that no live one needs; whether there were any."""
-    keys.acknowledge(database, person, static, numbers)
+    keys.acknowledge(database, person, static, names)
     erased = False
     for owner, shares in ((OWN, pair.own), (THEIRS, pair.theirs)):
-        if len(shares) > 1 and live <= keys.acknowledged(database, person, shares[0].number):
+        if len(shares) > 1 and live <= keys.acknowledged(database, person, shares[0].name):
             erased |= keys.forget_shares(database, person, pair.root, owner, 1)
     return erased

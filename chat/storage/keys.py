@@ -12,7 +12,7 @@ from chat.storage.database import Database
 from chat.storage.errors import StorageMisuse
 from chat.storage.secure_deletion import mark_unclean
 from protocol.errors import Untrusted
-from protocol.identity.drawing import self_key
+from protocol.identity.drawing import self_key, share_name
 from protocol.identity.reduction import PersonState
 from protocol.limits import SHARED_DRAWN_MAX
 from protocol.messages import SharedDrawn
@@ -161,12 +161,16 @@ class ShareRow(Redacting, frozen=True):
 
     contact: bytes
     owner: str
-    number: int
     share: Redacted[bytes]
     heads: list[bytes]
     root: Redacted[bytes]
     terminal: bytes = b""
     signature: bytes = b""
+
+    @property
+    def name(self) -> bytes:
+        """What message 1 of a link calls it, 16 bytes."""
+        return share_name(self.share)
 
     @property
     def drawn(self) -> Drawn:
@@ -177,18 +181,18 @@ def add_share(db: Database, row: ShareRow, meanwhile: Collection[bytes] = ()) ->
     """Store a share as the newest of its owner in its pairing. It may be held already.
 
     `meanwhile`: the roots of pairings that were stored while this one was under way. Raises StorageMisuse for
-    another share with the same number.
+    another share with the same name.
     """
     new = db.run(
         "INSERT OR IGNORE INTO shares"
-        " (contact, root, owner, number, share, heads, terminal, signature, pairing, began_after, place)"
+        " (contact, root, owner, name, share, heads, terminal, signature, pairing, began_after, place)"
         " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
         " coalesce(held.pairing, newest + 1), coalesce(held.began_after, newest), coalesce("
         " (SELECT max(place) + 1 FROM shares WHERE contact = ?1 AND root = ?2 AND owner = ?3), 0)"
         " FROM (SELECT coalesce(max(pairing), 0) AS newest FROM shares WHERE contact = ?1)"
         " LEFT JOIN"
         " (SELECT pairing, began_after FROM shares WHERE contact = ?1 AND root = ?2 LIMIT 1) AS held",
-        *(row.contact, row.root, row.owner, row.number, row.share, joined_ids(row.heads)),
+        *(row.contact, row.root, row.owner, row.name, row.share, joined_ids(row.heads)),
         *(row.terminal, row.signature),
     )
     for root in meanwhile:
@@ -200,7 +204,7 @@ def add_share(db: Database, row: ShareRow, meanwhile: Collection[bytes] = ()) ->
             *(row.contact, row.root, root),
         )
     if not new and row not in shares_of(db, row.contact):
-        raise StorageMisuse("another share with this number is held")
+        raise StorageMisuse("another share with this name is held")
 
 
 def forget_shares(db: Database, contact: bytes, root: bytes, owner: str, keep: int) -> bool:
@@ -209,14 +213,14 @@ def forget_shares(db: Database, contact: bytes, root: bytes, owner: str, keep: i
     `secure_deletion.clean_file` must follow.
     """
     gone = db.run(
-        "DELETE FROM shares WHERE contact = ?1 AND root = ?2 AND owner = ?3 AND number NOT IN (SELECT number"
+        "DELETE FROM shares WHERE contact = ?1 AND root = ?2 AND owner = ?3 AND name NOT IN (SELECT name"
         " FROM shares WHERE contact = ?1 AND root = ?2 AND owner = ?3 ORDER BY place DESC LIMIT ?4)",
         *(contact, root, owner, keep),
     )
     if gone:
         db.run(
-            "DELETE FROM acknowledged WHERE contact = ? AND number NOT IN"
-            " (SELECT number FROM shares WHERE contact = ?)",
+            "DELETE FROM acknowledged WHERE contact = ? AND name NOT IN"
+            " (SELECT name FROM shares WHERE contact = ?)",
             *(contact, contact),
         )
         mark_unclean(db)
@@ -231,39 +235,39 @@ def bound_shares(db: Database, contact: bytes, root: bytes, owner: str, most: in
     `secure_deletion.clean_file` must follow.
     """
     rows = db.rows(
-        "SELECT s.number, (SELECT count(DISTINCT static) FROM acknowledged AS a WHERE a.contact = s.contact"
-        " AND a.number = s.number AND NOT EXISTS (SELECT 1 FROM acknowledged AS b JOIN shares AS n"
-        " ON n.contact = b.contact AND n.root = s.root AND n.owner = s.owner AND n.number = b.number"
+        "SELECT s.name, (SELECT count(DISTINCT static) FROM acknowledged AS a WHERE a.contact = s.contact"
+        " AND a.name = s.name AND NOT EXISTS (SELECT 1 FROM acknowledged AS b JOIN shares AS n"
+        " ON n.contact = b.contact AND n.root = s.root AND n.owner = s.owner AND n.name = b.name"
         " WHERE b.contact = a.contact AND b.static = a.static AND n.place > s.place)) AS holders"
         " FROM shares AS s WHERE contact = ? AND root = ? AND owner = ? ORDER BY place DESC",
         *(contact, root, owner),
     )
     between = sorted(rows[1:-1], key=lambda row: int(row[1]))
-    for number, _ in between[: max(0, len(rows) - most)]:
-        _forget_share(db, contact, root, owner, number)
+    for name, _ in between[: max(0, len(rows) - most)]:
+        _forget_share(db, contact, root, owner, name)
 
 
-def _forget_share(db: Database, contact: bytes, root: bytes, owner: str, number: int) -> None:
-    one = "DELETE FROM shares WHERE contact = ? AND root = ? AND owner = ? AND number = ?"
-    db.run(one, contact, root, owner, number)
+def _forget_share(db: Database, contact: bytes, root: bytes, owner: str, name: bytes) -> None:
+    one = "DELETE FROM shares WHERE contact = ? AND root = ? AND owner = ? AND name = ?"
+    db.run(one, contact, root, owner, name)
     db.run(
-        "DELETE FROM acknowledged WHERE contact = ?1 AND number = ?2"
-        " AND NOT EXISTS (SELECT 1 FROM shares WHERE contact = ?1 AND number = ?2)",
-        *(contact, number),
+        "DELETE FROM acknowledged WHERE contact = ?1 AND name = ?2"
+        " AND NOT EXISTS (SELECT 1 FROM shares WHERE contact = ?1 AND name = ?2)",
+        *(contact, name),
     )
     mark_unclean(db)
 
 
-def acknowledge(db: Database, contact: bytes, static: bytes, numbers: Iterable[int]) -> None:
-    """Store that the contact's terminal with this static key holds the shares with these numbers."""
-    row = "INSERT OR IGNORE INTO acknowledged (contact, static, number) VALUES (?, ?, ?)"
-    db.run_many(row, [(contact, static, number) for number in numbers])
+def acknowledge(db: Database, contact: bytes, static: bytes, names: Iterable[bytes]) -> None:
+    """Store that the contact's terminal with this static key holds the shares with these names."""
+    row = "INSERT OR IGNORE INTO acknowledged (contact, static, name) VALUES (?, ?, ?)"
+    db.run_many(row, [(contact, static, name) for name in names])
 
 
-def acknowledged(db: Database, contact: bytes, number: int) -> set[bytes]:
-    """The static keys of the contact's terminals that hold the share with this number."""
-    holders = "SELECT static FROM acknowledged WHERE contact = ? AND number = ?"
-    return {row[0] for row in db.rows(holders, contact, number)}
+def acknowledged(db: Database, contact: bytes, name: bytes) -> set[bytes]:
+    """The static keys of the contact's terminals that hold the share with this name."""
+    holders = "SELECT static FROM acknowledged WHERE contact = ? AND name = ?"
+    return {row[0] for row in db.rows(holders, contact, name)}
 
 
 def superseded(db: Database, contact: bytes, root: bytes) -> list[bytes]:
@@ -299,14 +303,11 @@ def order_pairings(db: Database, contact: bytes, roots: Sequence[bytes]) -> None
 def shares_of(db: Database, contact: bytes) -> list[ShareRow]:
     """All shares with a contact: the newest pairing first, and in it of each owner the newest share."""
     rows = db.rows(
-        "SELECT owner, number, share, heads, root, terminal, signature FROM shares WHERE contact = ?"
-        " ORDER BY pairing DESC, place DESC, number DESC, owner",
+        "SELECT owner, share, heads, root, terminal, signature FROM shares WHERE contact = ?"
+        " ORDER BY pairing DESC, place DESC, name DESC, owner",
         contact,
     )
-    return [
-        ShareRow(contact, owner, number, share, parted_ids(heads), *more)
-        for owner, number, share, heads, *more in rows
-    ]
+    return [ShareRow(contact, owner, share, parted_ids(heads), *more) for owner, share, heads, *more in rows]
 
 
 def newest_shares(db: Database, owner: str) -> list[tuple[bytes, bytes, list[bytes]]]:

@@ -21,7 +21,7 @@ from chat.storage.erasing import Outcome
 from chat.storage.keys import OWN, THEIRS, ShareRow
 from chat.storage.settings import RelayRow
 from protocol.identity.exchange import Extension
-from protocol.limits import LINKED_IDS_MAX, LINKED_RELAYS_MAX, SHARE_NUMBERS_MAX, STATE_SUPERSEDED_MAX
+from protocol.limits import LINKED_IDS_MAX, LINKED_RELAYS_MAX, SHARES_NAMED_MAX, STATE_SUPERSEDED_MAX
 from protocol.messages import (
     ContactValue,
     PairingValue,
@@ -391,9 +391,7 @@ def _pairing_in_force(db: Database, root: bytes) -> PairingValue | None:
 
 def _rows_of(person: bytes, pairing: SharedRoot) -> list[ShareRow]:
     return [
-        ShareRow(
-            person, owner, share.number, share.share, list(share.heads), pairing.root, *signed(share.drawn)
-        )
+        ShareRow(person, owner, share.share, list(share.heads), pairing.root, *signed(share.drawn))
         for owner, shares in ((OWN, pairing.own), (THEIRS, pairing.theirs))
         for share in reversed(shares)
     ]
@@ -532,8 +530,8 @@ def pairing(db: Database, person: bytes, root: bytes) -> StateWrite:
 def _shared(rows: Iterable[ShareRow], root: bytes) -> SharedRoot:
     def shares(owner: str) -> list[SharedShare]:
         found = [row for row in rows if row.root == root and row.owner == owner]
-        shared = [SharedShare(row.number, row.share, sorted(row.heads), drawings(row.drawn)) for row in found]
-        return shared[:SHARE_NUMBERS_MAX]
+        shared = [SharedShare(row.share, sorted(row.heads), drawings(row.drawn)) for row in found]
+        return shared[:SHARES_NAMED_MAX]
 
     return SharedRoot(root, shares(OWN), shares(THEIRS))
 

@@ -7,35 +7,35 @@ from collections.abc import Iterable
 from protocol import labels, primitives
 from protocol.codec import low_high
 from protocol.errors import LocalMisuse
+from protocol.identity.drawing import share_name
 from protocol.keys import Secret
-from protocol.limits import FIRST_SHARE_NUMBER_MAX, SHARE_NUMBERS_MAX
+from protocol.limits import SHARES_NAMED_MAX
 from protocol.link.states import ContactPsk
-from protocol.messages import ShareNumbers
+from protocol.messages import ShareNames
 from protocol.primitives import KEY_SIZE, Random
 from protocol.redacting import Redacted, Redacting
 
 
 class Share(Redacting, frozen=True):
-    """One person's share (32 bytes), its number from 1, and the heads of the owner's log at that time.
+    """One person's share (32 bytes), and the heads of the owner's log at that time.
 
     `terminal` drew and signed it; both are empty for a first share (SPEC §7.6).
     """
 
-    number: int
     share: Redacted[bytes]
     heads: tuple[bytes, ...]
     terminal: bytes = b""
     signature: bytes = b""
 
+    @property
+    def name(self) -> bytes:
+        """What message 1 calls it, 16 bytes: a thief that draws another one cannot give it the same."""
+        return share_name(self.share)
 
-def new_share(number: int, heads: Iterable[bytes], random: Random) -> Share:
+
+def new_share(heads: Iterable[bytes], random: Random) -> Share:
     """A new random share under these heads of the owner's log."""
-    return Share(number, random(KEY_SIZE), tuple(heads))
-
-
-def first_number(random: Random) -> int:
-    """A random number for the first share of a pairing, from 1 to FIRST_SHARE_NUMBER_MAX (SPEC §7.6)."""
-    return 1 + int.from_bytes(random(4)) % FIRST_SHARE_NUMBER_MAX
+    return Share(random(KEY_SIZE), tuple(heads))
 
 
 class ContactSecret(Secret):
@@ -91,20 +91,20 @@ class Pair(Redacting, frozen=True):
 
     def is_superseded(self, psk: ContactPsk) -> bool:
         """Whether a psk of this pairing is of a share that was renewed."""
-        return (psk.own, psk.theirs) != (self.own[0].number, self.theirs[0].number)
+        return (psk.own, psk.theirs) != (self.own[0].name, self.theirs[0].name)
 
-    def holds(self, own: int, theirs: int) -> bool:
-        """Whether shares with these numbers are held."""
-        return any(one.number == own for one in self.own) and any(one.number == theirs for one in self.theirs)
+    def holds(self, own: bytes, theirs: bytes) -> bool:
+        """Whether shares with these names are held."""
+        return any(one.name == own for one in self.own) and any(one.name == theirs for one in self.theirs)
 
-    def candidates(self, of_each: int = SHARE_NUMBERS_MAX) -> tuple[ContactPsk, ...]:
+    def candidates(self, of_each: int = SHARES_NAMED_MAX) -> tuple[ContactPsk, ...]:
         """The psks that this person tries as initiator, newest first, at most 16.
 
         They are those of the newest `of_each` shares of each person.
         """
         return tuple(self._psk(mine, yours, initiates=True) for mine, yours in self._pairs(of_each))
 
-    def _pairs(self, of_each: int = SHARE_NUMBERS_MAX) -> list[tuple[Share, Share]]:
+    def _pairs(self, of_each: int = SHARES_NAMED_MAX) -> list[tuple[Share, Share]]:
         own, theirs = (_some(shares)[:of_each] for shares in (self.own, self.theirs))
         places = [(mine, yours) for mine in range(len(own)) for yours in range(len(theirs))]
         places.sort(key=lambda place: (sum(place), place))
@@ -116,14 +116,14 @@ class Pair(Redacting, frozen=True):
             self._psk(own, theirs, initiates=initiates)
             for own in self.own
             for theirs in self.theirs
-            if (own.number, theirs.number) == (psk.own, psk.theirs)
+            if (own.name, theirs.name) == (psk.own, psk.theirs)
         )
         return any(primitives.equal(one.psk, psk.psk) for one in held)
 
-    def answer(self, numbers: ShareNumbers) -> ContactPsk | None:
+    def answer(self, names: ShareNames) -> ContactPsk | None:
         """The psk that this person uses as responder, or None without a common share."""
-        own = next((share for share in self.own if share.number in numbers.theirs), None)
-        theirs = next((share for share in self.theirs if share.number in numbers.own), None)
+        own = next((share for share in self.own if share.name in names.theirs), None)
+        theirs = next((share for share in self.theirs if share.name in names.own), None)
         if own is None or theirs is None:
             return None
         return self._psk(own, theirs, initiates=False)
@@ -133,16 +133,16 @@ class Pair(Redacting, frozen=True):
 
     def _psk(self, own: Share, theirs: Share, *, initiates: bool) -> ContactPsk:
         ends = (self.own_person, self.their_person) if initiates else (self.their_person, self.own_person)
-        return ContactPsk(self._secret(own, theirs).link_psk(*ends), own.number, theirs.number)
+        return ContactPsk(self._secret(own, theirs).link_psk(*ends), own.name, theirs.name)
 
 
-_SOMEBODY = Share(1, bytes(KEY_SIZE), ())
+_SOMEBODY = Share(bytes(KEY_SIZE), ())
 _NOBODY = Pair(bytes(KEY_SIZE), bytes(KEY_SIZE), bytes([1]) * KEY_SIZE, (_SOMEBODY,), (_SOMEBODY,))
 
 
 def answer_nobody() -> None:
     """Do the work of a `Pair.answer` that finds a psk, for a caller who gets none (SPEC §6.3)."""
-    _NOBODY.answer(ShareNumbers([1], [1]))
+    _NOBODY.answer(ShareNames([bytes(16)], [bytes(16)]))
 
 
 def _some(shares: tuple[Share, ...]) -> tuple[Share, ...]:

@@ -15,7 +15,7 @@ from protocol.identity.exchange import extend, in_messages
 from protocol.identity.log import parse_operation
 from protocol.identity.reduction import PersonState, Pins
 from protocol.keys import X25519Pair
-from protocol.limits import FIRST_SHARE_NUMBER_MAX, LOG_HELD_MAX
+from protocol.limits import LOG_HELD_MAX
 from protocol.link.states import PairingFacts, Role
 from protocol.messages import LogOperations, Record
 from protocol.pairing.contact_secret import Share
@@ -100,7 +100,6 @@ def make_record(identity: Identity, transcript: Transcript) -> Record:
     bare = Record(
         list(identity.operations),
         identity.terminal,
-        share.number,
         share.share,
         sorted(share.heads),
         bytes(KEY_SIZE),
@@ -194,7 +193,7 @@ def check_record(record: Record, transcript: Transcript, own: Share, rules: Reco
     proof = _proof(transcript.own.dh(terminal.static), transcript.peer, transcript.t, record)
     if not primitives.equal(proof, record.proof):
         raise AuthenticationFailed("no proof of the terminal's static key")
-    theirs = Share(record.number, record.share, tuple(record.heads))
+    theirs = Share(record.share, tuple(record.heads))
     root = transcript.root
     return PendingContact(state, together.new, terminal.id, root, own, theirs, alone.path)
 
@@ -202,7 +201,5 @@ def check_record(record: Record, transcript: Transcript, own: Share, rules: Reco
 def _check_share(record: Record, operations: Sequence[bytes]) -> None:
     check_ascending(record.heads)
     known = {parse_operation(signed).id for signed in operations}
-    if not 1 <= record.number <= FIRST_SHARE_NUMBER_MAX:
-        raise Malformed("a first share with a number that leaves no room for later ones")
     if not record.heads or not known.issuperset(record.heads):
         raise Malformed("a share under heads that are not of its owner's log")

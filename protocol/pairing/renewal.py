@@ -11,13 +11,11 @@ from protocol import labels, primitives
 from protocol.codec import check_ascending, encode
 from protocol.errors import Untrusted
 from protocol.identity import log
+from protocol.identity.drawing import share_name
 from protocol.identity.reduction import NO_PINS, Pins, Reduction
 from protocol.messages import RenewedShare, SharedDrawing
 from protocol.primitives import KEY_SIZE, SIGNATURE_SIZE, Random
 from protocol.redacting import Redacted, Redacting
-
-_RENEWED = 1 << 31
-"""Numbers of first shares are lower (SPEC §7.6)."""
 
 
 class Drawn(Redacting, frozen=True):
@@ -42,7 +40,7 @@ def signed(drawn: Sequence[SharedDrawing]) -> tuple[bytes, bytes]:
     return (drawn[0].terminal, drawn[0].signature) if drawn else (b"", b"")
 
 
-Order = tuple[int, bool, int, int]
+Order = tuple[int, bool, int, bytes]
 
 
 class Taken(Enum):
@@ -51,15 +49,6 @@ class Taken(Enum):
     NEWER = "newer"
     WAITS = "waits"
     PASSED_OVER = "passed over"
-
-
-def number_of(secret: bytes) -> int:
-    """The number by which message 1 names a self key or a renewed share, from 2^31 on.
-
-    A number that its drawer chose could name two shares, and links between their holders would not open.
-    """
-    drawn = primitives.b2b(b"", personal=labels.SHARE_NUMBER, key=secret, size=4)
-    return int.from_bytes(drawn) | _RENEWED
 
 
 def pairing_id(root: bytes) -> bytes:
@@ -149,8 +138,8 @@ class Measure:
         unsigned = not drawn.terminal
         place = self._places.get(drawn.terminal, len(self._places))
         live = unsigned or drawn.terminal in self._live
-        # The number decides only between two that one terminal drew under the same removals.
-        return self.covers(drawn.heads), live, -place, number_of(drawn.secret)
+        # The name decides only between two that one terminal drew under the same removals.
+        return self.covers(drawn.heads), live, -place, share_name(drawn.secret)
 
     def take(self, message: RenewedShare, held: Sequence[Drawn]) -> Taken:
         """What to do with a renewal; `held` are those that it would renew, the newest first.

@@ -174,11 +174,9 @@ class InputPolicy:
         if (static.hex(), hello.person.hex()) != known:
             return None
         pairs = {(pair[OWN_SHARE], pair[THEIR_SHARE]): pair for pair in inputs["responder_pairs"]}
-        held = [{numbers[end] for numbers in pairs} for end in (0, 1)]
-        own, theirs = held[0] & set(hello.numbers.theirs), held[1] & set(hello.numbers.own)
-        if not own or not theirs:
-            return None
-        return hello.person, _contact_psk(inputs, pairs[max(own), max(theirs)])
+        named = {(own, theirs) for own in _hexes(hello.names.theirs) for theirs in _hexes(hello.names.own)}
+        found = next((pair for shares, pair in pairs.items() if shares in named), None)
+        return None if found is None else (hello.person, _contact_psk(inputs, found))
 
 
 def responder(inputs: Json) -> Responder:

@@ -87,7 +87,7 @@ def identity_of(end: Json) -> Identity:
         bytes.fromhex(end["terminal"]),
         bytes.fromhex(end["signing_seed"]),
         X25519Pair(bytes.fromhex(end["static_secret"])),
-        Share(share["number"], bytes.fromhex(share["share"]), tuple(_bytes(share["heads"]))),
+        Share(bytes.fromhex(share["share"]), tuple(_bytes(share["heads"]))),
     )
 
 
@@ -137,8 +137,8 @@ def _pending(world: World, actor: str, contact: PendingContact) -> Json:
         "terminal": contact.terminal.hex(),
         "name": contact.name,
         "new_operations": [signed.hex() for signed in contact.operations],
-        "own_share": contact.own.number,
-        "their_share": contact.theirs.number,
+        "own_share": contact.own.name.hex(),
+        "their_share": contact.theirs.name.hex(),
         "contact_secret": pair.newest().reveal().hex(),
     }
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from protocol.link.states import ContactPsk
-from protocol.messages import ShareNumbers
+from protocol.messages import ShareNames
 from protocol.pairing.contact_secret import ContactSecret, Pair, Share, contact_secret
 from protocol.vectors.frame import Action, Json, run_steps
 
@@ -35,7 +35,7 @@ def _discovery_key(_: Json, step: Json) -> Json:
 
 def _pair(step: Json, pairing: Json) -> Pair:
     own, theirs = (
-        tuple(Share(share["number"], bytes.fromhex(share["share"]), ()) for share in pairing[name])
+        tuple(Share(bytes.fromhex(share), ()) for share in pairing[name])
         for name in ("own_shares", "their_shares")
     )
     own_person, their_person = _hex(step, "own_person", "their_person")
@@ -43,7 +43,7 @@ def _pair(step: Json, pairing: Json) -> Pair:
 
 
 def _chosen(psk: ContactPsk) -> Json:
-    return {"own": psk.own, "theirs": psk.theirs, "psk": psk.psk.hex()}
+    return {"own": psk.own.hex(), "theirs": psk.theirs.hex(), "psk": psk.psk.hex()}
 
 
 def _candidates(_: Json, step: Json) -> Json:
@@ -51,8 +51,8 @@ def _candidates(_: Json, step: Json) -> Json:
 
 
 def _answer(_: Json, step: Json) -> Json:
-    numbers = ShareNumbers(step["numbers"]["own"], step["numbers"]["theirs"])
-    answers = (_pair(step, pairing).answer(numbers) for pairing in step["pairings"])
+    own, theirs = ([bytes.fromhex(one) for one in step["names"][side]] for side in ("own", "theirs"))
+    answers = (_pair(step, pairing).answer(ShareNames(own, theirs)) for pairing in step["pairings"])
     found = next((answer for answer in answers if answer is not None), None)
     return {"answer": None if found is None else _chosen(found)}
 

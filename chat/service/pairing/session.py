@@ -28,7 +28,7 @@ from protocol.link.framing import Pattern
 from protocol.link.states import Ending, Event, LinkClosed, LinkOpen, MessageReceived, PairingFacts
 from protocol.messages import Close, LogOperations, Record
 from protocol.pairing.comparison import WordsReady, shown_list
-from protocol.pairing.contact_secret import first_number, new_share
+from protocol.pairing.contact_secret import new_share
 from protocol.pairing.pairing import (
     Completed,
     JoinerKnown,
@@ -333,7 +333,7 @@ class PairingService:
         operations = await self.worker.run(in_view, held, pins)
         # The log may grow meanwhile: a Record that names a head which it lacks is refused (V-RC-09).
         shown = await self.worker.run(reduce, operations)
-        share = new_share(first_number(self._runtime.random), shown.heads, self._runtime.random)
+        share = new_share(shown.heads, self._runtime.random)
         return Identity(operations, own.terminal, own.signing_seed, self._keyring.identity.static, share)
 
     async def answer(self, pairing: str, accept: bool) -> None:

@@ -232,7 +232,7 @@ def _store_pending(
     hold = views.holds(causes, state) and not verified
     for owner, share in ((OWN, contact.own), (THEIRS, contact.theirs)):
         heads = list(share.heads)
-        row = ShareRow(contact.person, owner, share.number, share.share, heads, contact.root)
+        row = ShareRow(contact.person, owner, share.share, heads, contact.root)
         keys.add_share(database, row, meanwhile)
     persons.add_proven_key(database, contact.person, contact.static)
     contacts.set_name(database, contact.person, state.name)

@@ -120,14 +120,13 @@ CREATE TABLE vouchers (
     PRIMARY KEY (person, terminal, source)
 ) STRICT, WITHOUT ROWID;
 
--- Halves of the secrets with contacts. A number in a share is the other side's claim and orders nothing: an order by
--- numbers could be driven to its end. Two pairings at a time may be stored in one order here and in the other there:
+-- Halves of the secrets with contacts. Two pairings at a time may be stored in one order here and in the other there:
 -- neither takes the place of the other.
 CREATE TABLE shares (
     contact     BLOB NOT NULL CHECK (length(contact) = 32), -- with whom the secret is
     root        BLOB NOT NULL CHECK (length(root) = 32),    -- of the pairing under which it was exchanged
     owner       TEXT NOT NULL,                              -- own, theirs: who drew this half
-    number      INTEGER NOT NULL,                           -- as its owner numbered it
+    name        BLOB NOT NULL CHECK (length(name) = 16),    -- what message 1 of a link calls it, a hash of the share
     share       BLOB NOT NULL CHECK (length(share) = 32),
     heads       BLOB NOT NULL,                              -- ids of the owner's log heads then, in a row
     terminal    BLOB NOT NULL,                              -- id of the one that drew it; empty: a first share
@@ -135,15 +134,15 @@ CREATE TABLE shares (
     place       INTEGER NOT NULL,                           -- among the owner's in this pairing: the one kept last is the newest
     pairing     INTEGER NOT NULL,                           -- the order in which pairings were made here
     began_after INTEGER NOT NULL,                           -- the newest pairing that was stored before this one began
-    PRIMARY KEY (contact, root, owner, number)
+    PRIMARY KEY (contact, root, owner, name)
 ) STRICT, WITHOUT ROWID;
 
 -- A superseded share is kept until all terminals of the contact hold the newer one.
 CREATE TABLE acknowledged (
     contact BLOB NOT NULL CHECK (length(contact) = 32),
-    number  INTEGER NOT NULL,                           -- shares.number, of either owner
+    name    BLOB NOT NULL CHECK (length(name) = 16),    -- shares.name, of either owner
     static  BLOB NOT NULL CHECK (length(static) = 32),  -- X25519, of the contact's terminal that holds it
-    PRIMARY KEY (contact, number, static)
+    PRIMARY KEY (contact, name, static)
 ) STRICT, WITHOUT ROWID;
 
 -- An invitation has a static key of its own, whose secret is kept until the pairing is done or the invitation expires.

@@ -175,7 +175,7 @@ def write_contact(ada: NewPerson, other: NewPerson, name: str, database: Databas
     root = system_random(KEY_SIZE)
     for owner, person in ((OWN, ada), (THEIRS, other)):
         heads = list(reduce(person.operations).heads)
-        keys.add_share(database, ShareRow(other.person, owner, 1, system_random(KEY_SIZE), heads, root))
+        keys.add_share(database, ShareRow(other.person, owner, system_random(KEY_SIZE), heads, root))
     conversation = conversation_of_two(ada.person, other.person)
     contacts.ensure_conversation(database, conversation, contacts.TWO, other.person)
 
