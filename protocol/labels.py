@@ -85,7 +85,7 @@ INVITE_PSK: Final = _personal("inv.psk", "psk of a pairing by invitation")
 
 # Contact secret (SPEC §7.6) and discovery (SPEC §13)
 CONTACT: Final = _personal("contact", "contact secret of two persons")
-PAIRING_ID: Final = _personal("pair.id", "what names a pairing root in a renewal")
+PAIRING_ID: Final = _personal("pair.id", "what names a pairing root")
 LINK_PSK: Final = _personal("link.psk", "psk of a link, from the contact secret")
 DISCOVER: Final = _personal("discover", "discovery key of a direction, from the contact secret")
 SLOT: Final = _personal("slot", "one slot of an announcement")

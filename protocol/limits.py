@@ -100,6 +100,8 @@ RECOVER_REMOVED_MAX: Final = 8
 """Terminals that one recovery removes (SPEC §7.2)."""
 SHARES_NAMED_MAX: Final = 4
 """Contact-secret shares of one person that message 1 of a link names (SPEC §7.6)."""
+SHARES_HELD_MAX: Final = 9
+"""Shares of a contact that are held in one pairing: the first one and the best others (SPEC §7.6)."""
 INVITATION_SECONDS: Final = 3_600
 """How long an invitation is good, seconds (SPEC §7.5)."""
 INVITATION_TEXT_MAX: Final = 4_096

@@ -140,12 +140,15 @@ class Open(Wire, frozen=True, tag=18):
 
 
 class Record(Unprinted, frozen=True, tag=19):
-    """The sender's person log, terminal and contact-secret share, with the terminal's proof and signature."""
+    """The sender's person log, terminal and contact-secret share, with the terminal's proof and signature.
+
+    `drawn` is the operation (id) of the log whose secret gives the share.
+    """
 
     operations: Operations
     terminal: B32
+    drawn: B32
     share: B32
-    heads: Ids
     proof: B32
     signature: B64
 
@@ -166,36 +169,24 @@ class NewTerminal(Wire, frozen=True, tag=21):
     signature: B64
 
 
-class SharedDrawing(Wire, frozen=True):
-    """Which terminal drew a share, and its signature (SPEC §7.6)."""
-
-    terminal: B32
-    signature: B64
-
-
-Drawings = Annotated[list[SharedDrawing], Meta(max_length=1)]
-
-
 class SharedShare(Unprinted, frozen=True):
-    """A share of a contact secret, and the heads of its owner's log when it was drawn.
+    """A share of a contact, and the operation (id) of the contact's log whose secret gives it."""
 
-    `drawn` is empty for a first share.
-    """
-
+    operation: B32
     share: B32
-    heads: Ids
-    drawn: Drawings
-
-
-Shares = Annotated[list[SharedShare], Meta(min_length=1, max_length=limits.SHARES_NAMED_MAX)]
 
 
 class SharedRoot(Unprinted, frozen=True):
-    """A pairing root, and the shares of both persons exchanged under it, the newest first."""
+    """A pairing root, and the contact's shares that are held under it, the one of its Record first.
+
+    `first` is the operation (id) of the own log of which the share in the own Record was. `retired`: all of
+    the contact's terminals know a better one of its shares than its first.
+    """
 
     root: B32
-    own: Shares
-    theirs: Shares
+    first: B32
+    retired: bool
+    theirs: Annotated[list[SharedShare], Meta(min_length=1, max_length=limits.SHARES_HELD_MAX)]
 
 
 class SharedComparison(Wire, frozen=True):
@@ -367,22 +358,12 @@ class DrawnSecret(Unprinted, frozen=True, tag=37):
     secret: B32
 
 
-DrawnUnder = Annotated[list[B32], Meta(min_length=1, max_length=limits.PARENTS_MAX)]
-
-
 class RenewedShare(Unprinted, frozen=True, tag=38):
-    """A share of the secret of `person` with `contact`, which this terminal of `person` drew.
+    """The sender's share in a pairing, of which `pairing` names the root, from the secret of an operation (id)."""
 
-    `pairing` names the root. `heads` are of the log of `person`.
-    """
-
-    person: B32
-    contact: B32
     pairing: B32
+    operation: B32
     share: B32
-    heads: DrawnUnder
-    terminal: B32
-    signature: B64
 
 
 # 48 to 79: conversations.

@@ -21,6 +21,7 @@ from protocol.messages import (
     Message,
     PassedReceipt,
     Receipt,
+    RenewedShare,
     Typing,
 )
 
@@ -32,9 +33,9 @@ NOT_HELD: Final = 4
 
 
 class Standing(Enum):
-    """Which link a caller with the own secret has (SPEC §7.8.2)."""
+    """Which link a caller has that knows a secret of the person (SPEC §7.8.2)."""
 
-    OWN = "own"
+    LIVE = "live"
     PROVISIONAL = "provisional"
     REMOVED = "removed"
     STRANGER = "stranger"
@@ -54,17 +55,17 @@ def doubted(log: PersonState, confirmed: Set[bytes]) -> set[bytes]:
 
 
 def standing(log: PersonState, confirmed: Set[bytes], own_static: bytes, static: bytes) -> Standing:
-    """That of a static key, by the own log and the ids of its operations that this person confirmed.
+    """That of a static key, by the log of its person and the ids of the operations in it that are confirmed.
 
     Keys have 32 bytes.
     """
-    known = [one.id for one in log.terminals() if one.static == static]
     if static == own_static:
         return Standing.STRANGER
-    if any(one in log.gone for one in known):
-        return Standing.REMOVED
-    sure = known and not doubted(log, confirmed).issuperset(known)
-    return Standing.OWN if sure else Standing.PROVISIONAL
+    # Several may claim one key: a terminal that was never added together with another one, and removed.
+    known = {one.id for one in log.terminals() if one.static == static}
+    if sure := known & log.live.keys():
+        return Standing.PROVISIONAL if sure <= doubted(log, confirmed) else Standing.LIVE
+    return Standing.REMOVED if known else Standing.PROVISIONAL
 
 
 class Mark(NamedTuple):
@@ -106,7 +107,7 @@ def check_place(message: Message, *, own: bool) -> None:
         misplaced = not own
     else:
         told = isinstance(message, Receipt) and message.kind == READ
-        misplaced = own and (told or isinstance(message, HeadsHash | Typing))
+        misplaced = own and (told or isinstance(message, HeadsHash | Typing | RenewedShare))
     if misplaced:
         raise Unexpected("a message that has no place on this link")
 

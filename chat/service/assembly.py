@@ -64,6 +64,7 @@ from chat.service.pinning import NotesPin
 from chat.service.readable import Readable
 from chat.service.recovery import Recovery
 from chat.service.reliance import Reliance
+from chat.service.provisional import Provisional
 from chat.service.renewal import Renewals
 from chat.service.retention import Retention
 from chat.service.roots import Roots
@@ -216,7 +217,8 @@ class UseCases:
         self.forwarding = forwarding = Forwarding(
             runtime, store, bus, keyring, book, links, logs, gaps, port, notes, marks
         )
-        self.renewals = renewals = Renewals(runtime, store, bus, keyring, links, logs, cleaner)
+        renewals = Renewals(runtime, store, bus, keyring, own_log, cleaner)
+        self.provisional = provisional = Provisional(runtime, store, keyring, logs)
         self.transfers = transfers = Transfers(runtime, store, bus, keyring, shelf, allowances)
         self.sync = sync = Synchronizer(
             runtime,
@@ -231,6 +233,7 @@ class UseCases:
             addresses,
             forwarding,
             renewals,
+            provisional,
             transfers,
         )
         self.recovery = Recovery(runtime, store, keyring, own_log, cleaner, sync.fetch, words.confirm)
@@ -338,12 +341,11 @@ class UseCases:
     def _contacts_changed(self) -> None:
         self._terminals_changed()
         self.forwarding.contacts_changed()
-        self.own_log.contacts_changed()
         self.runtime.beat.by(0.0)
 
     def _terminals_changed(self) -> None:
         self.links.close_unwanted(self.sync.part)
-        self.renewals.settle()
+        self.provisional.settle()
         self.dialer.follow(self.keyring.dialled())
         self.relay_client.renew()
         self.announcer.recognise_again()
@@ -356,12 +358,9 @@ class UseCases:
         self.retention.own_log_changed()
         self.runtime.tasks.spawn(self.notes.own_log_changed())
         self._terminals_changed()
-        self.forwarding.own_log_changed()
         self.sync.hand_out_log()
 
-    def _secrets_renewed(self, signal: events.SecretsRenewed) -> None:
-        if signal.drawn:
-            self.runtime.tasks.spawn(self.sync.hand_out_renewals())
+    def _secrets_renewed(self, _: events.SecretsRenewed) -> None:
         self.relay_client.renew()
         self.announcer.recognise_again()
         self.announcer.renew()

@@ -27,9 +27,7 @@ class OwnLogGrew(Struct, frozen=True):
 
 
 class SecretsRenewed(Struct, frozen=True):
-    """A self key or a share of a contact secret was taken or erased, or was `drawn` here."""
-
-    drawn: bool = False
+    """A share of a contact was taken, or shares were erased."""
 
 
 class CutsFollowed(Struct, frozen=True):

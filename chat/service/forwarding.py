@@ -21,7 +21,6 @@ from chat.service.marks import Marks, entries_first
 from chat.service.moving import BATCH, Answers, Arrivals, Asked, Carried, Counts
 from chat.service.notes import Notes
 from chat.service.person_logs import PersonLogs
-from chat.service.provisional import Provisional
 from chat.service.state import ContactBook
 from chat.storage import reliance, repair, siblings
 from chat.storage.database import Store
@@ -315,7 +314,6 @@ class Forwarding:
         self._book, self._open = book, links
         self._logs, self._gaps, self._port = logs, gaps, port
         self.links: dict[LiveLink, SiblingOutgoing] = {}
-        self._provisional = Provisional(runtime, keyring, logs.own)
         self._rates = Buckets(COMPARED_A_SECOND, COMPARED_AT_ONCE)
         self._counts, self._arrivals = Counts(store), Arrivals(runtime, store, bus, keyring)
         # By contact: the links on which something came since own terminals were told, and what is to pass.
@@ -329,12 +327,6 @@ class Forwarding:
     def is_own(self, opened: LinkOpen) -> bool:
         """Whether it is a link with an own terminal."""
         return opened.person == self._keyring.own.person
-
-    def provisional(self, driver: Driver, opened: LinkOpen) -> Handler | None:
-        """Take a link with an own terminal that may pass on operations alone, None for any other link."""
-        if not self.is_own(opened) or opened.role is not Role.RESPONDER:
-            return None
-        return self._provisional.take(driver, opened.peer_static)
 
     def opened(self, link: LiveLink, deleted: set[bytes]) -> SiblingOutgoing | None:
         """What sends on a new link with an own terminal, None for a link with a contact."""
@@ -350,10 +342,6 @@ class Forwarding:
         self.links.pop(link, None)
         self._marks.ended(link)
         self._arrivals.ended(link)
-
-    def own_log_changed(self) -> None:
-        """Terminals may have become this person's, or be none any more."""
-        self._provisional.settle()
 
     # Logs.
 

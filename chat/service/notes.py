@@ -315,7 +315,7 @@ class Notes:
             found = [
                 (
                     row,
-                    contact_keys(database, own, row),
+                    contact_keys(database, row),
                     receipts.unread(database, talk.id) if (talk := talks[row.person]) is not None else 0,
                 )
                 for row in rows

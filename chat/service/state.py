@@ -135,7 +135,7 @@ def read_profile(database: Database, aside: Aside) -> Profile:
     keys = dict[bytes, ContactKeys]()
     for row in (*contacts.all(database), *contacts.pending(database)):
         known = aside.read(
-            CONTACT + row.person.hex(), partial(keyring.contact_keys, database, own.person, row)
+            CONTACT + row.person.hex(), partial(keyring.contact_keys, database, row)
         )
         if known is not None:
             keys[row.person] = known

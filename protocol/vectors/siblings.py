@@ -14,7 +14,7 @@ from protocol.messages import (
     Digests,
     PassedReceipt,
     RenewedShare,
-    ShareNumbers,
+    ShareNames,
 )
 from protocol.own_terminals import (
     Mark,
@@ -29,14 +29,6 @@ from protocol.own_terminals import (
     wants_body,
 )
 from protocol.pairing.own_secret import answer_sibling, own_psks, own_secret
-from protocol.pairing.renewal import (
-    Drawn,
-    Measure,
-    check_persons,
-    draw_share,
-    number_of,
-    share_message,
-)
 from protocol.vectors.frame import Action, Json, VectorMismatch, run_steps
 
 AREA: Final = "siblings"
@@ -47,11 +39,13 @@ def _ids(listed: Sequence[str]) -> list[bytes]:
 
 
 def _keys(_: Json, step: Json) -> Json:
-    secret = own_secret(*_ids([step["person"], step["self_key"]]))
+    person, self_key = _ids([step["person"], step["self_key"]])
+    secret = own_secret(person, self_key)
+    psk = secret.link_psk(self_key)
     return {
         "own_secret": secret.reveal().hex(),
-        "number": number_of(bytes.fromhex(step["self_key"])),
-        "psk": secret.link_psk(number_of(bytes.fromhex(step["self_key"]))).psk.hex(),
+        "name": psk.own.hex(),
+        "psk": psk.psk.hex(),
         "discovery_key": secret.discovery_key().hex(),
         "meeting_key": secret.meeting_key().hex(),
     }
@@ -59,53 +53,23 @@ def _keys(_: Json, step: Json) -> Json:
 
 def _answer(_: Json, step: Json) -> Json:
     person, *self_keys = _ids([step["person"], *step["self_keys"]])
-    numbers = ShareNumbers(step["numbers"]["own"], step["numbers"]["theirs"])
-    found = answer_sibling(person, self_keys, numbers)
+    names = ShareNames(*(_ids(step["names"][side]) for side in ("own", "theirs")))
+    found = answer_sibling(person, self_keys, names)
     return {"psk": None if found is None else found.psk.hex()}
 
 
 def _name(_: Json, step: Json) -> Json:
     person, first, *self_keys = _ids([step["person"], step["first"], *step["self_keys"]])
     named = own_psks(person, self_keys, first)
-    return {"numbers": [psk.own for psk in named]}
+    return {"names": [psk.own.hex() for psk in named]}
 
 
-def _draw(_: Json, step: Json) -> Json:
-    named = ("person", "contact", "pairing_root", "terminal", "seed", "secret")
-    person, contact, root, terminal, seed, secret = _ids([step[one] for one in named])
-    share = draw_share(person, contact, root, _ids(step["heads"]), terminal, seed, lambda _: secret)
-    message = share_message(person, contact, root, share)
-    return {"number": number_of(secret), "message": "" if message is None else encode(message).hex()}
-
-
-def _measure(inputs: Json, step: Json) -> Measure:
-    log = [one for name, one in inputs["log"].items() if name not in step["without"]]
-    return Measure(_ids(log))
-
-
-def _held(step: Json) -> list[Drawn]:
-    return [
-        Drawn(bytes.fromhex(one["secret"]), tuple(_ids(one["heads"])), bytes.fromhex(one["terminal"]))
-        for one in step["held"]
-    ]
-
-
-def _newest(inputs: Json, step: Json) -> Json:
-    measure, held = _measure(inputs, step), _held(step)
-    ordered = sorted(held, key=measure.order, reverse=True)
-    return {
-        "order": [held.index(one) for one in ordered],
-        "stale": [measure.is_stale(one.heads) for one in held],
-    }
-
-
-def _receive_renewal(inputs: Json, step: Json) -> Json:
-    message, own = MESSAGE.decode(bytes.fromhex(step["message"])), bytes.fromhex(step["person"])
+def _receive_renewal(_: Json, step: Json) -> Json:
+    message = MESSAGE.decode(bytes.fromhex(step["message"]))
     if not isinstance(message, RenewedShare):
         raise VectorMismatch("another message than the step is about")
     check_place(message, own=step["link"] == "own")
-    check_persons(message, own, bytes.fromhex(step["peer"]))
-    return {"taken": _measure(inputs, step).take(message, _held(step)).value}
+    return {}
 
 
 def _farewell(inputs: Json, step: Json) -> Json:
@@ -180,8 +144,6 @@ ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "keys": _keys,
     "answer": _answer,
     "name": _name,
-    "draw": _draw,
-    "newest": _newest,
     "receive_renewal": _receive_renewal,
     "farewell": _farewell,
     "standing": _standing,

@@ -120,29 +120,34 @@ CREATE TABLE vouchers (
     PRIMARY KEY (person, terminal, source)
 ) STRICT, WITHOUT ROWID;
 
--- Halves of the secrets with contacts. Two pairings at a time may be stored in one order here and in the other there:
--- neither takes the place of the other.
-CREATE TABLE shares (
-    contact     BLOB NOT NULL CHECK (length(contact) = 32), -- with whom the secret is
-    root        BLOB NOT NULL CHECK (length(root) = 32),    -- of the pairing under which it was exchanged
-    owner       TEXT NOT NULL,                              -- own, theirs: who drew this half
-    name        BLOB NOT NULL CHECK (length(name) = 16),    -- what message 1 of a link calls it, a hash of the share
-    share       BLOB NOT NULL CHECK (length(share) = 32),
-    heads       BLOB NOT NULL,                              -- ids of the owner's log heads then, in a row
-    terminal    BLOB NOT NULL,                              -- id of the one that drew it; empty: a first share
-    signature   BLOB NOT NULL,                              -- of that terminal
-    place       INTEGER NOT NULL,                           -- among the owner's in this pairing: the one kept last is the newest
-    pairing     INTEGER NOT NULL,                           -- the order in which pairings were made here
+-- Two pairings at a time may be stored in one order here and in the other there: neither takes the place of the other.
+CREATE TABLE pairings (
+    contact     BLOB NOT NULL CHECK (length(contact) = 32), -- with whom
+    root        BLOB NOT NULL CHECK (length(root) = 32),
+    first       BLOB NOT NULL CHECK (length(first) = 32),   -- operation of the own log: of which the own share in the Record was
+    retired     INTEGER NOT NULL,                           -- 1: all terminals of the contact know a better one of its shares than its first
+    place       INTEGER NOT NULL,                           -- the order in which pairings were made here
     began_after INTEGER NOT NULL,                           -- the newest pairing that was stored before this one began
-    PRIMARY KEY (contact, root, owner, name)
+    PRIMARY KEY (contact, root)
 ) STRICT, WITHOUT ROWID;
 
--- A superseded share is kept until all terminals of the contact hold the newer one.
-CREATE TABLE acknowledged (
-    contact BLOB NOT NULL CHECK (length(contact) = 32),
-    name    BLOB NOT NULL CHECK (length(name) = 16),    -- shares.name, of either owner
-    static  BLOB NOT NULL CHECK (length(static) = 32),  -- X25519, of the contact's terminal that holds it
-    PRIMARY KEY (contact, name, static)
+-- Shares of contacts. The own ones are derived from what is in drawn.
+CREATE TABLE shares (
+    contact   BLOB NOT NULL CHECK (length(contact) = 32),   -- who owns it
+    root      BLOB NOT NULL CHECK (length(root) = 32),      -- pairings.root
+    operation BLOB NOT NULL CHECK (length(operation) = 32), -- of the contact's log, whose secret gives it
+    share     BLOB NOT NULL CHECK (length(share) = 32),     -- the first that came of this operation
+    first     INTEGER NOT NULL,                             -- 1: that of the contact's Record
+    PRIMARY KEY (contact, root, operation)
+) STRICT, WITHOUT ROWID;
+
+-- Shares are kept until each live terminal of the contact has opened a link under a better one.
+CREATE TABLE opened (
+    contact   BLOB NOT NULL CHECK (length(contact) = 32),
+    root      BLOB NOT NULL CHECK (length(root) = 32),      -- pairings.root
+    static    BLOB NOT NULL CHECK (length(static) = 32),    -- X25519, of the contact's terminal
+    operation BLOB NOT NULL CHECK (length(operation) = 32), -- shares.operation of its last link
+    PRIMARY KEY (contact, root, static)
 ) STRICT, WITHOUT ROWID;
 
 -- An invitation has a static key of its own, whose secret is kept until the pairing is done or the invitation expires.
