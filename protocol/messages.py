@@ -359,7 +359,7 @@ class DrawnSecret(Unprinted, frozen=True, tag=37):
 
 
 class RenewedShare(Unprinted, frozen=True, tag=38):
-    """The sender's share in a pairing, of which `pairing` names the root, from the secret of an operation (id)."""
+    """The sender's share, from the secret of an operation (id), in a pairing; `pairing` names its root."""
 
     pairing: B32
     operation: B32

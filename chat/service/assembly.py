@@ -61,10 +61,10 @@ from chat.service.pairing.session import PairingService
 from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import PersonLogs
 from chat.service.pinning import NotesPin
+from chat.service.provisional import Provisional
 from chat.service.readable import Readable
 from chat.service.recovery import Recovery
 from chat.service.reliance import Reliance
-from chat.service.provisional import Provisional
 from chat.service.renewal import Renewals
 from chat.service.retention import Retention
 from chat.service.roots import Roots

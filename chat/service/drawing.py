@@ -14,6 +14,7 @@ from protocol.messages import SharedDrawn
 from protocol.own_terminals import doubted
 from protocol.primitives import KEY_SIZE, Random
 
+
 def renew_upon(
     operations: Iterable[bytes], pins: Pins, own: OwnRow, random: Random
 ) -> tuple[bytes, SharedDrawn]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from chat.network.driver import Driver, Handler, Outgoing
+from chat.network.driver import Outgoing
 from chat.network.limits import Buckets
 from chat.network.links import Links, LiveLink
 from chat.service.comparison import Gaps
@@ -36,7 +36,7 @@ from protocol.entries_and_receipts import (
 )
 from protocol.history import check_page, pages
 from protocol.limits import DIGESTS_MAX, EARLY_MARKS_MAX, RECEIPT_IDS_MAX
-from protocol.link.states import LinkOpen, Role
+from protocol.link.states import LinkOpen
 from protocol.messages import (
     Digest,
     Digests,

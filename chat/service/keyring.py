@@ -430,7 +430,7 @@ class Keyring:
         )
 
     def viewers(self, spoken_to: Sequence[bytes] = ()) -> list[bytes]:
-        """The discovery keys for announcements: the own terminals', the best of each contact, then all others.
+        """The discovery keys for announcements: the own terminals', the best per contact, then all others.
 
         Those of `spoken_to` come first, in its order: there may be fewer slots than contacts (SPEC §13). The
         other side may not have the newest pairing or share, and would find this terminal no more.

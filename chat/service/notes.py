@@ -307,8 +307,6 @@ class Notes:
         self._bus.publish(ContactRemoved(person.hex(), name))
 
     async def _changed(self, persons: Collection[bytes]) -> None:
-        own = self._keyring.own.person
-
         def read(database: Database) -> tuple[list[tuple[ContactRow, ContactKeys, int]], dict[bytes, int]]:
             rows = [row for person in sorted(persons) if (row := contacts.get(database, person)) is not None]
             talks = {row.person: contacts.conversation_with(database, row.person) for row in rows}

@@ -158,7 +158,7 @@ class PairingRow(Redacting, frozen=True):
     """A pairing with `contact` (a person), by its root (32 bytes). All ids have 32 bytes.
 
     `first`: the operation of the own log of which the own share in the Record was. `theirs`: the contact's
-    shares, that of its Record first. `retired`: all terminals of the contact know a better one than the first.
+    shares, that of its Record first. `retired`: all its terminals know a better one than the first.
     """
 
     contact: bytes
@@ -219,13 +219,13 @@ def forget_shares(db: Database, contact: bytes, root: bytes, operations: Collect
 
 
 def opened_under(db: Database, contact: bytes, root: bytes, static: bytes, operation: bytes) -> None:
-    """Store under which of the contact's shares its terminal with this static key has opened its last link."""
+    """Store under which of a contact's shares its terminal with this static key opened its last link."""
     row = "INSERT OR REPLACE INTO opened (contact, root, static, operation) VALUES (?, ?, ?, ?)"
     db.run(row, contact, root, static, operation)
 
 
 def last_opened(db: Database, contact: bytes, root: bytes) -> dict[bytes, bytes]:
-    """The operations of the shares under which the contact's terminals (static keys) opened their last links."""
+    """The operations of the shares under which a contact's terminals (static keys) opened their last links."""
     rows = db.rows("SELECT static, operation FROM opened WHERE contact = ? AND root = ?", contact, root)
     return dict(rows)
 

@@ -104,7 +104,7 @@ class Pair(Redacting, frozen=True):
     def candidates(self, of_each: int = SHARES_NAMED_MAX) -> tuple[ContactPsk, ...]:
         """The psks that this person tries as initiator, the best first, at most 16.
 
-        They are those of the best `of_each` shares of each person, of which the first is one if there is room.
+        They are those of the best `of_each` shares of each person, the first among them if there is room.
         """
         own, theirs = (
             _named(_some(shares), first, of_each)
