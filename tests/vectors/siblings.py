@@ -124,14 +124,17 @@ def _callers(seed: Seed) -> Group:
         given = own | {"static": static.hex(), "confirmed": confirmed}
         steps = one_step(ACTIONS, group.inputs, "standing", **given)
         group.add(comment, ["Caller"], SUCCESS, steps)
-    for comment, key in (
-        ("a live terminal of a contact", laptop.static.hex()),
-        ("a terminal of a contact that was removed", tablet.static.hex()),
-        ("in no operation of a contact", seed.bytes("nobody").hex()),
-        ("the own key, which a contact has not", contact["own_static"]),
-        ("a terminal of a recovery of a contact", thief.static.hex()),
-    ):
-        steps = one_step(ACTIONS, group.inputs, "standing", **contact, static=key, confirmed=[])
+    for comment, static, changed in (
+        ("a live terminal of a contact", laptop.static, {}),
+        ("a live terminal of a contact with the key of one that was removed", phone.static, {}),
+        ("a terminal of a contact that was removed", tablet.static, {}),
+        ("in no operation of a contact", seed.bytes("nobody"), {}),
+        ("the own key, which a terminal of a contact claims", laptop.static,
+         {"own_static": laptop.static.hex()}),
+        ("a terminal of a recovery of a contact", thief.static, {}),
+    ):  # fmt: skip
+        given = contact | {"static": static.hex(), "confirmed": []} | changed
+        steps = one_step(ACTIONS, group.inputs, "standing", **given)
         group.add(comment, ["Caller"], SUCCESS, steps)
     return group
 
