@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from protocol import primitives
 from protocol.codec import encode
@@ -13,7 +14,7 @@ from protocol.errors import AuthenticationFailed, LocalMisuse, ProtocolError
 from protocol.limits import MESSAGE_BYTES_MAX
 from protocol.link.framing import LAST, MORE, PIECE_MAX, Pattern, padded_size, pieces
 from protocol.link.link import Link
-from protocol.link.states import ContactPsk, Ending, LinkClosed, LinkOpen, MessagePassedOver, State
+from protocol.link.states import Ending, LinkClosed, LinkOpen, MessagePassedOver, State
 from protocol.messages import (
     Accept,
     Close,
