@@ -406,7 +406,8 @@ def _candidates(inputs: Json, seed: Seed) -> Group:
         }
         for (own, theirs), made in secrets.items()
     ]
-    held = pairs[-1:]
+    last = pairs[-1]
+    held = [last | {"own": last["theirs"], "theirs": last["own"]}]
     changed: Json = {"initiator_pairs": pairs, "responder_pairs": held}
     steps = Life(inputs | changed).open().steps
     group.add("the last of 16 candidates", ["ShareNames"], SUCCESS, steps, **changed)
