@@ -274,7 +274,7 @@ def _payloads() -> Iterator[Wire]:
     _, kem_key = mlkem_from_seed(draw("kem seed d") + draw("kem seed z"))
     ciphertext = b"".join(draw(f"kem ciphertext {part}") for part in range(34))
     own = sorted(draw(f"name {number}", 16) for number in range(2))
-    names, ratchet_key = m.ShareNames(own, [draw("name of theirs", 16)]), key_pair("bob ratchet").public
+    names, ratchet_key = m.ShareNames(own, [draw("name 2", 16)]), key_pair("bob ratchet").public
     yield m.ContactHello(FIRST.person, names, kem_key, FACTS.share_initiator)
     yield m.ContactReply(ciphertext, FACTS.share_responder, ratchet_key)
     yield m.PairingReply(kem_key, FACTS.share_responder, ratchet_key)
