@@ -236,7 +236,7 @@ NOTES: Final = {
     "BadRecord": ("AUTHENTICITY", "A record that is not that of the other end on this link."),
     "BadProof": ("AUTHENTICITY", "A record that does not prove the terminal's static key on this link."),
     "Shared": ("EDGE_CASE", "One static key stands in the logs of two persons."),
-    "BadShare": ("MALFORMED", "A share of an operation that draws nothing, or that is not of its owner's log."),
+    "BadShare": ("MALFORMED", "A share of an operation that draws nothing, or is not in its owner's log."),
     "BadTag": ("AUTHENTICITY", "A tag over other records, or of the other end."),
     "Invitation": ("BASIC", "The text that one person hands another."),
     "BadInvitation": ("MALFORMED", "A text that is no invitation."),

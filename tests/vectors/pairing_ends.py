@@ -52,7 +52,7 @@ def drawn(person: Person, name: str = "genesis") -> Json:
 
 
 def end(person: Person, course: str, **more: Any) -> Json:
-    """One end: the person's log, its first terminal, the secret of the genesis; `nonce` where words are compared."""
+    """One end: the log, its first terminal, the secret of the genesis; `nonce` where words are compared."""
     nonce = {"nonce": person.seed.bytes(f"{person.label} nonce").hex()} if course == "nearby" else {}
     return {
         "course": course,

@@ -284,9 +284,7 @@ def _own_and_unnamed(inputs: Json, joiner: Person, inviter: Person) -> Iterator[
 
 def _record_of(inputs: Json, person: Person, terminal: Terminal | None = None) -> bytes:
     by = terminal or person.first
-    return remade(
-        inputs, "initiator", by=by, operations=log_of(person), terminal=by.id, drawn=person.id
-    )
+    return remade(inputs, "initiator", by=by, operations=log_of(person), terminal=by.id, drawn=person.id)
 
 
 def _terminals(seed: Seed, inputs: Json) -> Iterator[Message]:
@@ -401,9 +399,7 @@ def _promised(seed: Seed) -> Group:
         ("another terminal of the inviter", second, bob),
         ("another person of the same name", other.first, other),
     ):
-        message = remade(
-            inputs, "responder", by=by, operations=log_of(whose), terminal=by.id, drawn=whose.id
-        )
+        message = remade(inputs, "responder", by=by, operations=log_of(whose), terminal=by.id, drawn=whose.id)
         steps = Course(inputs).starts().refusing("initiator", message)
         group.add(comment, ["BadRecord"], "untrusted", steps, rule="V-RC-08")
     _after_words(group, inputs["facts"], anna, bob)

@@ -14,7 +14,7 @@ from protocol import labels, primitives
 from protocol.codec import encode
 from protocol.errors import LocalMisuse
 from protocol.identity.exchange import before_recovery, in_view
-from protocol.identity.reduction import NO_PINS, Pins, reduce
+from protocol.identity.reduction import NO_PINS, Pins
 from protocol.keys import X25519Pair
 from protocol.link.states import LinkSecret, PairingFacts, Role
 from protocol.messages import Close, Commit, Open, Record, Reveal
