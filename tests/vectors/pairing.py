@@ -320,7 +320,7 @@ def _again(seed: Seed) -> Group:
     squatter = Person(seed, "squatter", "Mallory")
     squatter.add("add", squatter.first, Terminal(seed.bytes("squatter signing"), bob.first.secret))
     held = [signed.hex() for signed in squatter.log.values()]
-    ends: Json = {"initiator": end(anna, "nearby", held=held)}
+    ends = {"initiator": end(anna, "nearby", held=held)}
     course = Course(inputs | ends).words_shown().confirms("initiator", "responder").arrives("initiator")
     comment = "the other's static key stands in the log of a contact, too"
     group.add(comment, ["Shared"], SUCCESS, course.steps, **ends)

@@ -144,7 +144,7 @@ def _found(seed: Seed) -> Group:
     group, given = Group("7.6", {}), {"own_person": low, "their_person": high}
     one, four = Side("a", (1,)), Side("a", (4, 3, 2, 1))
     theirs = Side("b", (1,))
-    for comment, own, other, more in (
+    rows: tuple[tuple[str, Side, Side, Json], ...] = (
         ("one share of each, the own one fresh", one, theirs, {"fresh": 1}),
         ("one share of each, none fresh", one, theirs, {}),
         ("the first foreign share is the worst", one, Side("b", (3, 2, 1)), {"fresh": 1}),
@@ -159,7 +159,8 @@ def _found(seed: Seed) -> Group:
         ("nine foreign shares, the first retired", four, Side("b", (9, 8, 7, 6, 5, 4, 3, 2, 1)),
          {"fresh": 1, "retired": True}),
         ("nine foreign shares", four, Side("b", (9, 8, 7, 6, 5, 4, 3, 2, 1)), {"fresh": 1}),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for comment, own, other, more in rows:
         pairing = _pairing(seed, own, other, **more)
         steps = one_step(ACTIONS, group.inputs, "found", pairing=pairing, **given)
         group.add(comment, ["Found"], SUCCESS, steps)
