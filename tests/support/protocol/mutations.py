@@ -120,7 +120,6 @@ _SEEN: Final = {
     "LOG_KEPT_MAX - 1": "persons 307",
     "LOG_GONE_MAX + 1": "persons 303",
     "LOG_GONE_MAX - 1": "persons 302",
-    "FIRST_SHARE_NUMBER_MAX + 1": "pairing 115",
     "PSK_CANDIDATES_MAX - 1": "links 247",
     "BACKUP_CHUNK_BYTES + 1": "backup 32",
 }
