@@ -237,7 +237,7 @@ def refused(log: Log) -> list[m.Message]:
         m.Commit(bytes(32), name),
         m.Reveal(bytes(32), name),
         m.Open(bytes(32)),
-        m.Record(whole, bytes(32), 1, bytes(32), heads, bytes(32), bytes(64)),
+        m.Record(whole, bytes(32), bytes(32), bytes(32), bytes(32), bytes(64)),
         m.Accept(bytes(32)),
         m.NewTerminal(bytes(32), bytes(32), name[: limits.TERMINAL_NAME_CHARACTERS_MAX], *signed),
         m.SharedPairing(bytes(32), ids, ids, name, *said, ids, []),

@@ -7,11 +7,9 @@ from pathlib import Path
 from unittest import mock
 
 from chat.interface import ContactChanged, DeletionScope
-from chat.storage import keys, persons
-from chat.storage.database import Database
 from protocol.entries_and_receipts import conversation_of_two
-from protocol.messages import Digest, Digests, Head, Heads
 from protocol.identity.reduction import Standing
+from protocol.messages import Digest, Digests, Head, Heads
 from tests.integration.steps import current, dial, now, say
 from tests.integration.test_amendments import shown
 from tests.integration.test_deleted_on_all import deleted

@@ -15,13 +15,11 @@ from chat.interface import EntryAdded, EntryKind, Event, PairingChanged, Pairing
 from chat.service.keyring import Keyring
 from chat.service.pairing.session import blocked
 from chat.storage import keys
-from protocol.limits import FIRST_SHARE_NUMBER_MAX
 from protocol.messages import ContactHello, ShareNames
-from protocol.pairing.contact_secret import Pair, Share
-from protocol.pairing.record import Identity
+from protocol.pairing.contact_secret import Pair
 from protocol.relay.rendezvous import contact_token
 from tests.integration.steps import in_touch, meet, presence, say
-from tests.support.engines.engines import Person, contact, in_virtual_time, invite, pair, people, talk
+from tests.support.engines.engines import Person, contact, in_virtual_time, invite, talk
 
 
 def shows(person: Person, text: str) -> asyncio.Future[EntryAdded]:

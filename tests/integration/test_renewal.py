@@ -25,8 +25,8 @@ from chat.service.keyring import Keyring
 from chat.storage import keys, persons
 from protocol.identity.log import parse_operation
 from protocol.identity.reduction import NO_PINS
-from protocol.link.states import LinkOpen
 from protocol.limits import LINK_SECONDS_MAX
+from protocol.link.states import LinkOpen
 from protocol.messages import LogOperations, Message, RenewedShare
 from protocol.pairing.contact_secret import ContactSecret, Pair, pairing_id
 from tests.integration.steps import current, in_touch, say
