@@ -131,7 +131,8 @@ class Pair(Redacting, frozen=True):
         return self._psk(own, theirs, initiates=False)
 
     def _not_retired(self) -> tuple[Share, ...]:
-        return tuple(one for one in self.theirs if not self.retired or one.operation != self.first_theirs)
+        kept = tuple(one for one in self.theirs if one.operation != self.first_theirs)
+        return kept if self.retired and kept else self.theirs
 
     def _secret(self, own: Share, theirs: Share) -> ContactSecret:
         return contact_secret(self.root, self.own_person, own.share, self.their_person, theirs.share)

@@ -15,10 +15,10 @@ from protocol.identity.drawing import renew_operation
 from protocol.identity.log import load, parse_operation, sign_operation
 from protocol.identity.reduction import Reduction
 from protocol.limits import LINK_SECONDS_MAX, SHARES_HELD_MAX
-from protocol.messages import LogOperations, PairingValue, RenewedShare, SharedRoot, SharedShare
+from protocol.messages import DrawnSecret, LogOperations, PairingValue, RenewedShare, SharedRoot, SharedShare
 from protocol.notes import Register, write
 from protocol.pairing.contact_secret import pairing_id
-from tests.integration.steps import current
+from tests.integration.steps import current, in_touch
 from tests.integration.test_own_terminals import arrives, linked, terminal_of
 from tests.integration.test_renewal import PHONE, best, keyring, pair_of, three_and_ben
 from tests.integration.test_shared_contacts import pairings, two_devices
@@ -74,6 +74,7 @@ async def test_a_false_share_that_comes_first_leaves_both_under_an_earlier_one(t
         await desk.engine.remove_terminal(terminal_of(phone))
         await asyncio.sleep(2 * LINK_SECONDS_MAX)
         assert best(ben, desk) == best(desk, ben) == best(laptop, ben)
+        assert bytes.fromhex(terminal_of(phone)) not in keyring(ben).log(desk.peer.person).live
         link = current(desk, ben)
         assert link.psk is not None
         assert link.psk.own == pair_of(desk, ben).own[0].name
@@ -189,3 +190,31 @@ async def test_devices_to_which_a_stolen_one_gave_other_secrets_find_each_other_
         await asyncio.sleep(60)
         assert keyring(desk).self_keys[0] == keyring(laptop).self_keys[0]
         assert linked(desk, laptop)
+
+
+@in_virtual_time(limit=600)
+async def test_of_two_shares_of_one_operation_the_first_stays(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, mallory):
+        link, pair = current(mallory, ada), pair_of(ada, mallory)
+        for share in (bytes(32), bytes([1]) * 32):
+            await link.driver.send(RenewedShare(pairing_id(pair.root), mallory.peer.person, share))
+        await asyncio.sleep(10)
+        assert pair_of(ada, mallory) == pair
+        assert current(mallory, ada) is link
+        await talk(ada, mallory, "after")
+
+
+@in_virtual_time(limit=600)
+async def test_a_contact_hands_over_no_secret_and_an_own_device_no_share(tmp_path: Path) -> None:
+    async with three_and_ben(tmp_path) as (_, desk, laptop, _, ben):
+        operation, pairing = keyring(desk).own.person, pairing_id(pair_of(desk, ben).root)
+        held = keyring(desk).own.drawn, pair_of(desk, ben).theirs
+        for other, message in (
+            (ben, DrawnSecret(operation, bytes(32))),
+            (laptop, RenewedShare(pairing, operation, bytes(32))),
+        ):
+            link = current(other, desk)
+            await link.driver.send(message)
+            await asyncio.sleep(5)
+            assert not link.driver.link.is_open
+        assert (keyring(desk).own.drawn, pair_of(desk, ben).theirs) == held
