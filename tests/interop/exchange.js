@@ -15,7 +15,7 @@ class Exchange {
   // `told`: takes what happens, an object with `is`.
   constructor(terminal, link, told) {
     Object.assign(this, { terminal, link, told, carried: new Set(), alone: new Set() });
-    Object.assign(this, { waiting: [], renewals: [] });
+    Object.assign(this, { waiting: [] });
   }
 
   send(messages) {
@@ -47,18 +47,11 @@ class Exchange {
     const met = this.terminal.takeOperations(operations, this.carrier);
     if (met) this.met(met);
     if (!this.terminal.selfKeys[0].equals(before)) this.told({ is: 'new self key' });
-    this.renewals.splice(0).forEach((message) => this.take(message));
     this.waiting.splice(0).forEach((message) => this.takeEntry(message));
   }
 
   takeDrawnSecret(message) {
     if (this.terminal.takeDrawn(message)) this.told({ is: 'new self key' });
-  }
-
-  takeRenewedShare(message) {
-    const taken = this.terminal.takeShare(message, this.carrier);
-    if (taken === 'waits') this.renewals.push(message);
-    if (taken === 'newer') this.told({ is: message.is });
   }
 
   takeEntry(message) {
@@ -206,8 +199,15 @@ export class ContactExchange extends Exchange {
     this.sendEntries(this.book.conversation.ordered().filter(isDue));
   }
 
+  // The other side takes a share only of an operation that it has.
   takeLogHeads({ person, heads }) {
-    this.tellOperations(ownerNamed(person, this.terminal.log, this.contact.log), heads);
+    const log = ownerNamed(person, this.terminal.log, this.contact.log);
+    this.tellOperations(log, heads);
+    if (log === this.terminal.log) this.send(this.terminal.sharesFor(this.contact, this.link.fitting.own));
+  }
+
+  takeRenewedShare(message) {
+    if (this.terminal.takeShare(message, this.contact)) this.told({ is: message.is });
   }
 
   takeHeadsHash(message) {

@@ -36,11 +36,12 @@ from tests.support.protocol.samples import seeded
 
 START = 1_000.0
 PSK = bytes(range(32))
-NAME = bytes(range(16))
-"""The name of a share."""
 INVITATION = b"invitation".ljust(32, b".")
 ONE_TIME = X25519Pair(seeded("one-time")(32))
 ONE_TIME_HASH = one_time_hash(ONE_TIME.public)
+NAME = bytes(16)
+"""Of the one share that each person has."""
+CONTACT_PSK = ContactPsk(PSK, NAME, NAME)
 
 
 @dataclass
@@ -83,15 +84,15 @@ class Party:
         self.static_dh: dict[bytes, bytes] = {}
         self.features: set[int] = set()
 
-    def knows(self, other: Party, psk: bytes = PSK, own: bytes = NAME, theirs: bytes = NAME) -> None:
-        self.policy.contacts[other.static.public] = (other.person, ContactPsk(psk, own, theirs))
+    def knows(self, other: Party, psk: bytes = PSK) -> None:
+        self.policy.contacts[other.static.public] = (other.person, ContactPsk(psk, NAME, NAME))
 
     def calls(
         self,
         other: Party,
         pattern: Pattern = Pattern.IKPSK2,
         *,
-        candidates: Sequence[ContactPsk] = (ContactPsk(PSK, NAME, NAME),),
+        candidates: Sequence[ContactPsk] = (CONTACT_PSK,),
         psk: bytes = PSK,
         replaces: bytes = b"",
     ) -> Initiator:

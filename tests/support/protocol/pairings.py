@@ -194,7 +194,7 @@ def facts(label: str = "link", role: Role = Role.INITIATOR) -> PairingFacts:
 
 
 def identity(person: Person) -> Identity:
-    """How a person shows itself, with the share of its genesis."""
+    """How a person shows itself, with the secret of its genesis."""
     static = X25519Pair(person.first.secret)
     return Identity(tuple(person.operations), person.first.id, person.first.seed, static, person.drawn)
 
