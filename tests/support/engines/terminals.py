@@ -45,7 +45,7 @@ async def add_terminal(first: Person, host: str, *, told: bool = True, seed: byt
 
 
 def _copied(database: Database, own: OwnRow, added: bytes) -> Callable[[Database], None]:
-    """What writes the new terminal's rows: the person's log, and its contacts with their logs and pairings."""
+    """What writes the new terminal's rows: the person's log, its contacts, and their logs and pairings."""
     log = [*persons.operations_of(database, own.person), added]
     known: list[tuple[ContactRow, list[bytes], tuple[PairingRow, ...]]] = [
         (row, persons.operations_of(database, row.person), keys.pairings_of(database, row.person))

@@ -34,7 +34,10 @@ ROOT = blob("root")
 
 def pairing(person: NewPerson, root: bytes = ROOT, *, shares: int = 1) -> PairingRow:
     """A pairing with so many shares of the contact: that of its genesis, and later ones."""
-    theirs = ShareRow(person.person, blob("share")), *(ShareRow(blob(f"{n}"), blob("share")) for n in range(9))
+    theirs = (
+        ShareRow(person.person, blob("share")),
+        *(ShareRow(blob(f"{n}"), blob("share")) for n in range(9)),
+    )
     return PairingRow(person.person, root, ADA.person, theirs[:shares])
 
 

@@ -14,7 +14,7 @@ from protocol.errors import Malformed, Untrusted
 from protocol.identity.exchange import farewell
 from protocol.identity.reduction import NO_PINS
 from protocol.link.states import LinkClosed, LinkOpen, MessageReceived, Role
-from protocol.messages import LogHeads, LogOperations, Ping, RenewedShare
+from protocol.messages import LogHeads, LogOperations, Message, Ping, RenewedShare
 from tests.support.protocol.pairings import SECOND, THIRD, Person
 from tests.support.storage.samples import blob
 
@@ -101,7 +101,7 @@ async def test_operations_of_the_callers_log_alone_pass_on_a_provisional_link() 
     driver.send.reset_mock()
     peer = Peer(hall.ben.id, THIRD.static)
     share = RenewedShare(blob("pairing"), blob("operation"), blob("share"))
-    others = [share, Ping(1), LogHeads(OWN, [blob("a head")])]
+    others: list[Message] = [share, Ping(1), LogHeads(OWN, [blob("a head")])]
     await handler.on_events(driver, [MessageReceived(message) for message in others])
     driver.send.assert_not_called()
     hall.logs.received.assert_not_called()

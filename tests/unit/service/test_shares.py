@@ -173,11 +173,11 @@ async def test_shares_are_erased_once_all_live_terminals_have_opened_under_a_bet
     assert await known.open(ben.first, later) == []
     assert known.held.keys() == {ben.id, earlier, later}, "the second terminal may not know it"
     assert await known.open(SECOND, earlier) == ERASED
-    assert (known.held.keys(), known.retired) == ({ben.id, earlier, later}, True)
+    assert (set(known.held), known.retired) == ({ben.id, earlier, later}, True)
     assert await known.open(SECOND, earlier) == []
     known.cleaner.begin.assert_called_once_with()
     assert await known.open(SECOND, later) == ERASED
-    assert (known.held.keys(), known.retired) == ({ben.id, later}, True)
+    assert (set(known.held), known.retired) == ({ben.id, later}, True)
     assert known.held[ben.id] == known.first.share
     assert known.cleaner.begin.call_count == 2
     assert await known.open(ben.first, ben.id) == []
@@ -190,36 +190,36 @@ async def test_the_share_of_the_last_link_of_each_terminal_counts(known: Known) 
     assert await known.open(known.ben.first, later) == []
     assert await known.open(known.ben.first, known.ben.id) == []
     assert await known.open(SECOND, later) == []
-    assert (known.held.keys(), known.retired) == ({known.ben.id, earlier, later}, False)
+    assert (set(known.held), known.retired) == ({known.ben.id, earlier, later}, False)
     assert await known.open(known.ben.first, later) == ERASED
 
 
 async def test_a_terminal_that_is_removed_or_in_no_operation_holds_up_nothing_and_settles_nothing(
     known: Known,
 ) -> None:
-    earlier, later = await with_two_terminals(known)
+    _, later = await with_two_terminals(known)
     known.ben.remove(known.ben.first, SECOND)
     known.follow()
     for other in (SECOND, THIRD):
         assert await known.open(other, later) == []
     assert keys.last_opened(known.database, known.ben.id, ROOT) == {}
     assert await known.open(known.ben.first, later) == ERASED
-    assert (known.held.keys(), known.retired) == ({known.ben.id, later}, True)
+    assert (set(known.held), known.retired) == ({known.ben.id, later}, True)
 
 
 async def test_nothing_is_erased_while_a_recovery_of_the_contact_is_not_confirmed(known: Known) -> None:
     """All terminals that are live by it may be a thief's of the recovery words."""
-    earlier, later = await with_two_terminals(known)
+    await with_two_terminals(known)
     known.ben.recover({known.ben.first: (), SECOND: ()}, THIRD)
     known.follow()
     assert [one.id for one in known.keyring.contacts[known.ben.id].state.live.values()] == [THIRD.id]
-    held = known.held.keys()
+    held = set(known.held)
     best = known.keyring.pairs(known.ben.id)[0].theirs[0].operation
     assert await known.open(THIRD, best) == []
-    assert (known.held.keys(), known.retired) == (held, False)
+    assert (set(known.held), known.retired) == (held, False)
     known.follow(confirm=True)
     assert await known.open(THIRD, best) == ERASED
-    assert known.held.keys() < held
+    assert set(known.held) < held
 
 
 async def test_a_link_under_no_share_that_is_held_settles_nothing(known: Known) -> None:

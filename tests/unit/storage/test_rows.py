@@ -1,4 +1,4 @@
-"""Persons, contacts, pairings, invitations, settings, addresses: what is written comes back, and only once."""
+"""Persons, contacts, pairings, invitations, settings, addresses: what is written comes back, once."""
 
 from __future__ import annotations
 

@@ -257,9 +257,7 @@ def test_of_two_pairings_that_do_not_know_each_other_none_supersedes_the_other(d
     """The contact may hold one of them alone, and the person would be cut off."""
     begin(database)
     add_root(database, "the first")
-    one, other = (
-        replace(PAIRING, root=blob(name)) for name in ("the desk's", "the laptop's")
-    )
+    one, other = (replace(PAIRING, root=blob(name)) for name in ("the desk's", "the laptop's"))
     first = [subject(blob("the first"))]
     for terminal, root in zip(DEVICES[1:], (one, other), strict=True):
         device = Device(terminal, random.Random(1))
