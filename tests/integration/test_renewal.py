@@ -327,6 +327,7 @@ async def test_another_terminal_than_the_one_that_drew_a_share_hands_it_on(tmp_p
         await say(laptop, ben, "from the laptop")
         await ben.start()
         await there
+        await asyncio.sleep(20)
         assert pair_of(ben, desk).theirs[0] == pair_of(laptop, ben).own[0]
         assert len(pair_of(ben, desk).theirs) == 2
 

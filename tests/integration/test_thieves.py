@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from protocol.identity.author import recovery_words
-from tests.integration.steps import in_touch, seed_in
+from tests.integration.steps import in_touch, number_of, seed_in
 from tests.integration.test_own_terminals import LAPTOP, linked, terminal_of
 from tests.integration.test_renewal import keyring, three_and_ben
 from tests.support.engines.engines import Person, in_virtual_time, pair, people, recover, talk
@@ -130,5 +130,7 @@ async def test_a_contact_that_holds_the_removals_of_a_thief_hears_of_the_recover
         await asyncio.sleep(300)
         assert not has(ben, terminal_of(desk), laptop)
         assert linked(laptop, ben)
+        for one, other in ((laptop, ben), (ben, laptop)):  # the desk alone had paired
+            await one.engine.verify(await one.contact(other), await number_of(other, one))
         await talk(laptop, ben, "from the recovered one")
         await talk(ben, laptop, "and back")
