@@ -205,6 +205,8 @@ CODES: Final[dict[str, int]] = {
     "Unconfirmed": -32010,
     "OnlyAsOriginal": -32012,
     "Unconfined": -32013,
+    "NotTypedBack": -32014,
+    "WordsReplaced": -32015,
 }
 """The code of each kind of failure; its name is in `data.kind`."""
 

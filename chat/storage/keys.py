@@ -225,7 +225,7 @@ def opened_under(db: Database, contact: bytes, root: bytes, static: bytes, opera
 
 
 def last_opened(db: Database, contact: bytes, root: bytes) -> dict[bytes, bytes]:
-    """The operations of the shares under which a contact's terminals (static keys) opened their last links."""
+    """The operations of the shares under which a contact's terminals (static keys) opened the last links."""
     rows = db.rows("SELECT static, operation FROM opened WHERE contact = ? AND root = ?", contact, root)
     return dict(rows)
 

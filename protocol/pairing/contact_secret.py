@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from msgspec.structs import force_setattr
+
 from protocol import labels, primitives
 from protocol.codec import low_high
 from protocol.errors import LocalMisuse
@@ -17,15 +19,19 @@ from protocol.redacting import Redacted, Redacting
 
 
 class Share(Redacting, frozen=True):
-    """A person's share (32 bytes) in a pairing, and the operation (id) of its log whose secret gives it."""
+    """A person's share (32 bytes) in a pairing, and the operation (id) of its log whose secret gives it.
+
+    `name`, 16 bytes, which the others give: what message 1 calls it. A thief that makes up another share
+    cannot give it the same.
+    """
 
     operation: bytes
     share: Redacted[bytes]
+    name: bytes = b""
 
-    @property
-    def name(self) -> bytes:
-        """What message 1 calls it, 16 bytes: a thief that makes up another one cannot give it the same."""
-        return share_name(self.share, self.operation)
+    def __post_init__(self) -> None:
+        # Not when it is compared, or the time of an answer would tell who has how many shares (SPEC §6.3).
+        force_setattr(self, "name", share_name(self.share, self.operation))
 
 
 def pairing_id(root: bytes) -> bytes:
@@ -131,7 +137,8 @@ class Pair(Redacting, frozen=True):
         return self._psk(own, theirs, initiates=False)
 
     def _not_retired(self) -> tuple[Share, ...]:
-        return tuple(one for one in self.theirs if not self.retired or one.operation != self.first_theirs)
+        kept = tuple(one for one in self.theirs if one.operation != self.first_theirs)
+        return kept if self.retired and kept else self.theirs
 
     def _secret(self, own: Share, theirs: Share) -> ContactSecret:
         return contact_secret(self.root, self.own_person, own.share, self.their_person, theirs.share)

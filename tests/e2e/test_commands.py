@@ -98,7 +98,7 @@ def test_the_fields_are_those_of_the_manual(ada: Station, ben: Station) -> None:
     assert first["id"] == histories[0][0]["id"] == sent.objects[0]["id"]
     assert _TIME.fullmatch(first["time"])
     numbers = [ada.run("verify", "Ben").objects[0], ben.run("verify", "Ada").objects[0]]
-    fields = ["safety_number", "verified", "held", "contested", "compared", "by", "changes"]
+    fields = ["safety_number", "verified", "held", "unvouched", "contested", "compared", "by", "changes"]
     assert [list(number) for number in numbers] == [fields] * 2
     assert numbers[0]["safety_number"] == numbers[1]["safety_number"]
     assert re.fullmatch(r"(\d{5} ){11}\d{5}", numbers[0]["safety_number"])

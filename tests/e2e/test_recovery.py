@@ -42,6 +42,8 @@ def test_the_recovery_words_outrank_a_thief_of_the_first_device(
         waiting = laptop.say("after the words")
         assert ben.run("verify", "Ada", laptop.safety_number()).status == 0
         wait_event(heard, "held", held=False)
+        assert laptop.run("verify", "Ben").objects[0]["unvouched"], "only the desk has paired with Ben"
+        assert laptop.run("verify", "Ben", ben.safety_number()).status == 0
         ben.until_said("after the words")
         ben.say("to the owner")
         laptop.until_said("to the owner")

@@ -69,7 +69,7 @@ FREES: Final[dict[str, Free]] = {
 OTHERS: Final = """
     me contacts nearby set_visible pair_nearby pair_address invite join answer_pairing terminals
     add_terminal stop_adding answer_linking remove_terminal rename_self recovery_words
-    handed_out foresee_removal foresee_recovery begin_recovery
+    foresee_removal foresee_recovery begin_recovery
     confirm_recovery check_recovery recover rename pin mute verification verify unverify questions
     confirm_own alerts check_files send send_file open_feed feed take_file files save_file
     show_picture history latest entry first_unread entry_at details search mark_read mark_all_read

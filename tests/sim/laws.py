@@ -193,7 +193,7 @@ class Laws:
         if (database := side.database()) is not None:
             with suppress(dbapi2.Error):  # it is just being made
                 side.ever |= {entry.hex() for (entry,) in database.execute("SELECT id FROM entries")}
-                for person, root in database.execute("SELECT DISTINCT contact, root FROM shares"):
+                for person, root in database.execute("SELECT contact, root FROM pairings"):
                     side.seen.pairings.setdefault(person, set()).add(root)
         return side.ever
 
@@ -422,8 +422,8 @@ class Laws:
     def cut_off(self, person: int) -> list[Side]:
         """The live terminals of contacts that hold no common secret with a person of whom there was a copy.
 
-        A renewed share that a thief's copy acknowledged counts as held by the terminal itself, and an old one
-        may not know one that the terminal acknowledged (SPEC §7.6).
+        A pairing that was made after the copy is held by one of both alone, and the contact has erased those
+        before it (SPEC §7.6).
         """
         there = [side for side in self.live(person) if side.runs]
         if not there or not any(side.stolen or side.went_back for side in self.of(person)):
@@ -439,8 +439,8 @@ class Laws:
     def _secrets(side: Side) -> set[frozenset[bytes]]:
         """The two shares of each contact secret that a terminal holds."""
         assert side.engine is not None
-        contacts = side.engine.engine._use_cases.keyring.contacts.values()
-        pairs = [pair for contact in contacts for pair in contact.pairs]
+        keyring = side.engine.engine._use_cases.keyring
+        pairs = [pair for person in keyring.contacts for pair in keyring.pairs(person)]
         return {frozenset((own.share, one.share)) for p in pairs for own in p.own for one in p.theirs}
 
     def missing(self) -> str:

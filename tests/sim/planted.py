@@ -216,8 +216,8 @@ def addition_not_followed() -> None:
     """A contact's terminal that was added counts after the next start."""
     keys_of = contact_keys
 
-    def without(database: Database, own_person: bytes, row: ContactRow) -> ContactKeys:
-        found = keys_of(database, own_person, row)
+    def without(database: Database, row: ContactRow) -> ContactKeys:
+        found = keys_of(database, row)
         first = dict([*found.state.live.items()][:1])
         return replace(found, state=replace(found.state, live=first))
 

@@ -24,8 +24,8 @@ THIEF, OWNER = Peer(b"t" * 32, b"1" * 32), Peer(b"o" * 32, b"2" * 32)
 
 def keyring() -> Keyring:
     """Of the thief many addresses are known, of the owner one, and one is known of both."""
-    own: Any = SimpleNamespace(person=b"p" * 32, terminal=b"t" * 32, static_secret=bytes(32))
-    ring = Keyring(own, mock.Mock(gone={}), mock.Mock(), lambda: 0)
+    own: Any = SimpleNamespace(person=b"p" * 32, terminal=b"t" * 32, static_secret=bytes(32), drawn=())
+    ring = Keyring(own, mock.Mock(gone={}, drawn={}), mock.Mock(), lambda: 0)
     ring.found[THIEF] = (*((f"10.0.0.{number}", 1) for number in range(100)), ("fe80::7%eth0", 1))
     ring.remembered[OWNER] = (("10.0.1.1", 4747), ("fe80::7", 4747))
     return ring
