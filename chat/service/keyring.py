@@ -109,6 +109,10 @@ class ContactKeys(Struct):
     blocked: bool
     pins: Pins = NO_PINS
 
+    def hold(self, pairings: tuple[PairingRow, ...]) -> None:
+        """These pairings are stored now."""
+        self.pairings = pairings
+
     def dialled(self) -> list[Terminal]:
         """The live terminals that are dialled, the most senior first."""
         return list(self.state.live.values())[:TERMINALS_DIALLED]

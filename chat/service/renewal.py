@@ -107,7 +107,7 @@ class Renewals:
     async def _reload(self, person: bytes) -> None:
         held = await self._store.read(keys.pairings_of, person)
         if (contact := self._keyring.contacts.get(person)) is not None:
-            contact.pairings = held
+            contact.hold(held)
         self._bus.signal(SecretsRenewed())
 
 
