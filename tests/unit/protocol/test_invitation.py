@@ -160,9 +160,7 @@ def test_initiator_and_responder_meet_at_one_psk(
 
 
 @given(st.permutations(range(1, 10)), st.permutations(range(1, 10)))
-def test_both_name_the_first_shares_of_the_pairing_whatever_is_better(
-    annas: list[int], bobs: list[int]
-) -> None:
+def test_case_91_both_name_the_first_shares_whatever_is_better(annas: list[int], bobs: list[int]) -> None:
     """A thief that gave each side other shares keeps no link of the two from opening under the first ones."""
     tried = held(ANNA, annas, bobs).candidates()
     assert share("anna", 1).name in {candidate.own for candidate in tried}
