@@ -9,7 +9,6 @@ from protocol.codec import encode
 from protocol.identity.exchange import farewell
 from protocol.identity.reduction import Pins, reduce
 from protocol.messages import (
-    ENTRY_HEADER,
     MESSAGE,
     Digests,
     PassedReceipt,
@@ -23,10 +22,10 @@ from protocol.own_terminals import (
     check_passed,
     check_place,
     is_of_holding,
+    keeper,
     marks_hash,
     passed_receipts,
     standing,
-    wants_body,
 )
 from protocol.pairing.own_secret import answer_sibling, own_psks, own_secret
 from protocol.pairing.renewal import (
@@ -172,8 +171,8 @@ def _receive_kept(_: Json, step: Json) -> Json:
     return {"of_holding": is_of_holding(message, receiver, sender)}
 
 
-def _want(_: Json, step: Json) -> Json:
-    return {"wanted": wants_body(ENTRY_HEADER.decode(bytes.fromhex(step["header"])), step["since"])}
+def _keeper(_: Json, step: Json) -> Json:
+    return {"keeper": keeper(step["value"], _ids(step["live"])).hex()}
 
 
 ACTIONS: Final[Mapping[str, Action[Json]]] = {
@@ -189,7 +188,7 @@ ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "receive_digests": _receive_digests,
     "receive_passed": _receive_passed,
     "receive_kept": _receive_kept,
-    "want": _want,
+    "keeper": _keeper,
     "receive": _receive,
 }
 
