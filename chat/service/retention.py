@@ -47,7 +47,7 @@ NO_SUCH_TIME: Final = phrase("Keep all messages, or those of 1 to {most} days.",
 NO_SUCH_DEVICE: Final = phrase("No such device of yours: 'parlour terminal list' shows them.")
 
 
-class Question(Struct):
+class Question(Struct, frozen=True):
     """What the keeper is asked on a link. `left`: the ids of which it has said nothing."""
 
     link: LiveLink
@@ -200,7 +200,7 @@ class Retention:
                 await self._answer(link, message)
             elif (asked := self._question) is not None and _answers(asked, link, message):
                 await self._follow(link, message)
-                asked.left -= set(message.ids)
+                asked.left.difference_update(message.ids)
                 if not asked.left:
                     asked.over.set()
 
