@@ -17,6 +17,7 @@ from chat.service.forwarding import Forwarding
 from chat.service.keyring import Keyring, terminal_of
 from chat.service.maintenance import Cleaner
 from chat.service.notes import Notes, Written
+from chat.service.signing import NO_DEVICE
 from chat.service.state import ContactBook
 from chat.storage import retention, settings
 from chat.storage.database import Database, Store
@@ -44,7 +45,6 @@ UNSURE: Final = 4
 and contacts fill it."""
 
 NO_SUCH_TIME: Final = phrase("Keep all messages, or those of 1 to {most} days.", most=KEPT_DAYS_MAX)
-NO_SUCH_DEVICE: Final = phrase("No such device of yours: 'parlour terminal list' shows them.")
 
 
 class Question(Struct, frozen=True):
@@ -100,7 +100,7 @@ class Retention:
     async def choose_keeper(self, terminal: str) -> RetentionView:
         """As interface.Messenger.choose_keeper."""
         if terminal and terminal not in {one.hex() for one in self._keyring.own_log.live}:
-            raise UsageError(NO_SUCH_DEVICE)
+            raise UsageError(NO_DEVICE)
 
         def store(database: Database) -> Written:
             name, value = settings.name_keeper(database, terminal)
