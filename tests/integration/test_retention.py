@@ -237,7 +237,7 @@ async def test_without_a_keeper_nothing_goes_and_the_keeper_keeps_all(tmp_path: 
         assert await kinds(desk, ben) == await kinds(laptop, ben) == ["text"] * 3
         with pytest.raises(UsageError):
             await desk.engine.choose_keeper("ab" * 32)
-        await chooses(laptop, desk)
+        await chooses(desk, desk)
         assert (await desk.engine.retention()).keeper == (await desk.engine.me()).terminal
         assert await kinds(laptop, ben) == ["elsewhere", "elsewhere", "text"]
         assert await kinds(desk, ben) == ["text"] * 3, "whatever was chosen there"
