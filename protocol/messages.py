@@ -330,13 +330,9 @@ class Digest(Wire, frozen=True):
 
 
 class Digests(Wire, frozen=True, tag=35):
-    """Digests of some conversations, ascending; what differs is answered (SPEC §7.8.3).
-
-    `since`: the sender keeps no bodies from before this time, in milliseconds (SPEC §7.8.4). 0: it keeps all.
-    """
+    """Digests of some conversations, ascending; what differs is answered (SPEC §7.8.3)."""
 
     digests: Annotated[list[Digest], Meta(min_length=1, max_length=limits.DIGESTS_MAX)]
-    since: U53
 
 
 class PassedReceipt(Wire, frozen=True, tag=36):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Set
 from enum import Enum
 from itertools import groupby
@@ -9,14 +10,13 @@ from typing import Final, NamedTuple
 
 from protocol import labels, primitives
 from protocol.codec import check_ascending, encode
-from protocol.entries_and_receipts import KIND_EDIT, KIND_TEXT, READ, STORED
+from protocol.entries_and_receipts import READ, STORED
 from protocol.errors import Unexpected
 from protocol.identity.reduction import PersonState
 from protocol.limits import RECEIPT_IDS_MAX
 from protocol.messages import (
     Digests,
     DrawnSecret,
-    EntryHeader,
     HeadsHash,
     Message,
     PassedReceipt,
@@ -135,7 +135,7 @@ def accept_passed(message: PassedReceipt, own: Collection[bytes], contact: Colle
 
 
 def is_of_holding(message: PassedReceipt, receiver: bytes, sender: bytes) -> bool:
-    """Whether it asks what its receiver holds, or says what its sender keeps (SPEC §7.8.4).
+    """Whether it asks what its receiver holds, or says what its sender does (SPEC §7.8.4).
 
     `receiver` and `sender`: ids of the terminals at the ends of the link.
     """
@@ -144,9 +144,10 @@ def is_of_holding(message: PassedReceipt, receiver: bytes, sender: bytes) -> boo
     return message.kind == STORED and message.terminal in (receiver, sender)
 
 
-def wants_body(header: EntryHeader, since: int) -> bool:
-    """Whether a terminal of this person wants the body of an entry of two persons (SPEC §7.8.4).
+_AN_ID: Final = re.compile("[0-9a-f]{64}")
 
-    `since`: what its last Digests said.
-    """
-    return header.kind not in (KIND_TEXT, KIND_EDIT) or header.time >= since
+
+def keeper(value: str, live: Collection[bytes]) -> bytes:
+    """The id of the terminal that the setting `keeper` names, b"" if it names none of the `live` ones."""
+    named = bytes.fromhex(value) if _AN_ID.fullmatch(value) else b""
+    return named if named in live else b""

@@ -64,7 +64,6 @@ from chat.service.pinning import NotesPin
 from chat.service.provisional import Provisional
 from chat.service.readable import Readable
 from chat.service.recovery import Recovery
-from chat.service.reliance import Reliance
 from chat.service.renewal import Renewals
 from chat.service.retention import Retention
 from chat.service.roots import Roots
@@ -246,10 +245,7 @@ class UseCases:
         self.files = Files(
             runtime, store, bus, keyring, views, shelf, transfers, self.messages, self.feeds, copies
         )
-        self.reliance = Reliance(runtime, store, bus, keyring, forwarding)
-        self.retention = Retention(
-            runtime, store, bus, keyring, book, links, forwarding, cleaner, self.reliance
-        )
+        self.retention = Retention(runtime, store, bus, keyring, book, links, forwarding, cleaner, notes)
         self.clearing = Clearing(runtime, store, bus, keyring, book, views, cleaner)
         self.verification = Verification(runtime, store, bus, keyring, book, views, own_log.confirm, notes)
         self.people = People(
@@ -298,7 +294,6 @@ class UseCases:
         bus.on(events.ContactsChanged, lambda _: self.runtime.tasks.spawn(self.bots.settle()))
         bus.on(events.NoteWritten, lambda signal: self.sync.send(self.keyring.own.person, signal.entry))
         bus.on(events.HoldingSaid, self.retention.hear)
-        bus.on(events.KeepingSaid, self.retention.hear_keeping)
         bus.on(events.FilesBounded, lambda _: self.runtime.tasks.spawn(self._bound_files()))
         bus.on(events.ContactsChanged, lambda _: self.runtime.tasks.spawn(self._bound_files()))
         bus.on(events.FilesNamed, lambda _: self.files.came())
@@ -309,10 +304,9 @@ class UseCases:
         bus.on(events.SettingsShared, lambda _: self.runtime.tasks.spawn(self.privacy.reload()))
         bus.on(events.SettingsShared, lambda _: self.runtime.tasks.spawn(self.notes_pin.reload()))
         bus.on(events.SettingsShared, lambda _: self.runtime.tasks.spawn(self.words.reload()))
+        bus.on(events.SettingsShared, lambda _: self.retention.changed())
         bus.on(events.RelaysShared, lambda _: self.runtime.tasks.spawn(self.relays.reload()))
         bus.on(events.EntriesGone, lambda signal: self.sync.gone(signal.entries))
-        bus.on(events.EntriesGone, self.reliance.gone)
-        bus.on(events.FileLetGo, lambda signal: self.reliance.gone(events.EntriesGone((signal.entry,))))
         bus.on(events.EntriesGone, lambda signal: self.transfers.gone(signal.entries))
         bus.on(events.ContactReleased, lambda signal: self.sync.catch_up(signal.person))
         bus.on(events.EntriesPassedOn, self.sync.pass_on)
@@ -355,7 +349,7 @@ class UseCases:
         self.runtime.beat.by(0.0)
         self.verification.own_log_changed()
         self.alerts.own_log_changed()
-        self.retention.own_log_changed()
+        self.retention.changed()
         self.runtime.tasks.spawn(self.notes.own_log_changed())
         self._terminals_changed()
         self.sync.hand_out_log()

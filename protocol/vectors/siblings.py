@@ -9,7 +9,6 @@ from protocol.codec import encode
 from protocol.identity.exchange import farewell
 from protocol.identity.reduction import Pins, reduce
 from protocol.messages import (
-    ENTRY_HEADER,
     MESSAGE,
     Digests,
     PassedReceipt,
@@ -22,10 +21,10 @@ from protocol.own_terminals import (
     check_passed,
     check_place,
     is_of_holding,
+    keeper,
     marks_hash,
     passed_receipts,
     standing,
-    wants_body,
 )
 from protocol.pairing.own_secret import answer_sibling, own_psks, own_secret
 from protocol.vectors.frame import Action, Json, VectorMismatch, run_steps
@@ -129,8 +128,8 @@ def _receive_kept(_: Json, step: Json) -> Json:
     return {"of_holding": is_of_holding(message, receiver, sender)}
 
 
-def _want(_: Json, step: Json) -> Json:
-    return {"wanted": wants_body(ENTRY_HEADER.decode(bytes.fromhex(step["header"])), step["since"])}
+def _keeper(_: Json, step: Json) -> Json:
+    return {"keeper": keeper(step["value"], _ids(step["live"])).hex()}
 
 
 ACTIONS: Final[Mapping[str, Action[Json]]] = {
@@ -143,7 +142,7 @@ ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "receive_digests": _receive_digests,
     "receive_passed": _receive_passed,
     "receive_kept": _receive_kept,
-    "want": _want,
+    "keeper": _keeper,
     "receive": _receive,
 }
 

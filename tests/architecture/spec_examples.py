@@ -189,9 +189,7 @@ def _messages() -> Iterator[Wire]:
     yield m.LogOperations([FIRST.operations[1]])
     yield m.Reachable(4747)
     marks = marks_hash(CONVERSATION, [EXAMPLE_MARK])
-    yield m.Digests(
-        [m.Digest(CONVERSATION, heads_hash(CONVERSATION, [head]), marks, 1, 0, answered=False)], 0
-    )
+    yield m.Digests([m.Digest(CONVERSATION, heads_hash(CONVERSATION, [head]), marks, 1, 0, answered=False)])
     yield passed_receipts(CONVERSATION, [EXAMPLE_MARK])[0]
     yield m.DrawnSecret(FIRST.person, FIRST.drawn)
     yield example_renewal()

@@ -407,6 +407,7 @@ async def test_what_an_own_entry_follows_comes_back_when_all_is_kept_again(tmp_p
         async def both(kind: str) -> bool:
             return [one.kind for one in await desk.history(ben) if one.id in ids] == [kind] * 2
 
+        await desk.engine.choose_keeper((await laptop.engine.me()).terminal)
         await desk.engine.keep(1)
         await becomes(desk, partial(both, "elsewhere"))
         await desk.engine.keep(0)

@@ -245,8 +245,7 @@ def refused(log: Log) -> list[m.Message]:
         m.Addition(bytes(limits.OPERATION_BYTES_MAX)),
         m.Consent(bytes(64)),
         m.Digests(
-            [m.Digest(bytes([number]) * 32, bytes(32), bytes(32), 0, 0, False) for number in range(256)],
-            2**53 - 1,
+            [m.Digest(bytes([number]) * 32, bytes(32), bytes(32), 0, 0, False) for number in range(256)]
         ),
         m.PassedReceipt(bytes(32), bytes(32), 1, heads),
         m.DrawnSecret(bytes(32), bytes(32)),

@@ -50,7 +50,7 @@ async def test_an_own_terminal_that_names_what_nobody_has_holds_up_no_text(tmp_p
         await asyncio.sleep(APART)
         talked = conversation_of_two(desk.peer.person, ben.peer.person)
         false = Digest(talked, bytes([9]) * 32, bytes(32), 9, 0, answered=False)
-        await current(laptop, desk).driver.send(Digests([false], 0))
+        await current(laptop, desk).driver.send(Digests([false]))
         await asyncio.sleep(5)  # the lie has arrived, which shows nowhere
         heard = arrives(phone, "help me")
         since = now()

@@ -172,9 +172,7 @@ async def test_a_flood_of_an_own_terminal_delays_its_own_link_alone(tmp_path: Pa
         talk_id = conversation_of_two(desk.peer.person, ben.peer.person)
         flooded = current(desk, laptop)
         for _ in range(700):
-            await current(laptop, desk).driver.send(
-                Digests([Digest(talk_id, UNKNOWN, UNKNOWN, 0, 0, False)], 0)
-            )
+            await current(laptop, desk).driver.send(Digests([Digest(talk_id, UNKNOWN, UNKNOWN, 0, 0, False)]))
         await asyncio.sleep(1)
         assert flooded.delayed
         began = desk.clock.monotonic()
@@ -206,7 +204,7 @@ async def test_entries_of_a_person_who_is_no_contact_here_or_blocked_are_passed_
         HeadsHash(UNKNOWN, UNKNOWN),
         Typing(UNKNOWN, True),
         Commit(UNKNOWN, "Ada"),
-        Digests([Digest(UNKNOWN, UNKNOWN, UNKNOWN, 0, 0, False)] * 2, 0),
+        Digests([Digest(UNKNOWN, UNKNOWN, UNKNOWN, 0, 0, False)] * 2),
         PassedReceipt(UNKNOWN, UNKNOWN, 1, [UNKNOWN] * 2),
         LogOperations([b"no operation"]),
         Entry(b"no header", b"", b""),

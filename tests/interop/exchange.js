@@ -8,7 +8,6 @@ import { checkConversation, pagesOf, terminalOf } from './receipts.js';
 import { answerDigests, checkPlace, passedReceipts, whatPassedSays } from './siblings.js';
 
 const resent = ({ raw: header, salt, rawBody: body }) => ({ is: 'Entry', header, salt, body });
-const KEEPS_ALL = 0;
 const allOf = (log) => log.terminals.map((one) => one.terminal);
 
 class Exchange {
@@ -97,7 +96,7 @@ export class OwnExchange extends Exchange {
   sendDigests(books) {
     const digests = books.map((book) => this.digestOf(book));
     digests.forEach((one) => this.said.set(key(one.conversation), one));
-    this.send([{ is: 'Digests', digests, since: KEEPS_ALL }]);
+    this.send([{ is: 'Digests', digests }]);
   }
 
   // Asks for the logs that the notes make this terminal await.
@@ -144,7 +143,7 @@ export class OwnExchange extends Exchange {
     this.sendEntries(lacking);
     if (!message.more) {
       const digests = [{ ...this.digestOf(book), answered: true }];
-      this.send([{ is: 'Digests', digests, since: KEEPS_ALL }]);
+      this.send([{ is: 'Digests', digests }]);
     }
   }
 

@@ -9,7 +9,6 @@ const IDS_MOST = 1024;
 const KEYS_NAMED = 4;
 const UNTOLD = 3;
 const NOT_HELD = 4;
-const LEFT_OUT = [1, 4]; // texts and edits
 
 export function ownKeys(person, selfKey) {
   const secret = hash('parlour.own', [person], { key: selfKey });
@@ -104,15 +103,18 @@ export function whatPassedSays({ terminal, kind, ids }, own, contact) {
   return among(contact) && kind < UNTOLD ? 'receipt' : 'nothing';
 }
 
-// Whether a PassedReceipt asks which bodies its receiver keeps, or says which ones its sender keeps or does not hold.
+// Whether a PassedReceipt asks which bodies its receiver holds, or says which ones its sender holds or does not.
 export function isOfHolding({ terminal, kind, ids }, receiver, sender) {
   must(ascending(ids), 'malformed', 'V-PR-01');
   if (terminal.equals(sender)) return kind === 1 || kind === NOT_HELD;
   return kind === 1 && terminal.equals(receiver);
 }
 
-// Whether a terminal whose last Digests said `since` wants the body of an entry with a contact.
-export const wantsBody = ({ kind, time }, since) => !LEFT_OUT.includes(kind) || time >= since;
+// The terminal of `live` ids that the setting `keeper` names, empty where it names none.
+export function keeper(value, live) {
+  const named = /^[0-9a-f]{64}$/.test(value) ? Buffer.from(value, 'hex') : Buffer.alloc(0);
+  return live.some((one) => one.equals(named)) ? named : Buffer.alloc(0);
+}
 
 // Whether a message has its place on a link: of own terminals, or with a contact.
 export function checkPlace(message, own) {

@@ -84,7 +84,7 @@ def _of_contacts(drawn: Drawn) -> Iterator[m.Message]:
     yield m.LogHeads(drawn("person"), [drawn("head")])
     yield m.LogOperations([drawn("operation 0", 200)])
     yield m.Reachable(4747)
-    yield m.Digests([m.Digest(conversation, drawn("hash"), drawn("marks"), 9_000, 1, True)], 7)
+    yield m.Digests([m.Digest(conversation, drawn("hash"), drawn("marks"), 9_000, 1, True)])
     yield m.PassedReceipt(conversation, drawn("terminal"), 2, [id_])
     yield m.DrawnSecret(drawn("operation"), drawn("secret"))
     yield m.RenewedShare(drawn("pairing"), drawn("operation"), drawn("share"))

@@ -407,34 +407,15 @@ CREATE TRIGGER registers_decided AFTER UPDATE OF decides ON rules
 
 -- What this terminal keeps ------------------------------------------------------------------------------
 
--- A clock that was set must not let go of what is young: it has to run on for a while.
 CREATE TABLE retention (
-    id     INTEGER PRIMARY KEY CHECK (id = 1), -- one row, once something was chosen
-    days   INTEGER NOT NULL,                   -- 0: all
-    alone  INTEGER NOT NULL,                   -- 1: it lets go also of what no other terminal of this person is known to keep
-    widens INTEGER NOT NULL,                   -- 1: what was let go of is still to be looked at again
-    wall   INTEGER NOT NULL,                   -- milliseconds of Unix time when the clock was looked at
-    boot   TEXT NOT NULL,                      -- which start of the machine it was; empty: not known
-    since  INTEGER NOT NULL,                   -- milliseconds since that start
-    steady INTEGER NOT NULL                    -- milliseconds for which the clock has run without being set
+    id   INTEGER PRIMARY KEY CHECK (id = 1), -- one row, once something was chosen
+    days INTEGER NOT NULL                    -- 0: all
 ) STRICT;
 
 -- A body that this terminal let go of is neither missing nor deleted: nobody is asked for it while that is so.
 CREATE TABLE let_go (
     entry  INTEGER PRIMARY KEY REFERENCES entries,
-    holder INTEGER NOT NULL -- terminals.number: of this person, keeps it; 0: none is known to; -1: it has said that it does not hold it
-) STRICT;
-CREATE INDEX let_go_held ON let_go (holder, entry);
-
--- Bodies that a backup brought while this terminal lets go of what no other one keeps. They stay until the next choice.
-CREATE TABLE brought (
-    entry INTEGER PRIMARY KEY REFERENCES entries -- whose body it brought
-) STRICT;
-
--- What other terminals of this person have said last that they keep.
-CREATE TABLE keepers (
-    terminal  INTEGER PRIMARY KEY, -- terminals.number
-    keeps_all INTEGER NOT NULL     -- 0: only what is not old
+    holder INTEGER NOT NULL -- terminals.number: the keeper of this person that has said that it holds it
 ) STRICT;
 
 -- Files of entries of kind 64 (SPEC §12) ----------------------------------------------------------------

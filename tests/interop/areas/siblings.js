@@ -1,5 +1,4 @@
 // Vectors of own terminals; SPEC §5.2, §5.14.1, §5.14.2, §7.8.
-import { readHeader } from '../entries.js';
 import { farewell } from '../farewell.js';
 import { key, readLog } from '../log.js';
 import { decodeMessage, encodeMessage } from '../messages.js';
@@ -54,8 +53,8 @@ const RUN = {
     const ends = [step.receiver, step.sender].map(hex);
     return { of_holding: own.isOfHolding(decodeMessage(hex(step.message)), ...ends) };
   },
-  want(inputs, step) {
-    return { wanted: own.wantsBody(readHeader(hex(step.header)), step.since) };
+  keeper(inputs, step) {
+    return { keeper: own.keeper(step.value, step.live.map(hex)) };
   },
   receive(inputs, step) {
     own.checkPlace(decodeMessage(hex(step.message)), step.link === 'own');

@@ -24,7 +24,6 @@ from chat.storage import (
     persons,
     profile,
     receipts,
-    reliance,
     removal,
     repair,
     retention,
@@ -242,15 +241,18 @@ def write_conversation(database: Database) -> None:
 
 
 def let_go(database: Database) -> None:
-    """Ann's terminal keeps 30 days, and one text is on another one."""
+    """Ann's terminal keeps 30 days, and one text is on her keeper."""
     teller = Teller(BEN, b"ben....2")
     teller.told = -30_000_000  # before the epoch of the others by a year
-    old = teller.tell("kept on another terminal")
+    old = teller.tell("held by the keeper")
     entries.insert(database, old, unread=False)
-    retention.keep(database, 30, (TIME, "a start", 5), alone=False)
-    retention.let_go(database, [old.id], blob("another terminal"), (TIME, "a start", 5), TIME)
-    reliance.heard(database, blob("another terminal"), keeps_all=True)
-    database.run("INSERT INTO brought (entry) SELECT min(entry) FROM bodies")
+    settings.name_keeper(database, blob("a laptop").hex())
+    retention.keep(database, 30)
+    keeper, own = blob("a laptop"), persons.terminal_rows(reduce(ANN.operations))
+    added = persons.TerminalRow(ANN.person, keeper, blob("its static key"), True, 1)
+    persons.replace_terminals(database, ANN.person, [*own, added])
+    retention.let_go(database, [old.id], keeper, TIME)
+    persons.replace_terminals(database, ANN.person, own)
 
 
 def name_files(database: Database) -> None:

@@ -69,7 +69,7 @@ def test_what_does_not_ascend_is_malformed() -> None:
         with pytest.raises(Malformed):
             check_passed(PassedReceipt(TALK, ONE, 1, ids))
         with pytest.raises(Malformed):
-            check_digests(Digests([Digest(one, ONE, ONE, 1, 0, False) for one in ids], 0))
+            check_digests(Digests([Digest(one, ONE, ONE, 1, 0, False) for one in ids]))
 
 
 def test_a_read_receipt_has_no_place_among_own_terminals() -> None:
