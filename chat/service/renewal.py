@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
+from msgspec.structs import replace
+
 from chat.network.driver import Driver
 from chat.network.limits import Buckets
 from chat.network.links import LiveLink, Peer
@@ -107,7 +109,7 @@ class Renewals:
     async def _reload(self, person: bytes) -> None:
         held = await self._store.read(keys.pairings_of, person)
         if (contact := self._keyring.contacts.get(person)) is not None:
-            contact.pairings = held
+            self._keyring.contacts[person] = replace(contact, pairings=held)
         self._bus.signal(SecretsRenewed())
 
 
