@@ -250,9 +250,8 @@ def test_a_caller_that_a_log_names_as_live_and_as_gone_counts_as_live(
 ) -> None:
     """A terminal that was removed claimed its static key: it would be cut off with that one."""
     keyring, ben = grown
-    ben.add(
-        ben.first, Terminal(THIEF.seed, SECOND.secret), upon=Person("Ben").state
-    )  # at one time with the other
+    # Neither Add knows the other one.
+    ben.add(ben.first, Terminal(THIEF.seed, SECOND.secret), upon=Person("Ben").state)
     keyring.contacts[ben.id].state = ben.state
     assert SECOND.static in {one.static for one in ben.state.live.values()}
     assert SECOND.static in {one.static for one in ben.state.gone.values()}
