@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from chat.interface import EntryAdded, EntryChanged, EntryState, Event
 from chat.network.links import Links, LinkSet, LiveLink, Peer
-from chat.service import keyring, person_logs, signing, state, sync, views
+from chat.service import own_log, person_logs, signing, state, sync, views
 from chat.service.comparison import Comparison
 from chat.service.contacts import People
 from chat.service.events import EventBus
@@ -31,8 +31,9 @@ from chat.storage.entries import EntryRow, Position
 from chat.storage.keys import OwnRow
 from protocol import entries_and_receipts, limits
 from protocol.entries_and_receipts import READ, ParsedEntry, receipt_for
+from protocol.errors import Untrusted
 from protocol.hotpath import FastSending
-from protocol.identity.log import Remove, parse_operation
+from protocol.identity.log import Remove, Renew, parse_operation
 from protocol.identity.reduction import NO_PINS, PersonState, Pins, Reduction, Standing, reduce
 from protocol.messages import PassedReceipt, Receipt
 from tests.support.engines.planted import receipt_before_commit
@@ -327,17 +328,18 @@ def copy_shut_out() -> None:
     Keyring.may_link = wary  # type: ignore[method-assign]
 
 
-def newest_secret_alone() -> None:
-    """Own devices link under the newest secret that they hold, and under no other one."""
-    psks, answer = keyring.own_psks, keyring.answer_sibling
+def unsealed_ends_links() -> None:
+    """A Renew that hands this device nothing counts as a violation of the protocol."""
+    opened = own_log.opened  # type: ignore[attr-defined]
 
-    def newest(person: bytes, self_keys: Sequence[bytes], first: bytes) -> Any:
-        return psks(person, self_keys[:1], self_keys[0])
+    def strict(operations: Iterable[bytes], pins: Pins, own: OwnRow, new: Sequence[bytes]) -> Any:
+        found = opened(operations, pins, own, new)
+        signed = [one for one in map(parse_operation, new) if isinstance(one.operation, Renew)]
+        if len(found) < sum(one.author != own.terminal for one in signed):
+            raise Untrusted("a Renew without a secret for this device")
+        return found
 
-    def answered(person: bytes, self_keys: Sequence[bytes], numbers: Any) -> Any:
-        return answer(person, self_keys[:1], numbers)
-
-    keyring.own_psks, keyring.answer_sibling = newest, answered  # type: ignore[attr-defined]
+    own_log.opened = strict  # type: ignore[attr-defined]
 
 
 def any_self_tag() -> None:
@@ -375,6 +377,6 @@ PLANTED: Final[dict[str, Callable[[], None]]] = {
     "accomplice trusted": accomplice_trusted,
     "cut by anybody": cut_by_anybody,
     "copy shut out": copy_shut_out,
-    "newest secret alone": newest_secret_alone,
+    "unsealed ends links": unsealed_ends_links,
     "any self tag": any_self_tag,
 }

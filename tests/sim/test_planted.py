@@ -37,14 +37,14 @@ AMONG_SEVERAL = {
 """Those that only a person with several terminals can meet."""
 
 WITH_A_THIEF = {
-    "thief keeps what it added": ("cured", 1),
-    "fallen secrets used": ("cured", 1),
+    "thief keeps what it added": ("cured", 41),
+    "fallen secrets used": ("cured", 41),
     "late words count": ("cured", 1),
     "accomplice trusted": ("cured", 1),
-    "cut by anybody": ("cured", 1),
-    "copy shut out": ("together", 1),
-    "newest secret alone": ("together", 1),
-    "any self tag": ("own", 1),
+    "cut by anybody": ("cured", 202),
+    "copy shut out": ("together", 41),
+    "unsealed ends links": ("together", 41),
+    "any self tag": ("own", 91),
 }
 """Those that only a person of whom something was stolen can meet."""
 

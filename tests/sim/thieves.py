@@ -76,6 +76,8 @@ class Thief:
             log.parse_operation(one).id for one in world.laws.operations(world.side(victim))[self.owner]
         }
         self.incarnations: set[bytes] = set()
+        self.held: dict[int, set[str]] = {}
+        """What each honest terminal held when it learned of the cure."""
         self.before: set[bytes] | None = None
         self.machines: list[Host] = []
         self.mallory: Host | None = None
@@ -222,7 +224,11 @@ class Thief:
             self.world._check()
 
     async def _go_on(self) -> None:
-        """To the end of the run."""
+        """To the end of the run: first the contact who colludes gets words, and hands them over."""
+        if self.colluding is not None and self.machines[0].up:
+            self._write(self.machines[0], self.colluding)
+            await asyncio.sleep(PAUSES[0])
+            self._pass_on(self.machines[0], self.colluding)
         while not self.world.over:
             self.act(self.random.randrange(99), self.random.randrange(99), self.random.randrange(99))
             await asyncio.sleep(self.random.choice(PAUSES))
@@ -233,6 +239,11 @@ class Thief:
         Raises Broken.
         """
         world, laws = self.world, self.world.laws
+        for self._number in (2, 1, 2):  # it draws for some and for nobody, and signs upon other operations
+            if self.machines[0].up:
+                self._renew(self.machines[0], self.victim)
+                self._backdate(self.machines[0], self.victim)
+                await self._pause(5.0)
         texts = []
         for one in range(world.plan.persons):
             for side in laws.live(one) if one != self.owner else laws.live(self.owner):
@@ -273,6 +284,7 @@ class Thief:
             state = self.world.laws.logs(side).get(self.person)
             if state is None or not cures & state.counting:
                 continue
+            self.held.setdefault(side.number, set(side.ever))
             if live := self.terminals & state.live.keys():
                 raise Broken("cured", f"{side.name} holds {len(live)} of the thief's devices live")
             grants = {one for one in self.made & state.counting if not self._denies(one)}
@@ -303,7 +315,8 @@ class Thief:
             if side.owner == self.owner:
                 self._check_mallory(side)
             for entry in {one for (one,) in Reader(side.database()).rows(_COUNTING)} & later:
-                if not self.world.laws.is_uncut(side, entry):
+                before = entry.hex() in self.held.get(side.number, ())
+                if not (before and self.world.laws.is_uncut(side, entry)):
                     raise Broken("cured", f"{side.name} counts what the thief wrote after the cure")
             self._check_cuts(side)
 
