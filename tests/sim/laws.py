@@ -275,7 +275,7 @@ class Laws:
     def _is_signed(self, side: Side, view: EntryView) -> bool:
         """Whether the own device that is shown as its author wrote an entry.
 
-        The signatures beside entries (SPEC §11.1) are to be asked for here.
+        The signatures that come with entries (SPEC §11.1) are to be asked for here.
         """
         assert side.engine is not None
         author = self._author(side, bytes.fromhex(view.id))

@@ -288,14 +288,14 @@ def late_words_count() -> None:
 
 
 def accomplice_trusted() -> None:
-    """Whoever was paired stays so, whoever paired it."""
+    """A contact stays one in full, by any device that paired it."""
     counting = contacts._COUNTING
     select = contacts._SELECT_CONTACTS.replace(counting, "1")
     contacts._SELECT_CONTACTS = select  # type: ignore[misc]
 
 
 def cut_by_anybody() -> None:
-    """A cut counts whoever wrote it, and of whomever."""
+    """A cut by any device counts, and of any device."""
     follow = quarantine._follow
 
     def in_force(db: Database, conversation: int, author: int) -> list[int]:

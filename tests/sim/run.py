@@ -79,13 +79,13 @@ def first_failure(
     """In such a process: the first of the seeds that finds a planted bug, and the law; 0 and nothing in vain.
 
     `several`: only where somebody has several terminals can the bug show, and only these are run. `thieves`:
-    only where somebody has a thief.
+    only where somebody has a thief, and else only where nobody has one.
     """
     from tests.sim.runner import run
 
     _plant(planted)
     for plan in map(draw, seeds):
-        meets = not thieves or any(step.kind == "steal" for step in plan.steps)
+        meets = thieves == any(step.kind == "steal" for step in plan.steps)
         if meets and (plan.devices or not several) and (law := run(plan).law):
             return plan.seed, law
     return 0, ""

@@ -43,8 +43,8 @@ from tests.sim.laws import Broken, Side
 if TYPE_CHECKING:
     from tests.sim.world import Host, World
 
-DEVICE, BESIDE, IMAGE, WORDS = range(4)
-"""What is stolen: a device, a copy that runs beside it at once, an image that goes on later, or an image and
+DEVICE, COPY, IMAGE, WORDS = range(4)
+"""What is stolen: a device, a copy that runs at once, an image that goes on later, or an image and
 the recovery words, which the person then replaces."""
 
 MACHINES_MOST: Final = 3
@@ -54,7 +54,7 @@ PAUSES: Final = (3.0, 20.0, 45.0, 120.0)
 """Seconds between its acts after the cure."""
 
 SIGNED: Final = False
-"""Whether a signature beside each entry of own devices, and the newest self key alone, say who wrote it (SPEC
+"""Whether a signature with each entry of own devices, and the newest self key alone, say who wrote it (SPEC
 §11.1). Then a thief also writes in the name of other devices, and a contact under older self keys."""
 
 
@@ -98,7 +98,7 @@ class Thief:
             side, there = world.side(machine), world.side(victim)
             side.seen, side.ever = there.seen.copy(), set(world.laws.ids(there))
             copied(victim.person.folder, machine.person.folder)
-            if kind == BESIDE:
+            if kind == COPY:
                 self.wake()
 
     def _take(self, host: Host) -> None:
@@ -267,13 +267,13 @@ class Thief:
                 for side in self.world.laws.live(person):
                     # A thief may edit and delete it, and a timer end it.
                     if side.runs and self.world.laws.sent[text].id not in self.world.laws.ids(side):
-                        return f"{text!r} does not come to {side.name} beside a junior thief"
+                        return f"{text!r} does not come to {side.name}, with a junior thief"
         return ""
 
     # The laws.
 
     def check(self) -> None:
-        """What holds at any time at whoever holds the cure. Raises Broken."""
+        """What holds at any time at all who hold the cure. Raises Broken."""
         there = [side for side in self.world.laws.sides if side.runs and not side.thief]
         cures = set[bytes]().union(*map(self.cures, there))
         if not cures:
@@ -294,7 +294,7 @@ class Thief:
                 raise Broken("cured", f"{side.name} uses a secret that the thief drew")
 
     def _denies(self, operation: bytes) -> bool:
-        """Whether it only removes: that stands, as whoever was removed is linked anew (SPEC §7.3)."""
+        """Whether it only removes: that stands, as who was removed is linked again (SPEC §7.3)."""
         return any(one.id == operation and one.removals for one in self._parsed.values())
 
     def _written(self) -> set[bytes]:

@@ -1,7 +1,7 @@
 """The person log against an independent model of its rules, which PARLOUR_MODELS names (SPEC §7.3).
 
 PARLOUR_MODEL_SETS and PARLOUR_MODEL_FREE set the number of random sets and of concurrent operations, and
-PARLOUR_MODEL_SEED which sets are drawn, so that several ranges can run beside each other.
+PARLOUR_MODEL_SEED which sets are drawn, so that several ranges can run at one time.
 A long run needs `-o faulthandler_timeout=0`.
 """
 
