@@ -609,8 +609,11 @@ class Engine:
     async def retention(self) -> RetentionView:
         return await self._open.retention.view()
 
-    async def keep(self, days: int, alone: bool = False) -> RetentionView:
-        return await self._open.retention.keep(days, alone=alone)
+    async def keep(self, days: int) -> RetentionView:
+        return await self._open.retention.keep(days)
+
+    async def choose_keeper(self, terminal: str) -> RetentionView:
+        return await self._open.retention.choose_keeper(terminal)
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         # Few starts come to it, so none waits for it.

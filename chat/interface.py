@@ -899,15 +899,22 @@ class Messenger(Protocol):
     async def retention(self) -> RetentionView:
         """What this terminal keeps."""
 
-    async def keep(self, days: int, alone: bool = False) -> RetentionView:
+    async def keep(self, days: int) -> RetentionView:
         """Keep texts and files of so many days here, all with 0.
 
-        Older ones leave this terminal, and no other, once another terminal of this person has said that it
-        keeps them. What is unread, and what no terminal of the contact has, stays. `alone`: they leave it
-        also where no other one is known to keep them. What is kept again comes back from whom has it.
+        Older ones leave this terminal, and no other, once the keeper has said that it holds them. What is
+        unread, and what no terminal of the contact has, stays. The keeper keeps all. What is kept again comes
+        back from whom has it.
 
-        Raises UsageError (days below 0 or above 36,500), NotPermitted (there is no other terminal, and
-        `alone` is not set).
+        Raises UsageError (days below 0 or above 36,500).
+        """
+
+    async def choose_keeper(self, terminal: str) -> RetentionView:
+        """Let this terminal of the person hold all, for all its terminals; none with an empty id.
+
+        What they let go of, because another keeper held it, comes back to them.
+
+        Raises UsageError (no live terminal of this person has this id).
         """
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:

@@ -568,16 +568,14 @@ class SettingsView(Struct, frozen=True):
 
 
 class RetentionView(Struct, frozen=True):
-    """What this terminal keeps: texts of so many `days`, all with 0. `elsewhere`: how many it let go of.
+    """What this terminal is to keep: texts of so many `days`, all with 0. `elsewhere`: how many it let go of.
 
-    `alone`: it lets go also of those that no other terminal of this person is known to keep. `stays`: it lets
-    go of none, because no other terminal keeps all.
+    `keeper`: the id of the terminal that holds all, empty where this person chose none. Then nothing goes.
     """
 
     days: int
-    alone: bool = False
+    keeper: str = ""
     elsewhere: int = 0
-    stays: bool = False
 
 
 class BackupView(Struct, frozen=True):

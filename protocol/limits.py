@@ -98,10 +98,10 @@ SAFETY_REDUCTIONS_MAX: Final = 64
 """Reductions of one log that are computed for the safety numbers of its branches (SPEC §7.7)."""
 RECOVER_REMOVED_MAX: Final = 8
 """Terminals that one recovery removes (SPEC §7.2)."""
-FIRST_SHARE_NUMBER_MAX: Final = 2**31 - 1
-"""The highest number of a pairing's first share: as many are left for its renewals (SPEC §7.6)."""
-SHARE_NUMBERS_MAX: Final = 4
+SHARES_NAMED_MAX: Final = 4
 """Contact-secret shares of one person that message 1 of a link names (SPEC §7.6)."""
+SHARES_HELD_MAX: Final = 9
+"""Shares of a contact that are held in one pairing: the first one and the best others (SPEC §7.6)."""
 INVITATION_SECONDS: Final = 3_600
 """How long an invitation is good, seconds (SPEC §7.5)."""
 INVITATION_TEXT_MAX: Final = 4_096
@@ -121,7 +121,7 @@ HANDSHAKE_FRAME_MAX: Final = 4_096
 HANDSHAKE_PAYLOAD_MAX: Final = 2_048
 """A struct inside a handshake message, before padding, bytes (SPEC §6.3)."""
 PSK_CANDIDATES_MAX: Final = 16
-"""Psks that an initiator tries on one answer: own times their share numbers (SPEC §6.3)."""
+"""Psks that an initiator tries on one answer: own times their shares (SPEC §6.3)."""
 INVITATIONS_TRIED_MAX: Final = 4
 """Invitation psks that a responder tries on one first message (SPEC §6.2)."""
 HANDSHAKE_SECONDS: Final = 5.0

@@ -43,18 +43,18 @@ class Unprinted(Wire, frozen=True):
 # Payloads inside the handshake (SPEC §6.3), padded like envelopes.
 
 
-class ShareNumbers(Wire, frozen=True):
-    """Numbers of the contact-secret shares that the initiator holds, newest first."""
+class ShareNames(Wire, frozen=True):
+    """Names of the contact-secret shares that the initiator holds, in no order that means anything."""
 
-    own: Annotated[list[U32], Meta(min_length=1, max_length=4)]
-    theirs: Annotated[list[U32], Meta(min_length=1, max_length=4)]
+    own: Annotated[list[B16], Meta(min_length=1, max_length=limits.SHARES_NAMED_MAX)]
+    theirs: Annotated[list[B16], Meta(min_length=1, max_length=limits.SHARES_NAMED_MAX)]
 
 
 class ContactHello(Unprinted, frozen=True):
-    """IKpsk2 message 1: the initiator's person, share numbers, KEM key and link share."""
+    """IKpsk2 message 1: the initiator's person, share names, KEM key and link share."""
 
     person: B32
-    numbers: ShareNumbers
+    names: ShareNames
     kem_key: KemKey
     share: B32
 
@@ -140,13 +140,15 @@ class Open(Wire, frozen=True, tag=18):
 
 
 class Record(Unprinted, frozen=True, tag=19):
-    """The sender's person log, terminal and contact-secret share, with the terminal's proof and signature."""
+    """The sender's person log, terminal and contact-secret share, with the terminal's proof and signature.
+
+    `drawn` is the operation (id) of the log whose secret gives the share.
+    """
 
     operations: Operations
     terminal: B32
-    number: U32
+    drawn: B32
     share: B32
-    heads: Ids
     proof: B32
     signature: B64
 
@@ -167,37 +169,24 @@ class NewTerminal(Wire, frozen=True, tag=21):
     signature: B64
 
 
-class SharedDrawing(Wire, frozen=True):
-    """Which terminal drew a share, and its signature (SPEC §7.6)."""
-
-    terminal: B32
-    signature: B64
-
-
-Drawings = Annotated[list[SharedDrawing], Meta(max_length=1)]
-
-
 class SharedShare(Unprinted, frozen=True):
-    """A share of a contact secret: its number, and the heads of its owner's log when it was drawn.
+    """A share of a contact, and the operation (id) of the contact's log whose secret gives it."""
 
-    `drawn` is empty for a first share.
-    """
-
-    number: U32
+    operation: B32
     share: B32
-    heads: Ids
-    drawn: Drawings
-
-
-Shares = Annotated[list[SharedShare], Meta(min_length=1, max_length=limits.SHARE_NUMBERS_MAX)]
 
 
 class SharedRoot(Unprinted, frozen=True):
-    """A pairing root, and the shares of both persons exchanged under it, the newest first."""
+    """A pairing root, and the contact's shares that are held under it, the one of its Record first.
+
+    `first` is the operation (id) of the own log of which the share in the own Record was. `retired`: all of
+    the contact's terminals know a better one of its shares than its first.
+    """
 
     root: B32
-    own: Shares
-    theirs: Shares
+    first: B32
+    retired: bool
+    theirs: Annotated[list[SharedShare], Meta(min_length=1, max_length=limits.SHARES_HELD_MAX)]
 
 
 class SharedComparison(Wire, frozen=True):
@@ -341,13 +330,9 @@ class Digest(Wire, frozen=True):
 
 
 class Digests(Wire, frozen=True, tag=35):
-    """Digests of some conversations, ascending; what differs is answered (SPEC §7.8.3).
-
-    `since`: the sender keeps no bodies from before this time, in milliseconds (SPEC §7.8.4). 0: it keeps all.
-    """
+    """Digests of some conversations, ascending; what differs is answered (SPEC §7.8.3)."""
 
     digests: Annotated[list[Digest], Meta(min_length=1, max_length=limits.DIGESTS_MAX)]
-    since: U53
 
 
 class PassedReceipt(Wire, frozen=True, tag=36):
@@ -369,22 +354,12 @@ class DrawnSecret(Unprinted, frozen=True, tag=37):
     secret: B32
 
 
-DrawnUnder = Annotated[list[B32], Meta(min_length=1, max_length=limits.PARENTS_MAX)]
-
-
 class RenewedShare(Unprinted, frozen=True, tag=38):
-    """A share of the secret of `person` with `contact`, which this terminal of `person` drew.
+    """The sender's share, from the secret of an operation (id), in a pairing; `pairing` names its root."""
 
-    `pairing` names the root. `heads` are of the log of `person`.
-    """
-
-    person: B32
-    contact: B32
     pairing: B32
+    operation: B32
     share: B32
-    heads: DrawnUnder
-    terminal: B32
-    signature: B64
 
 
 # 48 to 79: conversations.

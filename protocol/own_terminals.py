@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Set
 from enum import Enum
 from itertools import groupby
@@ -9,18 +10,18 @@ from typing import Final, NamedTuple
 
 from protocol import labels, primitives
 from protocol.codec import check_ascending, encode
-from protocol.entries_and_receipts import KIND_EDIT, KIND_TEXT, READ, STORED
+from protocol.entries_and_receipts import READ, STORED
 from protocol.errors import Unexpected
 from protocol.identity.reduction import PersonState
 from protocol.limits import RECEIPT_IDS_MAX
 from protocol.messages import (
     Digests,
     DrawnSecret,
-    EntryHeader,
     HeadsHash,
     Message,
     PassedReceipt,
     Receipt,
+    RenewedShare,
     Typing,
 )
 
@@ -32,9 +33,9 @@ NOT_HELD: Final = 4
 
 
 class Standing(Enum):
-    """Which link a caller with the own secret has (SPEC §7.8.2)."""
+    """Which link a caller has that knows a secret of the person (SPEC §7.8.2)."""
 
-    OWN = "own"
+    LIVE = "live"
     PROVISIONAL = "provisional"
     REMOVED = "removed"
     STRANGER = "stranger"
@@ -54,17 +55,17 @@ def doubted(log: PersonState, confirmed: Set[bytes]) -> set[bytes]:
 
 
 def standing(log: PersonState, confirmed: Set[bytes], own_static: bytes, static: bytes) -> Standing:
-    """That of a static key, by the own log and the ids of its operations that this person confirmed.
+    """That of a static key, by the log of its person and the ids of the operations in it that are confirmed.
 
     Keys have 32 bytes.
     """
-    known = [one.id for one in log.terminals() if one.static == static]
     if static == own_static:
         return Standing.STRANGER
-    if any(one in log.gone for one in known):
-        return Standing.REMOVED
-    sure = known and not doubted(log, confirmed).issuperset(known)
-    return Standing.OWN if sure else Standing.PROVISIONAL
+    # Several may claim one key: a terminal that was never added together with another one, and removed.
+    known = {one.id for one in log.terminals() if one.static == static}
+    if sure := known & log.live.keys():
+        return Standing.PROVISIONAL if sure <= doubted(log, confirmed) else Standing.LIVE
+    return Standing.REMOVED if known else Standing.PROVISIONAL
 
 
 class Mark(NamedTuple):
@@ -106,7 +107,7 @@ def check_place(message: Message, *, own: bool) -> None:
         misplaced = not own
     else:
         told = isinstance(message, Receipt) and message.kind == READ
-        misplaced = own and (told or isinstance(message, HeadsHash | Typing))
+        misplaced = own and (told or isinstance(message, HeadsHash | Typing | RenewedShare))
     if misplaced:
         raise Unexpected("a message that has no place on this link")
 
@@ -134,7 +135,7 @@ def accept_passed(message: PassedReceipt, own: Collection[bytes], contact: Colle
 
 
 def is_of_holding(message: PassedReceipt, receiver: bytes, sender: bytes) -> bool:
-    """Whether it asks what its receiver holds, or says what its sender keeps (SPEC §7.8.4).
+    """Whether it asks what its receiver holds, or says what its sender does (SPEC §7.8.4).
 
     `receiver` and `sender`: ids of the terminals at the ends of the link.
     """
@@ -143,9 +144,10 @@ def is_of_holding(message: PassedReceipt, receiver: bytes, sender: bytes) -> boo
     return message.kind == STORED and message.terminal in (receiver, sender)
 
 
-def wants_body(header: EntryHeader, since: int) -> bool:
-    """Whether a terminal of this person wants the body of an entry of two persons (SPEC §7.8.4).
+_AN_ID: Final = re.compile("[0-9a-f]{64}")
 
-    `since`: what its last Digests said.
-    """
-    return header.kind not in (KIND_TEXT, KIND_EDIT) or header.time >= since
+
+def keeper(value: str, live: Collection[bytes]) -> bytes:
+    """The id of the terminal that the setting `keeper` names, b"" if it names none of the `live` ones."""
+    named = bytes.fromhex(value) if _AN_ID.fullmatch(value) else b""
+    return named if named in live else b""

@@ -15,7 +15,7 @@ from chat.cli.completing import DEVICE
 from chat.cli.output import Stopped, label_among, note, one_line, talks, timestamp
 from chat.cli.pairing import IN_DIGITS, NOBODY_ANSWERED, Dialogue, Typed, host_and_port
 from chat.cli.session import TEXT, Call, Feed, coroutine, group, messenger
-from chat.cli.terminal import YES, Lines, confirmed, is_interactive, read_new_passphrase
+from chat.cli.terminal import YES, Lines, confirmed, read_new_passphrase
 from chat.interface import (
     KEPT_DAYS_MAX,
     AddedView,
@@ -89,7 +89,7 @@ async def _list_terminals(call: Call) -> None:
             }
             line = terminal_line(view)
             if view.this and kept.days:
-                fields["keeps"], line = kept_fields(kept), f"{line}. {kept_line(kept)}"
+                fields["keeps"], line = kept_fields(kept), f"{line}. {kept_line(kept, devices)}"
             call.result(fields, line)
 
 
@@ -185,9 +185,6 @@ def device_of(devices: Sequence[TerminalView], name: str) -> TerminalView:
 
 ALL: Final = "all"
 BAD_TIME: Final = f"Say how long as 30d, at most {KEPT_DAYS_MAX}d, or all."
-HAS_IT_ALONE: Final = (
-    "You have no other device. What this one does not keep is gone for you: only your contacts have it."
-)
 _DAYS: Final = re.compile("([1-9][0-9]{0,5})d")
 
 
@@ -317,50 +314,62 @@ def machine_name() -> str:
 
 @terminal.command("keep")
 @click.argument("time", type=Days(), required=False)
-@click.option("--even-if-alone", is_flag=True, help="Also what no other device of yours keeps.")
 @coroutine
-async def keep(call: Call, time: int | None, even_if_alone: bool) -> None:
+async def keep(call: Call, time: int | None) -> None:
     """Keep messages on this device for TIME (30d, or all); without TIME, show it.
 
-    Older messages leave this device once another device of yours has said that it keeps them. Nothing is
-    deleted there or at your contacts. Messages that you have not read, or that have not arrived, stay.
+    Older messages leave this device once your keeper ('parlour terminal keeper') has said that it holds them.
+    Nothing is deleted there or at your contacts. Messages that you have not read, or that have not arrived,
+    stay.
     """
     async with messenger(call, offline=time is None) as opened:
-        if time is None:
+        kept = await (opened.retention() if time is None else opened.keep(time))
+        call.result(kept_fields(kept), kept_line(kept, await named_devices(opened)))
+
+
+@terminal.command("keeper")
+@click.argument("device", type=DEVICE, required=False)
+@click.option("--none", is_flag=True, help="Let no device be it: nothing leaves any of them.")
+@coroutine
+async def keeper(call: Call, device: str | None, none: bool) -> None:
+    """Choose the DEVICE that holds all messages for your others; without DEVICE, show it.
+
+    Your other devices let older messages go ('parlour terminal keep') once this one holds them. If it is lost
+    or removed, what they let go of comes back from your contacts alone.
+    """
+    if none and device is not None:
+        raise UsageError("Name a device, or say --none.")
+    async with messenger(call, offline=device is None and not none) as opened:
+        devices = await named_devices(opened)
+        if device is None and not none:
             kept = await opened.retention()
         else:
-            alone = even_if_alone or (time > 0 and await _wants_it_alone(call, opened))
-            kept = await opened.keep(time, alone)
-        call.result(kept_fields(kept), kept_line(kept))
-
-
-async def _wants_it_alone(call: Call, opened: Messenger) -> bool:
-    """Ask a person who has no other device. Without one to ask, the engine says what is to be done."""
-    others = [view for view in await opened.terminals() if view.is_live and not view.this]
-    if others or not is_interactive():
-        return False
-    note(HAS_IT_ALONE)
-    if not await confirmed(call.lines, "Let it go all the same? [y/n]"):
-        raise Stopped("All messages are kept.")
-    return True
+            chosen = "" if device is None else device_of(devices, device).terminal
+            kept = await opened.choose_keeper(chosen)
+        call.result({"keeper": kept.keeper}, keeper_line(kept, devices))
 
 
 def kept_fields(view: RetentionView) -> dict[str, object]:
-    return {
-        "days": view.days,
-        "even_if_alone": view.alone,
-        "elsewhere": view.elsewhere,
-        "stays": view.stays,
-    }
+    return {"days": view.days, "elsewhere": view.elsewhere, "keeper": view.keeper}
 
 
-def kept_line(view: RetentionView) -> str:
+def kept_line(view: RetentionView, devices: Sequence[TerminalView]) -> str:
     """What this device keeps, and how many messages are not on it."""
+    if any(one.this and one.terminal == view.keeper for one in devices):
+        return "This device keeps all messages: it is your keeper."
     time = f"messages for {view.days} {'day' if view.days == 1 else 'days'}" if view.days else "all messages"
     number = f"; {view.elsewhere} are not on it" if view.elsewhere else ""
-    alone = ", also where no other device does" if view.alone else ""
-    stays = " No other device of yours keeps all messages: nothing leaves this one." if view.stays else ""
-    return f"This device keeps {time}{number}{alone}.{stays}"
+    said = f"This device keeps {time}{number}."
+    return f"{said} {NO_KEEPER}" if view.days and not view.keeper else said
+
+
+NO_KEEPER: Final = "You chose no keeper, so nothing leaves it: 'parlour terminal keeper' chooses one."
+
+
+def keeper_line(view: RetentionView, devices: Sequence[TerminalView]) -> str:
+    """Which device holds all for the others."""
+    held = [_called(one) for one in devices if one.terminal == view.keeper]
+    return f"Your keeper is {held[0]}: it keeps all messages." if held else "You chose no keeper."
 
 
 @terminal.command("compare")

@@ -169,9 +169,6 @@ class Directory(Policy, Protocol):
     def holds(self, person: bytes, psk: ContactPsk | None, *, initiates: bool) -> bool:
         """Whether a psk, which opened a link that this side initiated or answered, is of a pairing held."""
 
-    def is_superseded(self, person: bytes, psk: ContactPsk | None) -> bool:
-        """Whether a psk with which a link opened is of a secret that was renewed."""
-
     def known_at(self, host: str) -> Sequence[Peer]:
         """The terminals that are or were at a host, which have a share of the handshakes."""
 
@@ -352,10 +349,7 @@ class Links:
         return since is not None and self._clock.monotonic() - since > seconds
 
     def _ageing(self, link: LiveLink) -> bool:
-        if not link.began:
-            return False
-        superseded = self._directory.is_superseded(link.person, link.psk)
-        return superseded or link.driver.link.should_replace(self._clock.monotonic())
+        return link.began and link.driver.link.should_replace(self._clock.monotonic())
 
     # A link opens, speaks and ends.
 

@@ -61,9 +61,9 @@ from chat.service.pairing.session import PairingService
 from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import PersonLogs
 from chat.service.pinning import NotesPin
+from chat.service.provisional import Provisional
 from chat.service.readable import Readable
 from chat.service.recovery import Recovery
-from chat.service.reliance import Reliance
 from chat.service.renewal import Renewals
 from chat.service.retention import Retention
 from chat.service.roots import Roots
@@ -216,7 +216,8 @@ class UseCases:
         self.forwarding = forwarding = Forwarding(
             runtime, store, bus, keyring, book, links, logs, gaps, port, notes, marks
         )
-        self.renewals = renewals = Renewals(runtime, store, bus, keyring, links, logs, cleaner)
+        renewals = Renewals(runtime, store, bus, keyring, own_log, cleaner)
+        self.provisional = provisional = Provisional(runtime, store, keyring, logs)
         self.transfers = transfers = Transfers(runtime, store, bus, keyring, shelf, allowances)
         self.sync = sync = Synchronizer(
             runtime,
@@ -231,6 +232,7 @@ class UseCases:
             addresses,
             forwarding,
             renewals,
+            provisional,
             transfers,
         )
         self.recovery = Recovery(runtime, store, keyring, own_log, cleaner, sync.fetch, words.confirm)
@@ -243,10 +245,7 @@ class UseCases:
         self.files = Files(
             runtime, store, bus, keyring, views, shelf, transfers, self.messages, self.feeds, copies
         )
-        self.reliance = Reliance(runtime, store, bus, keyring, forwarding)
-        self.retention = Retention(
-            runtime, store, bus, keyring, book, links, forwarding, cleaner, self.reliance
-        )
+        self.retention = Retention(runtime, store, bus, keyring, book, links, forwarding, cleaner, notes)
         self.clearing = Clearing(runtime, store, bus, keyring, book, views, cleaner)
         self.verification = Verification(runtime, store, bus, keyring, book, views, own_log.confirm, notes)
         self.people = People(
@@ -295,7 +294,6 @@ class UseCases:
         bus.on(events.ContactsChanged, lambda _: self.runtime.tasks.spawn(self.bots.settle()))
         bus.on(events.NoteWritten, lambda signal: self.sync.send(self.keyring.own.person, signal.entry))
         bus.on(events.HoldingSaid, self.retention.hear)
-        bus.on(events.KeepingSaid, self.retention.hear_keeping)
         bus.on(events.FilesBounded, lambda _: self.runtime.tasks.spawn(self._bound_files()))
         bus.on(events.ContactsChanged, lambda _: self.runtime.tasks.spawn(self._bound_files()))
         bus.on(events.FilesNamed, lambda _: self.files.came())
@@ -306,10 +304,9 @@ class UseCases:
         bus.on(events.SettingsShared, lambda _: self.runtime.tasks.spawn(self.privacy.reload()))
         bus.on(events.SettingsShared, lambda _: self.runtime.tasks.spawn(self.notes_pin.reload()))
         bus.on(events.SettingsShared, lambda _: self.runtime.tasks.spawn(self.words.reload()))
+        bus.on(events.SettingsShared, lambda _: self.retention.changed())
         bus.on(events.RelaysShared, lambda _: self.runtime.tasks.spawn(self.relays.reload()))
         bus.on(events.EntriesGone, lambda signal: self.sync.gone(signal.entries))
-        bus.on(events.EntriesGone, self.reliance.gone)
-        bus.on(events.FileLetGo, lambda signal: self.reliance.gone(events.EntriesGone((signal.entry,))))
         bus.on(events.EntriesGone, lambda signal: self.transfers.gone(signal.entries))
         bus.on(events.ContactReleased, lambda signal: self.sync.catch_up(signal.person))
         bus.on(events.EntriesPassedOn, self.sync.pass_on)
@@ -338,12 +335,11 @@ class UseCases:
     def _contacts_changed(self) -> None:
         self._terminals_changed()
         self.forwarding.contacts_changed()
-        self.own_log.contacts_changed()
         self.runtime.beat.by(0.0)
 
     def _terminals_changed(self) -> None:
         self.links.close_unwanted(self.sync.part)
-        self.renewals.settle()
+        self.provisional.settle()
         self.dialer.follow(self.keyring.dialled())
         self.relay_client.renew()
         self.announcer.recognise_again()
@@ -353,15 +349,12 @@ class UseCases:
         self.runtime.beat.by(0.0)
         self.verification.own_log_changed()
         self.alerts.own_log_changed()
-        self.retention.own_log_changed()
+        self.retention.changed()
         self.runtime.tasks.spawn(self.notes.own_log_changed())
         self._terminals_changed()
-        self.forwarding.own_log_changed()
         self.sync.hand_out_log()
 
-    def _secrets_renewed(self, signal: events.SecretsRenewed) -> None:
-        if signal.drawn:
-            self.runtime.tasks.spawn(self.sync.hand_out_renewals())
+    def _secrets_renewed(self, _: events.SecretsRenewed) -> None:
         self.relay_client.renew()
         self.announcer.recognise_again()
         self.announcer.renew()

@@ -120,7 +120,7 @@ class People:
         return self._notes.write(database, [write(register, person, value)])
 
     def _forget(self, database: Database, person: bytes) -> Written:
-        roots = [share.root for share in keys.shares_of(database, person)]
+        roots = keys.roots_of(database, person)
         contacts.remove(database, person)
         return self._notes.write(database, *sharing.removal(roots, person))
 

@@ -1,4 +1,4 @@
-"""What this terminal draws: secrets in its person's log, and shares that removals made stale (SPEC §7.6)."""
+"""The secrets that the person log draws: signed by this terminal, or opened by it (SPEC §7.6)."""
 
 from __future__ import annotations
 
@@ -6,22 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
-from chat.service.keyring import pairs_of
-from chat.storage import keys, persons
-from chat.storage.database import Database
-from chat.storage.keys import OWN, OwnRow, ShareRow
+from chat.storage.keys import OwnRow
 from protocol.identity.drawing import open_renew, renew_operation
 from protocol.identity.log import Renew, load, parse_operation, sign_operation
 from protocol.identity.reduction import Pins, Reduction
-from protocol.limits import SHARE_NUMBERS_MAX
 from protocol.messages import SharedDrawn
 from protocol.own_terminals import doubted
-from protocol.pairing.contact_secret import Pair
-from protocol.pairing.renewal import Drawn, Measure, draw_share, number_of
 from protocol.primitives import KEY_SIZE, Random
-
-Pairs = dict[bytes, tuple[Pair, ...]]
-"""The pairings with contacts, by person."""
 
 
 def renew_upon(
@@ -55,41 +46,3 @@ def opened(
         return ()
     secrets = (open_renew(reduction, one, this, own.first_self_key, own.static_secret) for one in renews)
     return tuple(SharedDrawn(one, secret) for one, secret in zip(renews, secrets, strict=True) if secret)
-
-
-def draw(database: Database, random: Random, *, removes: bool) -> Pairs | None:
-    """Draw again the shares that are stale, if it is this terminal's turn; None if nothing was drawn.
-
-    `removes`: it has just signed a removal. Else it is the turn of the most senior live terminal.
-    """
-    own = keys.read_own(database)
-    log, pins = persons.operations_of(database, own.person), persons.pins_of(database, own.person)
-    measure = Measure(log, pins)
-    if own.terminal != measure.senior and not removes:
-        return None
-    drawn, seed = set[bytes](), own.signing_seed
-    for contact, root, heads in keys.newest_shares(database, OWN):
-        if measure.is_stale(heads):
-            made = draw_share(own.person, contact, root, measure.heads, own.terminal, seed, random)
-            add_share(database, contact, OWN, root, made)
-            drawn.add(contact)
-    return read_pairs(database, drawn) if drawn else None
-
-
-def is_drawn(database: Database, renewed: Pairs | None) -> bool:
-    """Whether all that was drawn is stored."""
-    return renewed is None or read_pairs(database, renewed) == renewed
-
-
-def read_pairs(database: Database, contacts: Iterable[bytes]) -> Pairs:
-    """The pairings with some contacts, as they are stored."""
-    own = keys.read_own(database).person
-    return {person: pairs_of(database, own, person) for person in contacts}
-
-
-def add_share(database: Database, contact: bytes, owner: str, root: bytes, drawn: Drawn) -> None:
-    """Store a share that was drawn as the newest of its owner in the pairing with this root."""
-    number, heads = number_of(drawn.secret), list(drawn.heads)
-    said = ShareRow(contact, owner, number, drawn.secret, heads, root, drawn.terminal, drawn.signature)
-    keys.add_share(database, said)
-    keys.bound_shares(database, contact, root, owner, SHARE_NUMBERS_MAX)

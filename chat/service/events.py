@@ -27,9 +27,7 @@ class OwnLogGrew(Struct, frozen=True):
 
 
 class SecretsRenewed(Struct, frozen=True):
-    """A self key or a share of a contact secret was taken or erased, or was `drawn` here."""
-
-    drawn: bool = False
+    """A share of a contact was taken, or shares were erased."""
 
 
 class CutsFollowed(Struct, frozen=True):
@@ -64,12 +62,6 @@ class FilesBounded(Struct, frozen=True):
     """This person chose what files may use of this terminal."""
 
 
-class FileLetGo(Struct, frozen=True):
-    """This person let go of the file of an entry here, which stays: others may have relied on it."""
-
-    entry: bytes
-
-
 class EntriesGone(Struct, frozen=True):
     """The content of entries was destroyed here: none of it may leave any more.
 
@@ -87,17 +79,10 @@ class EntriesPassedOn(Struct, frozen=True):
 
 
 class HoldingSaid(Struct, frozen=True):
-    """Another terminal of this person asks what is held here, or says what it keeps."""
+    """Another terminal of this person asks what this keeper holds, or says what it does."""
 
     link: LiveLink
     message: PassedReceipt
-
-
-class KeepingSaid(Struct, frozen=True):
-    """Another terminal of this person says that it keeps all bodies, or else those since a time."""
-
-    link: LiveLink
-    since: int
 
 
 class NoteWritten(Struct, frozen=True):

@@ -33,7 +33,7 @@ from chat.pictures.bounds import INPUT_MAX
 from chat.platforms.files import open_source
 from chat.service import allowances
 from chat.service.copies import Copies
-from chat.service.events import EventBus, FileLetGo
+from chat.service.events import EventBus
 from chat.service.feeds import Feed, Feeds
 from chat.service.history import held_in
 from chat.service.keyring import Keyring
@@ -334,7 +334,6 @@ class Files:
                 await self._transfers.stop(entry)  # or what comes last would call it whole again
                 await self._store.free(files.let_go, entry)
                 await self._shelf.drop_gone()
-                self._bus.signal(FileLetGo(entry))
         shown = await self._store.read(self._shown, person, entry)
         if shown.file is not None:
             self._bus.publish(FileProgress(person.hex(), entry.hex(), shown.file))

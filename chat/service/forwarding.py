@@ -10,34 +10,32 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from chat.network.driver import Driver, Handler, Outgoing
+from chat.network.driver import Outgoing
 from chat.network.limits import Buckets
 from chat.network.links import Links, LiveLink
 from chat.service.comparison import Gaps
 from chat.service.discovery import ListeningPort
-from chat.service.events import EntriesPassedOn, EventBus, HoldingSaid, KeepingSaid
+from chat.service.events import EntriesPassedOn, EventBus, HoldingSaid
 from chat.service.keyring import Keyring, terminal_at, terminal_of
 from chat.service.marks import Marks, entries_first
 from chat.service.moving import BATCH, Answers, Arrivals, Asked, Carried, Counts
 from chat.service.notes import Notes
 from chat.service.person_logs import PersonLogs
-from chat.service.provisional import Provisional
 from chat.service.state import ContactBook
-from chat.storage import reliance, repair, siblings
+from chat.storage import repair, siblings
 from chat.storage.database import Store
 from chat.storage.entries import EntryRow
 from chat.tasks import Runtime
 from protocol.codec import check_ascending
 from protocol.entries_and_receipts import (
     READ,
-    STORED,
     ParsedEntry,
     conversation_of,
     conversation_of_two,
 )
 from protocol.history import check_page, pages
 from protocol.limits import DIGESTS_MAX, EARLY_MARKS_MAX, RECEIPT_IDS_MAX
-from protocol.link.states import LinkOpen, Role
+from protocol.link.states import LinkOpen
 from protocol.messages import (
     Digest,
     Digests,
@@ -101,7 +99,7 @@ class SiblingOutgoing(Outgoing):
     """What goes out on a link with an own terminal. `named`: by person, the heads of logs that it holds.
 
     `told`: by conversation, the digest that was sent last. `lacked`: by conversation, the gaps that the other
-    side told last. `since`: the time before which it wants no bodies, 0 for none, None before it has said so.
+    side told last.
     """
 
     def __init__(
@@ -120,7 +118,6 @@ class SiblingOutgoing(Outgoing):
         self._store, self._keyring, self._port, self._counts = store, keyring, port, counts
         self._runtime, self._clock = runtime, runtime.clock
         self._link, self._deleted = link, deleted
-        self.since: int | None = None
         self._carried, self._written = Carried(), set[bytes]()
         self._answers, self._answering = Answers(store, self._carried, self._carry, self._say_over), False
         self.lacked: dict[bytes, int] = {}
@@ -163,11 +160,7 @@ class SiblingOutgoing(Outgoing):
                 held = await self._counts.held()
                 found += await self._store.read(siblings.digests, part, terminal, held)
             self.told.update((one.conversation, one) for one in found)
-            await self._send_digests(found)
-
-    async def _send_digests(self, digests: list[Digest]) -> None:
-        now = (self._clock.wall(), *self._clock.boot())
-        await self._link.driver.send(Digests(digests, await self._store.read(reliance.since, now)))
+            await self._link.driver.send(Digests(found))
 
     async def _pass_marks(self, last: int) -> None:
         """Send the marks that were stored since the other side was there. A comparison brings few of them."""
@@ -235,29 +228,27 @@ class SiblingOutgoing(Outgoing):
             for part in (numbers[:half], numbers[half:]):
                 await self._carry(conversation, contact, part)
             return
-        some, since = [row.number for row in rows], self.since or 0
-        without = await self._store.read(reliance.left_out, some, since) if since else {}
         # The marks first: nobody would ask for them any more where the link ended between the two.
         await self._link.driver.send_all(passed_receipts(conversation, marks))
-        await self._link.driver.send_all(self._entries(rows, without))
-        # Who wants no bodies hears at once that this terminal keeps them, or it would ask others.
-        if kept := [entry for entry in sorted(without.values()) if entry not in self._deleted]:
-            own = self._keyring.own.terminal
-            await self._link.driver.send(PassedReceipt(conversation, own, STORED, kept))
+        await self._link.driver.send_all(self._entries(rows))
 
-    def _entries(self, rows: Iterable[EntryRow], without: Collection[int] = ()) -> Iterator[Entry]:
-        """`without`: numbers of those whose bodies are left out."""
+    def fill(self, conversation: bytes, contact: bytes, numbers: Sequence[int]) -> bool:
+        """Send entries, by number, that the other side lacks, unless they went on this link; if any."""
+        if left := [number for number in numbers if number not in self._carried]:
+            self._put(partial(self._carry, conversation, contact, left))
+        return bool(left)
+
+    def _entries(self, rows: Iterable[EntryRow]) -> Iterator[Entry]:
         for row in rows:
             self._carried.add(row.number)
             self._written.discard(row.id)
-            bodies = (b"", b"") if row.number in without else (row.salt, row.body)
-            yield self._as_sent(row.id, Entry(row.header, *bodies))
+            yield self._as_sent(row.id, Entry(row.header, row.salt, row.body))
 
     async def _say_over(self, conversation: bytes, contact: bytes) -> None:
         """Say that all that was asked for of a conversation was sent."""
         terminal, held = terminal_of(self._keyring.own_log, self._link), await self._counts.held()
         (mine,) = await self._store.read(siblings.digests, [(conversation, contact)], terminal, held)
-        await self._send_digests([replace(mine, answered=True)])
+        await self._link.driver.send(Digests([replace(mine, answered=True)]))
 
     def pass_on(self, ids: Sequence[bytes]) -> None:
         """Send entries that a contact has sent."""
@@ -315,7 +306,6 @@ class Forwarding:
         self._book, self._open = book, links
         self._logs, self._gaps, self._port = logs, gaps, port
         self.links: dict[LiveLink, SiblingOutgoing] = {}
-        self._provisional = Provisional(runtime, keyring, logs.own)
         self._rates = Buckets(COMPARED_A_SECOND, COMPARED_AT_ONCE)
         self._counts, self._arrivals = Counts(store), Arrivals(runtime, store, bus, keyring)
         # By contact: the links on which something came since own terminals were told, and what is to pass.
@@ -329,12 +319,6 @@ class Forwarding:
     def is_own(self, opened: LinkOpen) -> bool:
         """Whether it is a link with an own terminal."""
         return opened.person == self._keyring.own.person
-
-    def provisional(self, driver: Driver, opened: LinkOpen) -> Handler | None:
-        """Take a link with an own terminal that may pass on operations alone, None for any other link."""
-        if not self.is_own(opened) or opened.role is not Role.RESPONDER:
-            return None
-        return self._provisional.take(driver, opened.peer_static)
 
     def opened(self, link: LiveLink, deleted: set[bytes]) -> SiblingOutgoing | None:
         """What sends on a new link with an own terminal, None for a link with a contact."""
@@ -350,10 +334,6 @@ class Forwarding:
         self.links.pop(link, None)
         self._marks.ended(link)
         self._arrivals.ended(link)
-
-    def own_log_changed(self) -> None:
-        """Terminals may have become this person's, or be none any more."""
-        self._provisional.settle()
 
     # Logs.
 
@@ -518,8 +498,6 @@ class Forwarding:
         check_digests(message)
         await self._affords(link)
         terminal, outgoing = terminal_of(self._keyring.own_log, link), self.links.get(link)
-        if outgoing is not None:
-            self._hear_what_is_kept(link, outgoing, message.since)
         held = await self._counts.held()
         for theirs in message.digests:
             person = self._keyring.talks_with(theirs.conversation)
@@ -548,11 +526,6 @@ class Forwarding:
                 # The other side may lack none of them, and has some that this one lacks.
                 if outgoing.told.get(theirs.conversation) != mine:
                     outgoing.compare([person])
-
-    def _hear_what_is_kept(self, link: LiveLink, outgoing: SiblingOutgoing, since: int) -> None:
-        before, outgoing.since = outgoing.since, since
-        if before is None or (before > 0) != (since > 0):  # what is old is another time with each Digests
-            self._bus.signal(KeepingSaid(link, since))
 
     async def _answer(self, link: LiveLink, page: Heads) -> None:
         check_page(page)

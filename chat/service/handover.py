@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from chat.storage import contacts, keys, persons, settings
+from chat.storage import contacts, keys, persons, settings, sharing
 from chat.storage.contacts import PAIRED, ComparisonRow, ContactRow, VoucherRow
 from chat.storage.database import Database, Store
-from chat.storage.keys import OWN, THEIRS, OwnRow, ShareRow
+from chat.storage.keys import OwnRow, PairingRow
 from chat.storage.persons import AddressRow
 from chat.storage.settings import RelayRow
 from protocol import limits
@@ -21,14 +21,11 @@ from protocol.messages import (
     SharedPairing,
     SharedPlace,
     SharedRelay,
-    SharedRoot,
     SharedSetting,
-    SharedShare,
     SharedVoucher,
 )
 from protocol.pairing.handover import Handover, SharedContact, pins_of
 from protocol.pairing.linking import ProfileDue
-from protocol.pairing.renewal import drawings, signed
 
 _IDS: Final = limits.LINKED_IDS_MAX
 
@@ -110,27 +107,19 @@ def _contact(db: Database, person: bytes, timer: int) -> SharedContact | None:
         row.muted,
         comparison,
         [SharedVoucher(*one) for one in sorted(contacts.vouchers(db, person)[: limits.VOUCHERS_MAX])],
-        _pairings(keys.shares_of(db, person)),
+        [sharing.shared_pairing(one) for one in _named(keys.pairings_of(db, person))],
         proven[:_IDS],
         _places(db, person),
     )
     return SharedContact(tuple(persons.operations_of(db, person)), shared)
 
 
-def _pairings(rows: Sequence[ShareRow]) -> list[SharedRoot]:
+def _named(rows: Sequence[PairingRow]) -> Sequence[PairingRow]:
     """The pairings that message 1 of a link can name, newest first: the two newest and the two oldest."""
-    roots = list(dict.fromkeys(row.root for row in rows))
-    if len(roots) > limits.LINKED_PAIRINGS_MAX:
-        half = limits.LINKED_PAIRINGS_MAX // 2
-        roots = [*roots[:half], *roots[-half:]]
-
-    def shares(root: bytes, owner: str) -> list[SharedShare]:
-        found = [row for row in rows if row.root == root and row.owner == owner]
-        return [SharedShare(row.number, row.share, sorted(row.heads), drawings(row.drawn)) for row in found][
-            : limits.SHARE_NUMBERS_MAX
-        ]
-
-    return [SharedRoot(root, shares(root, OWN), shares(root, THEIRS)) for root in roots]
+    if len(rows) <= limits.LINKED_PAIRINGS_MAX:
+        return rows
+    half = limits.LINKED_PAIRINGS_MAX // 2
+    return (*rows[:half], *rows[-half:])
 
 
 def _places(db: Database, person: bytes) -> list[SharedPlace]:
@@ -187,10 +176,7 @@ def _add_contact(db: Database, given: SharedContact, source: bytes) -> None:
     for voucher in shared.vouchers:
         contacts.vouch(db, VoucherRow(shared.person, voucher.terminal, source, voucher.compared))
     for pairing in reversed(shared.pairings):
-        for owner, shares in ((OWN, pairing.own), (THEIRS, pairing.theirs)):
-            for share in reversed(shares):
-                held = share.number, share.share, list(share.heads), pairing.root, *signed(share.drawn)
-                keys.add_share(db, ShareRow(shared.person, owner, *held))
+        keys.add_pairing(db, sharing.held_pairing(shared.person, pairing))
     for static in shared.proven:
         persons.add_proven_key(db, shared.person, static)
     for place in shared.places:

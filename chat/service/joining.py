@@ -22,7 +22,6 @@ from chat.service.linking import CUT, TIMED_OUT, LinkingSession
 from chat.storage import profile, retention
 from chat.storage.database import Database
 from chat.storage.profile import Vault
-from chat.storage.retention import Clock
 from chat.tasks import Beat, Tasks, Worker
 from protocol.addresses import is_local
 from protocol.identity.author import create_terminal
@@ -72,10 +71,6 @@ class Joining:
         self._shown: asyncio.Future[LinkingView] = loop.create_future()
         self._session: LinkingSession | None = None
         self._tasks = Tasks(self._failed)
-
-    @property
-    def now(self) -> Clock:
-        return (self._ports.clock.wall(), *self._ports.clock.boot())
 
     @property
     def random(self) -> Random:
@@ -224,12 +219,11 @@ async def make_profile(
     Raises as `Joining.profile` and `profile.create`.
     """
     async with joining.profile(address) as due:
-        now = joining.now
 
         def fill(database: Database) -> None:
             handover.fill(database, due)
             if keep:  # before the history comes, of which the rest stays where it is
-                retention.keep(database, keep, now, alone=False)
+                retention.keep(database, keep)
 
         make = partial(profile.create, folder, passphrase, fill, random=joining.random, cost=cost)
         return await asyncio.to_thread(make)

@@ -5,7 +5,7 @@ Only use cases write here, after their commit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,24 +17,24 @@ from chat.network.links import Identity, LiveLink, Peer
 from chat.storage import contacts, keys, persons
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
-from chat.storage.keys import OWN, THEIRS, OwnRow
+from chat.storage.keys import OwnRow, PairingRow
 from protocol.discovery import Known
 from protocol.entries_and_receipts import conversation_in, conversation_of_two, parse_entry
 from protocol.errors import Unexpected, Untrusted
 from protocol.identity.drawing import self_key
 from protocol.identity.log import RecoveryKey
 from protocol.identity.reduction import NO_PINS, PersonState, Pins, Terminal, reduce
+from protocol.identity.reduction import Standing as Freshness
 from protocol.identity.safety import open_questions
 from protocol.keys import X25519Pair
-from protocol.limits import PSK_CANDIDATES_MAX, SHARE_NUMBERS_MAX
+from protocol.limits import PSK_CANDIDATES_MAX, SHARES_NAMED_MAX
 from protocol.link.states import ContactPsk, InvitationKeys
 from protocol.messages import ContactHello, Entry, Message, SharedDrawn
 from protocol.notes import notes_of
 from protocol.own_terminals import Standing, doubted, standing
-from protocol.pairing.contact_secret import Pair, Share, answer_nobody
+from protocol.pairing.contact_secret import Pair, Share, answer_nobody, own_share
 from protocol.pairing.invitation import Invitation
 from protocol.pairing.own_secret import OwnSecret, answer_sibling, link_keys, own_psks, own_secret
-from protocol.pairing.renewal import number_of
 from protocol.primitives import equal
 from protocol.relay.rendezvous import contact_token, invitation_token
 
@@ -97,32 +97,25 @@ who stole one of its terminals, can add more, which are its most junior ones and
 
 
 class ContactKeys(Struct):
-    """A contact's log and shared secrets. `pending`: its Accept has not arrived yet.
+    """A contact's log and the pairings with it, newest first. `pending`: its Accept has not arrived yet.
 
     `pins`: the recoveries in its log that were seen first or confirmed.
     """
 
     operations: tuple[bytes, ...]
     state: PersonState
-    pairs: tuple[Pair, ...]
+    pairings: tuple[PairingRow, ...]
     pending: bool
     blocked: bool
     pins: Pins = NO_PINS
 
+    def hold(self, pairings: tuple[PairingRow, ...]) -> None:
+        """These pairings are stored now."""
+        self.pairings = pairings
+
     def dialled(self) -> list[Terminal]:
         """The live terminals that are dialled, the most senior first."""
         return list(self.state.live.values())[:TERMINALS_DIALLED]
-
-    def candidates(self) -> tuple[ContactPsk, ...]:
-        """The psks of the pairings with this contact, newest first, as many as message 1 may name."""
-        named = self.named()
-        # Message 1 names all of them, and has room for so many shares of each person.
-        of_each = SHARE_NUMBERS_MAX // max(1, len(named))
-        return tuple(psk for pair in named for psk in pair.candidates(of_each))[:PSK_CANDIDATES_MAX]
-
-    def named(self) -> tuple[Pair, ...]:
-        # Pairings that only this side completed gather at the new end, so the oldest are named too.
-        return self.pairs if len(self.pairs) <= PAIRINGS_NAMED else (*self.pairs[:2], *self.pairs[-2:])
 
 
 @dataclass(slots=True)
@@ -174,7 +167,8 @@ class Keyring:
         self.own = own
         self.identity = Identity(own.person, X25519Pair(own.static_secret))
         self.own_log, self.own_confirmed = own_log, own_confirmed
-        self.self_keys = self._order_keys()
+        self._pairs: dict[bytes, tuple[tuple[object, ...], tuple[Pair, ...]]] = {}
+        self._order_drawn()
         self.is_removed = own.terminal in own_log.gone
         self.found: dict[Peer, Addresses] = {}
         self.remembered = remembered or {}
@@ -219,13 +213,12 @@ class Keyring:
 
     def contact_psk(self, static: bytes, hello: ContactHello) -> tuple[bytes, ContactPsk] | None:
         if hello.person == self.own.person:
-            answers_own = self._answers_own(static)
-            psk = answer_sibling(hello.person, self.self_keys, hello.numbers) if answers_own else None
+            answers_own = self._stands(Peer(hello.person, static)) is not Standing.STRANGER
+            psk = answer_sibling(hello.person, self.self_keys, hello.names) if answers_own else None
             if psk is not None:
                 return hello.person, psk
-        contact, peer = self.contacts.get(hello.person), Peer(hello.person, static)
-        if contact is not None and (self.may_link(peer) or self.was_removed(peer)):
-            answers = (pair.answer(hello.numbers) for pair in contact.pairs)
+        elif self._stands(Peer(hello.person, static)) is not Standing.STRANGER:
+            answers = (pair.answer(hello.names) for pair in self.pairs(hello.person))
             psk = next((answer for answer in answers if answer is not None), None)
             if psk is not None:
                 return hello.person, psk
@@ -246,18 +239,24 @@ class Keyring:
         own, live = self.identity.static.public, self.own_log.live.values()
         return [one for one in live if one.static != own and one.id not in left_out][:TERMINALS_DIALLED]
 
-    def _stands(self, static: bytes) -> Standing:
-        return standing(self.own_log, self.own_confirmed, self.identity.static.public, static)
+    def _stands(self, peer: Peer) -> Standing:
+        """Which link a caller with a secret of this person, or one with a contact, has."""
+        own, contact = self.identity.static.public, self.contacts.get(peer.person)
+        if self.is_removed:
+            return Standing.STRANGER
+        if peer.person == self.own.person:
+            return standing(self.own_log, self.own_confirmed, own, peer.static)
+        if contact is None or contact.blocked:
+            return Standing.STRANGER
+        # What a contact does with its recoveries is asked of this person, and holds back what is sent.
+        return standing(contact.state, frozenset(contact.state.path), own, peer.static)
 
-    def is_provisional(self, static: bytes) -> bool:
-        """Whether a caller with the own secret and this static key may pass on operations, and nothing else.
+    def is_provisional(self, peer: Peer) -> bool:
+        """Whether a caller with a secret of its person may pass on operations of its log, and nothing else.
 
-        No log held here names it yet, or the recovery that brought it is not confirmed.
+        No log held here names it yet, or the recovery of this person that brought it is not confirmed.
         """
-        return self._stands(static) is Standing.PROVISIONAL
-
-    def _answers_own(self, static: bytes) -> bool:
-        return self._stands(static) is not Standing.STRANGER and not self.is_removed
+        return self._stands(peer) is Standing.PROVISIONAL
 
     def _own_secret(self) -> OwnSecret:
         """The best one, by which alone this terminal is found."""
@@ -270,41 +269,59 @@ class Keyring:
 
     def was_removed(self, peer: Peer) -> bool:
         """Whether a terminal, of which nothing is held here that blocks it, was removed from its person."""
-        contact = self.contacts.get(peer.person)
-        if self.is_removed or peer.static == self.identity.static.public:
-            return False
-        if peer.person == self.own.person:
-            return self._stands(peer.static) is Standing.REMOVED
-        if contact is None or contact.blocked:
-            return False
-        live, gone = contact.state.live.values(), contact.state.gone.values()
-        return any(one.static == peer.static for one in gone) and not any(
-            one.static == peer.static for one in live
-        )
-
-    def is_superseded(self, person: bytes, psk: ContactPsk | None) -> bool:
-        """Whether a psk with which a link with a contact opened is of a share that was renewed."""
-        if psk is None:
-            return False
-        contact = self.contacts.get(person)
-        return contact is not None and all(pair.is_superseded(psk) for pair in contact.pairs)
+        return self._stands(peer) is Standing.REMOVED
 
     def hold(self, drawn: Iterable[SharedDrawn]) -> None:
         """Secrets that operations of the own log draw were stored. `follow_own_log` comes next."""
         held = {one.operation: one for one in (*self.own.drawn, *drawn)}
         self.own = replace(self.own, drawn=tuple(held.values()))
 
-    def _order_keys(self) -> tuple[bytes, ...]:
-        """The self keys, the best first. Those that the log names no more come last."""
-        held = {one.operation: self_key(one.secret) for one in self.own.drawn}
-        best = [one for one in self.own_log.drawn if one in held]
-        return tuple(held[one] for one in (*best, *(held.keys() - best)))
+    def _order_drawn(self) -> None:
+        held = {one.operation: one for one in self.own.drawn}
+        self._drawn = tuple(held[one] for one in best_first(held, self.own_log))
+        self.self_keys = tuple(self_key(one.secret) for one in self._drawn)
 
-    def take_renewed(self, pairs: Mapping[bytes, tuple[Pair, ...]]) -> None:
-        """Shares in the pairings with these contacts were drawn, taken or erased."""
-        for person, held in pairs.items():
-            if person in self.contacts:
-                self.contacts[person].pairs = held
+    # Pairings (SPEC §7.6).
+
+    def pairs(self, person: bytes) -> tuple[Pair, ...]:
+        """What is held of each pairing with a contact, the newest first; none for a stranger."""
+        contact = self.contacts.get(person)
+        if contact is None:
+            self._pairs.pop(person, None)
+            return ()
+        of = contact.pairings, contact.state, self.own_log, self._drawn
+        known = self._pairs.get(person)
+        if known is None or any(one is not other for one, other in zip(known[0], of, strict=True)):
+            pairs = tuple(self._pair(contact.state, row) for row in contact.pairings)
+            self._pairs[person] = known = of, pairs
+        return known[1]
+
+    def _pair(self, state: PersonState, row: PairingRow) -> Pair:
+        own, held = self.own_log, {one.operation: Share(one.operation, one.share) for one in row.theirs}
+        return Pair(
+            row.root,
+            own.person,
+            state.person,
+            tuple(own_share(row.root, one) for one in self._drawn),
+            tuple(held[one] for one in best_first(held, state)),
+            row.first,
+            row.theirs[0].operation,
+            sum(own.drawn.get(one.operation) is Freshness.FRESH for one in self._drawn),
+            row.retired,
+        )
+
+    def named(self, person: bytes) -> tuple[Pair, ...]:
+        """The pairings with a contact that message 1 of a link names, the newest first."""
+        # Pairings that only this side completed gather at the new end, so the oldest are named too.
+        pairs = self.pairs(person)
+        return pairs if len(pairs) <= PAIRINGS_NAMED else (*pairs[:2], *pairs[-2:])
+
+    def _candidates(self, person: bytes) -> tuple[ContactPsk, ...]:
+        """The psks of the pairings with a contact, newest first, as many as message 1 may name."""
+        named = self.named(person)
+        # Message 1 names all of them, and has room for so many shares of each person.
+        of_each = SHARES_NAMED_MAX // max(1, len(named))
+        return tuple(psk for pair in named for psk in pair.candidates(of_each))[:PSK_CANDIDATES_MAX]
 
     # What the dialer asks.
 
@@ -329,33 +346,22 @@ class Keyring:
             return ()
         if peer.person == self.own.person:
             return own_psks(self.own.person, self.self_keys, self.own.first_self_key)
-        return self.contacts[peer.person].candidates()
+        return self._candidates(peer.person)
 
     def may_link(self, peer: Peer) -> bool:
         if peer.person == self.own.person:
-            return self._stands(peer.static) is Standing.OWN and not self.is_removed
+            return self._stands(peer) is Standing.LIVE
         contact = self.contacts.get(peer.person)
-        if (
-            contact is None
-            or contact.blocked
-            or not contact.pairs
-            or self.is_removed
-            or peer.static == self.identity.static.public
-        ):
-            return False  # a log can claim any key, but this one is here
-        return any(terminal.static == peer.static for terminal in contact.state.live.values())
+        return contact is not None and bool(contact.pairings) and self._stands(peer) is Standing.LIVE
 
     def holds(self, person: bytes, psk: ContactPsk | None, *, initiates: bool) -> bool:
         if person == self.own.person and psk is not None:
             return any(
                 equal(psk.psk, one.psk)
-                for one in (own_secret(person, key).link_psk(number_of(key)) for key in self.self_keys)
+                for one in (own_secret(person, key).link_psk(key) for key in self.self_keys)
                 if one.own == psk.own
             )
-        contact = self.contacts.get(person)
-        if contact is None or psk is None:
-            return False
-        return any(pair.opened(psk, initiates=initiates) for pair in contact.pairs)
+        return psk is not None and any(pair.opened(psk, initiates=initiates) for pair in self.pairs(person))
 
     def at(self, link: LiveLink) -> bytes:
         """The terminal at the other end of a link, b"" if it was removed meanwhile."""
@@ -393,11 +399,11 @@ class Keyring:
         own, static = self.identity.person, self.identity.static.public
         if self.is_removed:
             return []
-        # Under the newest secrets alone: who was removed knows the others, and would see it wait.
         keys = [
-            pair.newest().meeting_key(own, person)
+            secret.meeting_key(own, person)
             for person in self.linkable()
-            for pair in self.contacts[person].named()
+            for pair in self.named(person)
+            for secret in pair.announced()
         ]
         if self.siblings():
             keys.append(self._own_secret().meeting_key())
@@ -414,8 +420,7 @@ class Keyring:
         if peer.person == self.own.person:
             own_keys = [secret.meeting_key() for secret in self._own_secrets()]
             return [contact_token(key, day, relay, peer.static) for key in own_keys]
-        pairs, own = self.contacts[peer.person].named(), self.identity.person
-        # The other side may not have the newest secret, and waits where it can.
+        pairs, own = self.named(peer.person), self.identity.person
         secrets = [secret for pair in pairs for secret in pair.secrets()]
         meeting = [secret.meeting_key(peer.person, own) for secret in secrets]
         return [contact_token(key, day, relay, peer.static) for key in meeting]
@@ -425,26 +430,27 @@ class Keyring:
     def linkable(self) -> list[bytes]:
         """All contacts with a pairing who are not blocked, in a fixed order. One of a backup has none yet."""
         return sorted(
-            person for person, contact in self.contacts.items() if contact.pairs and not contact.blocked
+            person for person, contact in self.contacts.items() if contact.pairings and not contact.blocked
         )
 
     def viewers(self, spoken_to: Sequence[bytes] = ()) -> list[bytes]:
-        """The discovery keys for announcements: the own terminals', contacts', those of earlier pairings.
+        """The discovery keys for announcements: the own terminals', the best per contact, then all others.
 
         Those of `spoken_to` come first, in its order: there may be fewer slots than contacts (SPEC §13). The
-        other side may not have the newest pairing, and would find this terminal no more.
+        other side may not have the newest pairing or share, and would find this terminal no more.
         """
         own = self.identity.person
         if self.is_removed:
             return []
         place = {person: number for number, person in enumerate(spoken_to)}
         persons = sorted(self.linkable(), key=lambda person: place.get(person, len(place)))
-        named = [(person, self.contacts[person].named()) for person in persons]
-        newest = [(person, pairs[0]) for person, pairs in named]
-        earlier = [(person, pair) for person, pairs in named for pair in pairs[1:]]
+        found = [
+            [secret.discovery_key(own, person) for pair in self.named(person) for secret in pair.announced()]
+            for person in persons
+        ]
         # Always: an own terminal of which this one does not know yet has to find it.
-        keys = [self._own_secret().discovery_key()]
-        return keys + [pair.newest().discovery_key(own, person) for person, pair in (*newest, *earlier)]
+        keys = [self._own_secret().discovery_key(), *(of[0] for of in found)]
+        return [*keys, *(key for of in found for key in of[1:])]
 
     def announcers(self) -> list[Known]:
         """The keys with which terminals that are dialled announce themselves to this person."""
@@ -459,7 +465,7 @@ class Keyring:
         ]
 
     def _announced_under(self, person: bytes) -> list[bytes]:
-        secrets = [secret for pair in self.contacts[person].pairs for secret in pair.secrets()]
+        secrets = [secret for pair in self.pairs(person) for secret in pair.secrets()]
         return [secret.discovery_key(person, self.identity.person) for secret in secrets]
 
     def partner(self, passed_on: Sequence[Message]) -> bytes:
@@ -493,7 +499,7 @@ class Keyring:
         """Operations were added to this person's own log or confirmed; `confirmed` are now the ids of those
         that were made here or confirmed, and no others."""
         self.own_log, self.own_confirmed = state, confirmed
-        self.self_keys = self._order_keys()
+        self._order_drawn()
         self.is_removed = self.own.terminal in state.gone
         self.own_terminals.update(terminal.id for terminal in state.terminals())
 
@@ -578,32 +584,24 @@ def own_operations(database: Database, own: OwnRow) -> tuple[tuple[bytes, ...], 
     return tuple(operations), pins
 
 
-def contact_keys(database: Database, own_person: bytes, row: ContactRow) -> ContactKeys:
+def contact_keys(database: Database, row: ContactRow) -> ContactKeys:
     operations = tuple(persons.operations_of(database, row.person))
     pins = persons.pins_of(database, row.person)
     return ContactKeys(
         operations=operations,
         state=reduce(operations, pins),
-        pairs=pairs_of(database, own_person, row.person),
+        pairings=keys.pairings_of(database, row.person),
         pending=row.state == contacts.PENDING,
         blocked=row.blocked,
         pins=pins,
     )
 
 
-def pairs_of(database: Database, own: bytes, person: bytes) -> tuple[Pair, ...]:
-    """The secrets of each pairing with the contact, newest first."""
-    rows = keys.shares_of(database, person)
-
-    def shares(root: bytes, owner: str) -> tuple[Share, ...]:
-        found = (row for row in rows if row.root == root and row.owner == owner)
-        return tuple(
-            Share(row.number, row.share, tuple(row.heads), row.terminal, row.signature) for row in found
-        )
-
-    roots = dict.fromkeys(row.root for row in rows)
-    made = [(root, shares(root, OWN), shares(root, THEIRS)) for root in roots]
-    return tuple(Pair(root, own, person, mine, theirs) for root, mine, theirs in made if mine and theirs)
+def best_first(operations: Collection[bytes], state: PersonState) -> list[bytes]:
+    """Operations that draw shares, those that are used first before others. Those that the log names no more
+    come last."""
+    best = [one for one in state.drawn if one in operations]
+    return [*best, *sorted(set(operations) - set(best))]
 
 
 def remembered(database: Database, state: PersonState) -> dict[Peer, Addresses]:

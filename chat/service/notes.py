@@ -307,15 +307,13 @@ class Notes:
         self._bus.publish(ContactRemoved(person.hex(), name))
 
     async def _changed(self, persons: Collection[bytes]) -> None:
-        own = self._keyring.own.person
-
         def read(database: Database) -> tuple[list[tuple[ContactRow, ContactKeys, int]], dict[bytes, int]]:
             rows = [row for person in sorted(persons) if (row := contacts.get(database, person)) is not None]
             talks = {row.person: contacts.conversation_with(database, row.person) for row in rows}
             found = [
                 (
                     row,
-                    contact_keys(database, own, row),
+                    contact_keys(database, row),
                     receipts.unread(database, talk.id) if (talk := talks[row.person]) is not None else 0,
                 )
                 for row in rows

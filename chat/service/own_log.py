@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from chat.errors import phrase
 from chat.interface import NO_NAME, Notice, NotPermitted, UsageError
 from chat.service import views
-from chat.service.drawing import Pairs, draw, is_drawn, opened, renew_upon
-from chat.service.events import EventBus, InvitationsChanged, OwnLogChanged, OwnLogGrew, SecretsRenewed
+from chat.service.drawing import opened, renew_upon
+from chat.service.events import EventBus, InvitationsChanged, OwnLogChanged, OwnLogGrew
 from chat.service.keyring import Keyring
 from chat.service.signing import (
     NOT_LIVE,
@@ -59,11 +59,10 @@ class OwnLog:
         self._worker, self._random, self._clock = runtime.worker, runtime.random, runtime.clock
         self._store, self._bus, self._keyring = store, bus, keyring
         self._turn = asyncio.Lock()  # what is signed builds on all that came before
-        self._drawn_for: PersonState | None = None  # the own log for which stale shares are drawn again
         self._renewing: Renewing | None = None  # as stored, None until it was read
 
     async def renew(self) -> None:
-        """Draw what removals by other terminals have made stale, if it is this one's turn.
+        """Sign a Renew if the log has no fresh secret and it is this terminal's turn (SPEC §7.6).
 
         Raises a storage failure.
         """
@@ -76,14 +75,6 @@ class OwnLog:
                 with suppress(LimitExceeded):  # a thief fills the log: a removal has room, and renews
                     await self._add([renew], drawn=(drawn,), renewing=renewing)
                 self._renewing = renewing
-        log = self._keyring.own_log
-        if log is not self._drawn_for:
-            async with self._turn:
-                log = self._keyring.own_log
-                # What is stored and not known here would not be drawn again, nor used.
-                renewed = await self._store.write_once(is_drawn, draw, self._random, removes=False)
-            self._take(renewed)
-            self._drawn_for = log
 
     async def _is_due(self) -> bool:
         """Whether the log has no fresh secret, and this terminal is to draw one (SPEC §7.6).
@@ -108,15 +99,6 @@ class OwnLog:
         waited = now - (self._renewing.stale or now)
         first = own.terminal == next(iter(state.live))
         return (first or waited >= DAY) and not 0 <= now - before.renewed < DAY
-
-    def contacts_changed(self) -> None:
-        """A pairing may have come of a terminal that did not know of a removal: its share is stale."""
-        self._drawn_for = None
-
-    def _take(self, renewed: Pairs | None) -> None:
-        if renewed is not None:
-            self._keyring.take_renewed(renewed)
-            self._bus.signal(SecretsRenewed(drawn=True))
 
     async def missing(self, held: Sequence[bytes]) -> list[LogOperations]:
         """The operations of this person's log that a holder of these heads lacks."""
@@ -156,12 +138,11 @@ class OwnLog:
         *,
         drawn: Iterable[SharedDrawn] = (),
         renewing: Renewing | None = None,
-        removes: bool = False,
         erases_seed: bool = False,
     ) -> Extension:
         """Store what is new in the own log. `confirmed`: ids of what this person made, `own`: this terminal
         with the keys that a recovery brings. `drawn`: what Renews among them draw, and `renewing` goes with
-        one without a removal. `removes`: shares that the removed know are drawn again. `erases_seed`: a
+        one without a removal. `erases_seed`: a
         recovery has replaced the words."""
         person = self._keyring.own.person
         held, pins = await self._store.read(persons.log_of, person)
@@ -171,7 +152,7 @@ class OwnLog:
         new = {parse_operation(one).id for one in found.new}
         secrets = {one.operation: one for one in (*fresh, *drawn) if one.operation in new}
 
-        def store(database: Database) -> tuple[Pins, Pairs | None]:
+        def store(database: Database) -> Pins:
             if own is not None:
                 contacts.carry_over(database, self._keyring.own.terminal, own.terminal)
                 keys.replace_terminal(database, own.terminal, own.signing_seed, own.static_secret)
@@ -182,20 +163,18 @@ class OwnLog:
                 keys.set_renewing(database, renewing)
             if erases_seed:
                 keys.erase_recovery_seed(database)
-            renewed = draw(database, self._random, removes=True) if removes else None
-            return persons.pins_of(database, person), renewed
+            return persons.pins_of(database, person)
 
-        def is_stored(database: Database, _: tuple[Pins, Pairs | None]) -> bool:
+        def is_stored(database: Database, _: Pins) -> bool:
             return set(persons.operations_of(database, person)).issuperset(found.new)
 
         if found.new:
             # What is stored and not known here would get a rival, as if this terminal had been copied.
-            stored, renewed = await self._store.write_once(is_stored, store)
+            stored = await self._store.write_once(is_stored, store)
             self._keyring.hold(secrets.values())
             self._follow(found.state, stored, own)
             if erases_seed:
                 self._keyring.forget_seed()
-            self._take(renewed)
         return found
 
     async def take_drawn(self, told: DrawnSecret) -> None:
@@ -280,7 +259,7 @@ class OwnLog:
             planned = await self._held(), self._keyring.own, terminal, self._random
             signed = await self._worker.run(plan_removal, *planned)
             try:
-                await self._add(signed.operations, drawn=signed.drawn, removes=True)
+                await self._add(signed.operations, drawn=signed.drawn)
             except LimitExceeded:
                 raise NotPermitted(LOG_FULL_FOR_DEVICES) from None
 
@@ -298,7 +277,6 @@ class OwnLog:
                 confirmed,
                 signed.keyed,
                 drawn=signed.drawn,
-                removes=True,
                 erases_seed=words.seed != words.following,
             )
 

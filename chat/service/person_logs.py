@@ -245,4 +245,4 @@ def _store(
     if found.state.newest != newest:
         sharing.renew_standing(database, person)
     row = contacts.get(database, person)
-    return None if row is None else (row, contact_keys(database, own, row), contacts.digits(database))
+    return None if row is None else (row, contact_keys(database, row), contacts.digits(database))

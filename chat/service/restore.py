@@ -29,7 +29,6 @@ from chat.storage import (
     ordering,
     persons,
     quarantine,
-    retention,
     settings,
     sharing,
 )
@@ -401,7 +400,6 @@ class Restorer:
         for record, entry in run:
             if record.deleted:
                 self._delete(entry.id, record.deleted)
-        retention.take_from_a_backup(db, [entry.id for _, entry in run if entry.salt])
         former = {entry.header.author for record, entry in run if record.quarantined}
         stored = entries.insert_all(
             db,
@@ -413,7 +411,6 @@ class Restorer:
             moment=self._moment,
             claimed=claimed,
         )
-        retention.bring(db, [one.number for one in stored if one.entry.salt])
         self._mark(run, stored)
         self._receipts(run)
         for record, entry in run:

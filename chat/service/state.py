@@ -134,9 +134,7 @@ def read_profile(database: Database, aside: Aside) -> Profile:
         raise IdentityLost(database.path) from None
     keys = dict[bytes, ContactKeys]()
     for row in (*contacts.all(database), *contacts.pending(database)):
-        known = aside.read(
-            CONTACT + row.person.hex(), partial(keyring.contact_keys, database, own.person, row)
-        )
+        known = aside.read(CONTACT + row.person.hex(), partial(keyring.contact_keys, database, row))
         if known is not None:
             keys[row.person] = known
     paired = [row for row in contacts.all(database) if row.person in keys]

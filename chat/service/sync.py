@@ -36,6 +36,7 @@ from chat.service.moving import Carried
 from chat.service.notes import Notes
 from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import PersonLogs, log_budget, owner_of
+from chat.service.provisional import Provisional
 from chat.service.renewal import Renewals
 from chat.service.settings import Privacy
 from chat.service.state import ContactBook
@@ -161,9 +162,11 @@ class Synchronizer:
         addresses: AddressBook,
         forwarding: Forwarding,
         renewals: Renewals,
+        provisional: Provisional,
         transfers: Transfers,
     ) -> None:
         self._forwarding, self._renewals, self._transfers = forwarding, renewals, transfers
+        self._provisional = provisional
         self._runtime, self._bus, self._book, self._links = runtime, bus, book, links
         self._views, self._inbound, self._comparison, self._outbound = views, inbound, comparison, outbound
         self._logs, self._addresses = logs, addresses
@@ -189,13 +192,10 @@ class Synchronizer:
         """Take over a link that has just opened, None if it is not wanted."""
         await self._inbound.keyed(opened)
         await self._renewals.keyed(opened)
-        if (renewing := self._renewals.superseded(driver, opened)) is not None:
-            return renewing
         taken: Handler | None = await self._links.adopt(driver, opened, self)
         if taken is not None and self._forwarding.is_own(opened):
             return ReadAhead(self._runtime.tasks, taken, _parse_ahead)
-        taken = taken or self._forwarding.provisional(driver, opened)
-        return taken or self._renewals.removed(driver, opened)
+        return taken or self._provisional.take(driver, opened)
 
     # Sending.
 
@@ -239,7 +239,7 @@ class Synchronizer:
         """
         worker = self._workers.get(link)
         leaves = self._logs.own.is_removed and worker is not None and worker.log_heads is not None
-        parts = link.parted = leaves or self._renewals.part(link)
+        parts = link.parted = leaves or self._provisional.part(link)
         if parts and worker is not None and worker.task is not None:
             worker.task.cancel()
         if leaves and worker is not None:
@@ -258,16 +258,17 @@ class Synchronizer:
         self._handing_out = self._runtime.tasks.spawn(self._hand_out_log())
 
     async def _hand_out_log(self) -> None:
-        for worker in list(self._workers.values()):
+        for link, worker in list(self._workers.items()):
             if worker.log_heads is not None:
                 for operations in await self._logs.own.missing(worker.log_heads):
                     worker.outbound.put(operations)
+                self._put_shares(link, worker)
                 self._answered.set()
 
-    async def hand_out_renewals(self) -> None:
-        """Send what this terminal drew, after the operations that its heads name."""
-        await self.left()
-        self._renewals.hand_out()
+    def _put_shares(self, link: LiveLink, worker: _Worker) -> None:
+        """Hand a contact's terminal the own shares, after the operations that draw them."""
+        for share in self._renewals.lacking(link):
+            worker.outbound.put(share)
 
     def _hand_on(self, link: LiveLink, person: bytes) -> None:
         """Send a contact's operations that came to its terminals that may not have them from another one."""
@@ -323,14 +324,13 @@ class Synchronizer:
             worker.task = self._runtime.tasks.spawn(worker.outbound.run())
             self._transfers.opened(link, outgoing)
             if link in self._forwarding.links:
-                self._runtime.tasks.spawn(self._renewals.send(link.driver, link.peer))
+                self._runtime.tasks.spawn(self._renewals.send_drawn(link.driver, link.peer))
 
     async def ended(self, link: LiveLink) -> None:
         worker = self._workers.pop(link, None)
         self._outbounds.pop(link, None)
         self._forwarding.ended(link)
         self._comparison.ended(link)
-        self._renewals.ended(link.driver)
         self._transfers.ended(link)
         if worker is not None and worker.task is not None:
             worker.task.cancel()
@@ -416,7 +416,6 @@ class Synchronizer:
                 await self._hear_heads(link, log_heads)
             case LogOperations() as operations:
                 await self._logs.store(link, operations, worker.logs)
-                await self._renewals.operations_came(link.driver, link.peer)
                 self._hand_on(link, owner_of(operations))
                 if waiting := worker.waiting:
                     worker.waiting = []
@@ -427,7 +426,7 @@ class Synchronizer:
                 await self._renewals.take_drawn(link.peer, message)
             case RenewedShare():
                 check_place(message, own=link in self._forwarding.links)
-                await self._renewals.take(link.driver, link.peer, message)
+                await self._renewals.take(link.peer, message)
             case AskPieces() | PiecesEnd() | StopPieces() | WholeFile():
                 await self._transfers.take(link, message)
             case Reachable(port=port):
@@ -451,7 +450,7 @@ class Synchronizer:
             worker.theirs = message.heads
         # A link that opens names both logs. Links that open again and again must not wait for the same heads.
         if current:
-            self._has_answered(person)
+            self._has_answered(link, worker, person)
             return
         answers = person in worker.named
         worker.named[person] = message
@@ -463,12 +462,13 @@ class Synchronizer:
             newest = partial(worker.named.pop, person)
             for operations in await self._logs.answer(link, newest, worker.logs):
                 worker.outbound.put(operations)
-            self._has_answered(person)
+            self._has_answered(link, worker, person)
         except (ProtocolError, ParlourError) as failure:
             self._end(link, failure)
 
-    def _has_answered(self, person: bytes) -> None:
+    def _has_answered(self, link: LiveLink, worker: _Worker, person: bytes) -> None:
         if self._logs.is_own(person):
+            self._put_shares(link, worker)
             self._answered.set()
 
     async def _name_heads(self, link: LiveLink, message: HeadsHash) -> None:

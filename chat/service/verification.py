@@ -118,7 +118,7 @@ class Verification:
             contacts.add_comparison(database, row)
             contacts.vouch_here(database, person, self._keyring.own.terminal, compared=True)
             written, contact = self._standing(database, person), contacts.get(database, person) or contact
-            return contact, contact_keys(database, own.person, contact), written
+            return contact, contact_keys(database, contact), written
 
         stored = await self._store.write(store)
         if stored is None or person not in self._keyring.contacts:

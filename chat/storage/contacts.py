@@ -335,7 +335,7 @@ def vouched_by(db: Database, terminal: bytes) -> list[VoucherRow]:
     rows = db.rows(
         "SELECT v.person, v.terminal, v.source, v.compared FROM vouchers AS v JOIN contacts AS c"
         " ON c.person = v.person AND c.state = ?1 WHERE v.terminal = ?2 AND v.source = ?2"
-        " AND EXISTS (SELECT 1 FROM shares AS s WHERE s.contact = v.person) ORDER BY v.person",
+        " AND EXISTS (SELECT 1 FROM pairings AS s WHERE s.contact = v.person) ORDER BY v.person",
         *(PAIRED, terminal),
     )
     return [VoucherRow(person, by, source, bool(compared)) for person, by, source, compared in rows]
@@ -369,10 +369,10 @@ def remove(db: Database, person: bytes) -> None:
             " (SELECT terminal FROM person_terminals WHERE person != ?1))",
             person,
         )
-    db.run("DELETE FROM shares WHERE contact = ?", person)
+    for table in ("pairings", "shares", "opened"):
+        db.run(f"DELETE FROM {table} WHERE contact = ?", person)
     db.run("DELETE FROM operations WHERE person = ?", person)
     db.run("DELETE FROM proven_keys WHERE person = ?", person)
-    db.run("DELETE FROM acknowledged WHERE contact = ?", person)
     db.run("DELETE FROM pins WHERE person = ?", person)
     db.run("DELETE FROM comparisons WHERE person = ?", person)
     db.run("DELETE FROM vouchers WHERE person = ?", person)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from itertools import takewhile
+from itertools import groupby, takewhile
 from typing import Final
 
 from msgspec import Struct
@@ -17,7 +17,6 @@ from protocol.identity.reduction import PersonState
 from protocol.limits import SHARED_DRAWN_MAX
 from protocol.messages import SharedDrawn
 from protocol.pairing.invitation import check_joiner
-from protocol.pairing.renewal import Drawn
 from protocol.redacting import Redacted, Redacting
 
 SIZE: Final = 32
@@ -148,138 +147,105 @@ def set_renewing(db: Database, value: Renewing) -> None:
     db.run("UPDATE own SET renewed = ?, stale = ?", value.renewed, value.stale)
 
 
-OWN: Final = "own"
-THEIRS: Final = "theirs"
-
-
 class ShareRow(Redacting, frozen=True):
-    """A share (32 bytes) of the secret with `contact` (a person); `owner` made it under these heads.
+    """A share (32 bytes) of a contact, and the operation (id) of the contact's log whose secret gives it."""
 
-    `root` is the root (32 bytes) of the pairing in which it was exchanged. `terminal` drew and signed it;
-    both are empty for a first share.
+    operation: bytes
+    share: Redacted[bytes]
+
+
+class PairingRow(Redacting, frozen=True):
+    """A pairing with `contact` (a person), by its root (32 bytes). All ids have 32 bytes.
+
+    `first`: the operation of the own log of which the own share in the Record was. `theirs`: the contact's
+    shares, that of its Record first. `retired`: all its terminals know a better one than the first.
     """
 
     contact: bytes
-    owner: str
-    number: int
-    share: Redacted[bytes]
-    heads: list[bytes]
     root: Redacted[bytes]
-    terminal: bytes = b""
-    signature: bytes = b""
-
-    @property
-    def drawn(self) -> Drawn:
-        return Drawn(self.share, tuple(self.heads), self.terminal, self.signature)
+    first: bytes
+    theirs: tuple[ShareRow, ...]
+    retired: bool = False
 
 
-def add_share(db: Database, row: ShareRow, meanwhile: Collection[bytes] = ()) -> None:
-    """Store a share as the newest of its owner in its pairing. It may be held already.
+def add_pairing(db: Database, row: PairingRow, meanwhile: Collection[bytes] = ()) -> None:
+    """Store a pairing as the newest with its contact. It may be held already.
 
-    `meanwhile`: the roots of pairings that were stored while this one was under way. Raises StorageMisuse for
-    another share with the same number.
+    `meanwhile`: the roots of pairings that were stored while this one was under way.
     """
-    new = db.run(
-        "INSERT OR IGNORE INTO shares"
-        " (contact, root, owner, number, share, heads, terminal, signature, pairing, began_after, place)"
-        " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
-        " coalesce(held.pairing, newest + 1), coalesce(held.began_after, newest), coalesce("
-        " (SELECT max(place) + 1 FROM shares WHERE contact = ?1 AND root = ?2 AND owner = ?3), 0)"
-        " FROM (SELECT coalesce(max(pairing), 0) AS newest FROM shares WHERE contact = ?1)"
-        " LEFT JOIN"
-        " (SELECT pairing, began_after FROM shares WHERE contact = ?1 AND root = ?2 LIMIT 1) AS held",
-        *(row.contact, row.root, row.owner, row.number, row.share, joined_ids(row.heads)),
-        *(row.terminal, row.signature),
+    db.run(
+        "INSERT OR IGNORE INTO pairings (contact, root, first, retired, place, began_after)"
+        " SELECT ?1, ?2, ?3, ?4, newest + 1, newest"
+        " FROM (SELECT coalesce(max(place), 0) AS newest FROM pairings WHERE contact = ?1)",
+        *(row.contact, row.root, row.first, row.retired),
     )
+    for one in row.theirs:
+        add_share(db, row.contact, row.root, one, first=one is row.theirs[0])
     for root in meanwhile:
         db.run(
-            "UPDATE shares SET began_after = min(began_after,"
-            " (SELECT min(pairing) - 1 FROM shares WHERE contact = ?1 AND root = ?3))"
+            "UPDATE pairings SET began_after = min(began_after,"
+            " (SELECT place - 1 FROM pairings WHERE contact = ?1 AND root = ?3))"
             " WHERE contact = ?1 AND root = ?2"
-            " AND EXISTS (SELECT 1 FROM shares WHERE contact = ?1 AND root = ?3)",
+            " AND EXISTS (SELECT 1 FROM pairings WHERE contact = ?1 AND root = ?3)",
             *(row.contact, row.root, root),
         )
-    if not new and row not in shares_of(db, row.contact):
-        raise StorageMisuse("another share with this number is held")
 
 
-def forget_shares(db: Database, contact: bytes, root: bytes, owner: str, keep: int) -> bool:
-    """Delete all but the newest shares of an owner in a pairing; whether there were any.
+def add_share(db: Database, contact: bytes, root: bytes, row: ShareRow, *, first: bool = False) -> bool:
+    """Store a contact's share; whether it is the first that came of its operation, which alone is kept.
+
+    `first`: it is the share of the contact's Record.
+    """
+    insert = "INSERT OR IGNORE INTO shares (contact, root, operation, share, first) VALUES (?, ?, ?, ?, ?)"
+    return bool(db.run(insert, contact, root, row.operation, row.share, first))
+
+
+def forget_shares(db: Database, contact: bytes, root: bytes, operations: Collection[bytes]) -> None:
+    """Delete a contact's shares of these operations but the first, which is retired if it is among them.
 
     `secure_deletion.clean_file` must follow.
     """
-    gone = db.run(
-        "DELETE FROM shares WHERE contact = ?1 AND root = ?2 AND owner = ?3 AND number NOT IN (SELECT number"
-        " FROM shares WHERE contact = ?1 AND root = ?2 AND owner = ?3 ORDER BY place DESC LIMIT ?4)",
-        *(contact, root, owner, keep),
-    )
-    if gone:
+    for one in operations:
         db.run(
-            "DELETE FROM acknowledged WHERE contact = ? AND number NOT IN"
-            " (SELECT number FROM shares WHERE contact = ?)",
-            *(contact, contact),
+            "UPDATE pairings SET retired = 1 WHERE contact = ?1 AND root = ?2 AND EXISTS"
+            " (SELECT 1 FROM shares WHERE contact = ?1 AND root = ?2 AND operation = ?3 AND first)",
+            *(contact, root, one),
         )
-        mark_unclean(db)
-    return bool(gone)
-
-
-def bound_shares(db: Database, contact: bytes, root: bytes, owner: str, most: int) -> None:
-    """Delete shares of an owner in a pairing beyond `most`, none of them the newest or the oldest one.
-
-    Those go first that are the newest of the fewest terminals, and of these the newer one. Who has a key of
-    one terminal can draw any number, and the other terminals hold the earlier ones alone.
-    `secure_deletion.clean_file` must follow.
-    """
-    rows = db.rows(
-        "SELECT s.number, (SELECT count(DISTINCT static) FROM acknowledged AS a WHERE a.contact = s.contact"
-        " AND a.number = s.number AND NOT EXISTS (SELECT 1 FROM acknowledged AS b JOIN shares AS n"
-        " ON n.contact = b.contact AND n.root = s.root AND n.owner = s.owner AND n.number = b.number"
-        " WHERE b.contact = a.contact AND b.static = a.static AND n.place > s.place)) AS holders"
-        " FROM shares AS s WHERE contact = ? AND root = ? AND owner = ? ORDER BY place DESC",
-        *(contact, root, owner),
-    )
-    between = sorted(rows[1:-1], key=lambda row: int(row[1]))
-    for number, _ in between[: max(0, len(rows) - most)]:
-        _forget_share(db, contact, root, owner, number)
-
-
-def _forget_share(db: Database, contact: bytes, root: bytes, owner: str, number: int) -> None:
-    one = "DELETE FROM shares WHERE contact = ? AND root = ? AND owner = ? AND number = ?"
-    db.run(one, contact, root, owner, number)
-    db.run(
-        "DELETE FROM acknowledged WHERE contact = ?1 AND number = ?2"
-        " AND NOT EXISTS (SELECT 1 FROM shares WHERE contact = ?1 AND number = ?2)",
-        *(contact, number),
-    )
+        db.run(
+            "DELETE FROM shares WHERE contact = ? AND root = ? AND operation = ? AND NOT first",
+            *(contact, root, one),
+        )
     mark_unclean(db)
 
 
-def acknowledge(db: Database, contact: bytes, static: bytes, numbers: Iterable[int]) -> None:
-    """Store that the contact's terminal with this static key holds the shares with these numbers."""
-    row = "INSERT OR IGNORE INTO acknowledged (contact, static, number) VALUES (?, ?, ?)"
-    db.run_many(row, [(contact, static, number) for number in numbers])
+def opened_under(db: Database, contact: bytes, root: bytes, static: bytes, operation: bytes) -> None:
+    """Store under which of a contact's shares its terminal with this static key opened its last link."""
+    row = "INSERT OR REPLACE INTO opened (contact, root, static, operation) VALUES (?, ?, ?, ?)"
+    db.run(row, contact, root, static, operation)
 
 
-def acknowledged(db: Database, contact: bytes, number: int) -> set[bytes]:
-    """The static keys of the contact's terminals that hold the share with this number."""
-    holders = "SELECT static FROM acknowledged WHERE contact = ? AND number = ?"
-    return {row[0] for row in db.rows(holders, contact, number)}
+def last_opened(db: Database, contact: bytes, root: bytes) -> dict[bytes, bytes]:
+    """The operations of the shares under which a contact's terminals (static keys) opened the last links."""
+    rows = db.rows("SELECT static, operation FROM opened WHERE contact = ? AND root = ?", contact, root)
+    return dict(rows)
 
 
 def superseded(db: Database, contact: bytes, root: bytes) -> list[bytes]:
     """The roots of the pairings with a contact that were stored before the one with this root began."""
     rows = db.rows(
-        "SELECT DISTINCT root FROM shares WHERE contact = ?1 AND root != ?2"
-        " AND pairing <= (SELECT min(began_after) FROM shares WHERE contact = ?1 AND root = ?2)"
-        " ORDER BY pairing DESC",
+        "SELECT root FROM pairings WHERE contact = ?1 AND root != ?2"
+        " AND place <= (SELECT began_after FROM pairings WHERE contact = ?1 AND root = ?2)"
+        " ORDER BY place DESC",
         *(contact, root),
     )
     return [row[0] for row in rows]
 
 
 def forget_pairing(db: Database, contact: bytes, root: bytes) -> None:
-    """Delete the shares of the pairing with this root. `secure_deletion.clean_file` must follow."""
-    if db.run("DELETE FROM shares WHERE contact = ? AND root = ?", contact, root):
+    """Delete the pairing with this root, and its shares. `secure_deletion.clean_file` must follow."""
+    if db.run("DELETE FROM pairings WHERE contact = ? AND root = ?", contact, root):
+        db.run("DELETE FROM shares WHERE contact = ? AND root = ?", contact, root)
+        db.run("DELETE FROM opened WHERE contact = ? AND root = ?", contact, root)
         mark_unclean(db)
 
 
@@ -291,30 +257,29 @@ def order_pairings(db: Database, contact: bytes, roots: Sequence[bytes]) -> None
     earlier = {root: set(superseded(db, contact, root)) for root in roots}
     began = {root: len(list(takewhile(of.__contains__, roots))) for root, of in earlier.items()}
     db.run_many(
-        "UPDATE shares SET pairing = ?, began_after = ? WHERE contact = ? AND root = ?",
+        "UPDATE pairings SET place = ?, began_after = ? WHERE contact = ? AND root = ?",
         [(place, began[root], contact, root) for place, root in enumerate(roots, 1)],
     )
 
 
-def shares_of(db: Database, contact: bytes) -> list[ShareRow]:
-    """All shares with a contact: the newest pairing first, and in it of each owner the newest share."""
+def roots_of(db: Database, contact: bytes) -> list[bytes]:
+    """The roots of all pairings with a contact, the newest first."""
+    rows = db.rows("SELECT root FROM pairings WHERE contact = ? ORDER BY place DESC, root DESC", contact)
+    return [root for (root,) in rows]
+
+
+def pairings_of(db: Database, contact: bytes) -> tuple[PairingRow, ...]:
+    """All pairings with a contact, the newest first."""
     rows = db.rows(
-        "SELECT owner, number, share, heads, root, terminal, signature FROM shares WHERE contact = ?"
-        " ORDER BY pairing DESC, place DESC, number DESC, owner",
+        "SELECT p.root, p.first, p.retired, s.operation, s.share FROM pairings AS p"
+        " JOIN shares AS s ON s.contact = p.contact AND s.root = p.root WHERE p.contact = ?"
+        " ORDER BY p.place DESC, p.root DESC, s.first DESC, s.operation",
         contact,
     )
-    return [
-        ShareRow(contact, owner, number, share, parted_ids(heads), *more)
-        for owner, number, share, heads, *more in rows
-    ]
-
-
-def newest_shares(db: Database, owner: str) -> list[tuple[bytes, bytes, list[bytes]]]:
-    """Of each pairing contact, root and heads of the newest share of this owner."""
-    rows = db.rows(
-        "SELECT contact, root, heads, max(place) FROM shares WHERE owner = ? GROUP BY contact, root", owner
+    return tuple(
+        PairingRow(contact, root, first, tuple(ShareRow(*one[3:]) for one in of), bool(retired))
+        for (root, first, retired), of in groupby(rows, key=lambda row: row[:3])
     )
-    return [(contact, root, parted_ids(heads)) for contact, root, heads, _ in rows]
 
 
 class InvitationRow(Redacting, frozen=True):

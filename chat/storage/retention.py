@@ -1,4 +1,4 @@
-"""Bodies that this terminal lets go of, because another terminal of its person keeps them (SPEC §7.8.4).
+"""Bodies that this terminal lets go of, because its person's keeper holds them (SPEC §7.8.4).
 
 What was let go of is a state of its own: no deletion, which would be final, and nothing that repair asks for.
 """
@@ -6,20 +6,18 @@ What was let go of is a state of its own: no deletion, which would be final, and
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from msgspec import Struct
-
-from chat.storage import persons
+from chat.storage import files, persons, settings
 from chat.storage.amendments import APART
 from chat.storage.contacts import TWO
 from chat.storage.database import Database
 from chat.storage.entries import RETURNS
-from chat.storage.expiry import Ended
 from chat.storage.forgetting import at_once, forget
+from protocol import own_terminals
 from protocol.entries_and_receipts import KIND_EDIT, KIND_FILE, KIND_TEXT, READ, STORED
-from protocol.limits import RECEIPT_IDS_MAX
 from protocol.own_terminals import READ_UNTOLD
 
 DAY_MS: Final = 86_400_000
@@ -27,310 +25,204 @@ DAY_MS: Final = 86_400_000
 PIECE: Final = 256
 """Bodies that one piece of work on the disk looks at: some milliseconds, for which users wait."""
 
-STEADY_MS: Final = DAY_MS
-"""For so long the clock has to run on as it should before anything is let go of by it."""
-
-RESTART_MS: Final = 3 * DAY_MS
-"""A machine that starts again within this time had its clock right before, and has it right now."""
-
-JUMP_MS: Final = 60_000
-"""A wall clock that is off by more, against the time since the machine's start, was set."""
+Asked = dict[bytes, list[bytes]]
+"""Ids of entries, ascending, by the id of their conversation."""
 
 
-Clock = tuple[int, str, int]
-"""Milliseconds of Unix time, a start of the machine (empty: not known), and milliseconds since that."""
+# --- What is chosen ---
 
 
-class Kept(Struct, frozen=True):
-    """What this terminal keeps: texts of so many days, all with 0.
-
-    `alone`: it lets go of others even if no terminal of its person is known to keep them. `widens`: what was
-    let go of before is still to be looked at again.
-    """
-
-    days: int = 0
-    alone: bool = False
-    widens: bool = False
-
-    def before(self, now: int) -> int:
-        """The time, in milliseconds, before which texts are too old."""
-        return now - self.days * DAY_MS if self.days else 0
+def days(db: Database) -> int:
+    """For how many days this terminal is to keep texts, 0 for all."""
+    return int(db.value("SELECT days FROM retention") or 0)
 
 
-def kept(db: Database) -> Kept:
-    """What was chosen last; all where nothing was."""
-    found = db.row("SELECT days, alone, widens FROM retention")
-    return Kept() if found is None else Kept(found[0], bool(found[1]), bool(found[2]))
+def keep(db: Database, chosen: int) -> None:
+    """Choose it."""
+    db.run("INSERT OR REPLACE INTO retention (id, days) VALUES (1, ?)", chosen)
 
-
-def keep(db: Database, days: int, clock: Clock, *, alone: bool) -> None:
-    """Choose what is kept from now on. Who chooses believes what the clock says now."""
-    # Bodies may have been left out that are still on their way.
-    widens = kept(db).days > 0 or bool(db.value("SELECT EXISTS (SELECT 1 FROM let_go)"))
-    db.run(
-        "INSERT OR REPLACE INTO retention (id, days, alone, widens, wall, boot, since, steady)"
-        " VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
-        *(days, int(alone), int(widens), *clock, STEADY_MS),
-    )
-    db.run("DELETE FROM brought")
-
-
-def is_steady(db: Database, clock: Clock) -> bool:
-    """Note the clock; whether it has run for a day without being set.
-
-    Of the time between two starts of the machine only the wall clock is known, so a long one proves nothing.
-    """
-    steady = steady_for(db, clock)
-    # What another clock called old is looked at again.
-    again = "UPDATE retention SET widens = 1 WHERE steady < ?1 AND ?2 >= ?1"
-    db.run(again, STEADY_MS, steady)
-    db.run("UPDATE retention SET wall = ?, boot = ?, since = ?, steady = ?", *clock, steady)
-    return steady >= STEADY_MS
-
-
-def steady_for(db: Database, clock: Clock) -> int:
-    """Milliseconds for which the clock has run without being set, at most STEADY_MS; 0 where all is kept."""
-    wall, boot, since = clock
-    found = db.row("SELECT wall, boot, since, steady FROM retention")
-    if found is None:
-        return 0
-    last, booted, ran, steady = found
-    passed = wall - last
-    if boot and boot == booted:
-        runs = abs(passed - (since - ran)) <= JUMP_MS
-    else:
-        runs = 0 <= passed <= RESTART_MS
-    return min(steady + max(0, passed), STEADY_MS) if runs else 0
-
-
-# --- What may go ---
 
 _OURS: Final = "SELECT terminal FROM person_terminals WHERE person IN (SELECT person FROM own)"
-
-_LIVE: Final = f"{_OURS} AND live"
 
 _HERE: Final = "(SELECT t.number FROM terminals AS t JOIN own AS o ON o.terminal = t.terminal)"
 
 
-def _is_old(entry: str) -> str:
-    """Whether an entry came before ?1, now being ?2, and was not read here since.
-
-    The author's word counts, or else what a new terminal gets would be young. It counts for nothing while it
-    is in the future.
-    """
-    learned = f"SELECT 1 FROM receipts WHERE entry = {entry}.number AND terminal = {_HERE}"
-    return (
-        f"({entry}.time < ?1 OR {entry}.time > ?2 AND EXISTS ({learned} AND kind = {STORED} AND time < ?1))"
-        f" AND NOT EXISTS ({learned} AND kind IN ({READ}, {READ_UNTOLD}) AND time >= ?1)"
-    )
+def keeper(db: Database) -> bytes:
+    """The terminal (id) that holds all for this person, b"" where none that is live is named."""
+    named = settings.keeper(db)
+    return own_terminals.keeper(named, persons.terminals_of(db, db.value("SELECT person FROM own")))
 
 
-def _may_go(entry: str) -> str:
-    """Whether an old entry of the conversation `c` has been read, and arrived if this person wrote it."""
-    arrived = (
-        f"SELECT 1 FROM receipts AS r JOIN person_terminals AS p ON p.terminal = r.terminal"
-        f" WHERE r.entry = {entry}.number AND r.kind IN ({STORED}, {READ}) AND p.person = c.contact"
-        f" AND p.terminal NOT IN ({_OURS})"
-    )
-    return (
-        f"{_is_old(entry)} AND NOT {entry}.destroyed"
-        f" AND NOT EXISTS (SELECT 1 FROM unread WHERE entry = {entry}.number)"
-        f" AND ({entry}.author NOT IN ({_OURS}) AND {entry}.author != {_HERE} OR EXISTS ({arrived}))"
-    )
+def is_keeper(db: Database) -> bool:
+    """Whether this terminal is the one."""
+    return bool(keeper(db) == db.value("SELECT terminal FROM own"))
 
 
-CONVERSATION: Final = f"JOIN conversations AS c ON c.number = e.conversation AND c.kind = {TWO}"
+def before(db: Database, now: int) -> int:
+    """The time, in milliseconds as `now` is, before which texts are too old here; 0 where all are kept."""
+    goes = days(db) > 0 and keeper(db) != b"" and not is_keeper(db)
+    return now - days(db) * DAY_MS if goes else 0
 
-# A text goes with its edits, which would be shown in its place, or not at all; a file by itself. Edits that
-# do not count, of which a removed terminal can write any number, go one by one once the text has gone.
-_TEXTS: Final = (
-    f"SELECT e.number, e.id, ifnull(c.contact, x''), c.id FROM entries AS e {CONVERSATION}"
-    f" WHERE e.number IN (SELECT value FROM json_each(?3)) AND e.kind IN ({KIND_TEXT}, {KIND_FILE})"
-    f" AND {_may_go('e')}"
-    " AND NOT EXISTS (SELECT 1 FROM amendments AS a JOIN entries AS x ON x.number = a.entry"
-    f" WHERE a.target = e.id AND x.kind = {KIND_EDIT} AND a.state = 1)"
+
+# --- What may go ---
+
+_LEARNED: Final = f"SELECT 1 FROM receipts WHERE entry = {{0}}.number AND terminal = {_HERE}"
+
+_IS_OLD: Final = (
+    f"({{0}}.time < ?1 AND NOT EXISTS ({_LEARNED} AND kind IN ({READ}, {READ_UNTOLD}) AND time >= ?1))"
 )
-_EDITS: Final = (
-    f"SELECT x.number, x.id, {_may_go('x')} FROM amendments AS a JOIN entries AS x ON x.number = a.entry"
-    " JOIN bodies AS b ON b.entry = x.number JOIN conversations AS c ON c.number = x.conversation"
-    f" WHERE a.target = ?3 AND x.kind = {KIND_EDIT} AND a.state != {APART}"
+"""Whether an entry came before ?1, and was not read here since.
+
+The author's word counts, or else what a new terminal gets would be young.
+"""
+
+_MAY_GO: Final = (
+    f"({_IS_OLD} AND NOT {{0}}.destroyed AND NOT EXISTS (SELECT 1 FROM unread WHERE entry = {{0}}.number)"
+    f" AND ({{0}}.author NOT IN ({_OURS}) AND {{0}}.author != {_HERE} OR EXISTS ("
+    "SELECT 1 FROM receipts AS r JOIN person_terminals AS p ON p.terminal = r.terminal"
+    f" WHERE r.entry = {{0}}.number AND r.kind IN ({STORED}, {READ}) AND p.person = c.contact"
+    f" AND p.terminal NOT IN ({_OURS}))))"
 )
-_LATER_EDITS: Final = (
-    f"SELECT e.number, e.id, ifnull(c.contact, x''), c.id FROM entries AS e {CONVERSATION}"
-    " JOIN amendments AS a ON a.entry = e.number JOIN entries AS t ON t.id = a.target"
-    " JOIN let_go AS g ON g.entry = t.number"
-    f" WHERE e.number IN (SELECT value FROM json_each(?3)) AND e.kind = {KIND_EDIT} AND {_may_go('e')}"
+"""Whether an old entry of the conversation `c` has been read, and arrived if this person wrote it."""
+
+_CONVERSATION: Final = f"JOIN conversations AS c ON c.number = e.conversation AND c.kind = {TWO}"
+
+# An edit is shown in the place of its text: it goes after that, and a young one holds it. Those that do not
+# count, of which a removed terminal can write any number, hold nothing.
+_TEXT_GONE: Final = (
+    "EXISTS (SELECT 1 FROM amendments AS a JOIN entries AS t ON t.id = a.target"
+    " JOIN let_go AS h ON h.entry = t.number WHERE a.entry = e.number)"
+)
+_GO: Final = (
+    f"SELECT e.number, e.id, ifnull(c.contact, x''), c.id FROM entries AS e {_CONVERSATION}"
+    f" WHERE e.number IN (SELECT value FROM json_each(?2)) AND {_MAY_GO.format('e')}"
+    f" AND (e.kind IN ({KIND_TEXT}, {KIND_FILE}) AND NOT EXISTS (SELECT 1 FROM amendments AS a"
+    " JOIN entries AS x ON x.number = a.entry JOIN bodies AS b ON b.entry = x.number"
+    f" WHERE a.target = e.id AND x.kind = {KIND_EDIT} AND a.state != {APART} AND NOT {_MAY_GO.format('x')})"
+    f" OR e.kind = {KIND_EDIT} AND {_TEXT_GONE}) ORDER BY e.number"
 )
 
 
-class Group(Struct, frozen=True):
-    """A text with its edits, or an edit of a text that was let go of: all of them go, or none."""
+def due(db: Database, after: int, now: int) -> tuple[Asked, int | None]:
+    """What may go of the next PIECE bodies after a number, if the keeper holds it. `now`: Unix milliseconds.
 
-    contact: bytes
-    conversation: bytes
-    numbers: tuple[int, ...]
-    ids: tuple[bytes, ...]
-
-
-def groups(db: Database, numbers: Collection[int], before: int, now: int) -> list[Group]:
-    """Those of some held entries that may go, each with its edits.
-
-    A text with more edits than one message names stays.
-    """
-    found, some = list[Group](), json.dumps(list(numbers))
-    for number, entry, contact, conversation in db.rows(_TEXTS, before, now, some):
-        edits = db.rows(_EDITS, before, now, entry)
-        if len(edits) < RECEIPT_IDS_MAX and all(may_go for _, _, may_go in edits):
-            these = (number, *(edit[0] for edit in edits)), (entry, *(edit[1] for edit in edits))
-            found.append(Group(contact, conversation, *these))
-    for number, entry, contact, conversation in db.rows(_LATER_EDITS, before, now, some):
-        found.append(Group(contact, conversation, (number,), (entry,)))
-    return found
-
-
-def due(db: Database, after: int, now: int, *, alone: bool = False) -> tuple[list[Group], int | None]:
-    """What may go of the next PIECE bodies after a number. `now` in milliseconds of Unix time.
-
-    `alone`: where no other terminal is known to keep it. Then nothing goes that was stored here lately,
-    whatever the clock said when it was written.
     Also the number of the last one looked at, None after the last or where all is kept.
     """
-    chosen = kept(db)
-    if not chosen.days:
-        return [], None
-    looked_at = db.rows("SELECT entry FROM bodies WHERE entry > ? ORDER BY entry LIMIT ?", after, PIECE)
-    numbers = [number for (number,) in looked_at]
-    if not numbers:
-        return [], None
-    before, last = chosen.before(now), numbers[-1]
-    found = groups(db, numbers, before, now)
-    if not alone:
-        return found, last
-    found = _texts(db, found)  # what no device holds of a file is nowhere: nobody insists on that unasked
-    stored = db.value(_STORED_SINCE, before, now, after, last)
-    left = [
-        one
-        for one in found
-        if (stored is None or max(one.numbers) < stored)
-        and not db.value(_LATE, before, now, json.dumps(one.numbers))
-    ]
-    # What was stored after that was stored since, too.
-    return left, last if stored is None else None
+    return _asked(db, "SELECT entry FROM bodies WHERE entry > ?1 ORDER BY 1 LIMIT ?2", after, now)
 
 
-_STORED_SINCE: Final = (
-    "SELECT min(entry) FROM receipts WHERE entry > ?3 AND entry <= ?4 AND time BETWEEN ?1 AND ?2"
-    f" AND kind = {STORED} AND terminal = {_HERE}"
-)
-
-_LATE: Final = (
-    "SELECT EXISTS (SELECT 1 FROM entries AS e WHERE e.number IN (SELECT value FROM json_each(?3)) AND ("
-    "e.rank BETWEEN ?1 AND ?2 OR e.number IN (SELECT entry FROM brought)"
-    " OR EXISTS (SELECT 1 FROM receipts WHERE entry = e.number AND time BETWEEN ?1 AND ?2)))"
-)
-"""Whether any of some entries follows a young one, was brought by a backup, or arrived or was read lately."""
-
-
-def let_go(db: Database, ids: Collection[bytes], holder: bytes, clock: Clock, began: int) -> list[Ended]:
-    """Let go of those of some entries that may go, with all of their groups among `ids`; returns them.
-
-    `holder`: the terminal of this person that keeps them, b"" if none is known to, which only `alone` allows.
-    `began`: when the round began, in milliseconds of Unix time. A clock that was set since makes nothing old.
-    What may go is decided again, since something may have come, or been chosen, meanwhile. A piece of work
-    has a bound, so what is left goes another time. The freed pages keep the bytes until the file is cleaned.
-    """
-    chosen, now = kept(db), min(clock[0], began)
-    # The clock may have been set since the round began.
-    if not chosen.days or not (holder or chosen.alone) or not is_steady(db, clock):
-        return []
-    held = f"SELECT e.number FROM entries AS e JOIN bodies AS b ON b.entry = e.number WHERE {among(ids)}"
-    numbers = [number for (number,) in db.rows(held, *ids)]
-    due_now = [one for one in groups(db, numbers, chosen.before(now), now) if set(one.ids) <= set(ids)]
-    if not holder:
-        due_now = _texts(db, due_now)
-    gone = due_now[: at_once(db, [one.numbers[0] for one in due_now])]
-    if gone:
-        at = persons.terminal_number(db, holder) if holder else NOBODY
-        _release(db, [number for one in gone for number in one.numbers], at)
-    return [Ended(one.contact, one.conversation, entry) for one in gone for entry in one.ids]
-
-
-def _texts(db: Database, some: Sequence[Group]) -> list[Group]:
-    """Those of some groups that name no file."""
-    numbers = json.dumps([number for one in some for number in one.numbers])
-    named = (
-        f"SELECT number FROM entries WHERE kind = {KIND_FILE} AND number IN (SELECT value FROM json_each(?))"
+def unsure(db: Database, after: int, now: int) -> tuple[Asked, int | None]:
+    """As `due` of what is not here: the keeper may have lost what it held, and hold what is missing."""
+    not_here = (
+        "SELECT entry FROM headers_alone WHERE entry > ?1 UNION SELECT entry FROM let_go WHERE entry > ?1"
+        " ORDER BY 1 LIMIT ?2"
     )
-    files = {number for (number,) in db.rows(named, numbers)}
-    return [one for one in some if files.isdisjoint(one.numbers)]
+    return _asked(db, not_here, after, now)
 
 
-NOBODY: Final = 0
-"""Stands for a terminal: none is known to keep it."""
+def _asked(db: Database, of: str, after: int, now: int) -> tuple[Asked, int | None]:
+    old = before(db, now)
+    numbers = [number for (number,) in db.rows(of, after, PIECE)] if old else []
+    found = defaultdict[bytes, list[bytes]](list)
+    for _, entry, _, conversation in db.rows(_GO, old, json.dumps(numbers)):
+        found[conversation].append(entry)
+    return {one: sorted(ids) for one, ids in found.items()}, numbers[-1] if numbers else None
 
-LOST: Final = -1
-"""In the place of a terminal: the one that kept it has said that it does so no more."""
 
+def let_go(db: Database, ids: Collection[bytes], holder: bytes, now: int) -> list[tuple[bytes, bytes]]:
+    """A terminal (id) holds these bodies: let go of those that may go if it is the keeper; returns them.
 
-def _release(db: Database, numbers: Sequence[int], holder: int) -> None:
-    """Destroy salt, body and words of entries, by number, as a deletion does. Nothing else changes."""
-    some = json.dumps(numbers)
+    With each the contact. What may go is decided again: something may have come, or been chosen, meanwhile.
+    What is missing is wanted no more. A piece of work has a bound, so what is left goes another time. The
+    freed pages keep the bytes until the file is cleaned.
+    """
+    old = before(db, now)
+    if not old or keeper(db) != holder:
+        return []
+    held = "e.number NOT IN (SELECT entry FROM let_go)"
+    here = f"SELECT e.number FROM entries AS e WHERE {_among(ids)} AND {held}"
+    numbers = [number for (number,) in db.rows(here, *ids)]
+    gone = db.rows(_GO, old, json.dumps(numbers))
+    gone = gone[: at_once(db, [row[0] for row in gone])]
+    some = json.dumps([row[0] for row in gone])
+    if db.value("SELECT EXISTS (SELECT 1 FROM bodies WHERE entry IN (SELECT value FROM json_each(?)))", some):
+        forget(db, "rowid IN (SELECT value FROM json_each(?))", some)
     for table in ("bodies", "headers_alone", "amended"):
         db.run(f"DELETE FROM {table} WHERE entry IN (SELECT value FROM json_each(?))", some)
-    forget(db, "rowid IN (SELECT value FROM json_each(?))", some)
-    rows = [(number, holder) for number in numbers]
-    db.run_many("INSERT OR REPLACE INTO let_go (entry, holder) VALUES (?, ?)", rows)
+    at = persons.terminal_number(db, holder)
+    db.run_many("INSERT INTO let_go (entry, holder) VALUES (?, ?)", [(row[0], at) for row in gone])
+    return [(contact, entry) for _, entry, contact, _ in gone]
 
 
-def take_back(db: Database, after: int, now: int) -> tuple[int, int | None]:
-    """Let those of the next PIECE bodies that were let go of be missing which are wanted here again.
+# --- What is wanted here again ---
 
-    That is what would be kept now, once another choice was made, and what a terminal kept that is no longer
-    one of this person. Who insists that others go (`alone`) does not want the latter.
-    Returns how many, and the number of the last one looked at, None after the last.
+
+def wanted(db: Database, after: int, now: int) -> tuple[list[int], int | None]:
+    """Numbers of those of the next PIECE bodies that were let go of which are to be here.
+
+    That is what would be kept now, what another terminal said that it holds than the keeper, and edits whose
+    text is here. Also the number of the
+    last one looked at, None after the last.
     """
-    chosen = kept(db)
-    looked_at = db.rows("SELECT entry FROM let_go WHERE entry > ? ORDER BY entry LIMIT ?", after, PIECE)
-    numbers = json.dumps([number for (number,) in looked_at])
-    wanted = (
+    some = [number for (number,) in db.rows("SELECT entry FROM let_go WHERE entry > ? LIMIT ?", after, PIECE)]
+    sql = (
         "SELECT e.number FROM let_go AS g JOIN entries AS e ON e.number = g.entry"
-        " WHERE g.entry IN (SELECT value FROM json_each(?3)) AND"
-        f" (?4 AND NOT ({_is_old('e')}) OR ?5 AND g.holder != {NOBODY} AND g.holder NOT IN ({_LIVE}))"
+        " WHERE g.entry IN (SELECT value FROM json_each(?2))"
+        f" AND (NOT {_IS_OLD.format('e')} OR g.holder != (SELECT number FROM terminals WHERE terminal = ?3)"
+        f" OR e.kind = {KIND_EDIT} AND NOT {_TEXT_GONE})"
     )
-    also = int(chosen.widens), int(not chosen.alone)
-    back = [number for (number,) in db.rows(wanted, chosen.before(now), now, numbers, *also)]
-    miss(db, back)
-    return len(back), looked_at[-1][0] if looked_at else None
-
-
-def take_from_a_backup(db: Database, ids: Collection[bytes]) -> None:
-    """Let those of some entries be missing, so that a backup fills them, which no live terminal keeps."""
-    lost = (
-        "SELECT g.entry FROM let_go AS g JOIN entries AS e ON e.number = g.entry"
-        f" WHERE {among(ids)} AND g.holder NOT IN ({_LIVE})"
-    )
-    miss(db, [number for (number,) in db.rows(lost, *ids)])
-
-
-def bring(db: Database, numbers: Collection[int]) -> None:
-    """A backup brought the bodies of entries, by number. None goes alone until the person chooses again."""
-    if kept(db).alone:
-        db.run_many("INSERT OR IGNORE INTO brought (entry) VALUES (?)", [(number,) for number in numbers])
+    old = before(db, now)
+    found = [number for (number,) in db.rows(sql, old, json.dumps(some), keeper(db))] if old else some
+    return found, some[-1] if some else None
 
 
 def miss(db: Database, numbers: Sequence[int]) -> None:
     """What was let go of, by number, is missing: everybody is asked for it."""
-    db.run_many("DELETE FROM let_go WHERE entry = ?", [(number,) for number in numbers])
-    add = "INSERT OR IGNORE INTO headers_alone (entry, terminal) VALUES (?, ?)"
-    db.run_many(add, [(number, RETURNS) for number in numbers])
+    gone = "FROM let_go WHERE entry IN (SELECT value FROM json_each(?))"
+    some = json.dumps(list(numbers))
+    db.run(
+        f"INSERT OR IGNORE INTO headers_alone (entry, terminal) SELECT entry, {RETURNS} {gone}",
+        some,
+    )
+    db.run(f"DELETE {gone}", some)
 
 
-def taken_back(db: Database, chosen: Kept) -> bool:
-    """All that was let go of was looked at, as it was `chosen`; False if another choice came meanwhile."""
-    if kept(db) != chosen:
-        return False
-    db.run("UPDATE retention SET widens = 0")
-    return True
+def lose(db: Database, ids: Sequence[bytes]) -> tuple[list[bytes], list[int]]:
+    """The keeper does not hold these entries: what was let go of is missing.
+
+    Returns the contacts of that, and the numbers of those whose bodies are held here.
+    """
+    found = db.rows(
+        "SELECT e.number, ifnull(c.contact, x''), b.entry IS NOT NULL, g.entry IS NOT NULL"
+        f" FROM entries AS e {_CONVERSATION} LEFT JOIN bodies AS b ON b.entry = e.number"
+        f" LEFT JOIN let_go AS g ON g.entry = e.number WHERE {_among(ids)}",
+        *ids,
+    )
+    miss(db, [number for number, _, _, gone in found if gone])
+    contacts = {contact for _, contact, _, gone in found if gone}
+    return sorted(contacts), [number for number, _, here, _ in found if here]
+
+
+# --- What the keeper says ---
+
+_WHOLE: Final = (int(files.Standing.WHOLE), int(files.Standing.WITHHELD))
+
+
+def held_among(db: Database, conversation: bytes, ids: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """Those of some entries whose bodies this keeper holds, and the others; ascending. Nothing of another.
+
+    A file is one of the first only if all of it is here: who lets go of it deletes its own.
+    """
+    held = (
+        "SELECT e.id FROM entries AS e JOIN bodies AS b ON b.entry = e.number"
+        " JOIN conversations AS c ON c.number = e.conversation AND c.id = ?"
+        f" WHERE {_among(ids)} AND (e.kind != {KIND_FILE} OR EXISTS ("
+        f"SELECT 1 FROM files AS f WHERE f.entry = e.number AND f.state IN {_WHOLE})) ORDER BY e.id"
+    )
+    if not is_keeper(db):
+        return [], []
+    found = [entry for (entry,) in db.rows(held, conversation, *ids)]
+    return found, sorted(set(ids).difference(found))
 
 
 def count(db: Database, conversation: bytes | None = None) -> int:
@@ -342,6 +234,6 @@ def count(db: Database, conversation: bytes | None = None) -> int:
     return int(db.value(of_texts, conversation))
 
 
-def among(ids: Collection[bytes]) -> str:
+def _among(ids: Collection[bytes]) -> str:
     """At most RECEIPT_IDS_MAX of them: a message names no more."""
     return f"e.id IN ({','.join('?' * len(ids))})"

@@ -68,7 +68,8 @@ def withhold(db: Database) -> None:
 
 _NOTES_PINNED: Final = "notes_pinned"
 _WORDS_CONFIRMED: Final = "words_confirmed"
-_SHARED: Final = (*(one.name for one in fields(Settings)), _NOTES_PINNED, _WORDS_CONFIRMED)
+_KEEPER: Final = "keeper"
+_SHARED: Final = (*(one.name for one in fields(Settings)), _NOTES_PINNED, _WORDS_CONFIRMED, _KEEPER)
 
 
 def notes_pinned(db: Database) -> bool:
@@ -91,6 +92,18 @@ def words_confirmed(db: Database) -> bool:
 def confirm_words(db: Database) -> tuple[str, str]:
     """Store it. Returns the row."""
     row = _WORDS_CONFIRMED, _ON
+    db.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", *row)
+    return row
+
+
+def keeper(db: Database) -> str:
+    """The terminal, by its id in hex, that this person named to hold all; empty where it named none."""
+    return str(db.value("SELECT value FROM settings WHERE name = ?", _KEEPER) or "")
+
+
+def name_keeper(db: Database, terminal: str) -> tuple[str, str]:
+    """Store it, by the id in hex; empty for none. Returns the row."""
+    row = _KEEPER, terminal
     db.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", *row)
     return row
 

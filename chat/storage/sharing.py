@@ -18,10 +18,10 @@ from chat.storage.aside import Aside
 from chat.storage.contacts import NOTES, PAIRED, ComparisonRow, ContactRow
 from chat.storage.database import Database, Row
 from chat.storage.erasing import Outcome
-from chat.storage.keys import OWN, THEIRS, ShareRow
+from chat.storage.keys import PairingRow, ShareRow
 from chat.storage.settings import RelayRow
 from protocol.identity.exchange import Extension
-from protocol.limits import LINKED_IDS_MAX, LINKED_RELAYS_MAX, SHARE_NUMBERS_MAX, STATE_SUPERSEDED_MAX
+from protocol.limits import LINKED_IDS_MAX, LINKED_RELAYS_MAX, STATE_SUPERSEDED_MAX
 from protocol.messages import (
     ContactValue,
     PairingValue,
@@ -36,7 +36,6 @@ from protocol.messages import (
     SwitchValue,
 )
 from protocol.notes import SWITCHES, Register, notes_of, read_value, subject, write
-from protocol.pairing.renewal import drawings, signed
 
 AWAITED_MAX: Final = 256
 """Persons of whom a log is awaited at a time. Terminals of this person fill it, a stolen one too; more would
@@ -250,10 +249,8 @@ class _Follower:
         if row is None:
             self._forget(subject(said.person))
             return True
-        # Shares that were renewed since come on links, and an older write must not take their place.
-        if all(share.root != said.pairing.root for share in keys.shares_of(db, row.person)):
-            for share in _rows_of(row.person, said.pairing):
-                keys.add_share(db, share)
+        if said.pairing.root not in keys.roots_of(db, row.person):
+            keys.add_pairing(db, held_pairing(row.person, said.pairing))
             self._persons.add(row.person)
         self._reorder.add(row.person)
         self._vouch(row.person, {one.author for one in registers.writes(db, Register.PAIRING, root)})
@@ -271,7 +268,7 @@ class _Follower:
     def _erase(self, root: bytes) -> bool:
         """Forget the shares of a pairing, unless it is the only one with a contact; whether none is left."""
         for row in list(self._rows.values()):
-            roots = {share.root for share in keys.shares_of(self._db, row.person)}
+            roots = keys.roots_of(self._db, row.person)
             if found := [one for one in roots if subject(one) == root]:
                 if len(roots) == 1:
                     return False
@@ -389,19 +386,21 @@ def _pairing_in_force(db: Database, root: bytes) -> PairingValue | None:
     return found[-1][1] if found else None
 
 
-def _rows_of(person: bytes, pairing: SharedRoot) -> list[ShareRow]:
-    return [
-        ShareRow(
-            person, owner, share.number, share.share, list(share.heads), pairing.root, *signed(share.drawn)
-        )
-        for owner, shares in ((OWN, pairing.own), (THEIRS, pairing.theirs))
-        for share in reversed(shares)
-    ]
+def held_pairing(person: bytes, said: SharedRoot) -> PairingRow:
+    """The pairing with a contact as it is stored, from what own terminals share."""
+    theirs = tuple(ShareRow(one.operation, one.share) for one in said.theirs)
+    return PairingRow(person, said.root, said.first, theirs, said.retired)
+
+
+def shared_pairing(row: PairingRow) -> SharedRoot:
+    """What own terminals share of a pairing."""
+    theirs = [SharedShare(one.operation, one.share) for one in row.theirs]
+    return SharedRoot(row.root, row.first, row.retired, theirs)
 
 
 def _order_pairings(db: Database, person: bytes) -> None:
     """The newest pairing is the last in the order of the notes; those that these do not know are older."""
-    roots = list(dict.fromkeys(share.root for share in reversed(keys.shares_of(db, person))))
+    roots = keys.roots_of(db, person)[::-1]
     place = {root: _place(db, subject(root)) for root in roots}
     known = [root for root in roots if place[root] is not None]
     ordered = [root for root in roots if place[root] is None] + sorted(
@@ -500,7 +499,7 @@ def of_contact(db: Database, person: bytes) -> list[list[StateWrite]]:
         write(Register.PINNED, person, SwitchValue(row.pinned)),
         write(Register.MUTED, person, SwitchValue(row.muted)),
     ]
-    roots = list(dict.fromkeys(share.root for share in reversed(keys.shares_of(db, person))))
+    roots = keys.roots_of(db, person)[::-1]
     return [facts, *([pairing(db, person, root)] for root in roots)]
 
 
@@ -524,18 +523,10 @@ def standing(db: Database, row: ContactRow) -> StateWrite:
 
 def pairing(db: Database, person: bytes, root: bytes) -> StateWrite:
     """A pairing with its shares, and what it supersedes: what was stored before it began."""
-    shared, before = _shared(keys.shares_of(db, person), root), keys.superseded(db, person, root)
+    shared = next(shared_pairing(row) for row in keys.pairings_of(db, person) if row.root == root)
+    before = keys.superseded(db, person, root)
     superseded = sorted(subject(one) for one in before[:STATE_SUPERSEDED_MAX])
     return write(Register.PAIRING, root, PairingValue(person, shared, superseded))
-
-
-def _shared(rows: Iterable[ShareRow], root: bytes) -> SharedRoot:
-    def shares(owner: str) -> list[SharedShare]:
-        found = [row for row in rows if row.root == root and row.owner == owner]
-        shared = [SharedShare(row.number, row.share, sorted(row.heads), drawings(row.drawn)) for row in found]
-        return shared[:SHARE_NUMBERS_MAX]
-
-    return SharedRoot(root, shares(OWN), shares(THEIRS))
 
 
 def vouching(db: Database, terminal: bytes) -> list[list[StateWrite]]:
@@ -548,7 +539,7 @@ def vouching(db: Database, terminal: bytes) -> list[list[StateWrite]]:
         contact = contacts.get(db, row.person)
         if contact is None or subject(row.person) in known:
             continue
-        found.append([pairing(db, row.person, keys.shares_of(db, row.person)[0].root)])
+        found.append([pairing(db, row.person, keys.roots_of(db, row.person)[0])])
         if row.compared and contact.verified:
             found.append([standing(db, contact)])
         if len(found) >= VOUCHED_AT_ONCE:
@@ -572,7 +563,7 @@ def superseded(db: Database, person: bytes, root: bytes) -> list[bytes]:
 
     A pairing that another terminal made meanwhile is not among them: the contact may know that one alone.
     """
-    roots = dict.fromkeys(row.root for row in keys.shares_of(db, person))
+    roots = keys.roots_of(db, person)
     said = _pairing_in_force(db, subject(root))
     if said is not None:
         return [one for one in roots if one != root and subject(one) in said.supersedes]

@@ -32,7 +32,7 @@ def share_of(drawn: bytes, pairing: bytes) -> bytes:
     return b2b(pairing, personal=labels.DRAWN_SHARE, key=drawn)
 
 
-def share_name(share: bytes, operation: bytes) -> bytes:
+def share_name(share: bytes, operation: bytes = b"") -> bytes:
     """The name, 16 bytes, by which message 1 says that a share is held: of the operation that drew it."""
     return b2b(operation, personal=labels.SHARE_NAME, key=share, size=16)
 

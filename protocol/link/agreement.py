@@ -15,7 +15,7 @@ from protocol.keys import X25519Pair
 from protocol.limits import HANDSHAKE_PAYLOAD_MAX
 from protocol.link.framing import AEADS, Pattern, pad, unpad
 from protocol.link.states import LinkOpen, LinkSecret, PairingFacts, Role
-from protocol.messages import ContactHello, ContactReply, PairingFinish, PairingReply, ShareNumbers
+from protocol.messages import ContactHello, ContactReply, PairingFinish, PairingReply
 from protocol.noise import HandshakeState
 from protocol.primitives import Aead, Random, b2b, mlkem_encapsulate
 from protocol.ratchet import Parameters, RatchetSession, parlour_parameters
@@ -90,13 +90,6 @@ def sealed(state: HandshakeState, payload: Wire) -> bytes:
 def opened(state: HandshakeState, codec: Codec[W], message: bytes) -> W:
     """The payload of the peer's next handshake message. Errors as in read_message, unpad and Codec.decode."""
     return codec.decode(unpad(state.read_message(message)))
-
-
-def check_numbers(numbers: ShareNumbers) -> None:
-    """Malformed unless both lists are descending and without 0, since a responder relies on their order."""
-    for held in (numbers.own, numbers.theirs):
-        if held[-1] == 0 or held != sorted(set(held), reverse=True):
-            raise Malformed("share numbers are not newest first")
 
 
 # --- Derived values (SPEC §8) ---

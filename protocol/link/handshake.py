@@ -16,13 +16,13 @@ from protocol.limits import (
     INVITATIONS_TRIED_MAX,
     NUMBER_MAX,
     PSK_CANDIDATES_MAX,
-    SHARE_NUMBERS_MAX,
+    SHARES_NAMED_MAX,
 )
 from protocol.link import agreement, framing
 from protocol.link.agreement import Established, Terms
 from protocol.link.framing import Pattern, Refused
 from protocol.link.states import ContactPsk, InvitationKeys, LinkOpen, Role
-from protocol.messages import ContactHello, ContactReply, PairingFinish, PairingReply, ShareNumbers
+from protocol.messages import ContactHello, ContactReply, PairingFinish, PairingReply, ShareNames
 from protocol.noise import HandshakeState
 from protocol.primitives import KEY_SIZE, MlKemSecret, Random
 
@@ -109,7 +109,7 @@ class _ContactCall(Struct, frozen=True):
     own_person: bytes
     peer_person: bytes
     candidates: tuple[ContactPsk, ...]
-    numbers: ShareNumbers
+    names: ShareNames
     static_dh: agreement.StaticDh | None
     pattern: Pattern = Pattern.IKPSK2
 
@@ -117,7 +117,7 @@ class _ContactCall(Struct, frozen=True):
         state = terms.state(Role.INITIATOR, self.static, rs=self.responder, static_dh=self.static_dh)
         kem_secret, kem_key = primitives.mlkem_generate(terms.random)
         share = terms.random(KEY_SIZE)
-        hello = ContactHello(self.own_person, self.numbers, kem_key, share)
+        hello = ContactHello(self.own_person, self.names, kem_key, share)
         return agreement.sealed(state, hello), _AwaitContactReply(
             state, self, share, kem_key, kem_secret, terms
         )
@@ -160,14 +160,14 @@ class _AwaitContactReply(Struct, frozen=True):
         raise AuthenticationFailed("no psk opens the answer")
 
 
-def _numbers(candidates: Sequence[ContactPsk]) -> ShareNumbers:
-    """The share numbers of candidates, newest first. LocalMisuse if message 1 has no room for them."""
-    own = sorted({candidate.own for candidate in candidates}, reverse=True)
-    theirs = sorted({candidate.theirs for candidate in candidates}, reverse=True)
+def _names(candidates: Sequence[ContactPsk]) -> ShareNames:
+    """The names of the candidates' shares, ascending. LocalMisuse if message 1 has no room for them."""
+    own = sorted({candidate.own for candidate in candidates})
+    theirs = sorted({candidate.theirs for candidate in candidates})
     most = max(len(own), len(theirs))
-    if not 1 <= len(candidates) <= PSK_CANDIDATES_MAX or most > SHARE_NUMBERS_MAX:
+    if not 1 <= len(candidates) <= PSK_CANDIDATES_MAX or most > SHARES_NAMED_MAX:
         raise LocalMisuse(f"{len(candidates)} psks of {len(own)} and {len(theirs)} shares")
-    return ShareNumbers(own, theirs)
+    return ShareNames(own, theirs)
 
 
 class Initiator:
@@ -236,8 +236,8 @@ class Initiator:
         """
         if len(replaces) not in (0, agreement.SESSION_ID_SIZE):
             raise LocalMisuse("replaces is a session id or empty")
-        persons, numbers = (own_person, peer_person), _numbers(candidates)
-        call = _ContactCall(static, responder_static, *persons, tuple(candidates), numbers, static_dh)
+        persons, names = (own_person, peer_person), _names(candidates)
+        call = _ContactCall(static, responder_static, *persons, tuple(candidates), names, static_dh)
         return cls(call, replaces, random, aes, features)
 
     def begin(self, greeting: bytes) -> tuple[bytes, AwaitReply]:
@@ -368,12 +368,11 @@ class Responder:
         # Without a cache of DH results, which would answer contacts sooner than strangers.
         first = terms.state(Role.RESPONDER, self._static)
         hello = agreement.opened(first, agreement.CONTACT_HELLO, message)
-        agreement.check_numbers(hello.numbers)
         peer = agreement.peer_static(first)
         if peer == self._static.public:
             raise Unexpected("our own static key calls")
         # A stranger gets a reply with a random psk, so that replies do not reveal whether it is known.
-        nobody = ContactPsk(self._random(KEY_SIZE), 0, 0)
+        nobody = ContactPsk(self._random(KEY_SIZE), b"", b"")
         person, contact_psk = self._policy.contact_psk(peer, hello) or (None, nobody)
         kem_secret, ciphertext = terms.encapsulate(hello.kem_key)
         ratchet, share = X25519Pair.generate(self._random), self._random(KEY_SIZE)

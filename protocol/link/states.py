@@ -62,11 +62,11 @@ class LinkSecret(Secret):
 
 
 class ContactPsk(Redacting, frozen=True):
-    """A psk of two persons (32 bytes), and the numbers of both shares from this side's perspective."""
+    """A psk of two persons (32 bytes), and the names of both shares (16 bytes) as this side sees them."""
 
     psk: Redacted[bytes]
-    own: int
-    theirs: int
+    own: bytes
+    theirs: bytes
 
 
 class InvitationKeys(Redacting, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from protocol import limits
 from protocol.codec import check_ascending
@@ -11,7 +11,7 @@ from protocol.identity.drawing import check_drawn
 from protocol.identity.exchange import in_messages, read_whole
 from protocol.identity.names import check_name
 from protocol.identity.reduction import PersonState, Pins
-from protocol.messages import LinkState, LogOperations, SharedPairing, SharedRoot, SharedShare
+from protocol.messages import LinkState, LogOperations, SharedPairing, SharedRoot
 from protocol.redacting import Redacted, Redacting
 from protocol.relay.rendezvous import parse_relay
 
@@ -129,7 +129,7 @@ class HandoverReader:
 
 
 def _check_contact(shared: SharedPairing) -> None:
-    """Malformed for a petname, numbers or an order that are none."""
+    """Malformed for a petname, shares or an order that are none."""
     check_ascending([one.terminal for one in shared.vouchers])
     if shared.petname:
         check_name(shared.petname)
@@ -144,14 +144,6 @@ def _check_contact(shared: SharedPairing) -> None:
 
 
 def check_pairing(pairing: SharedRoot) -> None:
-    """Malformed for two shares of one number, a number 0, or heads that are not ascending."""
-    for shares in (pairing.own, pairing.theirs):
-        _check_numbers(shares)
-        for share in shares:
-            check_ascending(share.heads)
-
-
-def _check_numbers(shares: Sequence[SharedShare]) -> None:
-    numbers = [share.number for share in shares]
-    if 0 in numbers or len(set(numbers)) != len(numbers):
-        raise Malformed("one share twice, or one without a number")
+    """Malformed for two shares of one operation."""
+    if len({share.operation for share in pairing.theirs}) != len(pairing.theirs):
+        raise Malformed("two shares of one operation")

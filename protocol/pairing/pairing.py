@@ -276,7 +276,7 @@ class Pairing:
             case Record():
                 whole = structs.replace(cause, operations=record.joined(self._before, cause))
                 rules = replace(self._rules, name=self._comparison.peer_name)
-                contact = record.check_record(whole, self._transcript, self._identity.share, rules)
+                contact = record.check_record(whole, self._transcript, self._identity.drawn.operation, rules)
                 self._theirs = whole, contact
                 if self.state is State.INVITED:
                     return Step(events=(JoinerKnown(contact.name, contact.person),))

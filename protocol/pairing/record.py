@@ -9,16 +9,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from protocol import labels, primitives
-from protocol.codec import check_ascending, encode
+from protocol.codec import encode
 from protocol.errors import AuthenticationFailed, LimitExceeded, Malformed, Untrusted
 from protocol.identity.exchange import extend, in_messages
-from protocol.identity.log import parse_operation
+from protocol.identity.log import Genesis, Renew, parse_operation
 from protocol.identity.reduction import PersonState, Pins
 from protocol.keys import X25519Pair
-from protocol.limits import FIRST_SHARE_NUMBER_MAX, LOG_HELD_MAX
+from protocol.limits import LOG_HELD_MAX
 from protocol.link.states import PairingFacts, Role
-from protocol.messages import LogOperations, Record
-from protocol.pairing.contact_secret import Share
+from protocol.messages import LogOperations, Record, SharedDrawn
+from protocol.pairing.contact_secret import Share, own_share
 from protocol.pairing.invitation import invitation_check
 from protocol.primitives import KEY_SIZE, SIGNATURE_SIZE
 from protocol.redacting import Redacted, Redacting
@@ -54,13 +54,13 @@ class Transcript(Redacting, frozen=True):
 
 
 class Identity(Redacting, frozen=True):
-    """What this person reveals in a pairing: its log, the terminal, and a new share under the log's heads."""
+    """What this person reveals in a pairing: its log, the terminal, and a share from a drawn secret."""
 
     operations: tuple[bytes, ...]
     terminal: bytes
     signing_seed: Redacted[bytes]
     static: X25519Pair
-    share: Share
+    drawn: SharedDrawn
 
 
 class PendingContact(Redacting, frozen=True):
@@ -68,14 +68,14 @@ class PendingContact(Redacting, frozen=True):
 
     `operations` are to be added to those held of the person, in causal order; `state` includes both, and
     `recoveries` are the ids of those in force by the record alone. `root` is the pairing root (32 bytes),
-    `own` and `theirs` are the first shares of the contact secret.
+    `theirs` is the contact's first share, and `own` the operation (id) of which the own one is.
     """
 
     state: PersonState
     operations: tuple[bytes, ...]
     terminal: bytes
     root: Redacted[bytes]
-    own: Share
+    own: bytes
     theirs: Share
     recoveries: tuple[bytes, ...]
 
@@ -96,13 +96,12 @@ class PendingContact(Redacting, frozen=True):
 
 def make_record(identity: Identity, transcript: Transcript) -> Record:
     """This person's record for this link, proven and signed by its terminal. `cut` makes it ready to send."""
-    share = identity.share
+    share = own_share(transcript.root, identity.drawn)
     bare = Record(
         list(identity.operations),
         identity.terminal,
-        share.number,
+        share.operation,
         share.share,
-        sorted(share.heads),
         bytes(KEY_SIZE),
         bytes(SIGNATURE_SIZE),
     )
@@ -164,8 +163,8 @@ class RecordRules(Struct, frozen=True):
     name: str = ""
 
 
-def check_record(record: Record, transcript: Transcript, own: Share, rules: RecordRules) -> PendingContact:
-    """The new contact of the peer's record, after every check of it.
+def check_record(record: Record, transcript: Transcript, own: bytes, rules: RecordRules) -> PendingContact:
+    """The new contact of the peer's record, after every check of it. `own`: as in PendingContact.
 
     Errors: Malformed, LimitExceeded, AuthenticationFailed (a signature or the proof), Untrusted (our own
     person, a terminal that is not live or has a key of ours, not the invitation's or the displayed person).
@@ -190,19 +189,12 @@ def check_record(record: Record, transcript: Transcript, own: Share, rules: Reco
     primitives.ed25519_verify(terminal.signing, signed, record.signature)
     if rules.check and rules.check != invitation_check(state.person, terminal.static):
         raise Untrusted("not who made the invitation")
-    _check_share(record, (*held, *together.new))
+    draws = (one.operation for one in map(parse_operation, (*held, *together.new)) if one.id == record.drawn)
+    if not isinstance(next(draws, None), Genesis | Renew):
+        raise Malformed("a share of no operation that draws")
     proof = _proof(transcript.own.dh(terminal.static), transcript.peer, transcript.t, record)
     if not primitives.equal(proof, record.proof):
         raise AuthenticationFailed("no proof of the terminal's static key")
-    theirs = Share(record.number, record.share, tuple(record.heads))
+    theirs = Share(record.drawn, record.share)
     root = transcript.root
     return PendingContact(state, together.new, terminal.id, root, own, theirs, alone.path)
-
-
-def _check_share(record: Record, operations: Sequence[bytes]) -> None:
-    check_ascending(record.heads)
-    known = {parse_operation(signed).id for signed in operations}
-    if not 1 <= record.number <= FIRST_SHARE_NUMBER_MAX:
-        raise Malformed("a first share with a number that leaves no room for later ones")
-    if not record.heads or not known.issuperset(record.heads):
-        raise Malformed("a share under heads that are not of its owner's log")

@@ -39,7 +39,7 @@ from protocol.messages import (
     PairingFinish,
     PairingReply,
     Ping,
-    ShareNumbers,
+    ShareNames,
 )
 from protocol.pairing.contact_secret import ContactSecret
 from protocol.pairing.record import Transcript
@@ -101,7 +101,8 @@ def link_psk(inputs: Json, pair: Json) -> bytes:
 
 
 def _contact_psk(inputs: Json, pair: Json) -> ContactPsk:
-    return ContactPsk(link_psk(inputs, pair), pair[OWN_SHARE], pair[THEIR_SHARE])
+    own, theirs = (bytes.fromhex(pair[side]) for side in (OWN_SHARE, THEIR_SHARE))
+    return ContactPsk(link_psk(inputs, pair), own, theirs)
 
 
 # --- Initiator ---
@@ -174,11 +175,9 @@ class InputPolicy:
         if (static.hex(), hello.person.hex()) != known:
             return None
         pairs = {(pair[OWN_SHARE], pair[THEIR_SHARE]): pair for pair in inputs["responder_pairs"]}
-        held = [{numbers[end] for numbers in pairs} for end in (0, 1)]
-        own, theirs = held[0] & set(hello.numbers.theirs), held[1] & set(hello.numbers.own)
-        if not own or not theirs:
-            return None
-        return hello.person, _contact_psk(inputs, pairs[max(own), max(theirs)])
+        named = {(own.hex(), theirs.hex()) for own in hello.names.theirs for theirs in hello.names.own}
+        found = next((pair for shares, pair in pairs.items() if shares in named), None)
+        return None if found is None else (hello.person, _contact_psk(inputs, found))
 
 
 def responder(inputs: Json) -> Responder:
@@ -225,9 +224,9 @@ class Payloads:
             finish = PairingFinish(ciphertext, shares[0])
             return cls(None, PairingReply(kem_key, shares[1], ratchet), finish)
         held = inputs["initiator_pairs"]
-        numbers = [sorted({one[end] for one in held}, reverse=True) for end in ("own", "theirs")]
+        names = [sorted({bytes.fromhex(one[end]) for one in held}) for end in (OWN_SHARE, THEIR_SHARE)]
         person = bytes.fromhex(inputs["initiator_person"])
-        hello = ContactHello(person, ShareNumbers(*numbers), kem_key, shares[0])
+        hello = ContactHello(person, ShareNames(*names), kem_key, shares[0])
         return cls(hello, ContactReply(ciphertext, shares[1], ratchet), None)
 
 
@@ -360,10 +359,11 @@ def _contact_values(inputs: Json, event: LinkOpen) -> Json:
     if event.contact_psk is None:
         raise VectorMismatch("a link of contacts without a psk")
     psk = event.contact_psk
+    names = psk.own.hex(), psk.theirs.hex()
     pairs = inputs["initiator_pairs"] if event.role == 0 else inputs["responder_pairs"]
-    (pair,) = (pair for pair in pairs if (pair["own"], pair["theirs"]) == (psk.own, psk.theirs))
+    (pair,) = (pair for pair in pairs if (pair[OWN_SHARE], pair[THEIR_SHARE]) == names)
     expect_equal("the psk", psk.psk, link_psk(inputs, pair))
-    return {"link_psk": psk.psk.hex(), "own": psk.own, "theirs": psk.theirs}
+    return {"link_psk": psk.psk.hex(), "own": names[0], "theirs": names[1]}
 
 
 # --- Actions ---

@@ -20,9 +20,9 @@ from protocol.identity.safety import WordList, digits, words
 from protocol.keys import X25519Pair
 from protocol.link.agreement import one_time_hash
 from protocol.link.states import LinkSecret, PairingFacts, Role
-from protocol.messages import MESSAGE, Close, Record
+from protocol.messages import MESSAGE, Close, Record, SharedDrawn
 from protocol.pairing.comparison import WordsReady, shown_list
-from protocol.pairing.contact_secret import Pair, Share
+from protocol.pairing.contact_secret import contact_secret, own_share
 from protocol.pairing.invitation import (
     Invitation,
     check_joiner,
@@ -81,13 +81,13 @@ def facts_of(inputs: Json, role: Role) -> PairingFacts:
 
 def identity_of(end: Json) -> Identity:
     """The person that an end shows."""
-    share = end["share"]
+    drawn = end["drawn"]
     return Identity(
         tuple(_bytes(end["operations"])),
         bytes.fromhex(end["terminal"]),
         bytes.fromhex(end["signing_seed"]),
         X25519Pair(bytes.fromhex(end["static_secret"])),
-        Share(share["number"], bytes.fromhex(share["share"]), tuple(_bytes(share["heads"]))),
+        SharedDrawn(bytes.fromhex(drawn["operation"]), bytes.fromhex(drawn["secret"])),
     )
 
 
@@ -129,17 +129,18 @@ class World:
 
 
 def _pending(world: World, actor: str, contact: PendingContact) -> Json:
-    own = world.person(actor)
-    pair = Pair(contact.root, own, contact.person, (contact.own,), (contact.theirs,))
+    person, drawn = world.person(actor), identity_of(world.inputs[actor]).drawn
+    own, theirs = own_share(contact.root, drawn), contact.theirs
+    secret = contact_secret(contact.root, person, own.share, contact.person, theirs.share)
     return {
         "event": "pending",
         "person": contact.person.hex(),
         "terminal": contact.terminal.hex(),
         "name": contact.name,
         "new_operations": [signed.hex() for signed in contact.operations],
-        "own_share": contact.own.number,
-        "their_share": contact.theirs.number,
-        "contact_secret": pair.newest().reveal().hex(),
+        "own_share": own.name.hex(),
+        "their_share": theirs.name.hex(),
+        "contact_secret": secret.reveal().hex(),
     }
 
 

@@ -6,8 +6,15 @@ from collections.abc import Mapping
 from typing import Final
 
 from protocol.link.states import ContactPsk
-from protocol.messages import ShareNumbers
-from protocol.pairing.contact_secret import ContactSecret, Pair, Share, contact_secret
+from protocol.messages import SharedDrawn, ShareNames
+from protocol.pairing.contact_secret import (
+    ContactSecret,
+    Pair,
+    Share,
+    contact_secret,
+    own_share,
+    pairing_id,
+)
 from protocol.vectors.frame import Action, Json, run_steps
 
 AREA: Final = "secrets"
@@ -33,17 +40,33 @@ def _discovery_key(_: Json, step: Json) -> Json:
     return {"discovery_key": ContactSecret(secret).discovery_key(announcer, viewer).hex()}
 
 
+def _share(_: Json, step: Json) -> Json:
+    root, operation, secret = _hex(step, "pairing_root", "operation", "secret")
+    share = own_share(root, SharedDrawn(operation, secret))
+    return {"pairing_id": pairing_id(root).hex(), "share": share.share.hex(), "name": share.name.hex()}
+
+
 def _pair(step: Json, pairing: Json) -> Pair:
     own, theirs = (
-        tuple(Share(share["number"], bytes.fromhex(share["share"]), ()) for share in pairing[name])
+        tuple(Share(*_hex(share, "operation", "share")) for share in pairing[name])
         for name in ("own_shares", "their_shares")
     )
     own_person, their_person = _hex(step, "own_person", "their_person")
-    return Pair(bytes.fromhex(pairing["pairing_root"]), own_person, their_person, own, theirs)
+    root, first_own, first_theirs = _hex(pairing, "pairing_root", "first_own", "first_theirs")
+    persons, firsts = (own_person, their_person), (first_own, first_theirs)
+    return Pair(root, *persons, own, theirs, *firsts, pairing["fresh"], pairing["retired"])
+
+
+def _found(_: Json, step: Json) -> Json:
+    pair = _pair(step, step["pairing"])
+    return {
+        "announced": [secret.reveal().hex() for secret in pair.announced()],
+        "looked_for": [secret.reveal().hex() for secret in pair.secrets()],
+    }
 
 
 def _chosen(psk: ContactPsk) -> Json:
-    return {"own": psk.own, "theirs": psk.theirs, "psk": psk.psk.hex()}
+    return {"own": psk.own.hex(), "theirs": psk.theirs.hex(), "psk": psk.psk.hex()}
 
 
 def _candidates(_: Json, step: Json) -> Json:
@@ -51,8 +74,8 @@ def _candidates(_: Json, step: Json) -> Json:
 
 
 def _answer(_: Json, step: Json) -> Json:
-    numbers = ShareNumbers(step["numbers"]["own"], step["numbers"]["theirs"])
-    answers = (_pair(step, pairing).answer(numbers) for pairing in step["pairings"])
+    own, theirs = ([bytes.fromhex(one) for one in step["names"][side]] for side in ("own", "theirs"))
+    answers = (_pair(step, pairing).answer(ShareNames(own, theirs)) for pairing in step["pairings"])
     found = next((answer for answer in answers if answer is not None), None)
     return {"answer": None if found is None else _chosen(found)}
 
@@ -60,6 +83,8 @@ def _answer(_: Json, step: Json) -> Json:
 ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "contact_secret": _secret,
     "link_psk": _link_psk,
+    "share": _share,
+    "found": _found,
     "discovery_key": _discovery_key,
     "candidates": _candidates,
     "answer": _answer,

@@ -9,12 +9,10 @@ from protocol.codec import encode
 from protocol.identity.exchange import farewell
 from protocol.identity.reduction import Pins, reduce
 from protocol.messages import (
-    ENTRY_HEADER,
     MESSAGE,
     Digests,
     PassedReceipt,
-    RenewedShare,
-    ShareNumbers,
+    ShareNames,
 )
 from protocol.own_terminals import (
     Mark,
@@ -23,20 +21,12 @@ from protocol.own_terminals import (
     check_passed,
     check_place,
     is_of_holding,
+    keeper,
     marks_hash,
     passed_receipts,
     standing,
-    wants_body,
 )
 from protocol.pairing.own_secret import answer_sibling, own_psks, own_secret
-from protocol.pairing.renewal import (
-    Drawn,
-    Measure,
-    check_persons,
-    draw_share,
-    number_of,
-    share_message,
-)
 from protocol.vectors.frame import Action, Json, VectorMismatch, run_steps
 
 AREA: Final = "siblings"
@@ -47,11 +37,13 @@ def _ids(listed: Sequence[str]) -> list[bytes]:
 
 
 def _keys(_: Json, step: Json) -> Json:
-    secret = own_secret(*_ids([step["person"], step["self_key"]]))
+    person, self_key = _ids([step["person"], step["self_key"]])
+    secret = own_secret(person, self_key)
+    psk = secret.link_psk(self_key)
     return {
         "own_secret": secret.reveal().hex(),
-        "number": number_of(bytes.fromhex(step["self_key"])),
-        "psk": secret.link_psk(number_of(bytes.fromhex(step["self_key"]))).psk.hex(),
+        "name": psk.own.hex(),
+        "psk": psk.psk.hex(),
         "discovery_key": secret.discovery_key().hex(),
         "meeting_key": secret.meeting_key().hex(),
     }
@@ -59,53 +51,15 @@ def _keys(_: Json, step: Json) -> Json:
 
 def _answer(_: Json, step: Json) -> Json:
     person, *self_keys = _ids([step["person"], *step["self_keys"]])
-    numbers = ShareNumbers(step["numbers"]["own"], step["numbers"]["theirs"])
-    found = answer_sibling(person, self_keys, numbers)
+    names = ShareNames(*(_ids(step["names"][side]) for side in ("own", "theirs")))
+    found = answer_sibling(person, self_keys, names)
     return {"psk": None if found is None else found.psk.hex()}
 
 
 def _name(_: Json, step: Json) -> Json:
     person, first, *self_keys = _ids([step["person"], step["first"], *step["self_keys"]])
     named = own_psks(person, self_keys, first)
-    return {"numbers": [psk.own for psk in named]}
-
-
-def _draw(_: Json, step: Json) -> Json:
-    named = ("person", "contact", "pairing_root", "terminal", "seed", "secret")
-    person, contact, root, terminal, seed, secret = _ids([step[one] for one in named])
-    share = draw_share(person, contact, root, _ids(step["heads"]), terminal, seed, lambda _: secret)
-    message = share_message(person, contact, root, share)
-    return {"number": number_of(secret), "message": "" if message is None else encode(message).hex()}
-
-
-def _measure(inputs: Json, step: Json) -> Measure:
-    log = [one for name, one in inputs["log"].items() if name not in step["without"]]
-    return Measure(_ids(log))
-
-
-def _held(step: Json) -> list[Drawn]:
-    return [
-        Drawn(bytes.fromhex(one["secret"]), tuple(_ids(one["heads"])), bytes.fromhex(one["terminal"]))
-        for one in step["held"]
-    ]
-
-
-def _newest(inputs: Json, step: Json) -> Json:
-    measure, held = _measure(inputs, step), _held(step)
-    ordered = sorted(held, key=measure.order, reverse=True)
-    return {
-        "order": [held.index(one) for one in ordered],
-        "stale": [measure.is_stale(one.heads) for one in held],
-    }
-
-
-def _receive_renewal(inputs: Json, step: Json) -> Json:
-    message, own = MESSAGE.decode(bytes.fromhex(step["message"])), bytes.fromhex(step["person"])
-    if not isinstance(message, RenewedShare):
-        raise VectorMismatch("another message than the step is about")
-    check_place(message, own=step["link"] == "own")
-    check_persons(message, own, bytes.fromhex(step["peer"]))
-    return {"taken": _measure(inputs, step).take(message, _held(step)).value}
+    return {"names": [psk.own.hex() for psk in named]}
 
 
 def _farewell(inputs: Json, step: Json) -> Json:
@@ -117,6 +71,8 @@ def _farewell(inputs: Json, step: Json) -> Json:
 def _standing(inputs: Json, step: Json) -> Json:
     confirmed = frozenset(_ids(step["confirmed"]))
     log = reduce(_ids(inputs["log"]), Pins(frozenset(), confirmed))
+    if step["whose"] == "contact":
+        confirmed = frozenset(log.path)  # a contact's terminals are not doubted
     found = standing(log, confirmed, bytes.fromhex(step["own_static"]), bytes.fromhex(step["static"]))
     return {"standing": found.value}
 
@@ -172,24 +128,21 @@ def _receive_kept(_: Json, step: Json) -> Json:
     return {"of_holding": is_of_holding(message, receiver, sender)}
 
 
-def _want(_: Json, step: Json) -> Json:
-    return {"wanted": wants_body(ENTRY_HEADER.decode(bytes.fromhex(step["header"])), step["since"])}
+def _keeper(_: Json, step: Json) -> Json:
+    return {"keeper": keeper(step["value"], _ids(step["live"])).hex()}
 
 
 ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "keys": _keys,
     "answer": _answer,
     "name": _name,
-    "draw": _draw,
-    "newest": _newest,
-    "receive_renewal": _receive_renewal,
     "farewell": _farewell,
     "standing": _standing,
     "marks": _marks,
     "receive_digests": _receive_digests,
     "receive_passed": _receive_passed,
     "receive_kept": _receive_kept,
-    "want": _want,
+    "keeper": _keeper,
     "receive": _receive,
 }
 

@@ -59,14 +59,13 @@ STRUCTS: dict[str, type[Wire]] = {
             *get_args(log.Operation),
             log.Removal,
             log.RecoveryKey,
-            messages.ShareNumbers,
+            messages.ShareNames,
             messages.Digest,
             messages.ContactHello,
             messages.ContactReply,
             messages.PairingReply,
             messages.PairingFinish,
             messages.Head,
-            messages.SharedDrawing,
             messages.SharedShare,
             messages.SharedRoot,
             messages.SharedComparison,
@@ -517,7 +516,7 @@ def relay_endings_are_those_of_the_code(text: str) -> list[str]:
     return different(said, [(str(place), reason.value) for place, reason in enumerate(END_REASONS)])
 
 
-_AFTER_A_GAP: Final = ("V-RC-08", "V-ET-07", "V-OG-06", "V-LG-06", "V-LG-12")
+_AFTER_A_GAP: Final = ("V-RC-08", "V-HS-07", "V-ET-07", "V-OG-06", "V-LG-06", "V-LG-12")
 
 
 def rules_have_one_id_each(text: str) -> list[str]:

@@ -49,17 +49,11 @@ from protocol.link.states import Role
 from protocol.noise import HandshakeState
 from protocol.notes import Register, notes_of, state_body, subject, write
 from protocol.own_terminals import Mark, marks_hash, passed_receipts
-from protocol.pairing.contact_secret import Share, contact_secret
+from protocol.pairing.contact_secret import contact_secret, own_share, pairing_id
 from protocol.pairing.invitation import PREFIX, Invitation, format_invitation, invitation_check
 from protocol.pairing.new_terminal import make_new_terminal
 from protocol.pairing.own_secret import own_secret
 from protocol.pairing.record import Identity, Transcript, accept_tag, make_record
-from protocol.pairing.renewal import (
-    draw_share,
-    number_of,
-    pairing_id,
-    share_message,
-)
 from protocol.primitives import (
     AEGIS256,
     CHACHA20POLY1305,
@@ -195,9 +189,7 @@ def _messages() -> Iterator[Wire]:
     yield m.LogOperations([FIRST.operations[1]])
     yield m.Reachable(4747)
     marks = marks_hash(CONVERSATION, [EXAMPLE_MARK])
-    yield m.Digests(
-        [m.Digest(CONVERSATION, heads_hash(CONVERSATION, [head]), marks, 1, 0, answered=False)], 0
-    )
+    yield m.Digests([m.Digest(CONVERSATION, heads_hash(CONVERSATION, [head]), marks, 1, 0, answered=False)])
     yield passed_receipts(CONVERSATION, [EXAMPLE_MARK])[0]
     yield m.DrawnSecret(FIRST.person, FIRST.drawn)
     yield example_renewal()
@@ -243,14 +235,14 @@ def example_state() -> bytes:
 
 def _shared() -> Iterator[Wire]:
     """What a new terminal of the first person gets, and the Add that it is to sign."""
-    keys, share = example_keys(), m.SharedShare(TIME, draw("shared"), [rename_id(FIRST)], [])
-    root = m.SharedRoot(draw("shared root"), [share], [share])
+    keys, share = example_keys(), m.SharedShare(SECOND.person, draw("shared"))
+    root = m.SharedRoot(draw("shared root"), FIRST.person, False, [share])
     place = m.SharedPlace(SECOND.terminal, "192.168.1.20", 4747)
     said = "", True, False, False, TIME * 1000, 0, False, False
     compared = m.SharedComparison(True, TIME * 1000, SECOND.person, [SECOND.terminal])
     static, vouch = X25519Pair(SECOND.static_secret).public, m.SharedVoucher(FIRST.terminal, True)
     yield m.SharedPairing(SECOND.person, [], [], *said, [compared], [vouch], [root], [static], [place])
-    own, chosen = m.SharedDrawn(FIRST.person, FIRST.drawn), m.SharedSetting("typing", "off")
+    own, chosen = drawn_of(FIRST), m.SharedSetting("typing", "off")
     relay_address = m.SharedRelay(str(RELAY_ADDRESS), False, TIME * 1000)
     yield m.LinkState(FIRST.person, FIRST.terminal, [], [], [own], [chosen], [relay_address], 1)
     log = reduce(FIRST.operations)
@@ -258,13 +250,10 @@ def _shared() -> Iterator[Wire]:
 
 
 def example_renewal() -> m.RenewedShare:
-    """What the first person's terminal drew, under the heads of its log."""
-    by = FIRST.terminal, FIRST.signing_seed
-    heads, random = [rename_id(FIRST)], lambda _: draw("renewed")
-    drawn = draw_share(FIRST.person, SECOND.person, TRANSCRIPT.root, heads, *by, random)
-    share = share_message(FIRST.person, SECOND.person, TRANSCRIPT.root, drawn)
-    assert share is not None
-    return share
+    """The first person's share of the secret that the example Renew draws."""
+    drawn = m.SharedDrawn(parse_operation(_log()[3]).id, draw("renew drawn"))
+    share = own_share(TRANSCRIPT.root, drawn)
+    return m.RenewedShare(pairing_id(TRANSCRIPT.root), share.operation, share.share)
 
 
 def example_keys() -> NewTerminal:
@@ -282,8 +271,9 @@ def _payloads() -> Iterator[Wire]:
     """Payloads of handshakes. The ciphertext is random bytes: the library cannot make one from a seed."""
     _, kem_key = mlkem_from_seed(draw("kem seed d") + draw("kem seed z"))
     ciphertext = b"".join(draw(f"kem ciphertext {part}") for part in range(34))
-    numbers, ratchet_key = m.ShareNumbers([TIME + 60, TIME], [TIME]), key_pair("bob ratchet").public
-    yield m.ContactHello(FIRST.person, numbers, kem_key, FACTS.share_initiator)
+    own = sorted(draw(f"name {number}", 16) for number in range(2))
+    names, ratchet_key = m.ShareNames(own, [draw("name 2", 16)]), key_pair("bob ratchet").public
+    yield m.ContactHello(FIRST.person, names, kem_key, FACTS.share_initiator)
     yield m.ContactReply(ciphertext, FACTS.share_responder, ratchet_key)
     yield m.PairingReply(kem_key, FACTS.share_responder, ratchet_key)
     yield m.PairingFinish(ciphertext, FACTS.share_initiator)
@@ -371,7 +361,7 @@ def example_records() -> tuple[m.Record, m.Record]:
             person.terminal,
             person.signing_seed,
             X25519Pair(person.static_secret),
-            Share(TIME, share_of(person.person), (rename_id(person),)),
+            drawn_of(person),
         )
         for person in (FIRST, SECOND)
     )
@@ -380,7 +370,14 @@ def example_records() -> tuple[m.Record, m.Record]:
 
 
 def share_of(person: bytes) -> bytes:
-    return draw(person.hex())
+    """The one in the person's record."""
+    (made,) = (one for one in (FIRST, SECOND) if one.person == person)
+    return own_share(TRANSCRIPT.root, drawn_of(made)).share
+
+
+def drawn_of(person: NewPerson) -> m.SharedDrawn:
+    """The secret of its genesis."""
+    return m.SharedDrawn(person.person, person.drawn)
 
 
 # --- Values in formulas ---
@@ -503,6 +500,7 @@ def _drawn() -> dict[str, Value]:
         "share": share,
         "operation_id": operation.id,
         "share_name": share_name(share, operation.id),
+        "key_name": share_name(self_key(r)),
         "first_self_key": FIRST.self_key,
         "shared": shared,
         "once": once,
@@ -555,7 +553,7 @@ def _pairing() -> dict[str, Value]:
 def _contact() -> dict[str, Value]:
     secret = contact_secret(TRANSCRIPT.root, LOW, share_of(LOW), HIGH, share_of(HIGH))
     ends = FIRST.person, SECOND.person
-    key, renewed = secret.discovery_key(*ends), example_renewal()
+    key = secret.discovery_key(*ends)
     return {
         "share_low": share_of(LOW),
         "share_high": share_of(HIGH),
@@ -565,12 +563,7 @@ def _contact() -> dict[str, Value]:
         "link_psk": secret.link_psk(*ends),
         "discovery_key": key,
         "meeting_key": secret.meeting_key(*ends),
-        "named": renewed.share,
-        "number_bytes": b2b(b"", personal=labels.SHARE_NUMBER, key=renewed.share, size=4),
         "pairing_id": pairing_id(TRANSCRIPT.root),
-        "signer": FIRST.signing_seed,
-        "bare_renewal": encode(replace(renewed, signature=bytes(64))),
-        "renewal_signature": renewed.signature,
         "day": DAY,
         "instance": INSTANCE,
         "port": 4747,
@@ -585,7 +578,7 @@ def _own() -> dict[str, Value]:
         "person": FIRST.person,
         "self_key": FIRST.self_key,
         "own_secret": secret.reveal(),
-        "own_psk": secret.link_psk(number_of(FIRST.self_key)).psk,
+        "own_psk": secret.link_psk(FIRST.self_key).psk,
         "own_discovery_key": secret.discovery_key(),
         "own_meeting_key": secret.meeting_key(),
     }

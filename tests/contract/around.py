@@ -91,12 +91,19 @@ class AroundContract:
         messenger, friend, events = subject.messenger, subject.friend, await listening(subject)
         heard = await subject.hear("long ago", "")
         await messenger.mark_read(friend, (heard,))
+        begun = await messenger.add_terminal()
+        await subject.around.link()
+        await _linking(events, LinkingStage.WORDS)
+        await messenger.answer_linking(begun.id, True)
+        await subject.around.linked()
+        laptop = (await _linking(events, LinkingStage.DONE)).terminal
         await subject.around.grow_old()
-        await messenger.keep(1, alone=True)
+        await messenger.choose_keeper(laptop)
+        await messenger.keep(1)
         assert (await told(events, EntriesKept)).contact == friend
         view = await messenger.entry(friend, heard)
         assert view is not None
-        assert (view.kind, view.text, view.kept_on) == ("elsewhere", "", "")
+        assert (view.kind, view.text, view.kept_on) == ("elsewhere", "", "laptop")
         assert (await messenger.retention()).elsewhere == 1
         await messenger.keep(0)
         back = (await told(events, EntryReturned)).entry

@@ -60,7 +60,7 @@ FAILING = {
     "answer_linking": UsageError,
     "remove_terminal": UsageError,
     "foresee_removal": UsageError,
-    "keep": NotPermitted,
+    "choose_keeper": UsageError,
     "permit": UsageError,
     "client_of": NotPermitted,
 }

@@ -514,19 +514,19 @@ class MessengerContract:
         assert dict(await messenger.preferences()) == kept
         assert await messenger.settings() == settings
 
-    async def test_what_is_kept_is_chosen_by_days_and_not_where_it_would_be_gone(
-        self, subject: Subject
-    ) -> None:
+    async def test_what_is_kept_is_chosen_by_days_and_by_a_keeper(self, subject: Subject) -> None:
         messenger = subject.messenger
-        assert await messenger.retention() == RetentionView(days=0, alone=False, elsewhere=0)
+        assert await messenger.retention() == RetentionView(days=0, keeper="", elsewhere=0)
         for days in (-1, 36_501):
             with pytest.raises(UsageError):
-                await messenger.keep(days, alone=True)
-        with pytest.raises(NotPermitted):
-            await messenger.keep(30)
-        assert (await messenger.retention()).days == 0
-        assert await messenger.keep(30, alone=True) == RetentionView(30, alone=True)
-        assert await messenger.retention() == RetentionView(30, alone=True)
+                await messenger.keep(days)
+        with pytest.raises(UsageError):
+            await messenger.choose_keeper("ab" * 32)
+        assert await messenger.keep(30) == RetentionView(30)
+        own = (await messenger.me()).terminal
+        assert await messenger.choose_keeper(own) == RetentionView(30, own)
+        assert await messenger.retention() == RetentionView(30, own)
+        assert await messenger.choose_keeper("") == RetentionView(30)
         assert await messenger.keep(0) == RetentionView(0)
 
     async def test_a_program_gets_what_came_since_it_acknowledged(self, subject: Subject) -> None:

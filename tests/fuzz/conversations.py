@@ -147,7 +147,7 @@ def _passed_on() -> dict[str, bytes]:
     ids = sorted(draw(32) for _ in range(3))
     digests = [m.Digest(entry, draw(32), draw(32), 70_000, 2, entry == ids[0]) for entry in ids]
     return {
-        "digests": encode(m.Digests(digests, 1_700_000_000_000)),
+        "digests": encode(m.Digests(digests)),
         "stored": encode(m.PassedReceipt(CONVERSATION, CONTACT_TERMINAL, 1, ids)),
         "read": encode(m.PassedReceipt(CONVERSATION, OWN_TERMINAL, 3, ids)),
         "of-nobody": encode(m.PassedReceipt(CONVERSATION, draw(32), 2, ids[:1])),

@@ -6,21 +6,11 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
-from protocol import messages as m
-from protocol.codec import encode
-from protocol.errors import Malformed, ProtocolError
+from protocol.errors import ProtocolError
 from protocol.identity.exchange import changes, extend, missing
 from protocol.identity.log import parse_operation
 from protocol.identity.reduction import PersonState, reduce
-from protocol.pairing.renewal import (
-    Drawn,
-    Measure,
-    Taken,
-    draw_share,
-    drawn_in,
-    share_message,
-)
-from tests.fuzz.target import LENGTH, Target, drawn, published
+from tests.fuzz.target import LENGTH, Target, published
 from tests.support.protocol.pairings import SECOND, THIEF, THIRD, Person
 
 LITERAL: Final = 0xFF
@@ -89,40 +79,6 @@ def _scripts() -> dict[str, bytes]:
     }
 
 
-@lru_cache(maxsize=1)
-def _measured() -> tuple[Measure, Drawn, Person]:
-    """A person whose first terminal removed the second, and what was drawn before."""
-    log = Person()
-    log.add(log.first, SECOND)
-    log.remove(log.first, SECOND)
-    return Measure(log.operations), Drawn(bytes(32), (log.id,)), log
-
-
-def _renewal(data: bytes) -> m.Message:
-    """A renewal is taken at most once, and only what the live terminal has signed."""
-    message = m.MESSAGE.decode(data)
-    if not isinstance(message, m.RenewedShare):
-        raise Malformed("no renewal")
-    measure, before, log = _measured()
-    if measure.take(message, [before]) is Taken.NEWER:
-        assert message.terminal == log.first.id
-        assert measure.take(message, [drawn_in(message), before]) is Taken.PASSED_OVER
-    return message
-
-
-def _renewals() -> dict[str, bytes]:
-    *_, log = _measured()
-    draw, found = drawn("renewals"), dict[str, bytes]()
-    for name, by, upon in (
-        ("newest", log.first, log.state.heads),
-        ("thief", SECOND, log.state.heads),
-        ("before", log.first, (log.id,)),
-    ):
-        share = draw_share(log.id, bytes(32), bytes(32), upon, by.id, by.seed, draw)
-        found[name] = encode(share_message(log.id, bytes(32), bytes(32), share))
-    return found
-
-
 def _later() -> dict[str, bytes]:
     """Operations of later versions, from the vectors."""
     return published("persons", "LaterOperation", "parse", "signed")()
@@ -135,6 +91,5 @@ TARGETS: Final[Mapping[str, Target]] = {
         lambda: published("persons", "Operation", "parse", "signed")() | _later(),
         lambda logged: bytes(logged.signed),
     ),
-    "renewal": Target(_renewal, (ProtocolError,), _renewals, encode),
     "person-log": Target(_log, (ProtocolError,), _scripts, slow=True),
 }

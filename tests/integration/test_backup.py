@@ -605,7 +605,7 @@ async def test_no_secret_of_a_terminal_and_no_contact_secret_is_in_a_backup(tmp_
         secrets = [keyring.own.signing_seed, keyring.own.static_secret]
         secrets += [
             secret
-            for pair in contact.pairs
+            for pair in keyring.pairs(contact.state.person)
             for secret in (pair.root, *(share.share for share in (*pair.own, *pair.theirs)))
         ]
         assert all(one.secret in content for one in keyring.own.drawn)

@@ -109,7 +109,7 @@ async def link_of_copy(
 ) -> Driver:
     """A link with Ada from another host, by what Ben's terminal knows, its static pair by default."""
     ring, peer = ben.engine._use_cases.keyring, ada.peer
-    own, psks = static or ring.identity.static, ring.contacts[peer.person].candidates()
+    own, psks = static or ring.identity.static, ring.dial_psks(peer)
     start = Initiator.contact(own, peer.static, ring.own.person, peer.person, psks)
 
     deaf = _Deaf()

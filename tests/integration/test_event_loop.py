@@ -189,14 +189,7 @@ def taken(own: Log, log: Log, ids: list[bytes], ada: Person, ben: Person) -> lis
         m.LogOperations([log.rename(number) for number in range(limits.LOG_OPERATIONS_MAX)]),
         m.LogOperations([log.add(-1 - number) for number in range(limits.LOG_OPERATIONS_MAX)]),
         m.LogHeads(persons_of_both[0], [random(32)]),
-        *(
-            m.RenewedShare(
-                *(person, other, random(32), random(32)),
-                sorted(random(32) for _ in range(limits.PARENTS_MAX)),
-                *(random(32), random(64)),
-            )
-            for person, other in (persons_of_both, persons_of_both[::-1])
-        ),
+        m.RenewedShare(random(32), random(32), random(32)),
         m.AskPieces(
             random(32),
             [
@@ -236,15 +229,15 @@ def refused(log: Log) -> list[m.Message]:
     heads = sorted(seeded("heads")(32) for _ in range(1))
     ids, signed = [bytes(32)] * limits.LINKED_IDS_MAX, (bytes(32), bytes(64))
     drawn = [m.SharedDrawn(bytes(32), bytes(32))] * limits.SHARED_DRAWN_MAX
-    share = m.SharedShare(1, bytes(32), heads, [])
-    pairings = [m.SharedRoot(bytes(32), [share], [share])] * limits.LINKED_PAIRINGS_MAX
+    theirs = [m.SharedShare(bytes(32), bytes(32))] * limits.SHARES_HELD_MAX
+    pairings = [m.SharedRoot(bytes(32), bytes(32), True, theirs)] * limits.LINKED_PAIRINGS_MAX
     vouchers = [m.SharedVoucher(bytes(32), True)] * limits.VOUCHERS_MAX
     said = True, False, False, 0, 0, False, False, list[m.SharedComparison](), vouchers, pairings
     return [
         m.Commit(bytes(32), name),
         m.Reveal(bytes(32), name),
         m.Open(bytes(32)),
-        m.Record(whole, bytes(32), 1, bytes(32), heads, bytes(32), bytes(64)),
+        m.Record(whole, bytes(32), bytes(32), bytes(32), bytes(32), bytes(64)),
         m.Accept(bytes(32)),
         m.NewTerminal(bytes(32), bytes(32), name[: limits.TERMINAL_NAME_CHARACTERS_MAX], *signed),
         m.SharedPairing(bytes(32), ids, ids, name, *said, ids, []),
@@ -252,8 +245,7 @@ def refused(log: Log) -> list[m.Message]:
         m.Addition(bytes(limits.OPERATION_BYTES_MAX)),
         m.Consent(bytes(64)),
         m.Digests(
-            [m.Digest(bytes([number]) * 32, bytes(32), bytes(32), 0, 0, False) for number in range(256)],
-            2**53 - 1,
+            [m.Digest(bytes([number]) * 32, bytes(32), bytes(32), 0, 0, False) for number in range(256)]
         ),
         m.PassedReceipt(bytes(32), bytes(32), 1, heads),
         m.DrawnSecret(bytes(32), bytes(32)),

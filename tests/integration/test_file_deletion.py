@@ -22,11 +22,11 @@ from protocol.messages import AskPieces, FileBody, Message, Piece, PiecesEnd, St
 from tests.integration.steps import current, note_sent
 from tests.integration.test_expiry import ended, timed
 from tests.integration.test_files import LONG, answers, at, content, on_disk, saved, send, target_of
-from tests.integration.test_retention import DAY, kinds, pass_time
+from tests.integration.test_retention import DAY, chooses, kinds, pass_time
 from tests.integration.test_shared_contacts import two_devices
 from tests.support.engines.devices import device
 from tests.support.engines.devices import link as link_device
-from tests.support.engines.engines import Person, in_virtual_time, pair, people, talk, two_contacts
+from tests.support.engines.engines import Person, in_virtual_time, talk, two_contacts
 
 SETTLED = 70.0
 """Seconds of virtual time after which whatever asks again has asked."""
@@ -232,7 +232,7 @@ async def with_an_old_file(folder: Path) -> AsyncIterator[tuple[Person, Person, 
         await asyncio.sleep(SETTLED)
         pass_time(2 * DAY, desk, laptop, ben)
         await talk(ben, desk, "young")
-        await asyncio.sleep(SETTLED)
+        await chooses(desk, desk)
         yield desk, laptop, ben, sent.id
 
 
@@ -260,7 +260,7 @@ async def test_attack_75_a_file_stays_unless_another_device_holds_all_of_it(tmp_
 
 
 @in_virtual_time(limit=8 * 3_600)
-async def test_what_another_device_relied_on_comes_back_to_it_where_it_is_let_go_of(tmp_path: Path) -> None:
+async def test_what_the_keeper_deletes_comes_back_to_who_had_let_go_of_it(tmp_path: Path) -> None:
     async with with_an_old_file(tmp_path) as (desk, laptop, ben, entry):
         await laptop.engine.keep(1)
         await asyncio.sleep(SETTLED)
@@ -269,33 +269,3 @@ async def test_what_another_device_relied_on_comes_back_to_it_where_it_is_let_go
         await desk.engine.let_go_of_file(await desk.contact(ben), entry)
         await whole
         assert await kinds(laptop, ben) == ["file", "text"]
-
-
-@in_virtual_time(limit=8 * 3_600)
-async def test_who_was_away_hears_of_it_when_it_is_back(tmp_path: Path) -> None:
-    async with with_an_old_file(tmp_path) as (desk, laptop, ben, entry):
-        await laptop.engine.keep(1)
-        await asyncio.sleep(SETTLED)
-        assert on_disk(laptop) == []
-        await laptop.stop()
-        await desk.engine.let_go_of_file(await desk.contact(ben), entry)
-        await laptop.start()
-        await at(laptop, FileState.WHOLE)
-        assert await kinds(laptop, ben) == ["file", "text"]
-
-
-@in_virtual_time(limit=8 * 3_600)
-async def test_the_only_device_lets_go_of_no_file_whatever_its_person_insists_on(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
-        whole = at(ada, FileState.WHOLE)
-        await send(ben, ada, tmp_path, content(LONG))
-        await talk(ben, ada, "a text of that time")
-        await whole
-        await ada.engine.mark_all_read(await ada.contact(ben))
-        await asyncio.sleep(SETTLED)
-        pass_time(2 * DAY, ada, ben)
-        await ada.engine.keep(1, alone=True)
-        await asyncio.sleep(2 * 3_600)
-        assert await kinds(ada, ben) == ["file", "elsewhere"]
-        assert len(on_disk(ada)) == 3

@@ -60,7 +60,7 @@ FREES: Final[dict[str, Free]] = {
     "pause_file, of one that is whole": lambda ben, friend, ids: ben.engine.pause_file(friend, ids["whole"]),
     "limit_files": lambda ben, friend, ids: ben.engine.limit_files(1),
     "set_preference": lambda ben, friend, ids: ben.engine.set_preference(KEEP_MOST, "1"),
-    "keep": lambda ben, friend, ids: ben.engine.keep(1, alone=True),
+    "keep": lambda ben, friend, ids: ben.engine.keep(1),
     "dismiss_alerts": lambda ben, friend, ids: ben.engine.dismiss_alerts(),
     "forget_client": lambda ben, friend, ids: ben.engine.forget_client("a-program"),
 }
@@ -74,7 +74,8 @@ OTHERS: Final = """
     confirm_own alerts check_files send send_file open_feed feed take_file files save_file
     show_picture history latest entry first_unread entry_at details search mark_read mark_all_read
     edit set_timer declare_bot withdraw_bot declared_bot typing settings change_settings preferences
-    relays add_relay remove_relay change_passphrase back_up export history_root retention diagnose
+    relays add_relay remove_relay change_passphrase back_up export history_root retention
+    choose_keeper diagnose
     handed_out clients follow permit client_of take_turn arrivals acknowledge
 """
 """Calls that free nothing."""

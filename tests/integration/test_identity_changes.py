@@ -21,7 +21,7 @@ from protocol.identity.log import sign_operation
 from protocol.identity.reduction import Pins, reduce
 from protocol.identity.safety import safety_number
 from protocol.messages import LogOperations
-from protocol.pairing.contact_secret import new_share
+from protocol.pairing.contact_secret import Share
 from protocol.pairing.record import PendingContact
 from tests.integration.steps import compare, current, in_touch, kept_back, meet, number_of, presence, say
 from tests.integration.test_removed_terminals import SECOND, Second
@@ -58,8 +58,8 @@ async def paired_again(ada: Person, ben: Person, verified: bool) -> None:
         operations=operations,
         terminal=STRANGE.id,
         root=random(32),
-        own=new_share(2_000_000_000, ada.engine._use_cases.keyring.own_log.heads, random),
-        theirs=new_share(2_000_000_000, reduce(operations).heads, random),
+        own=ada.peer.person,
+        theirs=Share(ben.peer.person, random(32)),
         recoveries=reduce(operations).path,
     )
     await ada.engine._use_cases.pending.store(contact, verified)
@@ -148,11 +148,8 @@ async def test_case_84_of_two_recoveries_the_one_whose_words_were_compared_last_
             held = parts.keyring.held(ben.peer.person)
             state = reduce([*held, *operations], Pins(confirmed=frozenset([id_of(signed)])))
             terminal = next(iter(state.live))
-            first, second = (
-                new_share(1 + len(held), log.heads, random) for log in (parts.keyring.own_log, state)
-            )
-            path = (id_of(signed),)
-            contact = PendingContact(state, operations, terminal, random(32), first, second, path)
+            path, theirs = (id_of(signed),), Share(ben.peer.person, random(32))
+            contact = PendingContact(state, operations, terminal, random(32), ada.peer.person, theirs, path)
             await parts.pending.store(contact, verified=True)
             found = parts.keyring.contacts[ben.peer.person].state
             assert (found.newest, found.contested) == (id_of(signed), False)

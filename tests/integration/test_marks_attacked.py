@@ -61,7 +61,7 @@ async def test_two_marks_of_a_held_entry_with_something_between_them(tmp_path: P
         await receive(laptop, link, message)
         stored = PassedReceipt(talk, own_terminal(ben), STORED, [entry])
         read = PassedReceipt(talk, own_terminal(ben), READ, [entry])
-        await receive(laptop, link, stored, Digests([], 0), read)
+        await receive(laptop, link, stored, Digests([]), read)
         assert await marks(laptop, ben, [entry]) == {
             Mark(entry, own_terminal(ben), STORED),
             Mark(entry, own_terminal(ben), READ),

@@ -7,11 +7,9 @@ from pathlib import Path
 from unittest import mock
 
 from chat.interface import ContactChanged, DeletionScope
-from chat.storage import keys, persons
-from chat.storage.database import Database
 from protocol.entries_and_receipts import conversation_of_two
+from protocol.identity.reduction import Standing
 from protocol.messages import Digest, Digests, Head, Heads
-from protocol.pairing.renewal import Measure
 from tests.integration.steps import current, dial, now, say
 from tests.integration.test_amendments import shown
 from tests.integration.test_deleted_on_all import deleted
@@ -29,15 +27,9 @@ APART = 100.0
 """Seconds until links between hosts that were parted have ended, of which there is no event."""
 
 
-async def stale_shares(terminal: Person) -> int:
-    """How many of the newest own shares do not know of a removal."""
-
-    def counted(database: Database) -> int:
-        own = keys.read_own(database).person
-        measure = Measure(persons.operations_of(database, own), persons.pins_of(database, own))
-        return sum(measure.is_stale(heads) for _, _, heads in keys.newest_shares(database, keys.OWN))
-
-    return await terminal.engine._use_cases.store.read(counted)
+def has_fresh(terminal: Person) -> bool:
+    """Whether a secret is drawn that all live terminals of the person know, and nobody else."""
+    return Standing.FRESH in terminal.engine._use_cases.keyring.own_log.drawn.values()
 
 
 async def device(owner: Person, folder: Path, name: str, number: int) -> Person:
@@ -58,7 +50,7 @@ async def test_an_own_terminal_that_names_what_nobody_has_holds_up_no_text(tmp_p
         await asyncio.sleep(APART)
         talked = conversation_of_two(desk.peer.person, ben.peer.person)
         false = Digest(talked, bytes([9]) * 32, bytes(32), 9, 0, answered=False)
-        await current(laptop, desk).driver.send(Digests([false], 0))
+        await current(laptop, desk).driver.send(Digests([false]))
         await asyncio.sleep(5)  # the lie has arrived, which shows nowhere
         heard = arrives(phone, "help me")
         since = now()
@@ -141,7 +133,8 @@ async def test_a_pairing_by_a_terminal_that_does_not_know_of_a_removal_is_renewe
         for one, other in apart[:1]:
             network.join(one.host, other.host)
         await asyncio.sleep(120)
-        assert (await stale_shares(desk), await stale_shares(phone)) == (0, 0)
+        assert has_fresh(desk)
+        assert has_fresh(phone)
         await laptop.stop()
         await phone.stop()
 

@@ -12,6 +12,7 @@ import pytest
 from chat.interface import AlertsChanged, EntryAdded, EntryState, QuestionsChanged
 from chat.service.provisional import LINKS_MAX
 from protocol.entries_and_receipts import conversation_of_two
+from protocol.link.states import Role
 from protocol.messages import (
     Commit,
     Digest,
@@ -171,9 +172,7 @@ async def test_a_flood_of_an_own_terminal_delays_its_own_link_alone(tmp_path: Pa
         talk_id = conversation_of_two(desk.peer.person, ben.peer.person)
         flooded = current(desk, laptop)
         for _ in range(700):
-            await current(laptop, desk).driver.send(
-                Digests([Digest(talk_id, UNKNOWN, UNKNOWN, 0, 0, False)], 0)
-            )
+            await current(laptop, desk).driver.send(Digests([Digest(talk_id, UNKNOWN, UNKNOWN, 0, 0, False)]))
         await asyncio.sleep(1)
         assert flooded.delayed
         began = desk.clock.monotonic()
@@ -205,7 +204,7 @@ async def test_entries_of_a_person_who_is_no_contact_here_or_blocked_are_passed_
         HeadsHash(UNKNOWN, UNKNOWN),
         Typing(UNKNOWN, True),
         Commit(UNKNOWN, "Ada"),
-        Digests([Digest(UNKNOWN, UNKNOWN, UNKNOWN, 0, 0, False)] * 2, 0),
+        Digests([Digest(UNKNOWN, UNKNOWN, UNKNOWN, 0, 0, False)] * 2),
         PassedReceipt(UNKNOWN, UNKNOWN, 1, [UNKNOWN] * 2),
         LogOperations([b"no operation"]),
         Entry(b"no header", b"", b""),
@@ -247,13 +246,18 @@ async def test_a_terminal_of_a_recovery_gets_operations_alone_until_its_person_s
 async def test_few_links_for_operations_alone_are_open_at_a_time(tmp_path: Path) -> None:
     """A thief of the self key draws as many static keys as it likes: the oldest gives way."""
     async with in_touch(tmp_path) as (_, desk, _):
-        provisional = desk.engine._use_cases.forwarding._provisional
+        provisional = desk.engine._use_cases.provisional
         drivers: list[Any] = [Mock(send=AsyncMock()) for _ in range(LINKS_MAX + 3)]
+        person = desk.peer.person
+
+        def opened(static: bytes) -> Any:
+            return Mock(person=person, peer_static=static, role=Role.RESPONDER)
+
         for number, driver in enumerate(drivers):
-            assert provisional.take(driver, bytes([number + 1]) * 32) is not None
+            assert provisional.take(driver, opened(bytes([number + 1]) * 32)) is not None
         assert [driver.abort.called for driver in drivers] == [True] * 3 + [False] * LINKS_MAX
         own = desk.engine._use_cases.keyring.identity.static.public
-        assert provisional.take(Mock(), own) is None
+        assert provisional.take(Mock(), opened(own)) is None
 
 
 @in_virtual_time(limit=600)

@@ -14,14 +14,12 @@ from msgspec.structs import replace
 from chat.interface import EntryAdded, EntryKind, Event, PairingChanged, PairingStage
 from chat.service.keyring import Keyring
 from chat.service.pairing.session import blocked
-from chat.storage.keys import OWN, THEIRS, ShareRow, add_share
-from protocol.limits import FIRST_SHARE_NUMBER_MAX
-from protocol.messages import ContactHello, ShareNumbers
-from protocol.pairing.contact_secret import Pair, Share
-from protocol.pairing.record import Identity
+from chat.storage import keys
+from protocol.messages import ContactHello, ShareNames
+from protocol.pairing.contact_secret import Pair
 from protocol.relay.rendezvous import contact_token
 from tests.integration.steps import in_touch, meet, presence, say
-from tests.support.engines.engines import Person, contact, in_virtual_time, invite, pair, people, talk
+from tests.support.engines.engines import Person, contact, in_virtual_time, invite, talk
 
 
 def shows(person: Person, text: str) -> asyncio.Future[EntryAdded]:
@@ -91,7 +89,7 @@ async def test_a_blocked_contact_does_not_pair_and_the_person_learns_why(
 
 def pairs_of(one: Person, other: Person) -> tuple[Pair, ...]:
     """The pairings that one person has with the other."""
-    return one.engine._use_cases.keyring.contacts[other.peer.person].pairs
+    return one.engine._use_cases.keyring.pairs(other.peer.person)
 
 
 def is_stage(event: Event, stage: PairingStage) -> bool:
@@ -109,11 +107,11 @@ async def pair_again(one: Person, other: Person) -> None:
 async def test_case_90_an_earlier_pairing_is_retired_by_the_first_link_of_the_next(tmp_path: Path) -> None:
     async with in_touch(tmp_path) as (_, ada, ben):
         mine, theirs = (person.engine._use_cases.keyring for person in (ada, ben))
-        leaked = theirs.contacts[mine.own.person].pairs[0]
+        leaked = theirs.pairs(mine.own.person)[0]
         await pair_again(ada, ben)
         await talk(ada, ben, "under the second")
         for keyring, other in ((mine, theirs), (theirs, mine)):
-            assert [pair.root == leaked.root for pair in keyring.contacts[other.own.person].pairs] == [False]
+            assert [pair.root == leaked.root for pair in keyring.pairs(other.own.person)] == [False]
         assert not answers(mine, theirs, leaked)
         assert await ada.texts(ben) == ["before", "under the second"]
         await ada.stop()
@@ -138,7 +136,7 @@ async def test_case_90_a_link_under_an_earlier_pairing_ends_with_that_pairing(tm
         await copy.start()
         await back
         assert {link.address for link in mine.links.of(person)} == {copy.host}
-        assert len(mine.keyring.contacts[person].pairs) == 2
+        assert len(mine.keyring.pairs(person)) == 2
         back = presence(ben, present=True)
         network.join(ada.host, ben.host)
         await back
@@ -156,14 +154,12 @@ async def test_case_90_a_link_under_an_earlier_pairing_ends_with_that_pairing(tm
 def answers(keyring: Keyring, caller: Keyring, leaked: Pair) -> list[str]:
     """Where a leaked secret of the caller still works: links, relay tokens, announcements."""
     own, person = keyring.own.person, caller.own.person
-    hello = ContactHello(
-        person, ShareNumbers([leaked.own[0].number], [leaked.theirs[0].number]), b"k" * 1184, b"s" * 32
-    )
+    names = ShareNames([leaked.own[0].name], [leaked.theirs[0].name])
+    hello = ContactHello(person, names, b"k" * 1184, b"s" * 32)
     found = keyring.contact_psk(caller.identity.static.public, hello)
-    token = contact_token(
-        leaked.newest().meeting_key(own, person), 20_000, b"r" * 32, keyring.identity.static.public
-    )
-    discovery = leaked.newest().discovery_key(person, own)
+    secret, static = leaked.announced()[0], keyring.identity.static.public
+    token = contact_token(secret.meeting_key(own, person), 20_000, b"r" * 32, static)
+    discovery = secret.discovery_key(person, own)
     works = {
         "link": found is not None and found[1].psk == leaked.candidates()[0].psk,
         "token": token in keyring.waiting_tokens(b"r" * 32, 20_000),
@@ -176,7 +172,7 @@ def answers(keyring: Keyring, caller: Keyring, leaked: Pair) -> list[str]:
 async def test_the_secret_of_the_only_pairing_works_everywhere_and_after_a_restart(tmp_path: Path) -> None:
     async with in_touch(tmp_path) as (_, ada, ben):
         mine, theirs = (person.engine._use_cases.keyring for person in (ada, ben))
-        leaked = theirs.contacts[mine.own.person].pairs[0]
+        leaked = theirs.pairs(mine.own.person)[0]
         assert answers(mine, theirs, leaked) == ["link", "token", "announcement"]
         await ada.stop()
         await ada.start()
@@ -184,65 +180,23 @@ async def test_the_secret_of_the_only_pairing_works_everywhere_and_after_a_resta
         assert answers(ada.engine._use_cases.keyring, theirs, leaked) == ["link", "token", "announcement"]
 
 
-def with_number(person: Person, number: int) -> None:
-    """Let a person show a first share with this number in its pairings."""
-    service = person.engine._use_cases.pairings
-    real = service.identity
-
-    async def forged() -> Identity:
-        shown = await real()
-        share = Share(number, shown.share.share, shown.share.heads)
-        return replace(shown, share=share)
-
-    service.identity = forged  # type: ignore[method-assign]
-
-
-@in_virtual_time
-async def test_case_91_each_pairing_begins_with_a_number_of_its_own(tmp_path: Path) -> None:
-    """Neither a clock nor a count, so that no number says which pairing is newer."""
-    async with people(tmp_path, "Ada") as (_, (ada,)):
-        shown = [(await ada.engine._use_cases.pairings.identity()).share.number for _ in range(8)]
-        assert len(set(shown)) == 8
-        assert shown != sorted(shown)
-        assert all(1 <= number <= FIRST_SHARE_NUMBER_MAX for number in shown)
-
-
-@pytest.mark.parametrize("number", [1, FIRST_SHARE_NUMBER_MAX])
-@in_virtual_time
-async def test_case_91_no_number_makes_a_pairing_the_newest_always(tmp_path: Path, number: int) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        with_number(ben, number)
-        await pair(ada, ben)
-        await talk(ada, ben, "first")
-        keyring, person = ada.engine._use_cases.keyring, ben.engine._use_cases.keyring.own.person
-        first = keyring.contacts[person].pairs[0].root
-        with_number(ben, FIRST_SHARE_NUMBER_MAX + 1 - number)
-        await pair_again(ada, ben)
-        await talk(ada, ben, "second")
-        assert keyring.contacts[person].pairs[0].root != first
-
-
 @in_virtual_time
 async def test_case_90_a_link_under_an_earlier_pairing_retires_nothing(tmp_path: Path) -> None:
     """Ada alone has stored a later pairing, whose last message never came. The earlier one must stay."""
     async with in_touch(tmp_path) as (network, ada, ben):
         parts, person = ada.engine._use_cases, ben.peer.person
-        (pair,) = parts.keyring.contacts[person].pairs
-        later = [
-            ShareRow(person, owner, share.number, share.share, list(share.heads), bytes(32))
-            for owner, (share,) in ((OWN, pair.own), (THEIRS, pair.theirs))
-        ]
-        for row in later:
-            await parts.store.write(add_share, row)
+        (pair,) = parts.keyring.pairs(person)
+        (row,) = await parts.store.read(keys.pairings_of, person)
+        await parts.store.write(keys.add_pairing, replace(row, root=bytes(32)))
         await parts.pending.reload(person)
-        roots = [one.root for one in parts.keyring.contacts[person].pairs]
+        roots = [one.root for one in parts.keyring.pairs(person)]
         assert roots == [bytes(32), pair.root]
         gone, back = presence(ada, present=False), presence(ada, present=True)
         network.unplug(ada.host)
         await gone
         await back
         await talk(ada, ben, "under the earlier one")
-        assert [one.root for one in parts.keyring.contacts[person].pairs] == roots
+        assert [one.root for one in parts.keyring.pairs(person)] == roots
         await ada.stop()
         await ada.start()
         await talk(ada, ben, "after a restart too")

@@ -66,8 +66,8 @@ def kept_from_a_relay(persons: list[Person]) -> tuple[dict[str, bytes], dict[str
             *(key for one in own.terminals() for key in (one.signing, one.static)),
         }
         keys |= {f"{person.name}: a key of its log, {n}": key for n, key in enumerate(sorted(public))}
-        for other, contact in parts.keyring.contacts.items():
-            secret = contact.pairs[0].newest()
+        for other in parts.keyring.contacts:
+            secret = parts.keyring.pairs(other)[0].announced()[0]
             keys[f"{person.name}: contact secret with {other.hex()}"] = secret.reveal()
             meeting = secret.meeting_key(own.person, other)
             keys[f"{person.name}: meeting key for {other.hex()}"] = meeting

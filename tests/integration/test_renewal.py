@@ -23,10 +23,12 @@ from chat.service.drawing import renew_upon
 from chat.service.events import SecretsRenewed
 from chat.service.keyring import Keyring
 from chat.storage import keys, persons
+from protocol.identity.log import parse_operation
 from protocol.identity.reduction import NO_PINS
+from protocol.limits import LINK_SECONDS_MAX
 from protocol.link.states import LinkOpen
-from protocol.messages import Entry, LogHeads, LogOperations, Message, RenewedShare
-from protocol.pairing.renewal import draw_share, share_message
+from protocol.messages import LogOperations, Message, RenewedShare
+from protocol.pairing.contact_secret import ContactSecret, Pair, pairing_id
 from tests.integration.steps import current, in_touch, say
 from tests.integration.test_faults_of_engines import STORED, failing
 from tests.integration.test_own_terminals import LAPTOP, linked, terminal_of
@@ -60,6 +62,17 @@ def keyring(person: Person) -> Keyring:
     return person.engine._use_cases.keyring
 
 
+def pair_of(one: Person, other: Person) -> Pair:
+    """The only pairing that one person has with another."""
+    (pair,) = keyring(one).pairs(keyring(other).own.person)
+    return pair
+
+
+def best(one: Person, other: Person) -> ContactSecret:
+    """The secret under which a person announces itself first to another one."""
+    return pair_of(one, other).announced()[0]
+
+
 def recognises(copy: Keyring, person: Person) -> list[str]:
     """By what keys of its secrets a copy of a removed terminal would recognise a person's terminal."""
     announced = set(keyring(person).viewers())
@@ -84,7 +97,7 @@ def copied(person: Person) -> Keyring:
     )
 
 
-@in_virtual_time(limit=900)
+@in_virtual_time(limit=3600)
 async def test_a_removal_renews_keys_and_shares_and_all_others_talk_on(tmp_path: Path) -> None:
     async with three_and_ben(tmp_path) as (_, desk, laptop, phone, ben):
         thief = copied(phone)
@@ -95,16 +108,17 @@ async def test_a_removal_renews_keys_and_shares_and_all_others_talk_on(tmp_path:
         await asyncio.sleep(60)
         assert keyring(desk).self_keys[0] == keyring(laptop).self_keys[0] != before
         assert keyring(desk).self_keys[1:] == keyring(laptop).self_keys[1:] == (before,)
-        with_ada, with_ben = keyring(desk).own.person, keyring(ben).own.person
-        secret = keyring(ben).contacts[with_ada].pairs[0].newest()
         for one in (desk, laptop):
-            assert keyring(one).contacts[with_ben].pairs[0].newest() == secret
+            assert recognises(thief, one) == []
+            assert best(one, ben) == best(ben, desk)
+        await asyncio.sleep(LINK_SECONDS_MAX)
         for one, other in ((desk, laptop), (desk, ben), (laptop, ben)):
             assert linked(one, other)
-            psk = one.engine._use_cases.links.current(other.peer).psk  # type: ignore[union-attr]
-            assert not keyring(one).is_superseded(other.peer.person, psk)
-        for one in (desk, laptop, ben):
-            assert recognises(thief, one) == []
+        for one in (desk, laptop):
+            psk = one.engine._use_cases.links.current(ben.peer).psk  # type: ignore[union-attr]
+            assert psk is not None
+            assert psk.own == pair_of(one, ben).own[0].name
+        assert recognises(thief, ben) == []
         there = laptop.wait(EntryAdded, lambda event: event.entry.text == "after")
         await talk(desk, ben, "after")
         await there
@@ -134,9 +148,7 @@ def sent_to(network_of: Person, other: Person) -> list[Message]:
 
 
 @in_virtual_time(limit=1800)
-async def test_a_contact_who_was_away_gets_the_share_on_a_link_that_carries_nothing_else(
-    tmp_path: Path,
-) -> None:
+async def test_a_contact_who_was_away_gets_the_share_on_a_link_under_an_earlier_one(tmp_path: Path) -> None:
     async with three_and_ben(tmp_path) as (_, desk, laptop, phone, ben):
         thief = copied(phone)
         await ben.stop()
@@ -149,15 +161,17 @@ async def test_a_contact_who_was_away_gets_the_share_on_a_link_that_carries_noth
         await ben.start()
         await there
         await laptop.start()
-        first = next(place for place, one in enumerate(said) if isinstance(one, Entry))
-        assert any(isinstance(one, RenewedShare) for one in said[:first])
-        assert {type(one) for one in said[:first]} >= {RenewedShare, LogHeads}
-        await asyncio.sleep(60)
-        assert recognises(thief, ben) == []
+        await asyncio.sleep(20)
+        (share,) = [one for one in said if isinstance(one, RenewedShare)]
+        logs = [place for place, one in enumerate(said) if isinstance(one, LogOperations)]
+        assert said.index(share) > max(logs), "the operation comes before what it draws"
         assert entry.id
-        for one, other in ((desk, ben), (laptop, ben), (ben, desk)):
-            (pair,) = keyring(one).contacts[keyring(other).own.person].pairs
-            assert len(pair.own) == len(pair.theirs) == 1  # all live terminals have the newest
+        await asyncio.sleep(LINK_SECONDS_MAX)
+        assert recognises(thief, ben) == []
+        pair = pair_of(ben, desk)
+        assert [one.share for one in pair.theirs] == [share.share, *(one.share for one in pair.theirs[1:])]
+        assert pair.retired, "all live terminals have a better one than the first"
+        assert [one.operation for one in pair.theirs[1:]] == [pair.first_theirs]
 
 
 @in_virtual_time(limit=1800)
@@ -241,31 +255,24 @@ async def test_a_removal_goes_on_after_a_crash_before_anything_was_sent(tmp_path
 async def test_what_a_removed_terminal_drew_is_used_by_nobody(tmp_path: Path) -> None:
     """The thief knows of its removal, and has a live terminal and a contact pass on what it drew."""
     async with three_and_ben(tmp_path) as (_, desk, laptop, phone, ben):
-        seed, thief = keyring(phone).own.signing_seed, keyring(phone).own.terminal
         await desk.engine.remove_terminal(terminal_of(phone))
         await asyncio.sleep(60)
-        own, heads, key = keyring(desk).own, keyring(desk).own_log.heads, keyring(desk).self_keys[0]
+        own, key = keyring(desk).own, keyring(desk).self_keys[0]
         operations = await desk.engine._use_cases.store.read(persons.operations_of, own.person)
         late, _ = renew_upon(operations, NO_PINS, replace(keyring(phone).own, drawn=own.drawn), bytes)
         for one, other in ((laptop, desk), (ben, desk)):
             await current(one, other).driver.send(LogOperations([late]))
-        (pair,) = keyring(desk).contacts[keyring(ben).own.person].pairs
-        theirs = keyring(ben).own.person
-        share = draw_share(own.person, theirs, pair.root, heads, thief, seed, bytes)
-        told = share_message(own.person, theirs, pair.root, share)
-        assert told is not None
+        secret = best(desk, ben)
+        told = RenewedShare(pairing_id(pair_of(desk, ben).root), parse_operation(late).id, bytes(32))
         renewed = list[SecretsRenewed]()
-        for one in (desk, laptop, ben):
-            one.engine._use_cases.bus.on(SecretsRenewed, renewed.append)
-        for one, other in ((laptop, desk), (desk, ben), (ben, desk)):
-            await current(one, other).driver.send(told)
+        ben.engine._use_cases.bus.on(SecretsRenewed, renewed.append)
+        for one in (desk, laptop):
+            await current(one, ben).driver.send(told)
         await asyncio.sleep(20)
         assert renewed == [], "what is passed over would announce everybody again"
         assert keyring(desk).self_keys[0] == keyring(laptop).self_keys[0] == key
         assert bytes(32) not in {one.secret for one in keyring(desk).own.drawn}
-        for one in (desk, laptop, ben):
-            contact = theirs if one is not ben else own.person
-            assert keyring(one).contacts[contact].pairs[0].newest() == pair.newest()
+        assert best(desk, ben) == best(laptop, ben) == best(ben, desk) == secret
         assert linked(desk, laptop)
         assert linked(desk, ben)
 
@@ -283,25 +290,29 @@ async def test_a_removed_terminal_hears_nothing_of_later_operations(tmp_path: Pa
         assert keyring(phone).own_log.name == "Ada"
 
 
-@in_virtual_time(limit=1800)
-async def test_an_earlier_share_is_erased_once_all_terminals_of_the_contact_have_the_newer_one(
+@in_virtual_time(limit=7200)
+async def test_an_earlier_share_is_erased_once_all_terminals_of_its_owner_have_a_better_one(
     tmp_path: Path,
 ) -> None:
     async with three_and_ben(tmp_path) as (_, desk, laptop, phone, ben):
-        tablet = await add_terminal(ben, "10.0.0.5")
+        tablet = await add_terminal(desk, "10.0.0.5")
         await asyncio.sleep(20)
-        await tablet.stop()
-        await desk.engine.remove_terminal(terminal_of(phone))
-        await asyncio.sleep(60)
-        (pair,) = keyring(desk).contacts[keyring(ben).own.person].pairs
-        assert len(pair.own) == 2
-        await tablet.start()
-        await asyncio.sleep(120)
-        for one in (desk, laptop):
-            (pair,) = keyring(one).contacts[keyring(ben).own.person].pairs
-            assert len(pair.own) == 1
-        stored = await desk.engine._use_cases.store.read(keys.shares_of, keyring(ben).own.person)
-        assert len(stored) == 2
+        await laptop.stop()
+        for one in (phone, tablet):
+            await desk.engine.remove_terminal(terminal_of(one))
+            await asyncio.sleep(LINK_SECONDS_MAX)
+        pair = pair_of(ben, desk)
+        assert len(pair.theirs) == 3, "the laptop has the first alone"
+        assert not pair.retired
+        await laptop.start()
+        await asyncio.sleep(2 * LINK_SECONDS_MAX)
+        left = pair_of(ben, desk)
+        assert left.theirs == (pair.theirs[0], pair.theirs[2])
+        assert left.retired
+        assert left.theirs[1].operation == left.first_theirs
+        (stored,) = await ben.engine._use_cases.store.read(keys.pairings_of, keyring(desk).own.person)
+        assert {one.share for one in stored.theirs} == {one.share for one in left.theirs}
+        await talk(ben, laptop, "after")
         await tablet.engine.close()
 
 
@@ -316,8 +327,9 @@ async def test_another_terminal_than_the_one_that_drew_a_share_hands_it_on(tmp_p
         await say(laptop, ben, "from the laptop")
         await ben.start()
         await there
-        (pair,) = keyring(ben).contacts[keyring(desk).own.person].pairs
-        assert pair.theirs[0].terminal.hex() == terminal_of(desk)
+        await asyncio.sleep(20)
+        assert pair_of(ben, desk).theirs[0] == pair_of(laptop, ben).own[0]
+        assert len(pair_of(ben, desk).theirs) == 2
 
 
 @in_virtual_time(limit=1800)
@@ -346,7 +358,7 @@ async def test_a_contact_tells_a_removed_terminal_that_calls_under_an_earlier_sh
         await phone.start()
         await heard
         assert keyring(phone).is_removed
-        assert keyring(ben).contacts[keyring(desk).own.person].pairs[0].theirs[1:]
+        assert pair_of(ben, desk).theirs[1:]
 
 
 @in_virtual_time(limit=900)

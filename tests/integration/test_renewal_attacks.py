@@ -4,64 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from chat.interface import EntryAdded
 from chat.storage import persons
-from chat.storage.keys import OWN, THEIRS
 from protocol.identity.drawing import renew_operation
-from protocol.identity.log import load, sign_operation
+from protocol.identity.log import load, parse_operation, sign_operation
 from protocol.identity.reduction import Reduction
-from protocol.messages import LogOperations, PairingValue, RenewedShare, SharedRoot, SharedShare
+from protocol.limits import LINK_SECONDS_MAX, SHARES_HELD_MAX
+from protocol.messages import DrawnSecret, LogOperations, PairingValue, RenewedShare, SharedRoot, SharedShare
 from protocol.notes import Register, write
-from protocol.pairing.renewal import (
-    draw_share,
-    number_of,
-    share_message,
-)
-from tests.integration.steps import current
+from protocol.pairing.contact_secret import pairing_id
+from tests.integration.steps import current, in_touch
 from tests.integration.test_own_terminals import arrives, linked, terminal_of
-from tests.integration.test_renewal import PHONE, keyring, three_and_ben
-from tests.integration.test_shared_contacts import shares, two_devices
+from tests.integration.test_renewal import PHONE, best, keyring, pair_of, three_and_ben
+from tests.integration.test_shared_contacts import pairings, two_devices
 from tests.support.engines import devices
 from tests.support.engines.engines import Person, in_virtual_time, invite, talk
 from tests.support.engines.terminals import add_terminal
 
-FLOOD = 8
+FLOOD = 12
 
 
-def drawn_again(thief: Person, other: Person) -> Iterator[RenewedShare]:
-    """Shares that one terminal drew under the same heads, each newer than the one before."""
-    of, contact = keyring(thief), keyring(other).own.person
-    (pair,) = of.contacts[contact].pairs
-    chosen = sorted((bytes([number]) * 32 for number in range(1, FLOOD + 1)), key=number_of)
-    drawn = iter(chosen)
-    for _ in chosen:
-        made = draw_share(
-            of.own.person,
-            contact,
-            pair.root,
-            of.own_log.heads,
-            of.own.terminal,
-            of.own.signing_seed,
-            lambda _: next(drawn),
-        )
-        message = share_message(of.own.person, contact, pair.root, made)
-        assert message is not None
-        yield message
-
-
-@in_virtual_time(limit=3600)
+@in_virtual_time(limit=7200)
 async def test_many_shares_of_a_stolen_terminal_lock_no_other_one_out(tmp_path: Path) -> None:
-    """The phone has the contact hold shares alone that no other terminal of its person has."""
+    """The phone has the contact hold shares alone that no other terminal of its person has, and the first."""
     async with three_and_ben(tmp_path) as (_, desk, laptop, phone, ben):
-        link = current(phone, ben)
-        for message in drawn_again(phone, ben):
-            await link.driver.send(message)
+        others = frozenset(keyring(one).own.terminal for one in (desk, laptop))
+        renews = await renews_of(phone, FLOOD, kept_from=others)
+        await tell(phone, [ben], renews)
+        link, pairing = current(phone, ben), pairing_id(pair_of(phone, ben).root)
+        for signed in renews:
+            await link.driver.send(RenewedShare(pairing, parse_operation(signed).id, bytes(32)))
         await asyncio.sleep(20)
+        assert len(pair_of(ben, desk).theirs) == SHARES_HELD_MAX
+        assert pair_of(ben, desk).theirs[-1].operation == keyring(desk).own.person
         await phone.stop()
         await ben.stop()
         await desk.engine.remove_terminal(terminal_of(phone))
@@ -73,8 +53,32 @@ async def test_many_shares_of_a_stolen_terminal_lock_no_other_one_out(tmp_path: 
         there = laptop.wait(EntryAdded, lambda event: event.entry.text == "after")
         await talk(ben, desk, "after")
         await there
-        newest = keyring(desk).contacts[keyring(ben).own.person].pairs[0].newest()
-        assert keyring(ben).contacts[keyring(desk).own.person].pairs[0].newest() == newest
+        assert best(ben, desk) == best(desk, ben) == best(laptop, ben)
+
+
+@in_virtual_time(limit=7200)
+async def test_a_false_share_that_comes_first_leaves_both_under_an_earlier_one(tmp_path: Path) -> None:
+    """The phone has the secret of a Renew, and gives the contact another share for it than the desk does."""
+    async with three_and_ben(tmp_path) as (_, desk, laptop, phone, ben):
+        (renew,) = await renews_of(phone, 1)
+        operation, pairing = parse_operation(renew).id, pairing_id(pair_of(phone, ben).root)
+        await tell(phone, [ben], [renew])
+        await current(phone, ben).driver.send(RenewedShare(pairing, operation, bytes(32)))
+        await asyncio.sleep(20)
+        await tell(phone, [desk, laptop], [renew])
+        await asyncio.sleep(2 * LINK_SECONDS_MAX)
+        assert pair_of(ben, desk).theirs[0].share == bytes(32)
+        assert pair_of(desk, ben).own[0].operation == operation
+        await talk(desk, ben, "under the first")
+        await talk(ben, laptop, "and back")
+        await desk.engine.remove_terminal(terminal_of(phone))
+        await asyncio.sleep(2 * LINK_SECONDS_MAX)
+        assert best(ben, desk) == best(desk, ben) == best(laptop, ben)
+        assert bytes.fromhex(terminal_of(phone)) not in keyring(ben).log(desk.peer.person).live
+        link = current(desk, ben)
+        assert link.psk is not None
+        assert link.psk.own == pair_of(desk, ben).own[0].name
+        await talk(desk, ben, "under the last")
 
 
 @in_virtual_time(limit=3600)
@@ -92,13 +96,10 @@ async def test_other_shares_that_a_stolen_device_wrote_before_its_removal_are_no
         await invite(desk, cat)
         await asyncio.sleep(20)
         parts, person = phone.engine._use_cases, cat.peer.person
-        held = await shares(phone, cat)
-        own, theirs = (
-            [SharedShare(row.number, secret or row.share, [], []) for row in held if row.owner == owner]
-            for owner, secret in ((OWN, b""), (THEIRS, bytes(32)))
-        )
-        root = held[0].root
-        said = write(Register.PAIRING, root, PairingValue(person, SharedRoot(root, own, theirs), []))
+        (row,) = await pairings(phone, cat)
+        theirs = [SharedShare(one.operation, bytes(32)) for one in row.theirs]
+        other = SharedRoot(row.root, row.first, False, theirs)
+        said = write(Register.PAIRING, row.root, PairingValue(person, other, []))
         await parts.notes.done(await parts.store.write(parts.notes.write, [said]))
         await asyncio.sleep(20)
         await desk.engine.remove_terminal(terminal_of(phone))
@@ -189,3 +190,31 @@ async def test_devices_to_which_a_stolen_one_gave_other_secrets_find_each_other_
         await asyncio.sleep(60)
         assert keyring(desk).self_keys[0] == keyring(laptop).self_keys[0]
         assert linked(desk, laptop)
+
+
+@in_virtual_time(limit=600)
+async def test_of_two_shares_of_one_operation_the_first_stays(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, mallory):
+        link, pair = current(mallory, ada), pair_of(ada, mallory)
+        for share in (bytes(32), bytes([1]) * 32):
+            await link.driver.send(RenewedShare(pairing_id(pair.root), mallory.peer.person, share))
+        await asyncio.sleep(10)
+        assert pair_of(ada, mallory) == pair
+        assert current(mallory, ada) is link
+        await talk(ada, mallory, "after")
+
+
+@in_virtual_time(limit=600)
+async def test_a_contact_hands_over_no_secret_and_an_own_device_no_share(tmp_path: Path) -> None:
+    async with three_and_ben(tmp_path) as (_, desk, laptop, _, ben):
+        operation, pairing = keyring(desk).own.person, pairing_id(pair_of(desk, ben).root)
+        held = keyring(desk).own.drawn, pair_of(desk, ben).theirs
+        for other, message in (
+            (ben, DrawnSecret(operation, bytes(32))),
+            (laptop, RenewedShare(pairing, operation, bytes(32))),
+        ):
+            link = current(other, desk)
+            await link.driver.send(message)
+            await asyncio.sleep(5)
+            assert not link.driver.link.is_open
+        assert (keyring(desk).own.drawn, pair_of(desk, ben).theirs) == held

@@ -1,39 +1,27 @@
-"""What a device of a person keeps: old texts leave it alone, and come back when they are wanted."""
+"""What a device of a person keeps: old texts leave it, once the keeper holds them, and come back."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from chat.interface import (
-    AlertKind,
-    DeletionScope,
-    EntryAdded,
-    EntryFilled,
-    EntryReturned,
-    NotPermitted,
-    UsageError,
-)
+from chat.interface import AlertKind, DeletionScope, EntryAdded, EntryFilled, EntryReturned, UsageError
 from chat.network.links import LiveLink
-from chat.service.retention import OPEN_FOR, OPEN_MAX
-from chat.storage import checks, entries
-from chat.storage import reliance as relied
-from chat.storage import retention as stored
-from chat.storage.retention import Group
+from chat.service import retention as retained
+from chat.storage import checks, entries, persons
+from chat.storage.database import Database
 from protocol.entries_and_receipts import STORED, conversation_of_two
 from protocol.messages import Entry, Message, PassedReceipt, Receipt
 from tests.integration.steps import current
 from tests.integration.test_amendments import WORD, arrived, left_in, shown
-from tests.integration.test_backup import BACKUP, restore_into
 from tests.integration.test_shared_contacts import SETTLED, two_devices
 from tests.support.engines import devices
-from tests.support.engines.engines import DEFAULTS, Person, in_virtual_time, pair, people, talk
+from tests.support.engines.engines import Person, in_virtual_time, talk
 from tests.support.fakes.network import Network
 
 DAY = 86_400.0
@@ -43,7 +31,7 @@ DAY = 86_400.0
 async def with_an_old_history(
     folder: Path,
 ) -> AsyncIterator[tuple[Network, Person, Person, Person, tuple[str, str]]]:
-    """Ada's desk and laptop, and Ben: a text of each of them is two days old, read and delivered."""
+    """Ada's desk, her keeper, and laptop, and Ben: a text of each is two days old, read and delivered."""
     async with two_devices(folder) as (network, desk, laptop, ben, _):
         theirs = await talk(ben, desk, f"the {WORD} of Ben")
         mine = await talk(desk, ben, f"the {WORD} of Ada")
@@ -52,7 +40,15 @@ async def with_an_old_history(
         pass_time(2 * DAY, desk, laptop, ben)
         await talk(ben, desk, "young")
         await asyncio.sleep(SETTLED)
+        await chooses(desk, desk)
         yield network, desk, laptop, ben, (theirs, mine)
+
+
+async def chooses(person: Person, keeper: Person | None) -> None:
+    """Choose a keeper at one device, and let the others hear of it."""
+    chosen = "" if keeper is None else (await keeper.engine.me()).terminal
+    await person.engine.choose_keeper(chosen)
+    await asyncio.sleep(SETTLED)
 
 
 def pass_time(seconds: float, *of: Person) -> None:
@@ -122,6 +118,7 @@ async def test_what_is_unread_or_has_not_arrived_stays(tmp_path: Path) -> None:
         await ben.stop()
         await asyncio.sleep(SETTLED)
         friend = await laptop.contact(ben)
+        await chooses(laptop, desk)
         queued = (await laptop.engine.send(friend, f"a {WORD} that waits")).id
         await asyncio.sleep(SETTLED)
         pass_time(2 * DAY, desk, laptop)
@@ -145,31 +142,6 @@ async def test_what_is_unread_or_has_not_arrived_stays(tmp_path: Path) -> None:
 
 
 @in_virtual_time(limit=8 * 3_600)
-async def test_two_devices_that_both_let_go_keep_what_is_nowhere_else(tmp_path: Path) -> None:
-    async with with_an_old_history(tmp_path) as (_, desk, laptop, ben, _):
-        await asyncio.gather(desk.engine.keep(1), laptop.engine.keep(1))
-        await asyncio.sleep(2 * 3_700)
-        assert await kinds(desk, ben) == await kinds(laptop, ben) == ["text"] * 3
-        await desk.engine.keep(0)
-        await asyncio.sleep(3_700)
-        assert await kinds(desk, ben) == ["text"] * 3
-        assert await kinds(laptop, ben) == ["elsewhere", "elsewhere", "text"]
-        await desk.engine.keep(1)
-        await asyncio.sleep(3_700)
-        assert await kinds(desk, ben) == ["text"] * 3, "the laptop has let go of them"
-
-
-@in_virtual_time(limit=8 * 3_600)
-async def test_a_device_that_does_not_hold_a_text_is_not_relied_upon(tmp_path: Path) -> None:
-    async with with_an_old_history(tmp_path) as (_, desk, laptop, ben, (theirs, mine)):
-        await desk.engine.delete(await desk.contact(ben), theirs)
-        await laptop.engine.keep(1)
-        await asyncio.sleep(SETTLED)
-        views = {view.id: view.kind for view in await laptop.history(ben)}
-        assert (views[theirs], views[mine]) == ("text", "elsewhere")
-
-
-@in_virtual_time(limit=8 * 3_600)
 async def test_a_text_goes_with_its_edits_and_comes_back_with_the_last_one(tmp_path: Path) -> None:
     async with two_devices(tmp_path) as (_, desk, laptop, ben, _):
         friend, entry = await desk.contact(ben), await talk(desk, ben, f"a {WORD}")
@@ -180,11 +152,12 @@ async def test_a_text_goes_with_its_edits_and_comes_back_with_the_last_one(tmp_p
         late = (await desk.engine.edit(friend, entry, f"the last {WORD}")).change
         await arrived(desk, late)
         await asyncio.sleep(SETTLED)
+        await chooses(desk, desk)
         await laptop.engine.keep(1)
         await asyncio.sleep(SETTLED)
         assert await kinds(laptop, ben) == ["text"], "its last edit is young"
         pass_time(2 * DAY, desk, laptop, ben)
-        await asyncio.sleep(3_700)
+        await asyncio.sleep(2 * 3_700)
         assert await shown(laptop, ben) == [("elsewhere", "", "")]
         await laptop.engine.clean()
         assert left_in(laptop) == []
@@ -210,49 +183,6 @@ async def test_a_delete_of_a_text_that_is_not_here_is_final(tmp_path: Path) -> N
         await laptop.engine.keep(0)
         await asyncio.sleep(60)
         assert await shown(laptop, ben) == await shown(desk, ben)
-
-
-@in_virtual_time(limit=8 * 3_600)
-async def test_the_only_device_keeps_all_unless_its_person_insists(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
-        await talk(ben, ada, f"a {WORD}")
-        waiting = await talk(ada, ben, "mine")
-        await ada.engine.mark_all_read(await ada.contact(ben))
-        await asyncio.sleep(SETTLED)
-        pass_time(2 * DAY, ada, ben)
-        with pytest.raises(NotPermitted):
-            await ada.engine.keep(1)
-        with pytest.raises(UsageError):
-            await ada.engine.keep(-1)
-        await asyncio.sleep(3_700)
-        assert await kinds(ada, ben) == ["text", "text"]
-        await ada.engine.keep(1, alone=True)
-        await asyncio.sleep(SETTLED)
-        views = {view.id: (view.kind, view.kept_on) for view in await ada.history(ben)}
-        assert set(views.values()) == {("elsewhere", "")}
-        assert waiting in views
-        assert await kinds(ben, ada) == ["text", "text"]
-        await ada.engine.clean()
-        assert left_in(ada) == []
-        await ada.engine.keep(0)
-        await asyncio.sleep(60)
-        assert await shown(ada, ben) == await shown(ben, ada)
-
-
-@in_virtual_time(limit=8 * 3_600)
-async def test_a_clock_that_was_set_lets_nothing_go_for_a_day(tmp_path: Path) -> None:
-    async with two_devices(tmp_path) as (_, desk, laptop, ben, _):
-        await talk(ben, desk, "young")
-        await desk.engine.mark_all_read(await desk.contact(ben))
-        await laptop.engine.keep(30)
-        await asyncio.sleep(3_700)
-        laptop.clock.offset_ms += 366 * 86_400_000
-        await asyncio.sleep(2 * 3_700)
-        assert await kinds(laptop, ben) == ["text"]
-        laptop.clock.offset_ms = 0
-        await asyncio.sleep(3_700)
-        assert await kinds(laptop, ben) == ["text"]
 
 
 @in_virtual_time(limit=8 * 3_600)
@@ -296,25 +226,213 @@ async def test_a_body_that_comes_again_is_acknowledged_and_not_taken(tmp_path: P
 
 
 @in_virtual_time(limit=8 * 3_600)
-async def test_what_a_device_says_unasked_or_of_others_lets_nothing_go(tmp_path: Path) -> None:
+async def test_without_a_keeper_nothing_goes_and_the_keeper_keeps_all(tmp_path: Path) -> None:
+    async with with_an_old_history(tmp_path) as (_, desk, laptop, ben, _):
+        await chooses(desk, None)
+        for one in (desk, laptop):
+            with pytest.raises(UsageError):
+                await one.engine.keep(-1)
+            assert (await one.engine.keep(1)).keeper == ""
+        await asyncio.sleep(2 * 3_700)
+        assert await kinds(desk, ben) == await kinds(laptop, ben) == ["text"] * 3
+        with pytest.raises(UsageError):
+            await desk.engine.choose_keeper("ab" * 32)
+        await chooses(desk, desk)
+        assert (await desk.engine.retention()).keeper == (await desk.engine.me()).terminal
+        assert await kinds(laptop, ben) == ["elsewhere", "elsewhere", "text"]
+        assert await kinds(desk, ben) == ["text"] * 3, "whatever was chosen there"
+        await chooses(desk, laptop)
+        await asyncio.sleep(3_700)
+        assert await kinds(laptop, ben) == ["text"] * 3, "the new keeper has it back"
+        assert await kinds(desk, ben) == ["elsewhere", "elsewhere", "text"]
+        await checked(desk)
+        await checked(laptop)
+
+
+@in_virtual_time(limit=8 * 3_600)
+async def test_a_keeper_that_is_replaced_ends_what_it_said_and_nothing_is_lost(tmp_path: Path) -> None:
+    """Three devices; the former keeper lets go of what the next one holds, and that was the only one left."""
+    async with with_an_old_history(tmp_path) as (network, desk, laptop, ben, _):
+        phone = devices.device(desk, tmp_path / "phone", "10.0.0.10", 78)
+        pass_time(2 * DAY, phone)
+        await devices.link(desk, phone, "phone")
+        try:
+            await asyncio.sleep(60)
+            await asyncio.gather(laptop.engine.keep(1), phone.engine.keep(1))
+            await asyncio.sleep(SETTLED + 10)
+            gone = ["elsewhere", "elsewhere", "text"]
+            assert await kinds(laptop, ben) == await kinds(phone, ben) == gone
+            for one in (desk, laptop, phone):
+                network.part(one.host, ben.host)
+            await desk.engine.keep(1)
+            await chooses(laptop, phone)
+            await asyncio.sleep(3_700)
+            assert await kinds(phone, ben) == ["text"] * 3, "filled by the desk before that let go"
+            assert await kinds(laptop, ben) == await kinds(desk, ben) == gone
+            name = {view.kept_on for view in await laptop.history(ben) if view.kept_on}
+            assert name == {"phone"}
+            roots = {(await one.engine.history_root()).root for one in (desk, laptop, phone)}
+            assert len(roots) == 1
+        finally:
+            await phone.engine.close()
+
+
+@in_virtual_time(limit=8 * 3_600)
+async def test_what_the_keeper_lacks_is_filled_to_it_before_the_others_let_go(tmp_path: Path) -> None:
+    """It asks nobody again who passed the header alone; who got the body since sends it by itself."""
+    async with two_devices(tmp_path) as (network, desk, laptop, ben, _):
+        network.part(desk.host, ben.host)
+        sent = bytes.fromhex(await talk(ben, laptop, f"a {WORD}"))
+        await laptop.engine.mark_all_read(await laptop.contact(ben))
+        await asyncio.sleep(SETTLED)
+        store, by = desk.engine._use_cases.store, bytes.fromhex((await laptop.engine.me()).terminal)
+
+        def lose(database: Database) -> None:
+            """As if the laptop had lacked the body when the desk asked it."""
+            number = database.value("SELECT number FROM entries WHERE id = ?", sent)
+            database.run("DELETE FROM bodies WHERE entry = ?", number)
+            database.run(
+                "INSERT INTO headers_alone (entry, terminal) VALUES (?, ?)",
+                *(number, persons.terminal_number(database, by)),
+            )
+
+        await store.write(lose)
+        pass_time(2 * DAY, desk, laptop, ben)
+        await chooses(desk, desk)
+        assert await kinds(desk, ben) == ["missing"]
+        await laptop.stop()
+        await laptop.start()
+        await laptop.engine.keep(1)
+        await asyncio.sleep(120)
+        assert (await kinds(desk, ben), await kinds(laptop, ben)) == (["text"], ["elsewhere"])
+
+
+@in_virtual_time(limit=8 * 3_600)
+async def test_what_the_keeper_lost_comes_back_from_contacts_and_stays_where_nobody_else_has_it(
+    tmp_path: Path,
+) -> None:
+    async with with_an_old_history(tmp_path) as (_, desk, laptop, ben, (theirs, mine)):
+        await laptop.engine.keep(1)
+        await asyncio.sleep(SETTLED)
+        assert await kinds(laptop, ben) == ["elsewhere", "elsewhere", "text"]
+        friend = await desk.contact(ben)
+        await ben.engine.delete(await ben.contact(desk), mine, DeletionScope.HERE)
+        for one in (theirs, mine):
+            await desk.engine.delete(friend, one, DeletionScope.HERE)
+        await asyncio.sleep(2 * 3_700)
+        views = {view.id: (view.kind, view.kept_on) for view in await laptop.history(ben)}
+        assert (views[theirs], views[mine]) == (("text", ""), ("missing", ""))
+        await checked(laptop)
+
+
+@in_virtual_time(limit=8 * 3_600)
+async def test_a_keeper_from_an_old_image_gets_back_what_contacts_have(tmp_path: Path) -> None:
+    async with two_devices(tmp_path) as (_, desk, laptop, ben, _):
+        await chooses(desk, desk)
+        theirs = await talk(ben, desk, f"the {WORD} of Ben")
+        await desk.engine.mark_all_read(await desk.contact(ben))
+        await asyncio.sleep(SETTLED)
+        pass_time(2 * DAY, desk, laptop, ben)
+        await laptop.engine.keep(1)
+        await asyncio.sleep(SETTLED)
+        assert await kinds(laptop, ben) == ["elsewhere"]
+        store = desk.engine._use_cases.store
+
+        def older(database: Database) -> None:
+            """As an image from before the text came."""
+            number = database.value("SELECT number FROM entries WHERE id = ?", bytes.fromhex(theirs))
+            database.run("DELETE FROM bodies WHERE entry = ?", number)
+            database.run("INSERT INTO headers_alone (entry, terminal) VALUES (?, 0)", number)
+
+        await store.write(older)
+        await desk.stop()
+        await desk.start()
+        await asyncio.sleep(120)
+        assert (await kinds(desk, ben), await kinds(laptop, ben)) == (["text"], ["elsewhere"])
+
+
+@in_virtual_time(limit=8 * 3_600)
+async def test_what_a_device_says_unasked_or_that_is_not_the_keeper_lets_nothing_go(tmp_path: Path) -> None:
     async with with_an_old_history(tmp_path) as (_, desk, laptop, ben, (theirs, mine)):
         talk_id = conversation_of_two(desk.peer.person, ben.peer.person)
         desks, bens = [bytes.fromhex((await one.engine.me()).terminal) for one in (desk, ben)]
-        retained = laptop.engine._use_cases.retention
-        retained._ask = lambda *_: None  # type: ignore[method-assign]
+        ids = sorted(map(bytes.fromhex, (theirs, mine)))
+
+        async def says() -> None:
+            for terminal in (desks, bens):
+                await current(desk, laptop).driver.send(PassedReceipt(talk_id, terminal, STORED, ids))
+            await asyncio.sleep(SETTLED)
+
+        await says()
+        laptop.engine._use_cases.retention._ask = no_answer  # type: ignore[method-assign,assignment]
+        await laptop.engine.keep(1)
+        await says()
+        assert await kinds(laptop, ben) == ["text"] * 3
+
+
+async def no_answer(*_: object) -> bool:
+    return False
+
+
+@in_virtual_time(limit=8 * 3_600)
+async def test_what_was_asked_before_another_keeper_was_chosen_counts_no_more(tmp_path: Path) -> None:
+    """The answer comes after the choice: by then the one that gave it may have let go."""
+    async with with_an_old_history(tmp_path) as (_, desk, laptop, ben, _):
+        parts = laptop.engine._use_cases.retention
+        hear, heard = parts._hear, list[PassedReceipt]()
+
+        async def hears(_: LiveLink, message: PassedReceipt) -> None:
+            heard.append(message)
+
+        parts._hear = hears  # type: ignore[method-assign,assignment]
         await laptop.engine.keep(1)
         await asyncio.sleep(SETTLED)
-        ids = sorted(map(bytes.fromhex, (theirs, mine)))
-        for terminal in (desks, bens):
-            await current(desk, laptop).driver.send(PassedReceipt(talk_id, terminal, STORED, ids))
-        await asyncio.sleep(SETTLED)
-        assert await kinds(laptop, ben) == ["text"] * 3
+        asked = parts._question
+        assert asked is not None
+        await laptop.engine.choose_keeper((await laptop.engine.me()).terminal)
+        await laptop.engine.choose_keeper((await desk.engine.me()).terminal)
+        for message in heard:
+            await hear(asked.link, message)
+        assert ([one.kind for one in heard], await kinds(laptop, ben)) == ([STORED], ["text"] * 3)
+
+
+@in_virtual_time(limit=8 * 3_600)
+async def test_a_keeper_that_does_not_answer_is_asked_again_in_an_hour(tmp_path: Path) -> None:
+    async with with_an_old_history(tmp_path) as (_, desk, laptop, ben, _):
+        heard = list[PassedReceipt]()
+        keeper = desk.engine._use_cases.retention
+
+        async def hears(_: LiveLink, message: PassedReceipt) -> None:
+            heard.append(message)
+
+        answers, keeper._answer = keeper._answer, hears  # type: ignore[method-assign,assignment]
+        await laptop.engine.keep(1)
+        await asyncio.sleep(retained.EVERY / 2)
+        assert len(heard) == 1
+        keeper._answer = answers  # type: ignore[method-assign]
+        await asyncio.sleep(retained.EVERY)
+        assert await kinds(laptop, ben) == ["elsewhere", "elsewhere", "text"]
+
+
+@in_virtual_time(limit=8 * 3_600)
+async def test_a_device_that_is_linked_to_keep_days_lets_go_of_what_came_to_it(tmp_path: Path) -> None:
+    async with with_an_old_history(tmp_path) as (_, desk, _, ben, _):
+        phone = devices.device(desk, tmp_path / "phone", "10.0.0.10", 78)
+        pass_time(2 * DAY, phone)
+        await devices.link(desk, phone, "phone", keep=1)
+        try:
+            await asyncio.sleep(2 * 3_700)
+            assert (await phone.engine.retention()).days == 1
+            assert await kinds(phone, ben) == ["elsewhere", "elsewhere", "text"]
+        finally:
+            await phone.engine.close()
 
 
 @pytest.mark.parametrize("restarts", [False, True])
 @in_virtual_time(limit=8 * 3_600)
-async def test_what_a_removed_device_kept_comes_back_from_contacts(tmp_path: Path, *, restarts: bool) -> None:
-    async with with_an_old_history(tmp_path) as (_, desk, _, ben, _):
+async def test_what_a_removed_keeper_held_comes_back_from_contacts(tmp_path: Path, *, restarts: bool) -> None:
+    async with with_an_old_history(tmp_path) as (_, desk, laptop, ben, _):
+        await chooses(desk, laptop)
         await desk.engine.keep(1)
         await asyncio.sleep(SETTLED)
         assert await kinds(desk, ben) == ["elsewhere", "elsewhere", "text"]
@@ -326,109 +444,7 @@ async def test_what_a_removed_device_kept_comes_back_from_contacts(tmp_path: Pat
         await asyncio.sleep(60)
         assert await shown(desk, ben) == await shown(ben, desk)
         assert [view.unread for view in await desk.engine.contacts()] == [1], "the young one"
+        assert (await desk.engine.retention()).keeper == ""
         await asyncio.sleep(3_700)
         assert await kinds(desk, ben) == ["text"] * 3
         await checked(desk)
-
-
-@in_virtual_time(limit=8 * 3_600)
-async def test_a_restored_backup_brings_what_no_device_keeps(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
-        await talk(ben, ada, f"a {WORD}")
-        await ada.engine.mark_all_read(await ada.contact(ben))
-        await asyncio.sleep(SETTLED)
-        pass_time(2 * DAY, ada, ben)
-        await ada.engine.back_up(str(tmp_path / "backup"), BACKUP)
-        await ada.engine.keep(1, alone=True)
-        await asyncio.sleep(SETTLED)
-        assert await kinds(ada, ben) == ["elsewhere"]
-        await ben.stop()
-        await ada.stop()
-        restore_into(ada.folder, tmp_path / "backup")
-        await ada.start()
-        await asyncio.sleep(2 * 3_700)
-        assert await kinds(ada, ben) == ["text"], "until the next choice"
-        await ada.engine.keep(1, alone=True)
-        await asyncio.sleep(SETTLED)
-        assert await kinds(ada, ben) == ["elsewhere"]
-
-
-@in_virtual_time(limit=8 * 3_600)
-async def test_a_text_that_was_written_under_a_wrong_clock_stays_on_the_only_device(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
-        await talk(ben, ada, "an old one")
-        await ada.engine.mark_all_read(await ada.contact(ben))
-        await asyncio.sleep(SETTLED)
-        pass_time(2 * DAY, ada, ben)
-        await talk(ben, ada, "a young one")
-        await ada.engine.mark_all_read(await ada.contact(ben))
-        ada.clock.offset_ms -= 400 * 86_400_000
-        await talk(ada, ben, "with a wrong clock")
-        ada.clock.offset_ms = 0
-        await asyncio.sleep(SETTLED)
-        await ada.engine.keep(1, alone=True)
-        await asyncio.sleep(2 * 3_700)
-        assert await kinds(ada, ben) == ["elsewhere", "text", "text"]
-        pass_time(2 * DAY, ada, ben)
-        await asyncio.sleep(2 * 3_700)
-        assert await kinds(ada, ben) == ["elsewhere"] * 3
-
-
-@in_virtual_time(limit=8 * 3_600)
-async def test_a_choice_while_texts_are_taken_back_counts_for_all_of_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stored, "PIECE", 1)
-    async with with_an_old_history(tmp_path) as (_, desk, laptop, ben, _):
-        await laptop.engine.keep(1)
-        await asyncio.sleep(SETTLED + 10)
-        assert await kinds(laptop, ben) == ["elsewhere", "elsewhere", "text"]
-        pass_time(8 * DAY, desk, laptop, ben)
-        store = laptop.engine._use_cases.store
-        write, looked_at = store.write, list[object]()
-
-        async def choosing(work: Any, *args: Any, **more: Any) -> Any:
-            done = await write(work, *args, **more)
-            if work is stored.take_back and not looked_at:
-                looked_at.append(done)
-                await write(stored.keep, 0, (laptop.clock.wall(), *laptop.clock.boot()), alone=False)
-            return done
-
-        store.write = choosing  # type: ignore[method-assign]
-        await laptop.engine.keep(2)
-        await asyncio.sleep(60)
-        assert looked_at
-        assert await kinds(laptop, ben) == ["text"] * 3
-
-
-@pytest.mark.parametrize("answers", [False, True])
-@in_virtual_time(limit=8 * 3_600)
-async def test_few_questions_of_a_link_wait_for_an_answer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, answers: bool
-) -> None:
-    async with with_an_old_history(tmp_path) as (_, desk, laptop, _, _):
-        groups = [Group(b"", bytes([n]) * 32, (n,), (bytes([n]) * 32,)) for n in range(40)]
-        monkeypatch.setattr(stored, "due", lambda _, after, __, **_more: ([] if after else groups, None))
-        monkeypatch.setattr(relied, "held_among", lambda _, __, ids: (list(ids) if answers else [], []))
-        heard, counted = list[bytes](), list[bytes]()
-        asks, retained = desk.engine._use_cases.retention, laptop.engine._use_cases.retention
-        hear = asks._hear
-
-        async def hearing(link: LiveLink, message: PassedReceipt) -> None:
-            heard.append(message.conversation)
-            await hear(link, message)
-
-        async def goes(ids: Sequence[bytes], holder: bytes) -> None:
-            counted.extend(ids)
-
-        asks._hear = hearing  # type: ignore[method-assign]
-        retained._let_go = goes  # type: ignore[method-assign]
-        await laptop.engine.keep(1)
-        await asyncio.sleep(DEFAULTS.keep_round_after + OPEN_FOR / 2)
-        assert len(heard) == (40 if answers else OPEN_MAX)
-        await asyncio.sleep(OPEN_FOR)
-        assert len(heard) == (40 if answers else 2 * OPEN_MAX)
-        await asyncio.sleep(OPEN_FOR)
-        assert [len(heard), len(counted)] == [40, 40 if answers else 0]

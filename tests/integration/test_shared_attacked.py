@@ -70,7 +70,7 @@ async def test_a_contact_writes_nothing_into_the_notes_and_reads_none(tmp_path: 
         for conversation in (notes_of(mine), notes_of(theirs), conversation_of_two(mine, theirs)):
             await ends_the_link(ben, ada, forged(ben, conversation, theirs).message())
         ends: list[Message] = [
-            Digests([Digest(notes_of(mine), bytes(32), bytes(32), 0, 0, False)], 0),
+            Digests([Digest(notes_of(mine), bytes(32), bytes(32), 0, 0, False)]),
             HeadsHash(notes_of(mine), bytes(32)),
             Heads(notes_of(mine), b"", [], more=False),
         ]

@@ -18,7 +18,7 @@ from chat.interface import (
 from chat.storage import contacts, entries, keys, positions, registers, settings
 from chat.storage.contacts import ComparisonRow, ContactRow
 from chat.storage.database import Database
-from chat.storage.keys import ShareRow
+from chat.storage.keys import PairingRow
 from chat.storage.sharing import is_due
 from protocol.entries_and_receipts import KIND_STATE
 from protocol.notes import Register, notes_of, read_state, subject
@@ -61,13 +61,13 @@ async def rows(person: Person) -> list[ContactRow]:
     return await person.engine._use_cases.store.read(contacts.all)
 
 
-async def shares(person: Person, other: Person) -> list[ShareRow]:
-    return await person.engine._use_cases.store.read(keys.shares_of, other.peer.person)
+async def pairings(person: Person, other: Person) -> tuple[PairingRow, ...]:
+    return await person.engine._use_cases.store.read(keys.pairings_of, other.peer.person)
 
 
 async def roots(person: Person, other: Person) -> list[bytes]:
     """The roots of all pairings, the newest first."""
-    return list(dict.fromkeys(share.root for share in await shares(person, other)))
+    return [one.root for one in await pairings(person, other)]
 
 
 async def view_of(person: Person, other: Person) -> ContactView:
@@ -96,8 +96,8 @@ async def agree(*persons: Person) -> None:
         assert not parts.keyring.awaited
 
 
-def _facts(database: Database, person: bytes) -> tuple[list[ShareRow], ComparisonRow | None]:
-    return keys.shares_of(database, person), contacts.comparison(database, person)
+def _facts(database: Database, person: bytes) -> tuple[tuple[PairingRow, ...], ComparisonRow | None]:
+    return keys.pairings_of(database, person), contacts.comparison(database, person)
 
 
 @in_virtual_time

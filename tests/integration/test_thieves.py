@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from protocol.identity.author import recovery_words
-from tests.integration.steps import seed_in
-from tests.integration.test_own_terminals import linked, terminal_of
+from tests.integration.steps import in_touch, number_of, seed_in
+from tests.integration.test_own_terminals import LAPTOP, linked, terminal_of
 from tests.integration.test_renewal import keyring, three_and_ben
 from tests.support.engines.engines import Person, in_virtual_time, pair, people, recover, talk
 from tests.support.engines.terminals import add_terminal
@@ -94,3 +94,43 @@ async def test_an_operation_upon_an_older_image_is_shown_as_a_copy_and_shuts_nob
         assert [*log.live] == [*log.copied] == [keyring(ada).own.terminal]
         await talk(ada, ben, "as before")
         await talk(ben, ada, "and back")
+
+
+@in_virtual_time(limit=3_600)
+async def test_a_terminal_that_a_contact_does_not_know_brings_it_the_log_that_names_it(
+    tmp_path: Path,
+) -> None:
+    """All terminals that the contact knows are lost: a link on which operations alone pass brings the Add."""
+    async with in_touch(tmp_path) as (network, desk, ben):
+        network.part(desk.host, ben.host)
+        await asyncio.sleep(20)
+        laptop = await add_terminal(desk, LAPTOP)
+        await asyncio.sleep(1)
+        await desk.stop()
+        try:
+            await asyncio.sleep(120)
+            assert has(ben, terminal_of(laptop), laptop)
+            assert linked(laptop, ben)
+            await talk(laptop, ben, "from the new one")
+            await talk(ben, laptop, "to the new one")
+        finally:
+            await laptop.engine.close()
+
+
+@in_virtual_time(limit=3_600)
+async def test_a_contact_that_holds_the_removals_of_a_thief_hears_of_the_recovery(tmp_path: Path) -> None:
+    """The thief of the first device removes all others, and the contact tells each of them so."""
+    async with three_and_ben(tmp_path) as (_, desk, laptop, phone, ben):
+        words = recovery_words(await seed_in(desk))
+        for one in (laptop, phone):
+            await desk.engine.remove_terminal(terminal_of(one))
+        await asyncio.sleep(120)
+        assert not linked(laptop, ben)
+        await recover(laptop, tuple(words), (terminal_of(desk),))
+        await asyncio.sleep(300)
+        assert not has(ben, terminal_of(desk), laptop)
+        assert linked(laptop, ben)
+        for one, other in ((laptop, ben), (ben, laptop)):  # the desk alone had paired
+            await one.engine.verify(await one.contact(other), await number_of(other, one))
+        await talk(laptop, ben, "from the recovered one")
+        await talk(ben, laptop, "and back")

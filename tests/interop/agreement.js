@@ -1,6 +1,5 @@
 // Handshake payloads and what both ends agree on when a handshake is finished; SPEC §6.3, §7.4, §8.
-import { bytes, decode, encode, list, struct, u32 } from './codec.js';
-import { must } from './errors.js';
+import { bytes, decode, encode, list, struct } from './codec.js';
 import { checkKemKey, checkX25519, hash } from './primitives.js';
 import { pad, unpad } from './padding.js';
 import { Rejected } from './errors.js';
@@ -9,11 +8,11 @@ const PAYLOAD_MOST = 2048;
 const id = bytes(32);
 const kemKey = bytes(1184);
 const kemCiphertext = bytes(1088);
-const numbers = list(1, 4, u32);
+const names = list(1, 4, bytes(16));
 
 export const ContactHello = struct({
   person: id,
-  numbers: struct({ own: numbers, theirs: numbers }),
+  names: struct({ own: names, theirs: names }),
   kem_key: kemKey,
   share: id,
 });
@@ -32,13 +31,8 @@ function unpadPayload(raw) {
   }
 }
 
-const descending = (values) => values.every((n, i) => n > 0 && (i === 0 || n < values[i - 1]));
-
 export function readPayload(type, raw) {
   const value = decode(type, unpadPayload(raw), PAYLOAD_MOST);
-  if (value.numbers) {
-    must(descending(value.numbers.own) && descending(value.numbers.theirs), 'malformed', 'V-HS-06');
-  }
   if (value.kem_key) checkKemKey(value.kem_key);
   if (value.ratchet_key) checkX25519(value.ratchet_key);
   return value;

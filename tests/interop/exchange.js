@@ -8,14 +8,13 @@ import { checkConversation, pagesOf, terminalOf } from './receipts.js';
 import { answerDigests, checkPlace, passedReceipts, whatPassedSays } from './siblings.js';
 
 const resent = ({ raw: header, salt, rawBody: body }) => ({ is: 'Entry', header, salt, body });
-const KEEPS_ALL = 0;
 const allOf = (log) => log.terminals.map((one) => one.terminal);
 
 class Exchange {
   // `told`: takes what happens, an object with `is`.
   constructor(terminal, link, told) {
     Object.assign(this, { terminal, link, told, carried: new Set(), alone: new Set() });
-    Object.assign(this, { waiting: [], renewals: [] });
+    Object.assign(this, { waiting: [] });
   }
 
   send(messages) {
@@ -47,18 +46,11 @@ class Exchange {
     const met = this.terminal.takeOperations(operations, this.carrier);
     if (met) this.met(met);
     if (!this.terminal.selfKeys[0].equals(before)) this.told({ is: 'new self key' });
-    this.renewals.splice(0).forEach((message) => this.take(message));
     this.waiting.splice(0).forEach((message) => this.takeEntry(message));
   }
 
   takeDrawnSecret(message) {
     if (this.terminal.takeDrawn(message)) this.told({ is: 'new self key' });
-  }
-
-  takeRenewedShare(message) {
-    const taken = this.terminal.takeShare(message, this.carrier);
-    if (taken === 'waits') this.renewals.push(message);
-    if (taken === 'newer') this.told({ is: message.is });
   }
 
   takeEntry(message) {
@@ -104,7 +96,7 @@ export class OwnExchange extends Exchange {
   sendDigests(books) {
     const digests = books.map((book) => this.digestOf(book));
     digests.forEach((one) => this.said.set(key(one.conversation), one));
-    this.send([{ is: 'Digests', digests, since: KEEPS_ALL }]);
+    this.send([{ is: 'Digests', digests }]);
   }
 
   // Asks for the logs that the notes make this terminal await.
@@ -151,7 +143,7 @@ export class OwnExchange extends Exchange {
     this.sendEntries(lacking);
     if (!message.more) {
       const digests = [{ ...this.digestOf(book), answered: true }];
-      this.send([{ is: 'Digests', digests, since: KEEPS_ALL }]);
+      this.send([{ is: 'Digests', digests }]);
     }
   }
 
@@ -206,8 +198,15 @@ export class ContactExchange extends Exchange {
     this.sendEntries(this.book.conversation.ordered().filter(isDue));
   }
 
+  // The other side takes a share only of an operation that it has.
   takeLogHeads({ person, heads }) {
-    this.tellOperations(ownerNamed(person, this.terminal.log, this.contact.log), heads);
+    const log = ownerNamed(person, this.terminal.log, this.contact.log);
+    this.tellOperations(log, heads);
+    if (log === this.terminal.log) this.send(this.terminal.sharesFor(this.contact, this.link.fitting.own));
+  }
+
+  takeRenewedShare(message) {
+    if (this.terminal.takeShare(message, this.contact)) this.told({ is: message.is });
   }
 
   takeHeadsHash(message) {

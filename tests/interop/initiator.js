@@ -7,7 +7,7 @@ import {
   readPayload,
   writePayload,
 } from './agreement.js';
-import { numbersOf } from './contact.js';
+import { namesOf } from './contact.js';
 import { Rejected, must, reject } from './errors.js';
 import { oneTimeOf } from './invitation.js';
 import { Link } from './link.js';
@@ -57,7 +57,7 @@ export class Initiator extends Link {
     if (this.pairing) return empty;
     this.kem = kemPair(this.draw.kemSeed);
     const { person, candidates } = this.secrets;
-    const hello = { person, numbers: numbersOf(candidates), kem_key: this.kem.key, share: this.draw.share };
+    const hello = { person, names: namesOf(candidates), kem_key: this.kem.key, share: this.draw.share };
     return writePayload(ContactHello, hello);
   }
 

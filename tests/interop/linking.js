@@ -206,7 +206,7 @@ function isContact({ petname, proven, comparison, vouchers, pairings }) {
     comparison.every((one) => ascending(one.terminals)) &&
     ascending(vouchers.map((one) => one.terminal)) &&
     roots.size === pairings.length &&
-    pairings.every((one) => areShares(one.own) && areShares(one.theirs))
+    pairings.every(({ theirs }) => areShares(theirs))
   );
 }
 

@@ -9,14 +9,11 @@ export const Head = struct({ author: id, sequence: u53, id });
 const Digest = struct({ conversation: id, heads: id, marks: id, entries: u53, gaps: u53, answered: bool });
 export const operations = list(1, 256, bytes(0, 8192));
 const heads = list(0, 16, id);
-const drawnUnder = list(1, 16, id);
 
 const manyIds = list(0, 1024, id);
 export const drawn = struct({ operation: id, secret: id });
-const drawing = struct({ terminal: id, signature: bytes(64) });
-const share = struct({ number: u32, share: id, heads, drawn: list(0, 1, drawing) });
-const shares = list(1, 4, share);
-export const pairing = struct({ root: id, own: shares, theirs: shares });
+const shares = list(1, 9, struct({ operation: id, share: id }));
+export const pairing = struct({ root: id, first: id, retired: bool, theirs: shares });
 export const voucher = struct({ terminal: id, compared: bool });
 export const comparison = struct({ by_words: bool, time: u53, newest: id, terminals: manyIds });
 const place = struct({ terminal: id, host: text(1, 64), port: int(1, 65535) });
@@ -35,7 +32,7 @@ export const MESSAGES = {
   Commit: [16, { commitment: id, name: text(1, 64) }],
   Reveal: [17, { nonce: id, name: text(1, 64) }],
   Open: [18, { nonce: id }],
-  Record: [19, { operations, terminal: id, number: u32, share: id, heads, proof: id, signature: bytes(64) }],
+  Record: [19, { operations, terminal: id, drawn: id, share: id, proof: id, signature: bytes(64) }],
   Accept: [20, { tag: id }],
   NewTerminal: [21, { signing: id, static: id, name: text(1, 32), proof: id, signature: bytes(64) }],
   SharedPairing: [
@@ -75,21 +72,10 @@ export const MESSAGES = {
   LogHeads: [32, { person: id, heads }],
   LogOperations: [33, { operations }],
   Reachable: [34, { port: int(1, 65535) }],
-  Digests: [35, { digests: list(1, 256, Digest), since: u53 }],
+  Digests: [35, { digests: list(1, 256, Digest) }],
   PassedReceipt: [36, { conversation: id, terminal: id, kind: int(1, 4), ids: list(1, 1024, id) }],
   DrawnSecret: [37, { operation: id, secret: id }],
-  RenewedShare: [
-    38,
-    {
-      person: id,
-      contact: id,
-      pairing: id,
-      share: id,
-      heads: drawnUnder,
-      terminal: id,
-      signature: bytes(64),
-    },
-  ],
+  RenewedShare: [38, { pairing: id, operation: id, share: id }],
   HeadsHash: [48, { conversation: id, hash: id }],
   Heads: [49, { conversation: id, after: bytes(0, 32), heads: list(0, 256, Head), more: bool }],
   Entry: [50, { header: bytes(0, 2048), salt: bytes(0, 16), body: bytes(0, 131072) }],
@@ -144,9 +130,8 @@ export function laterNumber(raw) {
 
 export const encodeMessage = (message) => encode(Message, message);
 
-// Whether shares of one person, the newest first, have numbers and heads as they may.
-export const areShares = (shares) =>
-  new Set(shares.map((one) => one.number)).size === shares.length &&
-  shares.every((one) => one.number > 0 && ascending(one.heads));
+// Whether no two shares of one person are of one operation.
+export const areShares = (held) =>
+  new Set(held.map(({ operation }) => operation.toString('hex'))).size === held.length;
 
 export const ascending = (ids) => ids.every((one, i) => i === 0 || Buffer.compare(ids[i - 1], one) < 0);

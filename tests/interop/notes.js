@@ -59,10 +59,7 @@ const CHECKS = new Map([
   ],
   [
     PAIRING,
-    ({ pairing: { root, own, theirs }, supersedes }) => [
-      root,
-      areShares(own) && areShares(theirs) && ascending(supersedes),
-    ],
+    ({ pairing: { root, theirs }, supersedes }) => [root, areShares(theirs) && ascending(supersedes)],
   ],
   [SETTING, ({ name }) => [Buffer.from(name), true]],
   [

@@ -93,6 +93,7 @@ export function newLog({ signing, fixed }, name, { seed, drawn } = { seed: rando
     person: genesis.id,
     terminal: author,
     selfKey: selfKeyOf(drawn),
+    drawn: { operation: genesis.id, secret: drawn },
     log: [genesis, make({ is: 'Rename', ...place, name }, [signing])],
   };
 }

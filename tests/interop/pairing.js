@@ -1,11 +1,12 @@
 // Pairing on an OPEN link, by words and by invitation; SPEC §7.4, §5.7 to §5.11.
 import { readFileSync } from 'node:fs';
 import { pairingSecrets } from './agreement.js';
-import { contactSecret } from './contact.js';
+import { contactSecret, ownShare } from './contact.js';
+import { shareName } from './drawing.js';
 import { must, reject } from './errors.js';
 import { checkOf } from './invitation.js';
 import { key, receiveLog } from './log.js';
-import { ascending, encodeMessage } from './messages.js';
+import { encodeMessage } from './messages.js';
 import { ascii, checkSignature, dh, equal, hash, join, random, sign } from './primitives.js';
 
 // Operations in one message, and in a Record with the LogOperations before it.
@@ -92,8 +93,8 @@ const OUT_OF_TURN = {
 
 export class Pairing {
   // `link`: {initiator, pattern, agreed, oneTime, peerKey}, the last two being this end's one-time static pair and
-  // the other end's one-time static key; and perhaps {features, theirs}, what each end has named. `me`: {person, name, fields, signing, fixed, log}, fields being the
-  // record's. `expected`: an invitation's check. `contacts`: the logs that are held of other persons.
+  // the other end's one-time static key; and perhaps {features, theirs}, what each end has named. `me`: {person, name, fields, drawn, signing, fixed, log},
+  // fields being the record's but for the share, and drawn {operation, secret}. `expected`: an invitation's check. `contacts`: the logs that are held of other persons.
   constructor(link, me, { expected = null, contacts = [], nonce = random(32) } = {}) {
     Object.assign(this, { initiator: link.initiator, pattern: link.pattern, me, expected, contacts, nonce });
     Object.assign(this, pairingSecrets(link.agreed), { link, oneTime: link.oneTime });
@@ -102,7 +103,9 @@ export class Pairing {
     this.events = [];
     this.before = [];
     const keys = { signing: me.signing, shared: dh(me.fixed.secret, link.peerKey) };
-    this.record = makeRecord(me.fields, keys, this.initiator, this.t);
+    this.share = ownShare(this.root, me.drawn);
+    const fields = { ...me.fields, drawn: this.share.operation, share: this.share.share };
+    this.record = makeRecord(fields, keys, this.initiator, this.t);
     if (this.state === 'COMMITTED') this.sendCommit();
     if (this.state === 'OFFERED') this.sendRecord();
   }
@@ -175,7 +178,7 @@ export class Pairing {
     const { other, otherLog: log, me, root } = this;
     const held = new Set(this.heldOf(log.person).map((raw) => raw.toString('hex')));
     const fresh = log.kept.map((node) => node.raw).filter((raw) => !held.has(raw.toString('hex')));
-    const own = { person: me.person, share: me.fields.share };
+    const own = { person: me.person, share: this.share.share };
     const secret = contactSecret(root, own, { person: log.person, share: other.share });
     return {
       is: 'pending',
@@ -183,8 +186,8 @@ export class Pairing {
       terminal: other.terminal,
       name: log.name,
       new_operations: fresh,
-      own_share: me.fields.number,
-      their_share: other.number,
+      own_share: shareName(this.share.share, this.share.operation),
+      their_share: shareName(other.share, other.drawn),
       contact_secret: secret,
     };
   }
@@ -217,9 +220,9 @@ export class Pairing {
     must(!this.expected || equal(checkOf(log.person, fixed), this.expected), 'untrusted', 'V-RC-08');
   }
 
-  checkShare({ number, heads }, log) {
-    const known = heads.every((head) => log.nodes.has(head.toString('hex')));
-    must(number > 0 && number < 2 ** 31 && heads.length > 0 && ascending(heads) && known, 'malformed', 'V-RC-09');
+  checkShare({ drawn }, log) {
+    const node = log.nodes.get(key(drawn));
+    must(['Genesis', 'Renew'].includes(node?.op.is), 'malformed', 'V-RC-09');
   }
 
   checkProof(record, log) {

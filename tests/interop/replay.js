@@ -40,7 +40,7 @@ function makeEnd(link, end, own, other) {
   const terminal = x25519Pair(hex(own.static_secret));
   const psk = contact ? hex(link.psk) : empty;
   if (end.role === 'INITIATOR') {
-    const [mine, theirs] = link.shares ?? [];
+    const [mine, theirs] = (link.shares ?? []).map(hex);
     const call = {
       s: terminal,
       rs: x25519Pair(hex(other.static_secret)).key,

@@ -1,24 +1,27 @@
 // Another terminal of a person, in memory: what it was given, holds and takes in; SPEC §7.8, §11.10.
 import { Book } from './book.js';
-import { candidates } from './contact.js';
-import { commitmentTo, openRenew, selfKeyOf } from './drawing.js';
+import { candidates, ownShare, pairingId } from './contact.js';
+import { commitmentTo, openRenew, selfKeyOf, shareName } from './drawing.js';
 import * as entries from './entries.js';
 import { passingOver } from './errors.js';
 import { Initiator } from './initiator.js';
 import { key, readLog, receiveLog } from './log.js';
 import * as notes from './notes.js';
 import { readOperation, terminalId } from './operations.js';
-import { empty, random } from './primitives.js';
-import * as renewal from './renewal.js';
-import { named as namedKeys, ownKeys } from './siblings.js';
+import { random } from './primitives.js';
+import { keyName, named as namedKeys, ownKeys } from './siblings.js';
 
 const terminalsOf = (log, is) => log.terminals.filter((one) => one.is === is).map((one) => one.terminal);
 
-// What renewal.js has of a share.
-const drawnOf = (secret, { heads, drawn }) => {
-  const [{ terminal, signature } = { terminal: empty, signature: empty }] = drawn;
-  return { secret, heads, terminal, signature };
-};
+// Shares of a contact that are held in one pairing, the first left out.
+const SHARES_MOST = 8;
+
+// Shares of a person by the order in which its log has their operations, those that it has not last.
+function bestFirst(shares, log) {
+  const places = log.drawn.map(({ node }) => key(node.id));
+  const place = ({ operation }) => (places.indexOf(key(operation)) + 1 || Infinity);
+  return [...shares].sort((a, b) => (place(a) === place(b) ? 0 : place(a) - place(b)));
+}
 
 function joined({ nodes }, operations, pins) {
   return receiveLog([...nodes.values()].map((node) => node.raw), operations, pins);
@@ -99,14 +102,33 @@ export class SecondTerminal {
   // A link to another own terminal.
   callOwn(terminal, options) {
     const tried = namedKeys(this.selfKeys, this.firstSelfKey).map((one) => {
-      const number = renewal.numberOf(one);
-      return { own: number, theirs: number, psk: ownKeys(this.person, one).psk };
+      const name = keyName(one);
+      return { own: name, theirs: name, psk: ownKeys(this.person, one).psk };
     });
     return this.call(this.log, terminal, tried, options);
   }
 
-  callContact({ person, log, pairings }, terminal, options) {
-    return this.call(log, terminal, candidates(pairings, { own: this.person, their: person }), options);
+  callContact(contact, terminal, options) {
+    const tried = candidates(this.pairsWith(contact), { own: this.person, their: contact.person });
+    return this.call(contact.log, terminal, tried, options);
+  }
+
+  // What contact.js has of the pairings with a contact.
+  pairsWith({ log, pairings }) {
+    return pairings.map(({ root, first, retired, theirs }) => {
+      const own = this.drawing.map((id) => ownShare(root, { operation: id, secret: this.drawn.get(key(id)) }));
+      const [{ operation: firstTheirs }] = theirs;
+      return { root, own, theirs: bestFirst(theirs, log), firstOwn: first, firstTheirs, retired };
+    });
+  }
+
+  // The best own share of each pairing with a contact, but the one with this name.
+  sharesFor(contact, name) {
+    const best = this.pairsWith(contact).map(({ root, own: [one] }) => ({ root, ...one }));
+    const others = best.filter(({ share, operation }) => !shareName(share, operation).equals(name));
+    return others.map(({ root, operation, share }) => {
+      return { is: 'RenewedShare', pairing: pairingId(root), operation, share };
+    });
   }
 
   call(log, terminal, tried, options) {
@@ -114,22 +136,15 @@ export class SecondTerminal {
     return new Initiator('IKpsk2', { s: this.fixed, rs, person: this.person, candidates: tried }, options);
   }
 
-  // Whether a RenewedShare, which `peer` (a person) sends, is the newest share now; 'waits' where its heads are not
-  // held.
-  takeShare(message, peer) {
-    renewal.checkPersons(message, this.person, peer);
-    const isOwn = message.person.equals(this.person);
-    const contact = this.contacts.get(key(isOwn ? message.contact : message.person));
-    const isIts = ({ root }) => renewal.pairingId(root).equals(message.pairing);
-    const pairing = contact?.pairings.find(isIts);
-    if (!pairing) return 'passed over';
-    const shares = isOwn ? pairing.own : pairing.theirs;
-    const held = shares.map(({ share, ...rest }) => drawnOf(share, rest));
-    const taken = renewal.take(this.logOf(message.person), message, held);
-    const { share, heads, terminal, signature } = message;
-    const fresh = { number: renewal.numberOf(share), share, heads, drawn: [{ terminal, signature }] };
-    if (taken === 'newer') shares.unshift(fresh);
-    return taken;
+  // Whether a share that a contact hands over is new here, and one of those that are kept.
+  takeShare({ pairing, operation, share }, { log, pairings }) {
+    const found = pairings.find(({ root }) => pairingId(root).equals(pairing));
+    const isDrawn = log.drawn.some(({ node }) => node.id.equals(operation));
+    if (!found || !isDrawn || found.theirs.some((one) => one.operation.equals(operation))) return false;
+    const [first, ...others] = found.theirs;
+    const kept = bestFirst([...others, { operation, share }], log).slice(0, SHARES_MOST);
+    found.theirs = [first, ...kept];
+    return kept.some((one) => one.operation.equals(operation));
   }
 
   // Operations that came from `carrier`. The contact, if they begin an awaited log.

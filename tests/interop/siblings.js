@@ -1,15 +1,14 @@
 // The terminals of one person: their secret, who gets which link, and what they pass on; SPEC §7.8.
 import { bytes, encode, int, list, struct } from './codec.js';
+import { shareName } from './drawing.js';
 import { must } from './errors.js';
 import { ascending } from './messages.js';
-import { equal, hash } from './primitives.js';
-import { numberOf } from './renewal.js';
+import { empty, equal, hash } from './primitives.js';
 
 const IDS_MOST = 1024;
 const KEYS_NAMED = 4;
 const UNTOLD = 3;
 const NOT_HELD = 4;
-const LEFT_OUT = [1, 4]; // texts and edits
 
 export function ownKeys(person, selfKey) {
   const secret = hash('parlour.own', [person], { key: selfKey });
@@ -24,19 +23,25 @@ export function named(selfKeys, first) {
   return best.some((one) => one.equals(first)) ? best : [...best.slice(0, KEYS_NAMED - 1), first];
 }
 
-// The psk that a responder with these self keys, the best first, takes for the numbers of message 1, or null.
+// What message 1 calls a self key.
+export const keyName = (selfKey) => shareName(selfKey, empty);
+
+// The psk that a responder with these self keys, the best first, takes for the names of message 1, or null.
 export function answer(person, selfKeys, { own, theirs }) {
-  const named = (number) => own.includes(number) && theirs.includes(number);
-  const taken = selfKeys.find((one) => named(numberOf(one)));
+  const given = (name) => [own, theirs].every((names) => names.some((one) => one.equals(name)));
+  const taken = selfKeys.find((one) => given(keyName(one)));
   return taken ? ownKeys(person, taken).psk : null;
 }
 
-// Which link a caller with the own secret gets. `confirmed`: ids of operations of the own log.
+// Which link a caller gets, by the log of its person. `confirmed`: ids of operations of the own log, null for a
+// contact's.
 export function standing(log, confirmed, ownStatic, callerStatic) {
   const known = log.terminals.filter(({ introducer }) => introducer.op.static?.equals(callerStatic));
   if (equal(ownStatic, callerStatic)) return 'stranger';
-  if (known.some(({ is }) => is === 'gone')) return 'removed';
-  return known.some(({ introducer }) => isSure(log, confirmed, introducer)) ? 'own' : 'provisional';
+  const live = known.filter(({ is }) => is === 'live');
+  if (!live.length) return known.some(({ is }) => is === 'gone') ? 'removed' : 'provisional';
+  const isKnown = ({ introducer }) => !confirmed || isSure(log, confirmed, introducer);
+  return live.some(isKnown) ? 'live' : 'provisional';
 }
 
 // Whether neither a recovery that is not confirmed brought in a terminal, nor one that such a recovery did.
@@ -98,21 +103,24 @@ export function whatPassedSays({ terminal, kind, ids }, own, contact) {
   return among(contact) && kind < UNTOLD ? 'receipt' : 'nothing';
 }
 
-// Whether a PassedReceipt asks which bodies its receiver keeps, or says which ones its sender keeps or does not hold.
+// Whether a PassedReceipt asks which bodies its receiver holds, or says which ones its sender holds or does not.
 export function isOfHolding({ terminal, kind, ids }, receiver, sender) {
   must(ascending(ids), 'malformed', 'V-PR-01');
   if (terminal.equals(sender)) return kind === 1 || kind === NOT_HELD;
   return kind === 1 && terminal.equals(receiver);
 }
 
-// Whether a terminal whose last Digests said `since` wants the body of an entry with a contact.
-export const wantsBody = ({ kind, time }, since) => !LEFT_OUT.includes(kind) || time >= since;
+// The terminal of `live` ids that the setting `keeper` names, empty where it names none.
+export function keeper(value, live) {
+  const named = /^[0-9a-f]{64}$/.test(value) ? Buffer.from(value, 'hex') : Buffer.alloc(0);
+  return live.some((one) => one.equals(named)) ? named : Buffer.alloc(0);
+}
 
 // Whether a message has its place on a link: of own terminals, or with a contact.
 export function checkPlace(message, own) {
   const read = message.is === 'Receipt' && message.kind === 2;
   const misplaced = own
-    ? read || ['HeadsHash', 'Typing'].includes(message.is)
+    ? read || ['HeadsHash', 'Typing', 'RenewedShare'].includes(message.is)
     : ['Digests', 'PassedReceipt', 'DrawnSecret'].includes(message.is);
   must(!misplaced, 'unexpected', 'V-MS-05');
 }

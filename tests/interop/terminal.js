@@ -1,5 +1,5 @@
 // One person with one terminal, in memory: what it says of itself, holds and answers; SPEC §7, §11.
-import { answer, candidates } from './contact.js';
+import { answer, candidates, ownShare } from './contact.js';
 import * as entries from './entries.js';
 import { passingOver } from './errors.js';
 import { Initiator } from './initiator.js';
@@ -13,9 +13,9 @@ import { READ, STORED, answerHeads, answerHeadsHash, checkConversation, countRec
 export class Terminal {
   constructor(name) {
     const pairs = { signing: ed25519Pair(), fixed: x25519Pair() };
-    const { person, terminal, selfKey, log } = newLog(pairs, name);
+    const { person, terminal, selfKey, drawn, log } = newLog(pairs, name);
     Object.assign(this, { name, pairs, person, terminal, log: readLog(log.map((signed) => signed.raw)) });
-    Object.assign(this, { selfKey, incarnation: random(8), contact: null });
+    Object.assign(this, { selfKey, drawn, incarnation: random(8), contact: null });
     this.acknowledged = new Set();
   }
 
@@ -34,19 +34,19 @@ export class Terminal {
   }
 
   introduction() {
-    this.share = { number: Math.floor(Date.now() / 1000), share: random(32) };
-    const { number, share } = this.share;
     const operations = this.log.kept.map((node) => node.raw);
-    const fields = { operations, terminal: this.terminal, number, share, heads: this.log.heads };
+    const fields = { operations, terminal: this.terminal };
     const { signing, fixed } = this.pairs;
-    return { person: this.person, name: this.name, fields, signing, fixed, log: this.log };
+    return { person: this.person, name: this.name, fields, drawn: this.drawn, signing, fixed, log: this.log };
   }
 
   keep(pairing) {
     const { other, otherLog: log, root } = pairing;
     const fixed = log.live.find((one) => one.terminal.equals(other.terminal)).introducer.op.static;
-    const theirs = [{ number: other.number, share: other.share }];
-    this.contact = { person: log.person, log, fixed, pairing: { root, own: [this.share], theirs } };
+    const [own, theirs] = [[ownShare(root, this.drawn)], [{ operation: other.drawn, share: other.share }]];
+    const firsts = { firstOwn: own[0].operation, firstTheirs: other.drawn };
+    const kept = { root, own, theirs, ...firsts, retired: false, fresh: 1 };
+    this.contact = { person: log.person, log, fixed, pairing: kept };
     this.conversation = new entries.Conversation(entries.conversationId(this.person, log.person));
   }
 
@@ -59,9 +59,9 @@ export class Terminal {
   }
 
   // The psk for a caller, or null for a stranger.
-  lookUp(caller, { person, numbers }) {
+  lookUp(caller, { person, names }) {
     if (!this.contact?.person.equals(person) || !this.contact.fixed.equals(caller)) return null;
-    return answer([this.contact.pairing], numbers, { own: this.person, their: person });
+    return answer([this.contact.pairing], names, { own: this.person, their: person });
   }
 
   headsHash() {

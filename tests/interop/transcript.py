@@ -33,6 +33,7 @@ from protocol.entries_and_receipts import (
     write_entry,
 )
 from protocol.history import opening
+from protocol.identity.drawing import self_key
 from protocol.identity.exchange import extend, missing
 from protocol.identity.log import parse_operation
 from protocol.identity.reduction import reduce
@@ -61,10 +62,11 @@ from protocol.messages import (
     LogOperations,
     Message,
     Receipt,
+    SharedDrawn,
     Typing,
 )
 from protocol.pairing.comparison import WordsReady
-from protocol.pairing.contact_secret import Pair, Share
+from protocol.pairing.contact_secret import Pair, own_share
 from protocol.pairing.pairing import Completed, Pairing, PendingReady, Step
 from protocol.pairing.record import Identity, PendingContact
 from protocol.primitives import mlkem_encapsulate
@@ -88,8 +90,7 @@ class Self:
     operations: tuple[bytes, ...]
     signing_seed: bytes
     static: X25519Pair
-    self_key: bytes
-    share: Share
+    drawn: SharedDrawn
     later: tuple[bytes, ...] = ()
     """Operations that the person signs after the pairing."""
     contact: PendingContact | None = None
@@ -99,16 +100,20 @@ class Self:
     def read(cls, found: Json) -> Self:
         """The person of the file."""
         operations = tuple(map(bytes.fromhex, found["operations"]))
-        share = Share(found["number"], bytes.fromhex(found["share"]), reduce(operations).heads)
-        names = ("signing_seed", "static_secret", "self_key")
-        seed, static, self_key = (bytes.fromhex(found[name]) for name in names)
+        names = ("signing_seed", "static_secret", "person", "drawn")
+        seed, static, person, drawn = (bytes.fromhex(found[name]) for name in names)
         later = tuple(map(bytes.fromhex, found["later"]))
-        return cls(operations, seed, X25519Pair(static), self_key, share, later)
+        return cls(operations, seed, X25519Pair(static), SharedDrawn(person, drawn), later)
 
     @property
     def person(self) -> bytes:
         """The person id."""
         return reduce(self.operations).person
+
+    @property
+    def self_key(self) -> bytes:
+        """Its key of self tags."""
+        return self_key(self.drawn.secret)
 
     @property
     def terminal(self) -> bytes:
@@ -118,7 +123,7 @@ class Self:
 
     def identity(self) -> Identity:
         """What a Record shows."""
-        return Identity(self.operations, self.terminal, self.signing_seed, self.static, self.share)
+        return Identity(self.operations, self.terminal, self.signing_seed, self.static, self.drawn)
 
     def friend(self) -> PendingContact:
         """The other person. It is an error to ask before the pairing."""
@@ -128,7 +133,9 @@ class Self:
     def secrets(self) -> Pair:
         """The roots and shares of the pairing."""
         contact = self.friend()
-        return Pair(contact.root, self.person, contact.person, (contact.own,), (contact.theirs,))
+        shares = (own_share(contact.root, self.drawn),), (contact.theirs,)
+        firsts = contact.own, contact.theirs.operation
+        return Pair(contact.root, self.person, contact.person, *shares, *firsts)
 
 
 @dataclass
@@ -151,7 +158,7 @@ class Policy:
 
     def contact_psk(self, static: bytes, hello: ContactHello) -> tuple[bytes, ContactPsk] | None:
         """The psk of the contact, if it calls."""
-        psk = self.own.secrets().answer(hello.numbers)
+        psk = self.own.secrets().answer(hello.names)
         return None if psk is None else (hello.person, psk)
 
 
@@ -368,25 +375,24 @@ class Recorder:
         self.carry()
 
 
-def _person(name: str, number: int) -> Json:
+def _person(name: str) -> Json:
     made = pairings.Person(name)
     operations = [signed.hex() for signed in made.operations]
     renamed = made.rename(made.first, f"{name} of version 1")
     secrets = {"signing_seed": made.first.seed, "static_secret": made.first.secret}
-    secrets |= {"self_key": made.new.self_key, "share": seeded(f"share {name}")(32)}
+    secrets["drawn"] = made.new.drawn
     named = {key: value.hex() for key, value in secrets.items()}
     return {
         "person": made.id.hex(),
         "operations": operations,
         "later": [renamed.hex()],
-        "number": number,
         **named,
     }
 
 
 def record() -> Json:
     """A pairing by words, and a conversation on a link of the two."""
-    persons = {"anna": _person("Anna", 1_700_000_001), "bob": _person("Bob", 7)}
+    persons = {"anna": _person("Anna"), "bob": _person("Bob")}
     anna, bob = (Self.read(persons[name]) for name in ("anna", "bob"))
     names, initiator, responder = ("anna", "bob"), Role.INITIATOR, Role.RESPONDER
     pairing = Recorder(Pattern.XX, anna, bob, names)
@@ -399,7 +405,7 @@ def record() -> Json:
     pairing.carry()
     link = Recorder(Pattern.IKPSK2, bob, anna, ("bob", "anna"))
     (psk,) = bob.secrets().candidates()
-    link.written |= {"psk": psk.psk.hex(), "shares": [psk.own, psk.theirs]}
+    link.written |= {"psk": psk.psk.hex(), "shares": [psk.own.hex(), psk.theirs.hex()]}
     link.carry()
     conversation = conversation_of_two(anna.person, bob.person)
     for role, own in ((initiator, bob), (responder, anna)):

@@ -71,9 +71,8 @@ def _link_and_pairing(drawn: Drawn) -> Iterator[m.Message]:
     yield m.Record(
         [drawn("operation 0", 200), drawn("operation 1", 100)],
         drawn("terminal"),
-        1_767_225_600,
+        drawn("drawing"),
         drawn("share"),
-        [drawn("head")],
         drawn("proof"),
         drawn("signature", 64),
     )
@@ -85,9 +84,10 @@ def _of_contacts(drawn: Drawn) -> Iterator[m.Message]:
     yield m.LogHeads(drawn("person"), [drawn("head")])
     yield m.LogOperations([drawn("operation 0", 200)])
     yield m.Reachable(4747)
-    yield m.Digests([m.Digest(conversation, drawn("hash"), drawn("marks"), 9_000, 1, True)], 7)
+    yield m.Digests([m.Digest(conversation, drawn("hash"), drawn("marks"), 9_000, 1, True)])
     yield m.PassedReceipt(conversation, drawn("terminal"), 2, [id_])
     yield m.DrawnSecret(drawn("operation"), drawn("secret"))
+    yield m.RenewedShare(drawn("pairing"), drawn("operation"), drawn("share"))
     yield m.HeadsHash(conversation, drawn("hash"))
     yield m.Heads(conversation, b"", [m.Head(drawn("terminal"), 7, id_)], more=False)
     yield m.Entry(drawn("header", 200), drawn("salt", 16), drawn("body", 40))
@@ -102,8 +102,8 @@ def _of_contacts(drawn: Drawn) -> Iterator[m.Message]:
 
 def _payloads(drawn: Drawn) -> Iterator[Wire]:
     key, ciphertext = drawn("kem key", 1_184), drawn("kem ciphertext", 1_088)
-    numbers = m.ShareNumbers([3, 1], [2])
-    yield m.ContactHello(drawn("person"), numbers, key, drawn("share"))
+    names = m.ShareNames([drawn(f"name {number}", 16) for number in (2, 1)], [drawn("name 3", 16)])
+    yield m.ContactHello(drawn("person"), names, key, drawn("share"))
     yield m.ContactReply(ciphertext, drawn("share"), drawn("ratchet"))
     yield m.PairingReply(key, drawn("share"), drawn("ratchet"))
     yield m.PairingFinish(ciphertext, drawn("share"))
@@ -163,6 +163,7 @@ ID: Final = "c420" + "11" * 32
 """32 bytes, encoded."""
 
 CONTACT_HELLO_HEAD: Final = "94" + ID
+NAME: Final = "c410" + "22" * 16
 
 HEADS_BEGIN: Final = "9531" + ID + "c400"
 HEAD: Final = "93" + ID + "01" + ID
@@ -286,10 +287,12 @@ _BOUNDS: Final[tuple[Row, ...]] = (
     ("an edit of nothing", "EditBody", f"92c420{'07' * 32}a0"),
     ("an edit of no entry", "EditBody", "92c400a141"),
     ("a text of 16,385 code points", "TextBody", ["92da4001", {"hex": "61", "times": 16_385}, "c400"]),
-    ("no share number", "ContactHello", [CONTACT_HELLO_HEAD + "929091" + "01" + "c504a0",
-                                          {"hex": "11", "times": 1_184}, ID]),
-    ("5 share numbers", "ContactHello", [CONTACT_HELLO_HEAD + "9295050403020191" + "01" + "c504a0",
-                                          {"hex": "11", "times": 1_184}, ID]),
+    ("no name of a share", "ContactHello", [CONTACT_HELLO_HEAD + "929091" + NAME + "c504a0",
+                                             {"hex": "11", "times": 1_184}, ID]),
+    ("5 names of shares", "ContactHello", [CONTACT_HELLO_HEAD + "9295" + NAME * 5 + "91" + NAME + "c504a0",
+                                            {"hex": "11", "times": 1_184}, ID]),
+    ("a name of a share of 15 bytes", "ContactHello", [CONTACT_HELLO_HEAD + "9291c40f" + "22" * 15 + "91"
+                                                       + NAME + "c504a0", {"hex": "11", "times": 1_184}, ID]),
     ("a KEM key of 1,183 bytes", "PairingReply", ["93c5049f", {"hex": "11", "times": 1_183}, ID + ID]),
     ("a KEM ciphertext of 1,089 bytes", "PairingFinish", ["92c50441", {"hex": "11", "times": 1_089}, ID]),
 )  # fmt: skip
@@ -314,7 +317,7 @@ _LONGER: Final[tuple[Row, ...]] = (
 
 _DRAWN_OF_ZEROS: Final = m.SharedDrawn(bytes(32), bytes(32))
 _STATE: Final = m.LinkState(bytes(32), bytes(32), [], [], [_DRAWN_OF_ZEROS], [], [], 0)
-_SHARE: Final = m.SharedShare(1, bytes(32), [], [])
+_SHARE: Final = m.SharedShare(bytes(32), bytes(32))
 _PAIRING: Final = m.SharedPairing(
     bytes(32),
     [],
@@ -329,7 +332,7 @@ _PAIRING: Final = m.SharedPairing(
     False,
     [],
     [],
-    [m.SharedRoot(bytes(32), [_SHARE], [_SHARE])],
+    [m.SharedRoot(bytes(32), bytes(32), False, [_SHARE])],
     [],
     [],
 )
@@ -369,6 +372,10 @@ def _handed_over(more: int) -> Iterator[Row]:
         f"a host of {host} characters": replace(_PAIRING, places=[m.SharedPlace(bytes(32), "h" * host, 1)]),
     }.items():
         yield comment, "message", encode(shared).hex()
+    shares = [_SHARE] * (limits.SHARES_HELD_MAX + more)
+    root = replace(_PAIRING.pairings[0], theirs=shares)
+    whole = encode(replace(_PAIRING, pairings=[root])).hex()
+    yield f"{len(shares)} shares of a contact for a new terminal", "message", whole
 
 
 FULL: Final[tuple[Row, ...]] = (
@@ -384,9 +391,9 @@ FULL: Final[tuple[Row, ...]] = (
     ("an Add of 1,024 bytes", "message", ["9218c50400", {"hex": "11", "times": 1_024}]),
     ("an entry header of 2,048 bytes", "message", ["9432c50800", {"hex": "11", "times": 2_048}, "c400c400"]),
     (
-        "4 share numbers of each person",
+        "4 names of shares of each person",
         "ContactHello",
-        ["94" + ID + "929404030201" + "9404030201" + "c504a0", {"hex": "11", "times": 1_184}, ID],
+        [CONTACT_HELLO_HEAD + "92" + ("94" + NAME * 4) * 2 + "c504a0", {"hex": "11", "times": 1_184}, ID],
     ),
     *_handed_over(0),
 )

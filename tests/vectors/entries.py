@@ -537,11 +537,11 @@ def _amending(talk: Talk) -> Iterator[Wrong]:
 
 
 def _share(number: int) -> SharedShare:
-    return SharedShare(number, bytes([number]) * 32, [bytes(32)], [])
+    return SharedShare(bytes([number]) * 32, bytes([number + 1]) * 32)
 
 
 def _pairing_value(talk: Talk, **changed: Any) -> PairingValue:
-    root = SharedRoot(bytes([5]) * 32, [_share(9)], [_share(7)])
+    root = SharedRoot(bytes([5]) * 32, bytes([6]) * 32, True, [_share(7)])
     return replace(PairingValue(talk.their, root, [bytes([1]) * 32, bytes([2]) * 32]), **changed)
 
 
@@ -577,11 +577,11 @@ def _states(talk: Talk) -> dict[str, list[StateWrite]]:
             write(Register.RETIRED, root.pairing.root),
         ],
         "a state of a pairing": [write(Register.PAIRING, root.pairing.root, root)],
-        "a pairing with shares in another order than their numbers": [
+        "a pairing with shares in another order than their operations": [
             write(
                 Register.PAIRING,
                 root.pairing.root,
-                replace(root, pairing=replace(root.pairing, own=[_share(7), _share(9), _share(8)])),
+                replace(root, pairing=replace(root.pairing, theirs=[_share(7), _share(9), _share(8)])),
             )
         ],
         "a pairing that supersedes 64 others": [
@@ -639,7 +639,7 @@ def _wrong_states(talk: Talk) -> Iterator[Wrong]:
             write(Register.PAIRING, at, replace(root, supersedes=two[::-1]))
         ],
         "one share twice": [
-            write(Register.PAIRING, at, replace(root, pairing=replace(root.pairing, own=shares)))
+            write(Register.PAIRING, at, replace(root, pairing=replace(root.pairing, theirs=shares)))
         ],
         "a deletion with a value": [replace(deletion(at), value=b"\xc3")],
         "a deletion with a petname": [petname, deletion(at)],

@@ -30,7 +30,6 @@ from protocol.messages import (
     Open,
     Reveal,
     SharedComparison,
-    SharedDrawing,
     SharedDrawn,
     SharedPairing,
     SharedPlace,
@@ -102,11 +101,11 @@ def _inputs(seed: Seed, contacts: int = 1) -> Json:
     if contacts:
         anna.renew("renew", anna.first)
     drawn = [SharedDrawn(anna.id_of(name), secret) for name, secret in anna.drawn.items()]
-    share = SharedShare(7, seed.bytes("share"), [anna.id], [SharedDrawing(anna.id, bytes(64))])
-    root = SharedRoot(seed.bytes("root"), [share], [share])
     told = []
     for number in range(contacts):
         bob = Person(seed, f"bob {number}", "Bob")
+        share = SharedShare(bob.id, seed.bytes("share"))
+        root = SharedRoot(seed.bytes("root"), anna.id, number > 0, [share])
         shared = SharedPairing(
             bob.id,
             [],
@@ -412,7 +411,8 @@ def _contacts(inputs: Json) -> Iterator[Wrong]:
     (contact,), flag = given.contacts, "BadState"
     own, theirs = LogOperations(list(given.operations)), LogOperations(list(contact.operations))
     shared, pairing = contact.shared, contact.shared.pairings[0]
-    share, two = pairing.own[0], [b"\x02" * 32, b"\x01" * 32]
+    share, two = pairing.theirs[0], [b"\x02" * 32, b"\x01" * 32]
+    rival = replace(share, share=bytes(32))
 
     def refused(message: SharedPairing, log: LogOperations = theirs) -> list[Json]:
         return LinkCourse(inputs).told(own, given.state, log).refusing("initiator", encode(message))
@@ -421,11 +421,8 @@ def _contacts(inputs: Json) -> Iterator[Wrong]:
         "a petname that is none": replace(shared, petname=" Bob"),
         "proven keys that are not ascending": replace(shared, proven=two),
         "one pairing twice": replace(shared, pairings=[pairing, pairing]),
-        "a share with number 0": replace(shared, pairings=[replace(pairing, own=[replace(share, number=0)])]),
         "one share twice": replace(shared, pairings=[replace(pairing, theirs=[share, share])]),
-        "heads of a share that are not ascending": replace(
-            shared, pairings=[replace(pairing, own=[replace(share, heads=two)])]
-        ),
+        "two shares of one operation": replace(shared, pairings=[replace(pairing, theirs=[share, rival])]),
         "compared terminals that are not ascending": replace(
             shared, comparison=[replace(shared.comparison[0], terminals=two)]
         ),

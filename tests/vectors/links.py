@@ -30,6 +30,7 @@ from tests.vectors.links_ends import (
     invitation,
     link_inputs,
     said,
+    share_name,
 )
 from tests.vectors.links_wrong import REFUSAL, Refusal, add_refusal, flip, open_groups, refusing, wrong_groups
 
@@ -38,7 +39,7 @@ NOTES: Final = {
     "Whole": ("BASIC", "A whole life of a link, both ends, with steps of the DH ratchet."),
     "Portions": ("EDGE_CASE", "The stream comes in other portions than frames."),
     "Choice": ("BASIC", "What the initiator takes of a greeting."),
-    "ShareNumbers": ("EDGE_CASE", "Several shares: numbers are named, and psks tried in their order."),
+    "ShareNames": ("EDGE_CASE", "Several shares: their names are given, and psks tried in their order."),
     "Features": ("BASIC", "An end names features. Those that the other end does not know change nothing."),
     "Unknown": ("EDGE_CASE", "A message of a later version is passed over."),
     "Replacement": ("BASIC", "Confirm names the session that the link replaces."),
@@ -135,20 +136,21 @@ def _variants(phrase: str) -> Group:
             ("32 features of each end", {"initiator": list(range(32)), "responder": list(range(9, 41))}),
         )
     ]
-    rows += [(comment, "ShareNumbers", changed) for comment, changed in _share_numbers(inputs, seed)]
+    rows += [(comment, "ShareNames", changed) for comment, changed in _share_names(inputs, seed)]
     for comment, flag, changed in rows:
         group.add(comment, [flag], SUCCESS, Life(inputs | changed).open().steps, **changed)
     return group
 
 
-def _share_numbers(inputs: Json, seed: Seed) -> Iterator[tuple[str, Json]]:
-    newest, renewed, older = (
-        {"own": own, "theirs": theirs, "contact_secret": seed.bytes(f"secret {own} {theirs}").hex()}
-        for own, theirs in ((9, 5), (9, 4), (3, 4))
-    )
+def _share_names(inputs: Json, seed: Seed) -> Iterator[tuple[str, Json]]:
     (held,) = inputs["initiator_pairs"]
-    yield "a share that the responder lacks", {"initiator_pairs": [newest, held]}
-    yield "the third of four candidates", {"initiator_pairs": [newest, renewed, held, older]}
+    own, theirs = (share_name(seed, label) for label in ("a better own", "another of theirs"))
+    best, renewed, older = (
+        held | names | {"contact_secret": seed.bytes(f"secret {place}").hex()}
+        for place, names in enumerate(({"own": own}, {"own": own, "theirs": theirs}, {"theirs": theirs}))
+    )
+    yield "a share that the responder lacks", {"initiator_pairs": [best, held]}
+    yield "the third of four candidates", {"initiator_pairs": [best, renewed, held, older]}
 
 
 def _strangers(phrase: str) -> Group:
@@ -157,7 +159,7 @@ def _strangers(phrase: str) -> Group:
     rows: list[tuple[str, Json]] = [
         ("a static key that is not known", {"responder_knows": other}),
         ("the static key of another person", {"responder_knows_person": other}),
-        ("no share in common", {"responder_pairs": [inputs["responder_pairs"][0] | {"own": 6}]}),
+        ("no share in common", {"responder_pairs": [inputs["responder_pairs"][0] | {"own": other[:32]}]}),
     ]
     for comment, changed in rows:
         life = Life(inputs | changed)
@@ -397,12 +399,18 @@ def _candidates(inputs: Json, seed: Seed) -> Group:
         place: seed.bytes("secret {} {}".format(*place)).hex() for place in product(range(4, 0, -1), repeat=2)
     }
     pairs = [
-        {"own": own, "theirs": theirs, "contact_secret": made} for (own, theirs), made in secrets.items()
+        {
+            "own": share_name(seed, f"caller {own}"),
+            "theirs": share_name(seed, f"called {theirs}"),
+            "contact_secret": made,
+        }
+        for (own, theirs), made in secrets.items()
     ]
-    held = [{"own": 1, "theirs": 1, "contact_secret": secrets[1, 1]}]
+    last = pairs[-1]
+    held = [last | {"own": last["theirs"], "theirs": last["own"]}]
     changed: Json = {"initiator_pairs": pairs, "responder_pairs": held}
     steps = Life(inputs | changed).open().steps
-    group.add("the last of 16 candidates", ["ShareNumbers"], SUCCESS, steps, **changed)
+    group.add("the last of 16 candidates", ["ShareNames"], SUCCESS, steps, **changed)
     return group
 
 

@@ -236,16 +236,22 @@ def _invited(inputs: Json, psk: str, missing: list[str]) -> Json:
     }
 
 
+def share_name(seed: Seed, label: str) -> str:
+    """The name of a share, 16 bytes: a link knows no more of it."""
+    return seed.bytes(f"share of {label}")[:16].hex()
+
+
 def _contacts(inputs: Json, seed: Seed) -> Json:
     secret = seed.bytes("contact secret").hex()
+    calling, called = (share_name(seed, end) for end in ENDS)
     return {
         "initiator_person": seed.bytes("initiator person").hex(),
         "responder_person": seed.bytes("responder person").hex(),
         "initiator_knows": pair(inputs["responder_static"]).public.hex(),
         "responder_knows": pair(inputs["initiator_static"]).public.hex(),
         "responder_knows_person": seed.bytes("initiator person").hex(),
-        "initiator_pairs": [{"own": 3, "theirs": 5, "contact_secret": secret}],
-        "responder_pairs": [{"own": 5, "theirs": 3, "contact_secret": secret}],
+        "initiator_pairs": [{"own": calling, "theirs": called, "contact_secret": secret}],
+        "responder_pairs": [{"own": called, "theirs": calling, "contact_secret": secret}],
         "stranger_psk": seed.bytes("stranger psk").hex(),
         "replaces": "",
     }

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from protocol.codec import Wire, encode
 from protocol.keys import X25519Pair
 from protocol.limits import HELD_BYTES_MAX, LINK_ENVELOPES_MAX
@@ -30,7 +32,6 @@ from protocol.messages import (
     Pong,
     Record,
     Reveal,
-    ShareNumbers,
     Typing,
 )
 from protocol.vectors.frame import Json
@@ -273,9 +274,6 @@ def _contact_calls(inputs: Json) -> Iterator[Refusal]:
     def sealed(payload: bytes) -> bytes:
         return frame(Peer("initiator", inputs).call(payload))
 
-    def of(person: bytes, numbers: ShareNumbers, kem_key: bytes) -> bytes:
-        return sealed(padded(ContactHello(person, numbers, kem_key, hello.share)))
-
     for comment, size in (("its ephemeral key", 3 + 31), ("its static key", 3 + 32 + 47)):
         yield Refusal(f"cut within {comment}", "Truncated", "V-HS-01", "malformed", frame(call[:size]))
     tampered = ("Tampered", "V-HS-02", "authentication")
@@ -287,11 +285,7 @@ def _contact_calls(inputs: Json) -> Iterator[Refusal]:
     yield from _keys("the ephemeral key", lambda key: frame(call[:3] + key + call[35:]))
     yield from _keys("the static key", lambda key: _claimed_call(inputs, key))
     yield from _payloads(hello, sealed)
-    for own, theirs in (([1, 2], [5]), ([3], [5, 5]), ([3, 0], [5]), ([3], [0])):
-        stream = of(hello.person, ShareNumbers(own, theirs), hello.kem_key)
-        comment = f"share numbers {own} and {theirs}"
-        yield Refusal(comment, "Payload", "V-HS-06", "malformed", stream)
-    stream = of(hello.person, hello.numbers, NOT_REDUCED)
+    stream = sealed(padded(replace(hello, kem_key=NOT_REDUCED)))
     yield Refusal("a KEM key that is not reduced", "Key", "V-KY-04", "malformed", stream)
     own_static = Peer("initiator", inputs, static=pair(inputs["responder_static"])).call()
     yield Refusal("the responder's own static key", "Reflected", "V-HS-07", "unexpected", frame(own_static))
@@ -353,7 +347,7 @@ def _contact_replies(inputs: Json) -> Iterator[Refusal]:
     yield from _payloads(reply, sealed)
     refused = ("Tampered", "V-HS-08", "authentication")
     other = inputs | {
-        "responder_pairs": [inputs["responder_pairs"][0] | {"own": 6}],
+        "responder_pairs": [inputs["responder_pairs"][0] | {"own": "66" * 16}],
         "initiator_pairs": [inputs["initiator_pairs"][0] | {"contact_secret": inputs["stranger_psk"]}],
     }
     responder = Peer("responder", other)
@@ -459,7 +453,7 @@ PAIRING: Final[tuple[Message, ...]] = (
     Commit(_ID, "Anna"),
     Reveal(_ID, "Bob"),
     Open(_ID),
-    Record([b"\x00"], _ID, 1, _ID, [], _ID, bytes(64)),
+    Record([b"\x00"], _ID, _ID, _ID, _ID, bytes(64)),
     Accept(_ID),
 )
 

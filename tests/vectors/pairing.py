@@ -21,7 +21,7 @@ from protocol.pairing.invitation import invitation_check
 from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.pairing import ACTIONS, AREA, World
 from tests.vectors.files import Group, Script, Seed, build_file, one_step
-from tests.vectors.pairing_ends import Course, end, facts, record, remade
+from tests.vectors.pairing_ends import Course, drawn, end, facts, record, remade
 from tests.vectors.pairing_wrong import refused_groups
 from tests.vectors.persons_log import Person, Terminal
 
@@ -236,7 +236,7 @@ NOTES: Final = {
     "BadRecord": ("AUTHENTICITY", "A record that is not that of the other end on this link."),
     "BadProof": ("AUTHENTICITY", "A record that does not prove the terminal's static key on this link."),
     "Shared": ("EDGE_CASE", "One static key stands in the logs of two persons."),
-    "BadShare": ("MALFORMED", "A share without a number, or under heads that are not of its owner's log."),
+    "BadShare": ("MALFORMED", "A share of an operation that draws nothing, or is not in its owner's log."),
     "BadTag": ("AUTHENTICITY", "A tag over other records, or of the other end."),
     "Invitation": ("BASIC", "The text that one person hands another."),
     "BadInvitation": ("MALFORMED", "A text that is no invitation."),
@@ -314,10 +314,13 @@ def _again(seed: Seed) -> Group:
     group = Group("7.4", inputs)
     course = Course(inputs).words_shown().confirms("initiator", "responder").arrives("initiator")
     group.add("only what is new of a known log is stored", ["Again"], SUCCESS, course.steps)
+    for comment, ends in _renewed(seed, anna):
+        course = Course(inputs | ends).words_shown().confirms("initiator", "responder").arrives("initiator")
+        group.add(comment, ["Again"], SUCCESS, course.steps, **ends)
     squatter = Person(seed, "squatter", "Mallory")
     squatter.add("add", squatter.first, Terminal(seed.bytes("squatter signing"), bob.first.secret))
     held = [signed.hex() for signed in squatter.log.values()]
-    ends: Json = {"initiator": end(anna, "nearby", held=held)}
+    ends = {"initiator": end(anna, "nearby", held=held)}
     course = Course(inputs | ends).words_shown().confirms("initiator", "responder").arrives("initiator")
     comment = "the other's static key stands in the log of a contact, too"
     group.add(comment, ["Shared"], SUCCESS, course.steps, **ends)
@@ -331,6 +334,18 @@ def _again(seed: Seed) -> Group:
         course = Course(inputs | ends).words_shown().confirms("initiator", "responder").arrives("initiator")
         group.add(comment, ["Shared"], SUCCESS, course.steps, **ends)
     return group
+
+
+def _renewed(seed: Seed, anna: Person) -> Iterator[tuple[str, Json]]:
+    """Bob's Record has a share of a Renew, which his log has or the one that Anna holds."""
+    bob = Person(seed, "renewed bob", "Bob")
+    bob.renew("renew", bob.first)
+    whole = end(bob, "nearby", drawn=drawn(bob, "renew"))
+    yield "a share of a Renew", {"responder": whole}
+    before, held = whole["operations"][:-1], whole["operations"]
+    comment = "a share of a Renew that the log has which is held, and the Record has not"
+    ends = {"responder": whole | {"operations": before}}
+    yield comment, ends | {"initiator": end(anna, "nearby", held=held)}
 
 
 def _invited(seed: Seed) -> Group:
@@ -447,7 +462,6 @@ def _names(seed: Seed) -> Group:
     sent = end(bob, "nearby") | {
         "operations": [bob.log[name].hex() for name in ("genesis", "rename")],
     }
-    sent["share"] = sent["share"] | {"heads": [bob.id_of("rename").hex()]}
     ends = {"initiator": end(anna, "nearby", held=held), "responder": sent}
     inputs = {"facts": facts(seed, "names"), **ends}
     group = Group("5.10", inputs)
@@ -459,7 +473,7 @@ def _names(seed: Seed) -> Group:
     steps = course.confirms("initiator").refusing("initiator", encode(record(inputs, "responder")))
     comment = "the name of the log that is held was shown, and the Record has an earlier one"
     group.add(comment, ["BadRecord"], "untrusted", steps, rule="V-RC-03")
-    nameless = remade(inputs, "responder", operations=[bob.log["genesis"]], heads=[bob.id])
+    nameless = remade(inputs, "responder", operations=[bob.log["genesis"]])
     course = Course(inputs).words_shown().confirms("initiator", "responder")
     steps = course.refusing("initiator", nameless)
     comment = "a log without a name, though the log that is held has one"

@@ -15,7 +15,6 @@ from msgspec.structs import replace
 from protocol import labels
 from protocol.codec import encode
 from protocol.keys import X25519Pair
-from protocol.limits import FIRST_SHARE_NUMBER_MAX
 from protocol.link.states import Role
 from protocol.messages import MESSAGE, Record
 from protocol.pairing.record import Transcript, make_record
@@ -47,8 +46,13 @@ def _stretched(seed: Seed, label: str, size: int) -> bytes:
     return b"".join(seed.bytes(f"{label}/{n}") for n in range(-(-size // 32)))[:size]
 
 
+def drawn(person: Person, name: str = "genesis") -> Json:
+    """The secret that an operation of the person draws."""
+    return {"operation": person.id_of(name).hex(), "secret": person.drawn[name].hex()}
+
+
 def end(person: Person, course: str, **more: Any) -> Json:
-    """One end: the person's log, its first terminal, a fresh share; `nonce` where words are compared."""
+    """One end: the log, its first terminal, the secret of the genesis; `nonce` where words are compared."""
     nonce = {"nonce": person.seed.bytes(f"{person.label} nonce").hex()} if course == "nearby" else {}
     return {
         "course": course,
@@ -56,11 +60,7 @@ def end(person: Person, course: str, **more: Any) -> Json:
         "terminal": person.first.id.hex(),
         "signing_seed": person.first.seed.hex(),
         "static_secret": person.first.secret.hex(),
-        "share": {
-            "number": FIRST_SHARE_NUMBER_MAX,
-            "share": person.seed.bytes(f"{person.label} share").hex(),
-            "heads": [head.hex() for head in person.state().heads],
-        },
+        "drawn": drawn(person),
         **nonce,
         **more,
     }

@@ -181,6 +181,7 @@ def _tags(inputs: Json) -> Iterator[Wrong]:
 def _records(seed: Seed) -> Group:
     joiner, inviter = Person(seed, "joiner", "Anna"), Person(seed, "inviter", "Bob")
     third = Person(seed, "third", "Carol")
+    joiner.add("add", joiner.first, joiner.terminal("second"))
     check = invitation_check(inviter.id, inviter.first.static).hex()
     inputs = {
         "facts": facts(seed, "records"),
@@ -193,7 +194,7 @@ def _records(seed: Seed) -> Group:
         *_terminals(seed, inputs),
         *_signatures(inputs, joiner),
         *_proofs(inputs, joiner, third),
-        *_shares(seed, inputs),
+        *_shares(inputs, joiner, inviter),
     ):
         steps = Course(inputs).starts().refusing("responder", message)
         group.add(comment, [flag], expect, steps, rule=rule)
@@ -254,7 +255,7 @@ def _own_and_unnamed(inputs: Json, joiner: Person, inviter: Person) -> Iterator[
     own.add("add", own.first, own.terminal("second"))
     message = _record_of(inputs, own, own.terminal("second"))
     yield "V-RC-02", untrusted, "another terminal of the receiver's own person", flag, message
-    nameless = remade(inputs, "initiator", operations=log_of(joiner, ["genesis"]), heads=[joiner.id])
+    nameless = remade(inputs, "initiator", operations=log_of(joiner, ["genesis"]))
     yield "V-RC-03", untrusted, "a log without a name", flag, nameless
     thief = Person(joiner.seed, "thief of the receiver", "Anna")
     second, comment = thief.terminal("second"), "a terminal with the receiver's {} key"
@@ -270,23 +271,20 @@ def _own_and_unnamed(inputs: Json, joiner: Person, inviter: Person) -> Iterator[
     forged[-1] ^= 1
     message = remade(
         inputs, "initiator", by=bad.first, operations=[bad.log["genesis"], bytes(forged)],
-        terminal=bad.first.id, heads=[bad.id],
+        terminal=bad.first.id, drawn=bad.id,
     )  # fmt: skip
     yield "V-LG-03", "authentication", "a log with a false signature", flag, message
     bad.rename("again", bad.first, "Anne")
     gap = remade(
         inputs, "initiator", by=bad.first, operations=log_of(bad, ["genesis", "again"]),
-        terminal=bad.first.id, heads=[bad.id],
+        terminal=bad.first.id, drawn=bad.id,
     )  # fmt: skip
     yield "V-LG-09", "malformed", "a log in which an ancestor is missing", flag, gap
 
 
 def _record_of(inputs: Json, person: Person, terminal: Terminal | None = None) -> bytes:
     by = terminal or person.first
-    return remade(
-        inputs, "initiator", by=by, operations=log_of(person), terminal=by.id,
-        heads=list(person.state().heads),
-    )  # fmt: skip
+    return remade(inputs, "initiator", by=by, operations=log_of(person), terminal=by.id, drawn=person.id)
 
 
 def _terminals(seed: Seed, inputs: Json) -> Iterator[Message]:
@@ -315,7 +313,7 @@ def _signatures(inputs: Json, joiner: Person) -> Iterator[Message]:
     for comment, message in {
         "one bit of the signature": encode(replace(good, signature=flipped)),
         "a share that is not the signed one": encode(replace(good, share=bytes(32))),
-        "a number that is not the signed one": encode(replace(good, number=good.number + 1)),
+        "a drawing that is not the signed one": encode(replace(good, drawn=joiner.id_of("rename"))),
         "a proof that is not the signed one": encode(replace(good, proof=bytes(32))),
         "signed for the other role": signed(role=bytes([Role.RESPONDER])),
         "signed without the role": signed(role=empty),
@@ -336,8 +334,8 @@ def _proofs(inputs: Json, joiner: Person, third: Person) -> Iterator[Message]:
     flag, rule, actor = "BadProof", ("V-RC-10", "authentication"), "initiator"
     good, transcript, empty = record(inputs, actor), transcript_of(inputs, actor), b""
     elsewhere = transcript_of(inputs | {"facts": facts(joiner.seed, "another link")}, actor)
-    other_share = inputs[actor]["share"] | {"number": 1_795_000_001}
-    other = record(inputs | {actor: end(joiner, "joiner", share=other_share)}, actor)
+    other_secret = inputs[actor]["drawn"] | {"secret": joiner.seed.bytes("other secret").hex()}
+    other = record(inputs | {actor: end(joiner, "joiner", drawn=other_secret)}, actor)
 
     def proven(**making: Any) -> bytes:
         return remade(inputs, actor, proving=Making(**making))
@@ -365,31 +363,20 @@ def _proofs(inputs: Json, joiner: Person, third: Person) -> Iterator[Message]:
     shared = X25519Pair(thief.first.secret).dh(transcript.their)
     message = remade(
         inputs, actor, by=claimed, proving=Making(shared=shared), operations=log_of(thief),
-        terminal=claimed.id, heads=list(thief.state().heads),
+        terminal=claimed.id, drawn=thief.id,
     )  # fmt: skip
     yield *rule, "a static key of somebody else, which is not held", flag, message
 
 
-def _shares(seed: Seed, inputs: Json) -> Iterator[Message]:
+def _shares(inputs: Json, joiner: Person, inviter: Person) -> Iterator[Message]:
     flag, rule = "BadShare", ("V-RC-09", "malformed")
-    own = [bytes.fromhex(head) for head in inputs["initiator"]["share"]["heads"]]
-    yield *rule, "number 0", flag, remade(inputs, "initiator", number=0)
-    yield *rule, "number 2^31", flag, remade(inputs, "initiator", number=2**31)
-    yield *rule, "no heads", flag, remade(inputs, "initiator", heads=[])
-    yield *rule, "a head that is not in the log", flag, remade(inputs, "initiator", heads=[bytes(32)])
-    yield *rule, "a head twice", flag, remade(inputs, "initiator", heads=own * 2)
-    person = Person(seed, "two heads", "Anna")
-    base = list(person.log)
-    terminal = person.terminal("second")
-    person.add("add", person.first, terminal)
-    person.rename("one", person.first, "Anna", [*base, "add"])
-    person.rename("other", terminal, "Anna", [*base, "add"])
-    heads = list(person.state().heads)
-    descending = remade(
-        inputs, "initiator", by=person.first, operations=log_of(person), terminal=person.first.id,
-        heads=heads[::-1],
-    )  # fmt: skip
-    yield *rule, "heads descending", flag, descending
+    for comment, drawn in {
+        "a share of a Rename": joiner.id_of("rename"),
+        "a share of an Add": joiner.id_of("add"),
+        "a share of the receiver's genesis": inviter.id,
+        "a share of an operation that is not in the log": bytes(32),
+    }.items():
+        yield *rule, comment, flag, remade(inputs, "initiator", drawn=drawn)
 
 
 # --- Records, as a joiner or after words ---
@@ -412,10 +399,7 @@ def _promised(seed: Seed) -> Group:
         ("another terminal of the inviter", second, bob),
         ("another person of the same name", other.first, other),
     ):
-        message = remade(
-            inputs, "responder", by=by, operations=log_of(whose), terminal=by.id,
-            heads=list(whose.state().heads),
-        )  # fmt: skip
+        message = remade(inputs, "responder", by=by, operations=log_of(whose), terminal=by.id, drawn=whose.id)
         steps = Course(inputs).starts().refusing("initiator", message)
         group.add(comment, ["BadRecord"], "untrusted", steps, rule="V-RC-08")
     _after_words(group, inputs["facts"], anna, bob)

@@ -110,7 +110,6 @@ FORMULAS: Final[tuple[Formula, ...]] = (
     (labels.INVITE_KEY, "one_time", None, 32, (("one_time_key", 32),)),
     (labels.INVITE_PSK, "psk", ("secret", 16), 32, (("array", 200),)),
     (labels.PAIRING_ID, "pairing_id", ("pairing_root", 32), 32, ()),
-    (labels.SHARE_NUMBER, "number_bytes", ("drawn", 32), 4, ()),
     (labels.CONTACT, "contact_secret", ("pairing_root", 32), 32, (("share_low", 32), ("share_high", 32))),
     (labels.LINK_PSK, "link_psk", ("contact_secret", 32), 32, (("person_I", 32), ("person_R", 32))),
     (labels.DISCOVER, "discovery_key", ("contact_secret", 32), 32, (("announcer", 32), ("viewer", 32))),
@@ -152,7 +151,6 @@ SIGNED: Final[tuple[tuple[bytes, tuple[Part, ...]], ...]] = (
     (labels.SIGN_OPERATION, (("operation_id", 32),)),
     (labels.SIGN_RECORD, (("role", 1), ("t", 32), ("core", 32), ("proof", 32))),
     (labels.SIGN_NEW, (("role", 1), ("t", 32), ("new_core", 32), ("new_proof", 32))),
-    (labels.SIGN_RENEWAL, (("person", 32), ("bare_renewal", 240))),
 )
 
 

@@ -228,7 +228,7 @@ def _parlour(p: Parts, help_: Execute) -> dict[str, Row]:
             N_("add ADDRESS, or remove NUMBER"),
         ),
         "devices": (
-            N_("Show your devices, add another one by comparing five words, or remove one."),
+            N_("Show your devices, add one by comparing five words, remove one, or choose your keeper."),
             p.devices.devices,
             N_("add, stop, or remove NUMBER"),
         ),

@@ -14,6 +14,7 @@ from chat.interface import (
     LinkingStage,
     LinkingView,
     Messenger,
+    RetentionView,
     TerminalState,
     TerminalView,
     UsageError,
@@ -21,7 +22,14 @@ from chat.interface import (
 from tui.linear.output import Output
 from tui.linear.state import Question, Questions, State
 from tui.linear.wording import in_digits, listed
-from tui.text.formatting import DEVICE_DIGITS, moving_line, removal_of_first, seen_line, without_words
+from tui.text.formatting import (
+    DEVICE_DIGITS,
+    device_name,
+    moving_line,
+    removal_of_first,
+    seen_line,
+    without_words,
+)
 from tui.text.recovery import added_lines, picked_devices
 from tui.text.safe import safe_line, safe_name
 from tui.text.translation import N_, _, told
@@ -54,8 +62,15 @@ class Devices:
             await self.messenger.stop_adding()
         elif order == "remove" and rest.strip():
             await self._ask_to_remove(rest)
+        elif order == "keeper" and rest.strip():
+            await self._choose_keeper(rest.strip())
         else:
-            raise UsageError(_("Type /devices, /devices add, /devices stop or /devices remove NUMBER."))
+            raise UsageError(
+                _(
+                    "Type /devices, /devices add, /devices stop, /devices remove NUMBER, or /devices keeper"
+                    " NUMBER or none."
+                )
+            )
 
     async def _list(self) -> None:
         self._shown = list(await self.messenger.terminals())
@@ -65,6 +80,8 @@ class Devices:
             )
         if said := without_words(await self.messenger.me(), self._shown):
             await self.output.say(said)
+        if (kept := await self.messenger.retention()).keeper:
+            await self._say_keeper(kept)
         await self.output.say(_("/devices add adds a device of yours, on which Parlour is not set up yet."))
 
     async def _add(self) -> None:
@@ -76,6 +93,21 @@ class Devices:
                 addresses=addresses
             ),
         )
+
+    async def _choose_keeper(self, typed: str) -> None:
+        """The number is that of the list that was shown."""
+        picked = [] if typed == "none" else picked_devices(typed, self._shown)
+        if typed != "none" and len(picked) != 1:
+            raise UsageError(_("Type the number of one device, as /devices shows it."))
+        await self._say_keeper(await self.messenger.choose_keeper(picked[0].terminal if picked else ""))
+
+    async def _say_keeper(self, kept: RetentionView) -> None:
+        for view in await self.messenger.terminals():
+            if view.terminal == kept.keeper:
+                said = _("{device} is your keeper: it holds all messages for your other devices.")
+                await self.output.say(said.format(device=device_name(view)))
+                return
+        await self.output.say(_("You chose no keeper: nothing leaves any of your devices."))
 
     async def _ask_to_remove(self, typed: str) -> None:
         """The number is that of the list that was shown: another device may have come since."""

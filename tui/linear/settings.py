@@ -86,12 +86,13 @@ class Settings:
             "language": self.preferences.language or _("the system's"),
             "keep": str((kept := await self.messenger.retention()).days),
         }
+        stays = kept.days > 0 and not kept.keeper
         chosen = await self.messenger.preferences()
         values |= {which: str(amount(chosen, one)) for which, one in AMOUNTS.items()}
         for one in (name,) if name else _SETTINGS:
             help_ = _(_SETTINGS[one]).format(languages=listed(translation.LANGUAGES))
             line = _("{name} is {value}. {help}.").format(name=one, value=values[one], help=help_)
-            await self.output.say(sentences(line, _(STAYS)) if one == "keep" and kept.stays else line)
+            await self.output.say(sentences(line, _(STAYS)) if one == "keep" and stays else line)
 
     async def _change(self, name: str, value: str) -> None:
         if name == "autolock":
@@ -111,7 +112,7 @@ class Settings:
         elif name == "keep":
             if not (value.isascii() and value.isdecimal() and len(value) < 6):
                 raise UsageError(_("Type a number of days, or 0 for all."))
-            await self.messenger.keep(int(value), (await self.messenger.retention()).alone)
+            await self.messenger.keep(int(value))
         elif name in AMOUNTS:
             one = AMOUNTS[name]
             if not value.strip() or not is_size(value):

@@ -12,12 +12,12 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from chat.interface import Messenger, RetentionView, SettingsView, osc_of
+from chat.interface import Messenger, RetentionView, SettingsView, TerminalView, osc_of
 from tui.actions import action
 from tui.messages import PreferenceChosen, Problem, attempt, start_worker
 from tui.preferences import AMOUNTS, Amount, Density, Drawing, Keys, Preferences, Theme, amount, switch
 from tui.screens.dialog import CSSPath, Dialog, plain
-from tui.text.formatting import STAYS
+from tui.text.formatting import STAYS, device_name
 from tui.text.translation import LANGUAGES, N_, _, _n, sentences
 from tui.widgets.controls import Choice, Value
 from tui.widgets.opens import Opens
@@ -29,12 +29,13 @@ _TOLD: Final = ("read_receipts", "typing")
 _OPENED: Final = ("rename_self", "passphrase", "relays", "devices", "recovery", "backup", "wipe")
 """Actions that change what belongs to this person, each in a dialog of its own."""
 _KEEP: Final = "keep"
+_KEEPER: Final = "keeper"
 _LEAVES: Final = "leaves"
 _DAYS: Final = (0, 365, 90, 30, 7)
 
 
 class SettingsDialog(Dialog[str]):
-    """All that can be chosen. `settings` and `kept` are those of the engine.
+    """All that can be chosen. `settings` and `kept` are those of the engine, `devices` all of this person.
 
     Ends with the action (id) that changes something in a dialog of its own, where one was chosen.
     """
@@ -45,12 +46,18 @@ class SettingsDialog(Dialog[str]):
     hints = (("↑ ↓", N_("Move")), ("← →", N_("Change")), ("escape", N_("Close")))
 
     def __init__(
-        self, messenger: Messenger, settings: SettingsView, kept: RetentionView, preferences: Preferences
+        self,
+        messenger: Messenger,
+        settings: SettingsView,
+        kept: RetentionView,
+        devices: Sequence[TerminalView],
+        preferences: Preferences,
     ) -> None:
         super().__init__()
         self._messenger = messenger
         self._settings = settings
         self._kept = kept
+        self._devices = [one for one in devices if one.is_live]
         self._preferences = preferences
 
     def body(self) -> list[Widget]:
@@ -81,6 +88,9 @@ class SettingsDialog(Dialog[str]):
         elif message.name == _KEEP:
             message.stop()
             start_worker(self, "settings", self._keep_days, int(message.value))
+        elif message.name == _KEEPER:
+            message.stop()
+            start_worker(self, "settings", self._choose_keeper, message.value)
 
     async def recompose(self) -> None:
         """In the language in use; the cursor stays where it is."""
@@ -100,9 +110,15 @@ class SettingsDialog(Dialog[str]):
         self.fail(kept.text if isinstance(kept, Problem) else "")
 
     async def _keep_days(self, days: int) -> None:
-        kept = await attempt(self._messenger.keep(days, self._kept.alone))
+        self._show(await attempt(self._messenger.keep(days)))
+
+    async def _choose_keeper(self, terminal: str) -> None:
+        self._show(await attempt(self._messenger.choose_keeper(terminal)))
+
+    def _show(self, kept: RetentionView | Problem) -> None:
         if isinstance(kept, Problem):
             self.query_one(f"#choose-{_KEEP}", Choice).hold(str(self._kept.days))
+            self.query_one(f"#choose-{_KEEPER}", Choice).hold(self._kept.keeper)
         else:
             self._kept = kept
             self.query_one(f"#{_LEAVES}", Static).update(Content(self._what_leaves()))
@@ -160,8 +176,13 @@ class SettingsDialog(Dialog[str]):
         return [
             _section(_("This device")),
             _choice(_KEEP, _("Days to keep messages"), values, str(kept.days)),
+            _choice(_KEEPER, _("Keeper, which holds all"), self._keepers(), kept.keeper),
             plain(self._what_leaves(), id=_LEAVES, classes="quiet"),
         ]
+
+    def _keepers(self) -> list[tuple[str, str]]:
+        called = [(one.terminal, _("this one") if one.this else device_name(one)) for one in self._devices]
+        return [("", _("none")), *called]
 
     def _files(self) -> list[Widget]:
         note = _(
@@ -186,8 +207,8 @@ class SettingsDialog(Dialog[str]):
         return _choice(one.name, label, values, _amount_of(chosen, one))
 
     def _what_leaves(self) -> str:
-        note = _("Older messages leave this device once another device of yours keeps them.")
-        if self._kept.stays:
+        note = _("Older messages leave this device once your keeper, one for all your devices, holds them.")
+        if self._kept.days and not self._kept.keeper:
             note = _(STAYS)
         if gone := self._kept.elsewhere:
             number = _n("{number} is not on this device.", "{number} are not on this device.", gone)

@@ -255,7 +255,7 @@ _DELETED: Final = {
 }
 
 
-STAYS: Final = N_("Nothing leaves this device: no other device of yours keeps all messages.")
+STAYS: Final = N_("Nothing leaves this device: you chose no keeper.")
 FILE_CELLS: Final = 60
 """Columns of the name of a file in its line."""
 
@@ -560,7 +560,7 @@ def without_words(me: SelfView, devices: Sequence[TerminalView]) -> str:
     first = first_device(devices)
     if first is None or not me.without_words:
         return ""
-    return _(WITHOUT_WORDS).format(name=_in_a_sentence(first))
+    return _(WITHOUT_WORDS).format(name=device_name(first))
 
 
 def removal_of_first(
@@ -570,10 +570,11 @@ def removal_of_first(
     following = next_first(devices, removed.terminal)
     if following is None:
         return []
-    said = _(NEXT_FIRST).format(name=_in_a_sentence(following))
+    said = _(NEXT_FIRST).format(name=device_name(following))
     words = [_(WORDS_GO).format(key=key)] if me.keeps_seed else []
     return [said, _(OTHER_FIRST), *words]
 
 
-def _in_a_sentence(view: TerminalView) -> str:
+def device_name(view: TerminalView) -> str:
+    """Its name, or how its id begins."""
     return safe_name(view.name) if view.name else _("{device}…").format(device=view.terminal[:DEVICE_DIGITS])

@@ -28,7 +28,6 @@ from protocol.link.framing import Pattern
 from protocol.link.states import Ending, Event, LinkClosed, LinkOpen, MessageReceived, PairingFacts
 from protocol.messages import Close, LogOperations, Record
 from protocol.pairing.comparison import WordsReady, shown_list
-from protocol.pairing.contact_secret import first_number, new_share
 from protocol.pairing.pairing import (
     Completed,
     JoinerKnown,
@@ -331,10 +330,10 @@ class PairingService:
         own = self._keyring.own
         held, pins = await self._store.read(own_operations, own)
         operations = await self.worker.run(in_view, held, pins)
-        # The log may grow meanwhile: a Record that names a head which it lacks is refused (V-RC-09).
-        shown = await self.worker.run(reduce, operations)
-        share = new_share(first_number(self._runtime.random), shown.heads, self._runtime.random)
-        return Identity(operations, own.terminal, own.signing_seed, self._keyring.identity.static, share)
+        # The log may grow meanwhile: a Record with a share of what it lacks is refused (V-RC-09).
+        shown, secrets = await self.worker.run(reduce, operations), {one.operation: one for one in own.drawn}
+        drawn = next(secrets[one] for one in shown.drawn if one in secrets)
+        return Identity(operations, own.terminal, own.signing_seed, self._keyring.identity.static, drawn)
 
     async def answer(self, pairing: str, accept: bool) -> None:
         """Raises UsageError if there is no such pairing, or it does not wait for the user."""
@@ -367,7 +366,7 @@ class PairingService:
             pairing.completed(person)
         self._bus.signal(VisibilityUsed())
         keys = self._keyring.contacts.get(person)
-        if keys is not None and len(keys.pairs) > 1:
+        if keys is not None and len(keys.pairings) > 1:
             # Only a link under the new secret retires those of earlier pairings.
             await self._links.close(person, REPLACED)
         for place in reversed(pairing.places):

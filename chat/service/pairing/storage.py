@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from msgspec.structs import replace
 
+from chat.network.links import Peer
 from chat.ports import Clock
 from chat.service import views
 from chat.service.events import ContactReleased, ContactsChanged, EventBus
@@ -19,7 +20,7 @@ from chat.storage import contacts, keys, persons, sharing
 from chat.storage import keys as stored_keys
 from chat.storage.contacts import PAIRED, PENDING, ContactRow
 from chat.storage.database import Database, Store
-from chat.storage.keys import OWN, THEIRS, OwnRow, ShareRow
+from chat.storage.keys import OwnRow, PairingRow, ShareRow
 from chat.storage.sharing import Followed
 from protocol.identity.exchange import changes
 from protocol.identity.log import parse_operation
@@ -88,13 +89,17 @@ class PendingContacts:
         The links that opened under them end.
         """
         keys = self._keyring.contacts.get(opened.person or b"")
-        if keys is None or opened.contact_psk is None or len(keys.pairs) < 2:
+        if keys is None or opened.contact_psk is None or len(keys.pairings) < 2:
+            return
+        # A thief that was removed may alone hold a later pairing, and others of its person the earlier ones.
+        if not self._keyring.may_link(Peer(keys.state.person, opened.peer_static)):
             return
         psk, initiates = opened.contact_psk, opened.role is Role.INITIATOR
-        under = next((pair for pair in keys.pairs if pair.opened(psk, initiates=initiates)), None)
+        person, pairs = keys.state.person, self._keyring.pairs(keys.state.person)
+        under = next((pair for pair in pairs if pair.opened(psk, initiates=initiates)), None)
         if under is None:
             return
-        person, root = under.their_person, under.root
+        root = under.root
 
         def retire(database: Database) -> Written | None:
             row, gone = contacts.get(database, person), sharing.superseded(database, person, root)
@@ -158,11 +163,10 @@ class PendingContacts:
 
     async def reload(self, person: bytes) -> None:
         """Read a person's keys again after a commit, unless the contact was removed meanwhile."""
-        own = self._keyring.own.person
 
         def read(database: Database) -> ContactKeys | None:
             row = contacts.get(database, person)
-            return None if row is None else contact_keys(database, own, row)
+            return None if row is None else contact_keys(database, row)
 
         keys = await self._store.read(read)
         if keys is not None and person in self._keyring.contacts:
@@ -187,8 +191,8 @@ _Stored = tuple[ContactRow, ContactKeys, tuple[Cause, ...], Written, dict[bytes,
 
 def _is_stored(database: Database, result: tuple[ContactRow, ContactKeys, *tuple[object, ...]]) -> bool:
     row, stored, *_ = result
-    roots = {share.root for share in keys.shares_of(database, row.person)}
-    return contacts.get(database, row.person) == row and all(pair.root in roots for pair in stored.pairs)
+    held = keys.pairings_of(database, row.person)
+    return contacts.get(database, row.person) == row and held == stored.pairings
 
 
 def _store_pending(
@@ -230,10 +234,8 @@ def _store_pending(
     verified = verified and not state.contested and state.path == contact.recoveries
     causes = changes(before, state) if before is not None else ()
     hold = views.holds(causes, state) and not verified
-    for owner, share in ((OWN, contact.own), (THEIRS, contact.theirs)):
-        heads = list(share.heads)
-        row = ShareRow(contact.person, owner, share.number, share.share, heads, contact.root)
-        keys.add_share(database, row, meanwhile)
+    theirs = (ShareRow(contact.theirs.operation, contact.theirs.share),)
+    keys.add_pairing(database, PairingRow(contact.person, contact.root, contact.own, theirs), meanwhile)
     persons.add_proven_key(database, contact.person, contact.static)
     contacts.set_name(database, contact.person, state.name)
     if verified:
@@ -244,4 +246,4 @@ def _store_pending(
         contacts.set_held(database, contact.person, hold)
     stored = contacts.get(database, contact.person)
     assert stored is not None, "a contact that was just stored is there"
-    return stored, contact_keys(database, own.person, stored), causes
+    return stored, contact_keys(database, stored), causes

@@ -120,30 +120,34 @@ CREATE TABLE vouchers (
     PRIMARY KEY (person, terminal, source)
 ) STRICT, WITHOUT ROWID;
 
--- Halves of the secrets with contacts. A number in a share is the other side's claim and orders nothing: an order by
--- numbers could be driven to its end. Two pairings at a time may be stored in one order here and in the other there:
--- neither takes the place of the other.
-CREATE TABLE shares (
-    contact     BLOB NOT NULL CHECK (length(contact) = 32), -- with whom the secret is
-    root        BLOB NOT NULL CHECK (length(root) = 32),    -- of the pairing under which it was exchanged
-    owner       TEXT NOT NULL,                              -- own, theirs: who drew this half
-    number      INTEGER NOT NULL,                           -- as its owner numbered it
-    share       BLOB NOT NULL CHECK (length(share) = 32),
-    heads       BLOB NOT NULL,                              -- ids of the owner's log heads then, in a row
-    terminal    BLOB NOT NULL,                              -- id of the one that drew it; empty: a first share
-    signature   BLOB NOT NULL,                              -- of that terminal
-    place       INTEGER NOT NULL,                           -- among the owner's in this pairing: the one kept last is the newest
-    pairing     INTEGER NOT NULL,                           -- the order in which pairings were made here
+-- Two pairings at a time may be stored in one order here and in the other there: neither takes the place of the other.
+CREATE TABLE pairings (
+    contact     BLOB NOT NULL CHECK (length(contact) = 32), -- with whom
+    root        BLOB NOT NULL CHECK (length(root) = 32),
+    first       BLOB NOT NULL CHECK (length(first) = 32),   -- operation of the own log: of which the own share in the Record was
+    retired     INTEGER NOT NULL,                           -- 1: all terminals of the contact know a better one of its shares than its first
+    place       INTEGER NOT NULL,                           -- the order in which pairings were made here
     began_after INTEGER NOT NULL,                           -- the newest pairing that was stored before this one began
-    PRIMARY KEY (contact, root, owner, number)
+    PRIMARY KEY (contact, root)
 ) STRICT, WITHOUT ROWID;
 
--- A superseded share is kept until all terminals of the contact hold the newer one.
-CREATE TABLE acknowledged (
-    contact BLOB NOT NULL CHECK (length(contact) = 32),
-    number  INTEGER NOT NULL,                           -- shares.number, of either owner
-    static  BLOB NOT NULL CHECK (length(static) = 32),  -- X25519, of the contact's terminal that holds it
-    PRIMARY KEY (contact, number, static)
+-- Shares of contacts. The own ones are derived from what is in drawn.
+CREATE TABLE shares (
+    contact   BLOB NOT NULL CHECK (length(contact) = 32),   -- who owns it
+    root      BLOB NOT NULL CHECK (length(root) = 32),      -- pairings.root
+    operation BLOB NOT NULL CHECK (length(operation) = 32), -- of the contact's log, whose secret gives it
+    share     BLOB NOT NULL CHECK (length(share) = 32),     -- the first that came of this operation
+    first     INTEGER NOT NULL,                             -- 1: that of the contact's Record
+    PRIMARY KEY (contact, root, operation)
+) STRICT, WITHOUT ROWID;
+
+-- Shares are kept until each live terminal of the contact has opened a link under a better one.
+CREATE TABLE opened (
+    contact   BLOB NOT NULL CHECK (length(contact) = 32),
+    root      BLOB NOT NULL CHECK (length(root) = 32),      -- pairings.root
+    static    BLOB NOT NULL CHECK (length(static) = 32),    -- X25519, of the contact's terminal
+    operation BLOB NOT NULL CHECK (length(operation) = 32), -- shares.operation of its last link
+    PRIMARY KEY (contact, root, static)
 ) STRICT, WITHOUT ROWID;
 
 -- An invitation has a static key of its own, whose secret is kept until the pairing is done or the invitation expires.
@@ -403,34 +407,15 @@ CREATE TRIGGER registers_decided AFTER UPDATE OF decides ON rules
 
 -- What this terminal keeps ------------------------------------------------------------------------------
 
--- A clock that was set must not let go of what is young: it has to run on for a while.
 CREATE TABLE retention (
-    id     INTEGER PRIMARY KEY CHECK (id = 1), -- one row, once something was chosen
-    days   INTEGER NOT NULL,                   -- 0: all
-    alone  INTEGER NOT NULL,                   -- 1: it lets go also of what no other terminal of this person is known to keep
-    widens INTEGER NOT NULL,                   -- 1: what was let go of is still to be looked at again
-    wall   INTEGER NOT NULL,                   -- milliseconds of Unix time when the clock was looked at
-    boot   TEXT NOT NULL,                      -- which start of the machine it was; empty: not known
-    since  INTEGER NOT NULL,                   -- milliseconds since that start
-    steady INTEGER NOT NULL                    -- milliseconds for which the clock has run without being set
+    id   INTEGER PRIMARY KEY CHECK (id = 1), -- one row, once something was chosen
+    days INTEGER NOT NULL                    -- 0: all
 ) STRICT;
 
 -- A body that this terminal let go of is neither missing nor deleted: nobody is asked for it while that is so.
 CREATE TABLE let_go (
     entry  INTEGER PRIMARY KEY REFERENCES entries,
-    holder INTEGER NOT NULL -- terminals.number: of this person, keeps it; 0: none is known to; -1: it has said that it does not hold it
-) STRICT;
-CREATE INDEX let_go_held ON let_go (holder, entry);
-
--- Bodies that a backup brought while this terminal lets go of what no other one keeps. They stay until the next choice.
-CREATE TABLE brought (
-    entry INTEGER PRIMARY KEY REFERENCES entries -- whose body it brought
-) STRICT;
-
--- What other terminals of this person have said last that they keep.
-CREATE TABLE keepers (
-    terminal  INTEGER PRIMARY KEY, -- terminals.number
-    keeps_all INTEGER NOT NULL     -- 0: only what is not old
+    holder INTEGER NOT NULL -- terminals.number: the keeper of this person that has said that it holds it
 ) STRICT;
 
 -- Files of entries of kind 64 (SPEC §12) ----------------------------------------------------------------

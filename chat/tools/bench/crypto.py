@@ -205,7 +205,7 @@ class _OneContact:
 def setup() -> Callable[[], tuple[tuple[bytes, Established], Established]]:
     """IKpsk2 with ML-KEM-768, session root and both sessions."""
     alice, bob = X25519Pair.generate(), X25519Pair.generate()
-    psk = ContactPsk(system_random(32), 1, 1)
+    psk = ContactPsk(system_random(32), bytes(16), bytes(16))
     kept: StaticDh = {bob.public: alice.dh(bob.public)}
     policy = _OneContact(psk)
 

@@ -19,7 +19,7 @@ from chat.storage import contacts, keys, persons, profile
 from chat.storage.contacts import PAIRED, ContactRow
 from chat.storage.database import Database
 from chat.storage.entries import indexed
-from chat.storage.keys import OWN, THEIRS, OwnRow, ShareRow
+from chat.storage.keys import OwnRow, PairingRow, ShareRow
 from chat.storage.receipts import READ, STORED
 from protocol.entries_and_receipts import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
 from protocol.errors import LocalMisuse
@@ -173,9 +173,8 @@ def write_contact(ada: NewPerson, other: NewPerson, name: str, database: Databas
     _write_log(database, other)
     contacts.add(database, ContactRow(other.person, name, "", PAIRED, True, False, False, _now()))
     root = system_random(KEY_SIZE)
-    for owner, person in ((OWN, ada), (THEIRS, other)):
-        heads = list(reduce(person.operations).heads)
-        keys.add_share(database, ShareRow(other.person, owner, 1, system_random(KEY_SIZE), heads, root))
+    theirs = (ShareRow(other.person, system_random(KEY_SIZE)),)
+    keys.add_pairing(database, PairingRow(other.person, root, ada.person, theirs))
     conversation = conversation_of_two(ada.person, other.person)
     contacts.ensure_conversation(database, conversation, contacts.TWO, other.person)
 

@@ -31,7 +31,7 @@ function drawOf(inputs, end) {
 
 function candidatesOf(pairs, persons) {
   const psk = (row) => linkPsk(hex(row.contact_secret), ...persons);
-  return pairs.map((row) => ({ own: row.own, theirs: row.theirs, psk: psk(row) }));
+  return pairs.map((row) => ({ own: hex(row.own), theirs: hex(row.theirs), psk: psk(row) }));
 }
 
 const personsOf = (inputs) => [hex(inputs.initiator_person), hex(inputs.responder_person)];
@@ -57,22 +57,15 @@ function makeInitiator(inputs) {
   });
 }
 
-const newest = (numbers, named) => Math.max(...numbers.filter((number) => named.includes(number)));
+const among = (names, name) => names.some((one) => one.equals(name));
 
 function lookUpOf(inputs) {
   return (caller, hello) => {
     const known = caller.equals(hex(inputs.responder_knows));
     if (!known || !hello.person.equals(hex(inputs.responder_knows_person))) return null;
     const pairs = candidatesOf(inputs.responder_pairs, [hello.person, hex(inputs.responder_person)]);
-    const own = newest(
-      pairs.map((row) => row.own),
-      hello.numbers.theirs,
-    );
-    const theirs = newest(
-      pairs.map((row) => row.theirs),
-      hello.numbers.own,
-    );
-    return pairs.find((row) => row.own === own && row.theirs === theirs) ?? null;
+    const { own, theirs } = hello.names;
+    return pairs.find((row) => among(theirs, row.own) && among(own, row.theirs)) ?? null;
   };
 }
 

@@ -28,16 +28,10 @@ export function oneTimeKeys(facts, actor) {
 function introduce(end) {
   const operations = end.operations.map(hex);
   const log = readLog(operations);
-  const { number, share, heads } = end.share;
-  const fields = {
-    operations,
-    terminal: hex(end.terminal),
-    number,
-    share: hex(share),
-    heads: heads.map(hex),
-  };
+  const fields = { operations, terminal: hex(end.terminal) };
+  const drawn = { operation: hex(end.drawn.operation), secret: hex(end.drawn.secret) };
   const keys = { signing: ed25519Pair(hex(end.signing_seed)), fixed: x25519Pair(hex(end.static_secret)) };
-  return { person: log.person, name: log.name, fields, ...keys, log };
+  return { person: log.person, name: log.name, fields, drawn, ...keys, log };
 }
 
 function start(inputs, actor) {

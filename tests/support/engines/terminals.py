@@ -7,7 +7,7 @@ from collections.abc import Callable
 from chat.storage import contacts, keys, persons
 from chat.storage.contacts import ContactRow, VoucherRow
 from chat.storage.database import Database
-from chat.storage.keys import OwnRow, ShareRow
+from chat.storage.keys import OwnRow, PairingRow
 from chat.storage.persons import terminal_rows
 from protocol.identity.author import add_operation, recover_operation, sign_recovery
 from protocol.identity.log import TerminalKeys, load, parse_operation, sign_operation
@@ -45,10 +45,10 @@ async def add_terminal(first: Person, host: str, *, told: bool = True, seed: byt
 
 
 def _copied(database: Database, own: OwnRow, added: bytes) -> Callable[[Database], None]:
-    """What writes the new terminal's rows: the person's log, and its contacts with their logs and shares."""
+    """What writes the new terminal's rows: the person's log, its contacts, and their logs and pairings."""
     log = [*persons.operations_of(database, own.person), added]
-    known: list[tuple[ContactRow, list[bytes], list[ShareRow]]] = [
-        (row, persons.operations_of(database, row.person), keys.shares_of(database, row.person))
+    known: list[tuple[ContactRow, list[bytes], tuple[PairingRow, ...]]] = [
+        (row, persons.operations_of(database, row.person), keys.pairings_of(database, row.person))
         for row in contacts.all(database)
     ]
     vouchers = [
@@ -61,12 +61,12 @@ def _copied(database: Database, own: OwnRow, added: bytes) -> Callable[[Database
         keys.create_own(new, own)
         add_log(new, own.person, log)
         persons.pin(new, own.person, [parse_operation(added).id], confirmed=True)
-        for row, operations, shares in known:
+        for row, operations, pairings in known:
             contacts.add(new, row)
             add_log(new, row.person, operations)
             persons.replace_terminals(new, row.person, terminal_rows(reduce(operations)))
-            for share in shares:
-                keys.add_share(new, share)
+            for pairing in reversed(pairings):
+                keys.add_pairing(new, pairing)
         for voucher in vouchers:
             contacts.vouch(new, voucher)
 

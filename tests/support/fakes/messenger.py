@@ -592,12 +592,15 @@ class FakeMessenger(Files):
     async def retention(self) -> RetentionView:
         return self._retention
 
-    async def keep(self, days: int, alone: bool = False) -> RetentionView:
+    async def keep(self, days: int) -> RetentionView:
         if not 0 <= days <= 36_500:
             raise UsageError(phrase("Nothing is kept for so long."))
-        if days and not alone and len(self._terminals()) < 2:
-            raise NotPermitted(phrase("You have no other device."))
-        return self.keep_days(days, alone=alone)
+        return self.keep_days(days, self._retention.keeper)
+
+    async def choose_keeper(self, terminal: str) -> RetentionView:
+        if terminal and terminal not in {one.terminal for one in self._terminals() if one.is_live}:
+            raise UsageError(phrase("There is no such device."))
+        return self.keep_days(self._retention.days, terminal)
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         return self.diagnosis
@@ -685,7 +688,7 @@ class FakeDoor:
         self.messenger = self.messenger or FakeMessenger("Ann")
         self.messenger.passphrase, self._state = passphrase, DoorState.RUNNING
         if keep:
-            self.messenger.keep_days(keep, alone=False)
+            self.messenger.keep_days(keep, "")
         return self.messenger
 
     async def unlock(

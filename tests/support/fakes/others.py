@@ -254,7 +254,6 @@ class Others:
         self._invitation_of: dict[str, str] = {}
         self._settings = SettingsView(read_receipts=True, typing=True)
         self._retention = RetentionView(0)
-        self.others_keep_days = False
         self._old = set[str]()
         self._let_go = dict[str, EntryView]()
         self._preferences: dict[str, str] = {}
@@ -410,19 +409,24 @@ class Others:
         """What is held now is too old for every choice but to keep all."""
         self._old = {entry.id for talk in self._conversations.values() for entry in talk.entries}
 
-    def keep_days(self, days: int, *, alone: bool) -> RetentionView:
-        """Let go of what is old and was read, or have it come back."""
+    def _names(self) -> dict[str, str]:
+        return {one.terminal: one.name for one in self.other_terminals}
+
+    def keep_days(self, days: int, keeper: str) -> RetentionView:
+        """Let go of what is old and was read, where there is a keeper, or have it come back."""
         for person, talk in self._conversations.items():
             gone = [one for one in talk.entries if one.kind == "text" and one.id in self._old - talk.unread]
-            for entry in gone if days else ():
+            for entry in gone if days and keeper else ():
                 self._let_go[entry.id] = entry
-                talk.entries[talk.index(entry.id)] = replace(entry, kind=EntryKind.ELSEWHERE, text="")
+                talk.entries[talk.index(entry.id)] = replace(
+                    entry, kind=EntryKind.ELSEWHERE, text="", kept_on=self._names().get(keeper, "")
+                )
                 self.emit(EntriesKept(person))
-            for entry in [one for one in talk.entries if one.id in self._let_go] if not days else ():
-                talk.entries[talk.index(entry.id)] = back = self._let_go.pop(entry.id)
-                self.emit(EntryReturned(back))
-        stays = days > 0 and not alone and self.others_keep_days
-        self._retention = RetentionView(days, alone, len(self._let_go), stays)
+            back = [one for one in talk.entries if one.id in self._let_go]
+            for entry in () if days and keeper else back:
+                talk.entries[talk.index(entry.id)] = returned = self._let_go.pop(entry.id)
+                self.emit(EntryReturned(returned))
+        self._retention = RetentionView(days, keeper, len(self._let_go))
         return self._retention
 
     def conflict(self, person: str, first: EntryView | None = None) -> tuple[str, ...]:

@@ -16,7 +16,6 @@ from protocol.messages import (
     MESSAGE,
     LinkState,
     Message,
-    SharedDrawn,
     SharedPairing,
     SharedRoot,
     SharedShare,
@@ -43,13 +42,12 @@ def handover(person: Person = ANNA, *contacts: Person) -> Handover:
     """What the terminals of a person share, who has these contacts."""
     told = []
     for contact in contacts or (BOB,):
-        share = SharedShare(1, seeded(f"share {contact.name}")(32), [contact.id], [])
-        root = SharedRoot(seeded(f"root {contact.name}")(32), [share], [share])
+        share = SharedShare(contact.id, seeded(f"share {contact.name}")(32))
+        root = SharedRoot(seeded(f"root {contact.name}")(32), person.id, False, [share])
         said = "", True, False, False, 0, 0, False, False
         shared = SharedPairing(contact.id, [], [], *said, [], [], [root], [contact.first.static], [])
         told.append(SharedContact(tuple(contact.operations), shared))
-    drawn = SharedDrawn(person.id, person.new.drawn)
-    state = LinkState(person.id, person.first.id, [], [], [drawn], [], [], len(told))
+    state = LinkState(person.id, person.first.id, [], [], [person.drawn], [], [], len(told))
     return Handover(tuple(person.operations), state, tuple(told))
 
 

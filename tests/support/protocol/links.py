@@ -24,7 +24,7 @@ from protocol.link.states import (
     LinkOpen,
     MessageReceived,
 )
-from protocol.messages import ContactHello, Entry, Message, ShareNumbers, Typing
+from protocol.messages import ContactHello, Entry, Message, ShareNames, Typing
 from protocol.noise import HandshakeState
 from protocol.primitives import Random, b2b, system_random
 from protocol.ratchet import RatchetSession
@@ -39,6 +39,9 @@ PSK = bytes(range(32))
 INVITATION = b"invitation".ljust(32, b".")
 ONE_TIME = X25519Pair(seeded("one-time")(32))
 ONE_TIME_HASH = one_time_hash(ONE_TIME.public)
+NAME = bytes(16)
+"""Of the one share that each person has."""
+CONTACT_PSK = ContactPsk(PSK, NAME, NAME)
 
 
 @dataclass
@@ -81,15 +84,15 @@ class Party:
         self.static_dh: dict[bytes, bytes] = {}
         self.features: set[int] = set()
 
-    def knows(self, other: Party, psk: bytes = PSK, own: int = 1, theirs: int = 1) -> None:
-        self.policy.contacts[other.static.public] = (other.person, ContactPsk(psk, own, theirs))
+    def knows(self, other: Party, psk: bytes = PSK) -> None:
+        self.policy.contacts[other.static.public] = (other.person, ContactPsk(psk, NAME, NAME))
 
     def calls(
         self,
         other: Party,
         pattern: Pattern = Pattern.IKPSK2,
         *,
-        candidates: Sequence[ContactPsk] = (ContactPsk(PSK, 1, 1),),
+        candidates: Sequence[ContactPsk] = (CONTACT_PSK,),
         psk: bytes = PSK,
         replaces: bytes = b"",
     ) -> Initiator:
@@ -299,7 +302,7 @@ class FakePair(X25519Pair):
 
 PATTERNS = list(Pattern)
 PAIRING = [Pattern.XX, Pattern.XXPSK0]
-NUMBERS = ShareNumbers([1], [1])
+NAMES = ShareNames([NAME], [NAME])
 
 
 class Steps:

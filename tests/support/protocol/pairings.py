@@ -28,9 +28,9 @@ from protocol.identity.log import (
 from protocol.identity.reduction import NO_PINS, PersonState, Pins, Reduction
 from protocol.keys import X25519Pair
 from protocol.link.states import LinkSecret, PairingFacts, Role
-from protocol.messages import MESSAGE, Accept, Commit, Message, Open, Ping, Record, Reveal
+from protocol.messages import MESSAGE, Accept, Commit, Message, Open, Ping, Record, Reveal, SharedDrawn
 from protocol.pairing.comparison import WordsReady
-from protocol.pairing.contact_secret import Pair, new_share
+from protocol.pairing.contact_secret import Pair, own_share
 from protocol.pairing.invitation import invitation_check
 from protocol.pairing.pairing import (
     Completed,
@@ -69,6 +69,11 @@ class Person:
     @property
     def id(self) -> bytes:
         return self.new.person
+
+    @property
+    def drawn(self) -> SharedDrawn:
+        """The secret of the genesis."""
+        return SharedDrawn(self.id, self.new.drawn)
 
     @property
     def now(self) -> Reduction:
@@ -189,10 +194,9 @@ def facts(label: str = "link", role: Role = Role.INITIATOR) -> PairingFacts:
 
 
 def identity(person: Person) -> Identity:
-    """How a person shows itself, with a fresh share."""
-    share = new_share(1, person.state.heads, seeded(f"share {person.name} 1"))
+    """How a person shows itself, with the secret of its genesis."""
     static = X25519Pair(person.first.secret)
-    return Identity(tuple(person.operations), person.first.id, person.first.seed, static, share)
+    return Identity(tuple(person.operations), person.first.id, person.first.seed, static, person.drawn)
 
 
 @dataclass
@@ -311,7 +315,8 @@ def started(initiator: Pairing, responder: Pairing) -> Meeting:
 
 
 def secret_pair(own: Person, contact: PendingContact) -> Pair:
-    return Pair(contact.root, own.id, contact.person, (contact.own,), (contact.theirs,))
+    shares = (own_share(contact.root, own.drawn),), (contact.theirs,)
+    return Pair(contact.root, own.id, contact.person, *shares, contact.own, contact.theirs.operation)
 
 
 ANNA, BOB, MALLORY = Person("Anna"), Person("Bob"), Person("Mallory")

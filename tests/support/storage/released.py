@@ -24,7 +24,6 @@ from chat.storage import (
     persons,
     profile,
     receipts,
-    reliance,
     removal,
     repair,
     retention,
@@ -37,7 +36,7 @@ from chat.storage.clients import ClientRow
 from chat.storage.contacts import PAIRED, PENDING, ComparisonRow, ContactRow
 from chat.storage.database import Database
 from chat.storage.expiry import Moment
-from chat.storage.keys import OWN, THEIRS, InvitationRow, OwnRow, ShareRow
+from chat.storage.keys import InvitationRow, OwnRow, PairingRow, ShareRow
 from chat.storage.migrations import known
 from chat.storage.persons import AddressRow
 from chat.storage.settings import RelayRow, Settings
@@ -165,10 +164,13 @@ def write_contacts(database: Database) -> None:
     compared = ComparisonRow(BEN.person, False, TIME + 2, BEN.person, (BEN.terminal, blob("terminal")))
     contacts.add_comparison(database, compared)
     contacts.vouch_here(database, BEN.person, ANN.terminal, compared=True)
-    for owner, number in ((OWN, 1_700_000_000), (THEIRS, 1_700_000_000), (OWN, 1_700_000_001)):
-        share = blob(f"share {owner} {number}")
-        keys.add_share(database, ShareRow(BEN.person, owner, number, share, [blob("a head")], blob("root")))
-    keys.acknowledge(database, BEN.person, blob("static key"), [1_700_000_001])
+    for name in ("root", "newest root"):
+        theirs = (ShareRow(BEN.person, blob(f"share under the {name}")),)
+        keys.add_pairing(database, PairingRow(BEN.person, blob(name), ANN.person, theirs))
+    renewed = ShareRow(blob("a Renew of Ben"), blob("the share that it draws"))
+    keys.add_share(database, BEN.person, blob("root"), renewed)
+    keys.opened_under(database, BEN.person, blob("root"), blob("static key"), renewed.operation)
+    keys.forget_shares(database, BEN.person, blob("root"), [BEN.person])
     one_time = X25519Pair(blob("one-time key"))
     made = make_invitation(
         *(ANN.person, X25519Pair(ANN.static_secret).public, one_time.public, TIME // 1_000),
@@ -239,15 +241,18 @@ def write_conversation(database: Database) -> None:
 
 
 def let_go(database: Database) -> None:
-    """Ann's terminal keeps 30 days, and one text is on another one."""
+    """Ann's terminal keeps 30 days, and one text is on her keeper."""
     teller = Teller(BEN, b"ben....2")
     teller.told = -30_000_000  # before the epoch of the others by a year
-    old = teller.tell("kept on another terminal")
+    old = teller.tell("held by the keeper")
     entries.insert(database, old, unread=False)
-    retention.keep(database, 30, (TIME, "a start", 5), alone=False)
-    retention.let_go(database, [old.id], blob("another terminal"), (TIME, "a start", 5), TIME)
-    reliance.heard(database, blob("another terminal"), keeps_all=True)
-    database.run("INSERT INTO brought (entry) SELECT min(entry) FROM bodies")
+    settings.name_keeper(database, blob("a laptop").hex())
+    retention.keep(database, 30)
+    keeper, own = blob("a laptop"), persons.terminal_rows(reduce(ANN.operations))
+    added = persons.TerminalRow(ANN.person, keeper, blob("its static key"), True, 1)
+    persons.replace_terminals(database, ANN.person, [*own, added])
+    retention.let_go(database, [old.id], keeper, TIME)
+    persons.replace_terminals(database, ANN.person, own)
 
 
 def name_files(database: Database) -> None:
@@ -300,7 +305,8 @@ def contents(database: Database) -> object:
         "contacts": [*contacts.all(database), *contacts.pending(database)],
         "vouchers": contacts.vouchers(database, BEN.person),
         "comparison": contacts.comparison(database, BEN.person),
-        "shares": keys.shares_of(database, BEN.person),
+        "pairings": keys.pairings_of(database, BEN.person),
+        "opened under": list(keys.last_opened(database, BEN.person, blob("root")).items()),
         "invitations": keys.invitations(database),
         "addresses": persons.addresses_of(database, BEN.terminal),
         "seen": sorted(persons.seen(database).items()),

@@ -80,33 +80,30 @@ def test_what_a_device_holds_is_a_line_per_conversation_and_one_for_all(line: Li
 
 def test_what_a_device_keeps_is_chosen_by_days_and_shown(line: Line) -> None:
     assert line.run("terminal", "keep").out == "This device keeps all messages.\n"
-    chosen = {"days": 30, "even_if_alone": False, "elsewhere": 0, "stays": False}
+    chosen = {"days": 30, "elsewhere": 0, "keeper": ""}
     assert line.run("terminal", "keep", "30d", "--json").objects == [chosen]
     assert line.run("terminal", "keep", "--json").objects == [chosen]
     (own,) = [row for row in line.run("terminal", "list", "--json").objects if row["this"]]
     assert own["keeps"] == chosen
-    assert "keeps messages for 30 days" in line.run("terminal", "list").out
+    assert "keeps messages for 30 days. You chose no keeper" in line.run("terminal", "list").out
     assert line.run("terminal", "keep", "all").out == "This device keeps all messages.\n"
     for wrong in ("30", "0d", "d", "36501d", "1234567d", "ever"):
         assert "30d" in line.run("terminal", "keep", wrong).failed(64)
         assert "30d" in line.run("terminal", "link", "--keep", wrong).failed(64)
-    assert line.messenger.called("keep") == [(30, False), (0, False)]
+    assert line.messenger.called("keep") == [(30,), (0,)]
 
 
-def test_a_choice_says_that_nothing_leaves_where_all_other_devices_keep_days(line: Line) -> None:
-    line.messenger.others_keep_days = True
-    assert line.run("terminal", "keep", "30d").out.endswith("nothing leaves this one.\n")
-    assert line.run("terminal", "keep", "--json").objects[0]["stays"] is True
-    assert "nothing leaves" not in line.run("terminal", "keep", "30d", "--even-if-alone").out
-    assert "nothing leaves" not in line.run("terminal", "keep", "all").out
-
-
-def test_the_only_device_keeps_all_unless_its_person_insists(line: Line) -> None:
-    line.messenger.other_terminals = ()
-    line.run("terminal", "keep", "30d").failed(77)
-    assert line.run("terminal", "keep", "30d", "--even-if-alone", "--json").objects == [
-        {"days": 30, "even_if_alone": True, "elsewhere": 0, "stays": False}
-    ]
+def test_the_keeper_is_chosen_and_shown(line: Line) -> None:
+    assert line.run("terminal", "keeper").out == "You chose no keeper.\n"
+    assert line.run("terminal", "keeper", DESK[:8], "--json").objects == [{"keeper": DESK}]
+    assert "it keeps all messages" in line.run("terminal", "keeper").out
+    assert line.run("terminal", "keep", "30d").out == "This device keeps messages for 30 days.\n"
+    this = line.messenger._me.terminal
+    line.run("terminal", "keeper", this[:8])
+    assert line.run("terminal", "keep").out == "This device keeps all messages: it is your keeper.\n"
+    line.run("terminal", "keeper", DESK[:8], "--none").failed(64)
+    assert line.run("terminal", "keeper", "--none").out == "You chose no keeper.\n"
+    assert line.messenger.called("choose_keeper") == [(DESK,), (this,), ("",)]
 
 
 @pytest.mark.parametrize("named", ["nobody", "d1d1", DESK[:7]])

@@ -28,6 +28,7 @@ from chat.tasks import Beat
 from protocol.link.states import ContactPsk, Ending, LinkClosed, LinkOpen, MessageReceived, PingAnswered, Role
 from protocol.messages import Ping
 from tests.support.engines.engines import in_virtual_time
+from tests.support.protocol.links import NAME
 
 OWN = b"m" * 32
 BEN, EVE = b"b" * 32, b"e" * 32
@@ -48,7 +49,6 @@ class Hall:
             beat=self.beat, clock=SimpleNamespace(monotonic=lambda: self.now), config=CONFIG
         )
         directory: Any = SimpleNamespace(
-            is_superseded=lambda person, psk: False,
             identity=SimpleNamespace(static=SimpleNamespace(public=OWN)),
             may_link=lambda peer: peer not in self.unwanted,
             holds=lambda person, psk, initiates: (psk, initiates) not in self.retired,
@@ -349,7 +349,7 @@ async def test_links_are_probed_and_closed_together_or_by_contact() -> None:
 
 async def test_case_90_a_link_under_a_retired_pairing_is_cut_and_not_taken() -> None:
     """One that was opening when its pairing was retired comes too late."""
-    hall, earlier, newest = Hall(), ContactPsk(b"1" * 32, 1, 1), ContactPsk(b"2" * 32, 1, 1)
+    hall, earlier, newest = Hall(), ContactPsk(b"1" * 32, NAME, NAME), ContactPsk(b"2" * 32, NAME, NAME)
     begun, answered = await hall.open(psk=earlier), await hall.open(psk=earlier, role=Role.RESPONDER)
     spared = await hall.open(psk=newest)
     hall.retired = {(earlier, True), (earlier, False)}

@@ -10,7 +10,17 @@ from protocol.keys import X25519Pair
 from protocol.link.framing import Pattern
 from protocol.link.handshake import Finish, Initiator
 from protocol.link.states import ContactPsk
-from tests.support.protocol.links import INVITATION, ONE_TIME_HASH, PAIRING, PSK, Party, Steps, contacts
+from tests.support.protocol.links import (
+    CONTACT_PSK,
+    INVITATION,
+    NAME,
+    ONE_TIME_HASH,
+    PAIRING,
+    PSK,
+    Party,
+    Steps,
+    contacts,
+)
 
 
 def test_contacts_know_each_other() -> None:
@@ -56,7 +66,7 @@ def test_facts_do_not_show_secrets() -> None:
     initiator, _ = Steps(Pattern.XX).finish()
     facts = initiator.event.pairing
     assert facts is not None
-    shown = f"{initiator.event!r} {facts!r} {ContactPsk(PSK, 1, 1)!r}"
+    shown = f"{initiator.event!r} {facts!r} {CONTACT_PSK!r}"
     for secret in (facts.secret.reveal(), facts.share_initiator, facts.share_responder, PSK):
         assert repr(secret)[2:-1] not in shown
         assert secret.hex() not in shown
@@ -66,9 +76,9 @@ def test_facts_do_not_show_secrets() -> None:
     "candidates",
     [
         [],
-        [ContactPsk(PSK, n, 1) for n in range(5, 0, -1)],
-        [ContactPsk(PSK, 1, n) for n in range(5, 0, -1)],
-        [ContactPsk(PSK, 1, 1)] * 17,
+        [ContactPsk(PSK, bytes([n]) * 16, NAME) for n in range(5)],
+        [ContactPsk(PSK, NAME, bytes([n]) * 16) for n in range(5)],
+        [CONTACT_PSK] * 17,
     ],
 )
 def test_psks_that_message_1_cannot_name(candidates: list[ContactPsk]) -> None:

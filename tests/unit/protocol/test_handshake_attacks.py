@@ -20,7 +20,7 @@ from protocol.primitives import mlkem_generate
 from tests.support.protocol.links import (
     GREETING,
     INVITATION,
-    NUMBERS,
+    NAMES,
     ONE_TIME,
     PAIRING,
     PATTERNS,
@@ -43,7 +43,7 @@ BAD_KEYS = [pytest.param(u(value), id=f"{value:x}") for value in (*LOW_ORDER, *N
 def test_attack_04_static_of_a_caller(bad: bytes) -> None:
     """Each DH with a low-order key is zeros, so that a stranger who names one could else authenticate."""
     alice, bob = contacts()
-    hello = encode(ContactHello(alice.person, NUMBERS, mlkem_generate()[1], bytes(32)))
+    hello = encode(ContactHello(alice.person, NAMES, mlkem_generate()[1], bytes(32)))
     with pytest.raises(ProtocolError):
         bob.answers().answer(GREETING, hello_call(alice, bob, hello, FakePair(bad)))
     assert not bob.policy.asked

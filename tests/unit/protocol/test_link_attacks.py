@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from protocol import primitives
 from protocol.codec import encode
@@ -13,7 +14,7 @@ from protocol.errors import AuthenticationFailed, LocalMisuse, ProtocolError
 from protocol.limits import MESSAGE_BYTES_MAX
 from protocol.link.framing import LAST, MORE, PIECE_MAX, Pattern, padded_size, pieces
 from protocol.link.link import Link
-from protocol.link.states import ContactPsk, Ending, LinkClosed, LinkOpen, MessagePassedOver, State
+from protocol.link.states import Ending, LinkClosed, LinkOpen, MessagePassedOver, State
 from protocol.messages import (
     Accept,
     Close,
@@ -25,12 +26,13 @@ from protocol.messages import (
     Ping,
     Pong,
     Receipt,
-    ShareNumbers,
     Typing,
 )
 from protocol.primitives import mlkem_generate
 from tests.support.protocol.links import (
+    CONTACT_PSK,
     ENTRY,
+    NAMES,
     PATTERNS,
     PSK,
     START,
@@ -459,12 +461,12 @@ def test_attack_39_the_contact_changes_during_the_handshake() -> None:
     mallory = Party("mallory")
     both = Pair(alice.calls(bob), bob.answers())
     both.step(2)
-    bob.policy.contacts[alice.static.public] = (alice.person, ContactPsk(b"?" * 32, 9, 9))
-    bob.policy.contacts[mallory.static.public] = (alice.person, ContactPsk(b"?" * 32, 9, 9))
+    bob.policy.contacts[alice.static.public] = (alice.person, replace(CONTACT_PSK, psk=b"?" * 32))
+    bob.policy.contacts[mallory.static.public] = (alice.person, replace(CONTACT_PSK, psk=b"?" * 32))
     both.run()
     opened = both.responder.opened()
     assert opened.peer_static == alice.static.public
-    assert opened.contact_psk == ContactPsk(PSK, 1, 1)
+    assert opened.contact_psk == CONTACT_PSK
     assert len(bob.policy.asked) == 1
 
 
@@ -510,7 +512,7 @@ def test_attack_08_a_forged_message_1_opens_nothing() -> None:
     greeting = responder.link.data_to_send()
     forged = FakePair(alice.static.public, {bob.static.public: bob.static.dh(alice.static.public)})
     call = state(Pattern.IKPSK2, True, forged, greeting=greeting, rs=bob.static.public)
-    hello = ContactHello(alice.person, ShareNumbers([1], [1]), mlkem_generate()[1], bytes(32))
+    hello = ContactHello(alice.person, NAMES, mlkem_generate()[1], bytes(32))
     responder.receive(choice(Pattern.IKPSK2) + call.write_message(payload(hello)))
     assert responder.link.state is State.CONFIRMING, "which message 1 cannot prevent"
     (reply,) = frames(responder.link.data_to_send())

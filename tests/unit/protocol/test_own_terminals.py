@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from protocol.errors import Malformed, Unexpected
+from protocol.identity.drawing import share_name
 from protocol.limits import RECEIPT_IDS_MAX
-from protocol.messages import Digest, Digests, PassedReceipt, Receipt, ShareNumbers
+from protocol.messages import Digest, Digests, PassedReceipt, Receipt, ShareNames
 from protocol.own_terminals import (
     Mark,
     check_digests,
@@ -16,7 +17,6 @@ from protocol.own_terminals import (
     passed_receipts,
 )
 from protocol.pairing.own_secret import answer_sibling, own_secret
-from protocol.pairing.renewal import number_of
 
 TALK, ONE, OTHER = bytes([9]) * 32, bytes([1]) * 32, bytes([2]) * 32
 
@@ -25,22 +25,22 @@ def test_each_key_of_the_secret_is_another_one_and_none_is_that_of_another_perso
     found = set()
     for person, key in ((ONE, ONE), (OTHER, ONE), (ONE, OTHER)):
         secret = own_secret(person, key)
-        found |= {secret.reveal(), secret.link_psk(1).psk, secret.discovery_key(), secret.meeting_key()}
+        found |= {secret.reveal(), secret.link_psk(key).psk, secret.discovery_key(), secret.meeting_key()}
     assert len(found) == 12
 
 
-def test_the_best_self_key_whose_number_both_lists_name_is_answered() -> None:
-    best, before = number_of(OTHER), number_of(ONE)
+def test_the_best_self_key_that_both_lists_name_is_answered() -> None:
+    best, before, another = share_name(OTHER), share_name(ONE), share_name(TALK)
     keys = [OTHER, ONE]
     for own, theirs, key in (
         ([best, before], [best, before], OTHER),
         ([best, before], [before], ONE),
-        ([before, 1], [before], ONE),
+        ([before, another], [before], ONE),
     ):
-        expected = own_secret(ONE, key).link_psk(number_of(key))
-        assert answer_sibling(ONE, keys, ShareNumbers(own, theirs)) == expected
-    for own, theirs in (([2], [2]), ([best], [before]), ([before], [best])):
-        assert answer_sibling(ONE, keys, ShareNumbers(own, theirs)) is None
+        expected = own_secret(ONE, key).link_psk(key)
+        assert answer_sibling(ONE, keys, ShareNames(own, theirs)) == expected
+    for own, theirs in (([another], [another]), ([best], [before]), ([before], [best])):
+        assert answer_sibling(ONE, keys, ShareNames(own, theirs)) is None
 
 
 def test_marks_are_one_set_whatever_their_order() -> None:
@@ -69,7 +69,7 @@ def test_what_does_not_ascend_is_malformed() -> None:
         with pytest.raises(Malformed):
             check_passed(PassedReceipt(TALK, ONE, 1, ids))
         with pytest.raises(Malformed):
-            check_digests(Digests([Digest(one, ONE, ONE, 1, 0, False) for one in ids], 0))
+            check_digests(Digests([Digest(one, ONE, ONE, 1, 0, False) for one in ids]))
 
 
 def test_a_read_receipt_has_no_place_among_own_terminals() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Set
-from functools import partial
 from typing import Final
 
 import pytest
@@ -14,12 +13,10 @@ from msgspec.structs import replace
 from protocol import limits
 from protocol.errors import LocalMisuse
 from protocol.identity.safety import WordList, digits, word_list, words
-from protocol.limits import FIRST_SHARE_NUMBER_MAX
 from protocol.link.framing import Pattern
 from protocol.link.states import InvitationKeys, Role
 from protocol.messages import Accept, Close, LogOperations, Message, Record
 from protocol.pairing.comparison import WordsReady, shown_list
-from protocol.pairing.contact_secret import first_number
 from protocol.pairing.invitation import make_invitation
 from protocol.pairing.pairing import (
     FINISHED,
@@ -61,10 +58,11 @@ def check_agreement(meeting: Meeting, first: Person, second: Person) -> None:
     assert (contacts[0].state, contacts[1].state) == (second.state, first.state)
     assert contacts[0].operations == tuple(second.operations)
     assert (contacts[0].terminal, contacts[0].name) == (second.first.id, second.name)
-    assert contacts[0].own == contacts[1].theirs
-    assert contacts[0].theirs == contacts[1].own
+    assert contacts[0].own == contacts[1].theirs.operation == first.id
+    assert contacts[0].theirs.operation == contacts[1].own == second.id
     one, other = secret_pair(first, contacts[0]), secret_pair(second, contacts[1])
-    assert one.newest() == other.newest()
+    assert one.announced() == other.announced()
+    assert one.secrets() == other.secrets() == one.announced()
 
 
 @given(st.data())
@@ -257,7 +255,7 @@ def test_attack_10_accept_is_bound_to_role_records_and_link() -> None:
         accept_tag(*link, Role.INITIATOR, anna, bob),
         accept_tag(*link, Role.RESPONDER, anna, bob),
         accept_tag(*link, Role.INITIATOR, bob, anna),
-        accept_tag(*link, Role.RESPONDER, bob, replace(anna, number=2)),
+        accept_tag(*link, Role.RESPONDER, bob, replace(anna, drawn=bytes(32))),
         accept_tag(*link, Role.RESPONDER, replace(bob, share=bytes(32)), anna),
         accept_tag(ours.root, elsewhere.t, Role.RESPONDER, bob, anna),
         accept_tag(bytes(32), ours.t, Role.RESPONDER, bob, anna),
@@ -289,7 +287,7 @@ def test_no_secret_is_in_a_text() -> None:
     texts = (
         repr(contact) + repr(own) + repr(Transcript.of(facts(), Role.INITIATOR)) + repr(PendingReady(contact))
     )
-    for secret in (contact.root, contact.own.share, contact.theirs.share, own.signing_seed):
+    for secret in (contact.root, own.drawn.secret, contact.theirs.share, own.signing_seed):
         assert secret.hex() not in texts
         assert repr(secret) not in texts
 
@@ -424,9 +422,3 @@ def on_screen(end: End, side: Side) -> tuple[str, ...]:
     """The words that a person sees."""
     (event,) = (event for event in side.events if isinstance(event, WordsReady))
     return words(event.five, shown_list(end.link.common_features))
-
-
-def test_the_number_of_a_first_share_is_drawn_and_leaves_room_for_later_ones() -> None:
-    most = FIRST_SHARE_NUMBER_MAX
-    for drawn, number in ((0, 1), (1, 2), (most - 1, most), (most, 1), (2**32 - 1, 2)):
-        assert first_number(partial(int.to_bytes, drawn)) == number

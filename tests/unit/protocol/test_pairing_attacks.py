@@ -14,13 +14,11 @@ from protocol import labels, primitives
 from protocol.codec import encode
 from protocol.errors import LocalMisuse
 from protocol.identity.exchange import before_recovery, in_view
-from protocol.identity.reduction import NO_PINS, Pins, reduce
+from protocol.identity.reduction import NO_PINS, Pins
 from protocol.keys import X25519Pair
-from protocol.limits import FIRST_SHARE_NUMBER_MAX
 from protocol.link.states import LinkSecret, PairingFacts, Role
 from protocol.messages import Close, Commit, Open, Record, Reveal
 from protocol.pairing.comparison import WordsReady
-from protocol.pairing.contact_secret import new_share
 from protocol.pairing.invitation import invitation_check
 from protocol.pairing.pairing import FINISHED, Pairing, State
 from protocol.pairing.record import Identity, Transcript, make_record
@@ -192,30 +190,29 @@ def test_attack_11_signatures_of_other_uses_are_refused() -> None:
         assert verdict(replace(BOBS, signature=signature)) == ("" if right else "authentication")
 
 
-@pytest.mark.parametrize(
-    ("number", "failure"),
-    [
-        (0, "malformed"),
-        (1, ""),
-        (FIRST_SHARE_NUMBER_MAX, ""),
-        (FIRST_SHARE_NUMBER_MAX + 1, "malformed"),
-        (2**32 - 1, "malformed"),
-    ],
-)
-def test_case_91_a_first_share_whose_number_leaves_no_room_for_later_ones_is_refused(
-    number: int, failure: str
-) -> None:
-    shown = identity(BOB)
-    claimed = replace(shown, share=replace(shown.share, number=number))
-    record = make_record(claimed, Transcript.of(facts(role=Role.RESPONDER), Role.RESPONDER))
-    assert verdict(record) == failure
+def test_a_share_of_what_draws_nothing_is_refused() -> None:
+    """Of a Renew or the genesis alone both persons have a place in the order of shares."""
+    bob = Person("Bob")
+    bob.add(bob.first, SECOND)
+    bob.renew(bob.first)
+    genesis, rename, add, renew = map(id_of, bob.operations)
+    for operation, failure in (
+        (genesis, ""),
+        (renew, ""),
+        (rename, "malformed"),
+        (add, "malformed"),
+        (ANNA.id, "malformed"),
+        (bytes(32), "malformed"),
+    ):
+        shown = replace(identity(bob), drawn=replace(bob.drawn, operation=operation))
+        record = make_record(shown, Transcript.of(facts(role=Role.RESPONDER), Role.RESPONDER))
+        assert verdict(record) == failure
 
 
 def test_every_field_of_a_record_is_signed() -> None:
     for fields in (
-        {"number": 2},
+        {"drawn": bytes(32)},
         {"share": bytes(32)},
-        {"heads": [BOB.id]},
         {"operations": [BOB.operations[1], BOB.operations[0]]},
         {"proof": bytes(32)},
         {"signature": bytes(64)},
@@ -232,7 +229,7 @@ def test_attack_14_two_contacts_of_one_name_are_two_persons() -> None:
     assert second is not None
     assert first.name == second.name == "Bob"
     assert first.person != second.person
-    assert secret_pair(ANNA, first).newest() != secret_pair(ANNA, second).newest()
+    assert secret_pair(ANNA, first).announced() != secret_pair(ANNA, second).announced()
 
 
 @given(
@@ -242,7 +239,7 @@ def test_whatever_a_record_holds_the_machine_fails_and_never_raises(
     operations: list[bytes], data: bytes
 ) -> None:
     sized = (data + bytes(64))[:64]
-    record = Record(operations, sized[:32], 1, sized[32:], [sized[:32]], sized[:32], sized)
+    record = Record(operations, sized[:32], sized[32:], sized[32:], sized[:32], sized)
     for state in (State.COMPARING, State.OFFERED, State.INVITED):
         side = reach(state).receive(record)
         assert side.failure in ("malformed", "untrusted", "authentication", "limit")
@@ -268,15 +265,10 @@ def meet(
     terminal: Terminal,
     held: Sequence[bytes] = (),
     pins: Pins = NO_PINS,
-    heads: Sequence[bytes] = (),
 ) -> Meeting:
-    """Bob, who holds these operations, pairs by words with a terminal of the person.
-
-    Its share is under these heads, or those of its log.
-    """
+    """Bob, who holds these operations, pairs by words with a terminal of the person."""
     operations = in_view(person.operations, pins)
-    share = new_share(1, heads or reduce(operations).heads, seeded("share"))
-    shown = Identity(operations, terminal.id, terminal.seed, X25519Pair(terminal.secret), share)
+    shown = Identity(operations, terminal.id, terminal.seed, X25519Pair(terminal.secret), person.drawn)
     initiator = Pairing.nearby(facts(), Role.INITIATOR, shown, seeded("nonce a"))
     ends = facts(role=Role.RESPONDER), Role.RESPONDER, identity(BOB), seeded("nonce b"), lambda _: held
     return started(initiator, Pairing.nearby(*ends)).finish()
@@ -289,7 +281,6 @@ def test_case_84_a_thiefs_recovery_in_ones_own_log_keeps_nobody_from_pairing() -
     anna.operations.append(rival)
     meeting = meet(anna, THIRD, pins=Pins(seen=frozenset([own])))
     assert meeting.responder.completed == anna.id
-    assert meeting.responder.record.heads
     assert rival not in meeting.initiator.record.operations
 
 
@@ -302,20 +293,20 @@ def test_case_84_who_saw_the_thiefs_recovery_pairs_with_the_owner() -> None:
 
 
 def test_case_88_a_removed_terminal_that_shows_an_old_log_is_refused() -> None:
-    """By who knows of the removal. Its record alone is a good one, and its share covers the removal."""
+    """By who knows of the removal. Its record alone is a good one."""
     anna = Person("Anna")
     anna.add(anna.first, THIEF)
     old = list(anna.operations)
     anna.remove(anna.first, THIEF)
     new, anna.operations = anna.operations, old
     assert meet(anna, THIEF).responder.completed == anna.id
-    meeting = meet(anna, THIEF, new, heads=reduce(new).heads)
+    meeting = meet(anna, THIEF, new)
     assert meeting.responder.failure == "untrusted"
     assert meeting.responder.pending is None
 
 
 def test_a_terminal_that_does_not_know_of_a_removal_pairs_again() -> None:
-    """It went back to an old copy. Its share is fresh, and it draws another when it learns of the removal."""
+    """It went back to an old copy. Its share is that of the genesis."""
     anna = Person("Anna")
     anna.add(anna.first, THIEF)
     old = list(anna.operations)
@@ -324,7 +315,6 @@ def test_a_terminal_that_does_not_know_of_a_removal_pairs_again() -> None:
     assert meet(anna, anna.first).responder.completed == anna.id
     assert meet(anna, anna.first, new).responder.completed == anna.id
     assert meet(anna, THIEF, new).responder.failure == "untrusted"
-    assert meet(anna, anna.first, new, heads=reduce(new).heads).responder.completed == anna.id
 
 
 def test_case_92_a_copied_only_terminal_pairs_again_by_words_after_its_recovery() -> None:

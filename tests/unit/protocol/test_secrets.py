@@ -20,7 +20,7 @@ from protocol.messages import (
     PairingFinish,
     PairingReply,
     Record,
-    ShareNumbers,
+    ShareNames,
     TextBody,
 )
 from protocol.noise import CipherState, HandshakeState
@@ -154,11 +154,11 @@ def test_a_label_twice_or_too_long_fails_at_once() -> None:
 def test_attack_78_messages_that_hold_secrets_or_text_print_their_type_alone() -> None:
     share, text = b"s" * 32, "what I wrote"
     printed = [
-        ContactHello(b"p" * 32, ShareNumbers([1], [1]), b"k" * 1184, share),
+        ContactHello(b"p" * 32, ShareNames([b"n" * 16], [b"n" * 16]), b"k" * 1184, share),
         ContactReply(b"c" * 1088, share, b"r" * 32),
         PairingReply(b"k" * 1184, share, b"r" * 32),
         PairingFinish(b"c" * 1088, share),
-        Record([b"operation"], b"t" * 32, 1, share, [], b"q" * 32, b"g" * 64),
+        Record([b"operation"], b"t" * 32, b"d" * 32, share, b"q" * 32, b"g" * 64),
         Entry(b"header", b"s" * 16, text.encode()),
         TextBody(text, b""),
     ]

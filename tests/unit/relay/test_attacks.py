@@ -16,7 +16,7 @@ from protocol.link.states import ContactPsk
 from protocol.messages import Entry
 from tests.support.lab.inspection import which_are_held
 from tests.support.machine import needs_process_memory
-from tests.support.protocol.links import End, Pair, Party, frames
+from tests.support.protocol.links import NAME, End, Pair, Party, frames
 from tests.support.relay.in_process import Guest, House, house, token
 from tests.support.relay.processes import Relay, Terminal, receive, relay
 from tests.unit.relay.test_holds_nothing import joined
@@ -34,7 +34,7 @@ class Relayed(Pair):
         self.alice.knows(self.bob, self.psk)
         self.bob.knows(self.alice, self.psk)
         dialler, waiter = joined(running, self.token)
-        candidates = (ContactPsk(self.psk, 1, 1),)
+        candidates = (ContactPsk(self.psk, NAME, NAME),)
         super().__init__(self.alice.calls(self.bob, candidates=candidates), self.bob.answers())
         self._terminals: dict[int, Terminal] = {id(self.initiator): dialler, id(self.responder): waiter}
         self.mangle: Mangle | None = None

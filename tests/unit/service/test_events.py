@@ -96,7 +96,7 @@ class Contacts:
         monkeypatch.setattr(sharing, "of_contact", lambda database, person: [])
         monkeypatch.setattr(sharing, "superseded", lambda *told: [b"of " + told[2]] if self.earlier else [])
         monkeypatch.setattr(stored_keys, "forget_pairing", lambda *told: self.stored.append(told[1:]))
-        monkeypatch.setattr(pending_module, "contact_keys", lambda *told: ("keys", *told[1:]))
+        monkeypatch.setattr(pending_module, "contact_keys", lambda database, row: ("keys", row))
         self.old: list[bytes] = []
 
     async def _run(self, work: Any, *args: Any) -> Any:
@@ -115,7 +115,7 @@ class Contacts:
 
 
 def keys(**fields: Any) -> Any:
-    return SimpleNamespace(**{"pending": False, "pairs": (), **fields})
+    return SimpleNamespace(**{"pending": False, "pairings": (), **fields})
 
 
 CHANGED = mock.call.signal(ContactsChanged())
@@ -173,7 +173,7 @@ async def test_keys_are_read_again_unless_the_contact_was_removed(monkeypatch: p
     it.keyring.contacts = {b"person": "old", b"gone": "old"}
     await it.pending.reload(b"person")
     await it.pending.reload(b"gone")
-    assert it.keyring.contacts == {b"person": ("keys", b"own", ROW), b"gone": "old"}
+    assert it.keyring.contacts == {b"person": ("keys", ROW), b"gone": "old"}
 
 
 async def test_incomplete_pairings_are_dropped_after_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,7 +202,9 @@ async def test_earlier_pairings_are_forgotten_when_a_link_opened_under_the_newes
     psk: Any = "psk"
 
     async def retire(person: bytes | None, pairs: int, psk: Any, opened: bool) -> None:
-        it.keyring.contacts = {b"person": keys(pairs=(newest, older)[:pairs])}
+        state = SimpleNamespace(person=b"person")
+        it.keyring.contacts = {b"person": keys(state=state, pairings=(newest, older)[:pairs])}
+        it.keyring.pairs = lambda person: it.keyring.contacts[person].pairings
         newest.opened.return_value = opened
         await it.pending.retire(LinkOpen(bytes(16), role, 3, b"static", person, psk))
 
@@ -214,32 +216,34 @@ async def test_earlier_pairings_are_forgotten_when_a_link_opened_under_the_newes
     assert (it.stored, it.calls()) == ([], [])
     newest.opened.assert_called_once_with(psk, initiates=role is Role.INITIATOR)
     older.opened.assert_called_once_with(psk, initiates=role is Role.INITIATOR)
+    it.keyring.may_link = lambda peer: peer != (b"person", b"static")
+    await retire(b"person", 2, psk, True)
+    assert (it.stored, it.calls()) == ([], []), "a link of a terminal that was removed"
+    it.keyring.may_link = lambda peer: peer == (b"person", b"static")
     await retire(b"person", 2, psk, True)
     assert it.stored == [(b"person", b"of root")]
     assert it.notes.write.mock_calls == [mock.call(it.database, *sharing.retiring([b"of root"]))]
-    assert it.keyring.contacts == {b"person": ("keys", b"own", ROW)}
+    assert it.keyring.contacts == {b"person": ("keys", ROW)}
     assert it.calls() == [CHANGED, mock.call.begin()]
     it.earlier = False  # the other pairing was under way at the same time
     await retire(b"person", 2, psk, True)
     assert it.calls() == [CHANGED, mock.call.begin()]
 
 
-def test_a_pending_contact_is_stored_with_its_row_and_all_of_its_shares(
+def test_a_pending_contact_is_stored_with_its_row_and_all_of_its_pairings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     row, database = mock.Mock(person=b"person"), mock.Mock()
-    pairs = (mock.Mock(root=b"one"), mock.Mock(root=b"two"))
 
-    def is_stored(held: Any, *roots: bytes) -> bool:
+    def is_stored(held: Any, *pairings: str) -> bool:
         monkeypatch.setattr(contacts, "get", lambda database, person: held)
-        shares = [mock.Mock(root=root) for root in roots]
-        monkeypatch.setattr(stored_keys, "shares_of", lambda database, person: shares)
-        return pending_module._is_stored(database, (row, keys(pairs=pairs), ()))
+        monkeypatch.setattr(stored_keys, "pairings_of", lambda database, person: pairings)
+        return pending_module._is_stored(database, (row, keys(pairings=("one", "two")), ()))
 
-    assert is_stored(row, b"one", b"two", b"earlier")
-    assert not is_stored(row, b"one")
-    assert not is_stored(None, b"one", b"two")
-    assert not is_stored(mock.Mock(), b"one", b"two")
+    assert is_stored(row, "one", "two")
+    assert not is_stored(row, "one")
+    assert not is_stored(None, "one", "two")
+    assert not is_stored(mock.Mock(), "one", "two")
 
 
 class Sending:

@@ -12,29 +12,42 @@ from msgspec.structs import replace
 from chat.network.links import Peer
 from chat.service.keyring import TERMINALS_DIALLED, ContactKeys, Keyring, OpenInvitation, Visibility
 from chat.service.views import holds
-from chat.storage.keys import OwnRow
+from chat.storage.keys import OwnRow, PairingRow, ShareRow
 from protocol.entries_and_receipts import conversation_of_two
 from protocol.errors import Unexpected, Untrusted
 from protocol.identity.author import NewPerson, add_operation, create_person
+from protocol.identity.drawing import share_name
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import CauseKind, PersonState, reduce
 from protocol.keys import X25519Pair
-from protocol.messages import ContactHello, Ping, SharedDrawn, ShareNumbers
-from protocol.pairing.contact_secret import Pair, new_share
+from protocol.messages import ContactHello, Ping, SharedDrawn, ShareNames
+from protocol.pairing.contact_secret import own_share
 from protocol.pairing.invitation import make_invitation
-from protocol.pairing.renewal import number_of
 from protocol.primitives import ed25519_from_seed
-from tests.support.protocol.pairings import Person, Terminal
-from tests.support.storage.samples import seeded
+from protocol.relay.rendezvous import contact_token
+from tests.support.protocol.pairings import SECOND, THIEF, Person, Terminal, id_of
+from tests.support.storage.samples import blob, seeded
 
 ADA = create_person("Ada", seeded("ada"))
 CONTACTS = {name: create_person(name, seeded(name)) for name in ("Ben", "Eve", "Zoe")}
 
 
-def keys_of(person: NewPerson, state: PersonState) -> ContactKeys:
-    shares = (new_share(1, state.heads, seeded(person.person.hex())),)
-    pair = Pair(bytes(32), ADA.person, person.person, shares, shares)
-    return ContactKeys(person.operations, state, (pair,), pending=False, blocked=False)
+def keys_of(person: NewPerson, state: PersonState, *later: ShareRow) -> ContactKeys:
+    """One pairing, with the contact's share of its genesis and these later ones."""
+    theirs = ShareRow(person.person, seeded(person.person.hex())(32)), *later
+    pairing = PairingRow(person.person, bytes(32), ADA.person, theirs)
+    return ContactKeys(person.operations, state, (pairing,), pending=False, blocked=False)
+
+
+def names_of(keyring: Keyring, person: bytes) -> ShareNames:
+    """Of the best shares in the newest pairing, as a terminal of the contact names them."""
+    pair = keyring.pairs(person)[0]
+    return ShareNames([pair.theirs[0].name], [pair.own[0].name])
+
+
+def hello(keyring: Keyring, person: bytes, names: ShareNames | None = None) -> ContactHello:
+    """The call of a contact's terminal."""
+    return ContactHello(person, names or names_of(keyring, person), bytes(1184), bytes(32))
 
 
 @pytest.fixture
@@ -89,33 +102,42 @@ def test_the_most_senior_own_terminals_are_dialled_and_all_may_link(keyring: Key
     assert keyring.dialled() == others[:TERMINALS_DIALLED]
     assert [keyring.is_dialled(peer) for peer in others] == [True] * TERMINALS_DIALLED + [False] * 3
     assert all(keyring.may_link(peer) and keyring.dial_psks(peer) for peer in others)
-    numbers = [number_of(ada.new.self_key)]
-    answer = ContactHello(ada.id, ShareNumbers(numbers, numbers), bytes(1184), bytes(32))
-    assert all(keyring.contact_psk(peer.static, answer) is not None for peer in others)
+    names = [share_name(ada.new.self_key)]
+    call = hello(keyring, ada.id, ShareNames(names, names))
+    assert all(keyring.contact_psk(peer.static, call) is not None for peer in others)
+
+
+def ben_at(keyring: Keyring) -> Peer:
+    """Ben's first terminal."""
+    ben = CONTACTS["Ben"].person
+    return Peer(ben, keyring.contacts[ben].dialled()[0].static)
 
 
 def test_case_90_the_pairing_that_both_sides_have_is_named_among_many_that_only_this_side_has(
     keyring: Keyring,
 ) -> None:
     """Attempts whose last message never came. The newest are named too, since one of them may be complete."""
-    contact = keyring.contacts[CONTACTS["Ben"].person]
-    (oldest,) = contact.pairs
+    ben = CONTACTS["Ben"].person
+    contact, peer = keyring.contacts[ben], ben_at(keyring)
+    (oldest,) = contact.pairings
     later = [replace(oldest, root=bytes([number]) * 32) for number in range(1, 8)]
-    contact.pairs = (*reversed(later), oldest)
-    named = {psk for pair in (later[-1], later[-2], later[0], oldest) for psk in pair.candidates()}
-    assert set(contact.candidates()) == named
-    assert contact.candidates()[0] == later[-1].candidates()[0]
+    contact.pairings = (*reversed(later), oldest)
+    pairs = keyring.pairs(ben)
+    assert [pair.root for pair in pairs] == [row.root for row in contact.pairings]
+    named = {psk for pair in (*pairs[:2], *pairs[-2:]) for psk in pair.candidates()}
+    assert set(keyring.dial_psks(peer)) == named
+    assert keyring.dial_psks(peer)[0] == pairs[0].candidates()[0]
 
 
 def test_case_90_who_lacks_the_newest_pairing_finds_this_terminal_all_the_same(keyring: Keyring) -> None:
     """Only this side has stored it: the other one looks for announcements under the earlier pairing."""
     ben, newest_first = CONTACTS["Ben"].person, keyring.viewers()
     contact = keyring.contacts[ben]
-    contact.pairs = (replace(contact.pairs[0], root=bytes([1]) * 32), *contact.pairs)
-    keys = [pair.newest().discovery_key(ADA.person, ben) for pair in contact.pairs]
+    contact.pairings = (replace(contact.pairings[0], root=bytes([1]) * 32), *contact.pairings)
+    keys = [pair.announced()[0].discovery_key(ADA.person, ben) for pair in keyring.pairs(ben)]
     place = newest_first.index(keys[1])
     assert keyring.viewers() == [*newest_first[:place], keys[0], *newest_first[place + 1 :], keys[1]]
-    contact.pairs = contact.pairs[:1]  # a link has opened under the newest
+    contact.pairings = contact.pairings[:1]  # a link has opened under the newest
     assert keys[1] not in keyring.viewers()
 
 
@@ -145,15 +167,16 @@ def test_case_82_no_link_with_the_own_static_key_is_begun_or_answered(keyring: K
 
 def test_case_90_a_link_lives_under_the_pairings_that_are_held(keyring: Keyring) -> None:
     ben = CONTACTS["Ben"]
-    (pair,) = keyring.contacts[ben.person].pairs
-    begun, answered = pair.candidates()[0], pair.answer(ShareNumbers([1], [1]))
+    (pair,) = keyring.pairs(ben.person)
+    begun, answered = pair.candidates()[0], pair.answer(names_of(keyring, ben.person))
     for psk, initiates in ((begun, True), (answered, False)):
         assert keyring.holds(ben.person, psk, initiates=initiates)
         assert not keyring.holds(ben.person, psk, initiates=not initiates)
         assert not keyring.holds(CONTACTS["Eve"].person, psk, initiates=initiates)
         assert not keyring.holds(bytes(32), psk, initiates=initiates)
     assert not keyring.holds(ben.person, None, initiates=True)
-    keyring.contacts[ben.person].pairs = (replace(pair, root=b"n" * 32),)
+    contact = keyring.contacts[ben.person]
+    contact.pairings = (replace(contact.pairings[0], root=b"n" * 32),)
     assert not keyring.holds(ben.person, begun, initiates=True)
 
 
@@ -167,19 +190,149 @@ def test_case_81_callers_are_looked_up_by_person_and_static_key(keyring: Keyring
     keyring.contacts[eve.person] = keys_of(eve, reduce([*eve.operations, signed]))
     answers = []
     for caller in (ben, eve):
-        hello = ContactHello(caller.person, ShareNumbers([1], [1]), bytes(1184), bytes(32))
-        found = keyring.contact_psk(static, hello)
+        found = keyring.contact_psk(static, hello(keyring, caller.person))
         assert found is not None
         assert found[0] == caller.person
         assert keyring.may_link(Peer(caller.person, static))
         answers.append(found[1].psk)
     assert answers[0] != answers[1]
-    other = ContactHello(CONTACTS["Zoe"].person, ShareNumbers([1], [1]), bytes(1184), bytes(32))
-    assert keyring.contact_psk(static, other) is None
+    zoe = Peer(CONTACTS["Zoe"].person, static)
+    assert keyring.is_provisional(zoe), "her log does not name it"
+    assert not keyring.may_link(zoe)
     for caller in (ben, eve):
         assert Peer(caller.person, static) in keyring.dialled()
     dialled = [keyring.dial_psks(Peer(caller.person, static)) for caller in (ben, eve)]
     assert dialled[0] != dialled[1]
+
+
+@pytest.fixture
+def grown(keyring: Keyring) -> tuple[Keyring, Person]:
+    """A contact who added a terminal, drew secrets upon that, and removed it."""
+    ben = Person("Ben")
+    ben.add(ben.first, SECOND)
+    ben.renew(ben.first)
+    ben.remove(ben.first, SECOND)
+    keyring.contacts = {ben.id: keys_of(ben.new, ben.state)}
+    return keyring, ben
+
+
+def test_a_caller_in_no_operation_of_a_contact_has_a_provisional_link(grown: tuple[Keyring, Person]) -> None:
+    """It may be a terminal of a recovery, of which its contacts hear by it alone (SPEC §7.8.2)."""
+    keyring, ben = grown
+    new = Peer(ben.id, THIEF.static)
+    found = keyring.contact_psk(new.static, hello(keyring, ben.id))
+    assert found is not None
+    assert found == (ben.id, keyring.pairs(ben.id)[0].answer(names_of(keyring, ben.id)))
+    assert keyring.is_provisional(new)
+    assert not keyring.may_link(new)
+    assert not keyring.was_removed(new)
+    assert keyring.dial_psks(new) == ()
+    other = ShareNames([blob("a name", 16)], names_of(keyring, ben.id).theirs)
+    assert keyring.contact_psk(new.static, hello(keyring, ben.id, other)) is None, "it lacks the secret"
+    keyring.contacts[ben.id].blocked = True
+    assert keyring.contact_psk(new.static, hello(keyring, ben.id)) is None
+    assert not keyring.is_provisional(new)
+
+
+def test_a_caller_that_is_gone_gets_the_psk_to_hear_of_that(grown: tuple[Keyring, Person]) -> None:
+    keyring, ben = grown
+    gone = Peer(ben.id, SECOND.static)
+    assert keyring.contact_psk(gone.static, hello(keyring, ben.id)) is not None
+    assert keyring.was_removed(gone)
+    assert not keyring.is_provisional(gone)
+    assert not keyring.may_link(gone)
+    keyring.contacts[ben.id].blocked = True
+    assert not keyring.was_removed(gone)
+
+
+def test_a_caller_that_a_log_names_as_live_and_as_gone_counts_as_live(
+    grown: tuple[Keyring, Person],
+) -> None:
+    """A terminal that was removed claimed its static key: it would be cut off with that one."""
+    keyring, ben = grown
+    # Neither Add knows the other one.
+    ben.add(ben.first, Terminal(THIEF.seed, SECOND.secret), upon=Person("Ben").state)
+    keyring.contacts[ben.id].state = ben.state
+    assert SECOND.static in {one.static for one in ben.state.live.values()}
+    assert SECOND.static in {one.static for one in ben.state.gone.values()}
+    both = Peer(ben.id, SECOND.static)
+    assert keyring.may_link(both)
+    assert keyring.dial_psks(both)
+    assert not keyring.was_removed(both)
+    assert not keyring.is_provisional(both)
+
+
+def renewing(keyring: Keyring) -> tuple[Person, SharedDrawn]:
+    """This person, who adds a terminal and draws a secret that is not held yet."""
+    ada = Person("Ada")
+    keyring.take_keys(OwnRow(ada.id, ada.first.id, ada.first.seed, ada.first.secret, (ada.drawn,), None))
+    keyring.follow_own_log(ada.state, frozenset())
+    ben = keyring.contacts[CONTACTS["Ben"].person]
+    ben.pairings = (replace(ben.pairings[0], first=ada.id),)
+    ada.add(ada.first, SECOND)
+    return ada, SharedDrawn(id_of(ada.renew(ada.first)), blob("what it draws"))
+
+
+def test_a_pairing_has_the_own_shares_of_all_drawn_secrets_the_best_first(keyring: Keyring) -> None:
+    ada, drawn = renewing(keyring)
+    ben = CONTACTS["Ben"].person
+    (before,) = keyring.pairs(ben)
+    keyring.hold([drawn])
+    keyring.follow_own_log(ada.state, frozenset())
+    (pair,) = keyring.pairs(ben)
+    assert pair.own == (own_share(pair.root, drawn), own_share(pair.root, ada.drawn))
+    assert before.own == pair.own[1:]
+    assert (pair.fresh, pair.first_own) == (2, ada.id)
+    assert keyring.holds(ben, before.candidates()[0], initiates=True), "links under the earlier one go on"
+    ada.remove(ada.first, SECOND)
+    keyring.follow_own_log(ada.state, frozenset())
+    (pair,) = keyring.pairs(ben)
+    assert (len(pair.own), pair.fresh) == (2, 0), "the removed one knows both"
+
+
+def test_this_terminal_is_found_under_fresh_own_shares_alone(keyring: Keyring) -> None:
+    """Who was removed would recognise it by any earlier one, in announcements and at relays."""
+    ada, _ = renewing(keyring)
+    ben = CONTACTS["Ben"].person
+    keyring.contacts = {ben: keyring.contacts[ben]}
+    ada.remove(ada.first, SECOND)
+    drawn = SharedDrawn(id_of(ada.renew(ada.first)), blob("upon the removal"))
+    keyring.follow_own_log(ada.state, frozenset())
+    stale = keyring.pairs(ben)[0].announced()
+    assert len(stale) == 1, "without a fresh one the best is used, or nobody would find it"
+    keyring.hold([drawn])
+    keyring.follow_own_log(ada.state, frozenset())
+    (pair,) = keyring.pairs(ben)
+    (fresh,) = pair.announced()
+    assert [secret.reveal() for secret in stale] != [fresh.reveal()]
+    assert keyring.viewers()[1:] == [fresh.discovery_key(ada.id, ben)]
+    of_fresh = contact_token(fresh.meeting_key(ada.id, ben), 1, b"r" * 32, ada.first.static)
+    assert keyring.waiting_tokens(b"r" * 32, 1) == [of_fresh]
+    # It looks and dials under both: the contact may hold the earlier one alone.
+    looked_for = [known.key for known in keyring.announcers()]
+    assert looked_for == [secret.discovery_key(ben, ada.id) for secret in (fresh, *stale)]
+    assert len(keyring.dial_tokens(ben_at(keyring), b"r" * 32, 1)) == 2
+
+
+def test_under_a_retired_share_links_open_and_nobody_is_found(keyring: Keyring) -> None:
+    """A terminal that was removed from the contact's person knows it."""
+    ben = CONTACTS["Ben"].person
+    state = keyring.contacts[ben].state
+    better = ShareRow(blob("a Renew of Ben"), blob("a better share"))
+    keyring.contacts[ben] = keys_of(CONTACTS["Ben"], state, better)
+    keyring.contacts = {ben: keyring.contacts[ben]}
+    slots, tokens = keyring.viewers(), keyring.waiting_tokens(b"r" * 32, 1)
+    looked_for, psks = keyring.announcers(), keyring.dial_psks(ben_at(keyring))
+    assert [len(found) for found in (slots, tokens, looked_for, psks)] == [1 + 2, 2, 2, 2]
+    contact = keyring.contacts[ben]
+    contact.pairings = (replace(contact.pairings[0], retired=True),)
+    (pair,) = keyring.pairs(ben)
+    retired = next(one for one in pair.theirs if one.operation == ben)
+    for found in (keyring.viewers()[1:], keyring.waiting_tokens(b"r" * 32, 1), keyring.announcers()):
+        assert len(found) == 1
+    assert {psk.theirs for psk in keyring.dial_psks(ben_at(keyring))} == {one.name for one in pair.theirs}
+    call = hello(keyring, ben, ShareNames([retired.name], [pair.own[0].name]))
+    assert keyring.contact_psk(ben_at(keyring).static, call) is not None
 
 
 def test_visibility_ends_at_its_time_and_has_one_attempt() -> None:

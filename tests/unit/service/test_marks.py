@@ -31,7 +31,7 @@ def test_entries_come_before_the_marks_among_them() -> None:
 
 
 def test_nothing_passes_what_is_neither() -> None:
-    over = Digests([], 0)
+    over = Digests([])
     came: list[Message] = [mark(1), over, mark(2), entry(2), over, entry(3), mark(3)]
     heard = list[Sequence[Message]]()
     ordered = entries_first(came, heard.append)

@@ -16,7 +16,7 @@ from chat.storage import contacts, keys, persons
 from chat.storage.aside import Aside
 from chat.storage.contacts import PAIRED, PENDING, ContactRow
 from chat.storage.database import Database
-from chat.storage.keys import OWN, THEIRS
+from chat.storage.keys import PairingRow, ShareRow
 from protocol.identity.author import (
     NewPerson,
     add_operation,
@@ -26,7 +26,7 @@ from protocol.identity.author import (
 from protocol.identity.exchange import extend
 from protocol.identity.log import parse_operation, sign_operation
 from protocol.identity.reduction import CauseKind, PersonState, reduce
-from protocol.pairing.contact_secret import new_share
+from protocol.pairing.contact_secret import Share
 from protocol.pairing.record import PendingContact
 from tests.support.protocol.pairings import Terminal, recovery, removal
 from tests.support.storage.samples import ME, blob, new_database, pins, seeded, terminals_of
@@ -49,10 +49,8 @@ def recovered(person: NewPerson) -> tuple[bytes, ...]:
 
 
 def contact(operations: tuple[bytes, ...]) -> PendingContact:
-    log, number = reduce(operations), len(operations)
-    own = new_share(number, [ME.person], seeded("own"))
-    theirs = new_share(number + 1, log.heads, seeded("theirs"))
-    return PendingContact(log, operations, next(iter(log.live)), blob("root"), own, theirs, log.path)
+    log, theirs = reduce(operations), Share(BEN.person, blob("theirs"))
+    return PendingContact(log, operations, next(iter(log.live)), blob("root"), ME.person, theirs, log.path)
 
 
 def stored(
@@ -63,7 +61,7 @@ def stored(
         persons.replace_terminals(database, ME.person, [mine])
         row, held, causes = _store_pending(database, ME, pairing, verified, before, now, ())
     assert row == contacts.get(database, pairing.person)
-    assert held == contact_keys(database, ME.person, row)
+    assert held == contact_keys(database, row)
     assert (pairing.person, pairing.static) in persons.proven_keys(database)
     return row, {cause.kind for cause in causes}
 
@@ -88,11 +86,9 @@ def test_a_new_contact_is_pending_and_verified_by_words_alone(database: Database
     assert contacts.vouchers(database, BEN.person) == [(ME.terminal, verified)]
     assert causes == set()
     assert persons.operations_of(database, BEN.person) == list(BEN.operations)
-    shares = {share.owner: share for share in keys.shares_of(database, BEN.person)}
-    assert set(shares) == {OWN, THEIRS}
-    for owner, share in ((OWN, pairing.own), (THEIRS, pairing.theirs)):
-        assert (shares[owner].number, shares[owner].share) == (share.number, share.share)
-        assert (shares[owner].heads, shares[owner].root) == (list(share.heads), pairing.root)
+    theirs = (ShareRow(BEN.person, pairing.theirs.share),)
+    stored_now = (PairingRow(BEN.person, pairing.root, ME.person, theirs),)
+    assert keys.pairings_of(database, BEN.person) == stored_now
 
 
 @pytest.mark.parametrize("verified", [True, False])

@@ -112,6 +112,7 @@ def test_what_was_let_go_of_and_returns_is_no_news(database: Database) -> None:
     number = database.value("SELECT number FROM entries WHERE id = ?", old.id)
     with database.transaction():
         database.run("DELETE FROM bodies WHERE entry = ?", number)
+        database.run("INSERT INTO let_go (entry, holder) VALUES (?, 1)", number)
         retention.miss(database, [number])
     store(database, old, new)
     assert waits(database) == [(new.id, True)]

@@ -1,8 +1,10 @@
-"""What a database lets go of: by which clock, on whose word, and in one transaction."""
+"""What a database lets go of: on whose word, and in one transaction."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,16 +16,16 @@ from chat.storage import (
     entries,
     persons,
     receipts,
-    reliance,
     repair,
     retention,
     salvage,
     secure_deletion,
+    settings,
 )
 from chat.storage.database import Database
 from chat.storage.migrations import create_history, open_history
 from chat.storage.pages import PAGE_SIZE
-from protocol.entries_and_receipts import KIND_EDIT, STORED, ParsedEntry, receipt_for
+from protocol.entries_and_receipts import KIND_EDIT, KIND_TIMER, STORED, ParsedEntry, receipt_for
 from tests.support.lab.inspection import residues
 from tests.support.storage.samples import (
     KEY,
@@ -43,8 +45,8 @@ from tests.unit.storage.test_sharing import DEVICES
 DAY = retention.DAY_MS
 NOW = 1_790_000_000_000
 WORD = "zyxhippopotamus"
-HOLDER = next(one for one in DEVICES if one != ME.terminal)
-"""Another terminal of this person."""
+HOLDER, OTHER = [one for one in DEVICES if one != ME.terminal][:2]
+"""Other terminals of this person, of which the first is the keeper."""
 
 
 @pytest.fixture
@@ -56,6 +58,10 @@ def theirs(text: str = WORD, age: int = 40 * DAY, **more: object) -> ParsedEntry
     return sample(text, author=THEIR_TERMINAL.terminal, time=NOW - age, **more)  # type: ignore[arg-type]
 
 
+def bare(entry: ParsedEntry) -> ParsedEntry:
+    return replace(entry, salt=b"", body=b"", said=None)
+
+
 def insert(database: Database, *new: ParsedEntry, read: bool = True, own: bytes = ME.terminal) -> None:
     with database.transaction():
         persons.replace_terminals(database, THEIR_TERMINAL.person, [THEIR_TERMINAL])
@@ -64,14 +70,45 @@ def insert(database: Database, *new: ParsedEntry, read: bool = True, own: bytes 
             receipts.mark_all_read(database, TALK, own, NOW - 40 * DAY)
 
 
-def keep(database: Database, days: int = 30, *, alone: bool = False) -> None:
+def own_terminals(database: Database, *terminals: bytes) -> None:
+    person = database.value("SELECT person FROM own")
+    rows = [persons.TerminalRow(person, one, one, True, 0) for one in terminals]
     with database.transaction():
-        retention.keep(database, days, (NOW, "boot", 0), alone=alone)
+        persons.replace_terminals(database, person, rows)
+
+
+def keep(database: Database, days: int = 30, keeper: bytes = HOLDER) -> None:
+    own = database.value("SELECT terminal FROM own")
+    own_terminals(database, own, HOLDER, OTHER)
+    with database.transaction():
+        retention.keep(database, days)
+        settings.name_keeper(database, keeper.hex())
 
 
 def let_go(database: Database, *ids: bytes, holder: bytes = HOLDER, now: int = NOW) -> list[bytes]:
     with database.transaction():
-        return [one.entry for one in retention.let_go(database, ids, holder, (now, "boot", now - NOW), now)]
+        return [entry for _, entry in retention.let_go(database, ids, holder, now)]
+
+
+def due(database: Database, now: int = NOW) -> set[bytes]:
+    return {entry for ids in retention.due(database, 0, now)[0].values() for entry in ids}
+
+
+def unsure(database: Database) -> set[bytes]:
+    return {entry for ids in retention.unsure(database, 0, NOW)[0].values() for entry in ids}
+
+
+def take_back(database: Database, now: int = NOW) -> int:
+    with database.transaction():
+        wanted, last = retention.wanted(database, 0, now)
+        retention.miss(database, wanted)
+    assert (last is None) == (database.value("SELECT count(*) FROM let_go") + len(wanted) == 0)
+    return len(wanted)
+
+
+def missing(database: Database, *of: ParsedEntry) -> list[bool]:
+    rows = [entries.get(database, one.id) for one in of]
+    return [row is not None and row.missing for row in rows]
 
 
 def test_body_and_words_go_and_all_else_stays(database: Database, tmp_path: Path) -> None:
@@ -97,38 +134,62 @@ def test_it_is_asked_of_nobody_and_not_taken_until_it_is_kept_again(database: Da
     let_go(database, one.id)
     assert repair.wanted(database, TALK, THEIR_TERMINAL.terminal) == []
     insert(database, one)
-    insert(database, replace(one, salt=b"", body=b"", said=None))
-    assert find(database, WORD) == []
+    insert(database, bare(one))
+    assert (find(database, WORD), take_back(database)) == ([], 0)
     keep(database, 50)
-    with database.transaction():
-        assert retention.kept(database).widens
-        assert retention.take_back(database, 0, NOW) == (1, entries.get(database, one.id).number)  # type: ignore[union-attr]
+    assert take_back(database) == 1
     assert len(repair.wanted(database, TALK, THEIR_TERMINAL.terminal)) == 1
     insert(database, one, read=False)
     assert [found.id for found in find(database, WORD)] == [one.id]
     assert receipts.unread(database, TALK) == 0, "it had been read"
 
 
-def test_nothing_goes_that_is_young_unread_unanswered_or_that_nobody_is_known_to_keep(
-    database: Database,
-) -> None:
+def test_nothing_goes_that_is_young_unread_or_has_not_arrived(database: Database) -> None:
     old, young = theirs(), theirs("young", 29 * DAY, sequence=2)
-    ahead = theirs("ahead", -400 * DAY, sequence=3)
     mine = sample("mine", author=ME.terminal, time=NOW - 40 * DAY)
-    everything = old.id, young.id, ahead.id, mine.id
-    insert(database, old, young, ahead, mine, read=False)
+    everything = old.id, young.id, mine.id
+    insert(database, old, young, mine, read=False)
     assert let_go(database, *everything) == [], "all is kept"
     keep(database)
     assert let_go(database, *everything) == [], "unread"
     with database.transaction():
         receipts.mark_all_read(database, TALK, ME.terminal, NOW - 40 * DAY)
-    assert let_go(database, *everything, holder=b"") == []
-    assert set(let_go(database, *everything)) == {old.id, ahead.id}
+    assert due(database) == {old.id}
+    assert let_go(database, *everything) == [old.id]
     with database.transaction():
         receipts.acknowledge(
             database, TALK, ME.terminal, THEIR_TERMINAL.terminal, receipt_for(STORED, [mine.id]), NOW
         )
     assert let_go(database, *everything) == [mine.id]
+
+
+def test_nothing_goes_without_a_live_keeper_or_by_the_word_of_another(database: Database) -> None:
+    one = theirs()
+    insert(database, one)
+    for nobody in (b"", ME.terminal, bytes(32), HOLDER[:31]):
+        keep(database, keeper=nobody)
+        assert (due(database), let_go(database, one.id, holder=nobody), take_back(database)) == (set(), [], 0)
+    keep(database)
+    assert let_go(database, one.id, holder=OTHER) == []
+    own_terminals(database, ME.terminal, OTHER)
+    assert let_go(database, one.id) == [], "it was removed"
+    own_terminals(database, ME.terminal, OTHER, HOLDER)
+    assert let_go(database, one.id) == [one.id]
+
+
+def test_what_a_keeper_held_is_missing_once_it_is_none(database: Database) -> None:
+    one = theirs()
+    insert(database, one)
+    ways: list[Callable[[], None]] = [
+        *(partial(keep, database, keeper=another) for another in (OTHER, b"", ME.terminal)),
+        partial(own_terminals, database, ME.terminal, OTHER),
+    ]
+    for ends in ways:
+        keep(database)
+        assert (let_go(database, one.id), missing(database, one)) == ([one.id], [False])
+        ends()
+        assert (take_back(database), missing(database, one)) == (1, [True])
+        insert(database, one)
 
 
 def test_what_was_just_read_here_stays_as_long_as_what_just_came(database: Database) -> None:
@@ -141,199 +202,77 @@ def test_what_was_just_read_here_stays_as_long_as_what_just_came(database: Datab
     assert let_go(database, one.id, now=NOW + 31 * DAY) == [one.id]
 
 
-def test_a_clock_that_was_set_during_a_round_lets_nothing_go(database: Database) -> None:
-    young = theirs(age=1 * DAY)
-    insert(database, young)
-    keep(database)
+def amend(database: Database, text: ParsedEntry, edit: ParsedEntry, state: int) -> None:
     with database.transaction():
-        assert (
-            retention.let_go(database, [young.id], HOLDER, (NOW + 400 * DAY, "boot", 1_000), NOW + 400 * DAY)
-            == []
+        database.run("UPDATE entries SET kind = ? WHERE id = ?", KIND_EDIT, edit.id)
+        database.run(
+            "INSERT OR REPLACE INTO amendments (entry, target, conversation, own, state)"
+            " SELECT number, ?, conversation, 0, ? FROM entries WHERE id = ?",
+            *(text.id, state, edit.id),
         )
 
 
-def test_a_clock_that_is_set_during_a_round_makes_nothing_old(database: Database) -> None:
-    young = theirs(age=28 * DAY)
-    insert(database, young)
+def test_an_edit_goes_after_its_text_and_a_young_one_that_counts_holds_it(database: Database) -> None:
+    one, old, young = theirs(), theirs("old", sequence=2), theirs("young", 29 * DAY, sequence=3)
+    insert(database, one, old, young)
     keep(database)
-    # Without the time since the machine's start, a jump of some days looks like a restart.
-    later = NOW + 3 * DAY, "", 0
+    amend(database, one, old, amendments.IN_FORCE)
+    amend(database, one, young, amendments.IN_FORCE)
+    assert due(database) == set()
+    amend(database, one, young, amendments.APART)
+    assert due(database) == {one.id}
+    assert let_go(database, one.id, old.id) == [one.id], "its text was here when that was decided"
+    assert due(database) == {old.id}
+    assert let_go(database, old.id) == [old.id]
     with database.transaction():
-        assert retention.let_go(database, [young.id], HOLDER, later, NOW) == []
-        assert retention.let_go(database, [young.id], HOLDER, later, later[0]) != []
+        retention.lose(database, [one.id])
+    assert take_back(database) == 1, "its text would be shown as it was first"
+    assert missing(database, one, old) == [True, True]
 
 
-def own_terminals(database: Database, *terminals: bytes) -> None:
-    rows = [persons.TerminalRow(ME.person, one, one, True, 0) for one in terminals]
-    with database.transaction():
-        persons.replace_terminals(database, ME.person, rows)
+def test_what_is_missing_and_held_by_the_keeper_is_wanted_no_more(database: Database) -> None:
+    one, young = theirs(), theirs("young", 29 * DAY, sequence=2)
+    insert(database, bare(one), bare(young))
+    keep(database)
+    assert unsure(database) == {one.id}
+    assert let_go(database, one.id, young.id) == [one.id]
+    assert missing(database, one, young) == [False, True]
+    assert let_go(database, one.id) == [], "that is no news"
+    assert [row.id for row, _ in repair.wanted(database, TALK, THEIR_TERMINAL.terminal)] == [young.id]
 
 
-def three_let_go(database: Database) -> tuple[ParsedEntry, ParsedEntry, ParsedEntry]:
-    """Those that a live terminal keeps, and one that was removed, and none."""
-    removed = next(one for one in DEVICES if one not in (ME.terminal, HOLDER))
-    kept, lost = theirs(), theirs("other", sequence=2)
-    gone = theirs("third", sequence=3)
-    insert(database, kept, lost, gone)
-    keep(database, alone=True)
-    own_terminals(database, ME.terminal, HOLDER, removed)
-    for one, holder in ((kept, HOLDER), (lost, removed), (gone, b"")):
-        assert let_go(database, one.id, holder=holder) == [one.id]
-    own_terminals(database, ME.terminal, HOLDER)
-    return kept, lost, gone
-
-
-def missing(database: Database, *of: ParsedEntry) -> list[bool]:
-    rows = [entries.get(database, one.id) for one in of]
-    return [row is not None and row.missing for row in rows]
-
-
-def test_what_a_removed_terminal_kept_is_missing_unless_the_person_insists(database: Database) -> None:
-    three = three_let_go(database)
-    with database.transaction():
-        retention.taken_back(database, retention.kept(database))
-        assert retention.take_back(database, 0, NOW)[0] == 0
-        database.run("UPDATE retention SET alone = 0")
-        assert retention.take_back(database, 0, NOW)[0] == 1
-    assert missing(database, *three) == [False, True, False]
-    assert len(repair.wanted(database, TALK, THEIR_TERMINAL.terminal)) == 1
-
-
-def test_a_backup_fills_what_no_live_terminal_keeps(database: Database) -> None:
-    three = three_let_go(database)
-    with database.transaction():
-        retention.take_from_a_backup(database, [one.id for one in three])
-    assert missing(database, *three) == [False, True, True]
-    insert(database, *three, read=False)
-    assert [retention.count(database), receipts.unread(database, TALK)] == [1, 0]
-
-
-def test_a_choice_that_came_meanwhile_is_looked_at_again(database: Database) -> None:
-    one = theirs()
-    insert(database, one)
+def test_what_the_keeper_lost_is_missing_and_what_is_held_is_named_for_it(database: Database) -> None:
+    one, here = theirs(), theirs("here", sequence=2)
+    insert(database, one, here)
     keep(database)
     let_go(database, one.id)
-    keep(database, 35)
-    chosen = retention.kept(database)
-    keep(database, 0)
+    assert unsure(database) == {one.id}
     with database.transaction():
-        assert not retention.taken_back(database, chosen)
-        assert retention.kept(database).widens
-        assert retention.taken_back(database, retention.kept(database))
-        assert not retention.kept(database).widens
+        lost, held = retention.lose(database, [one.id, here.id, bytes(32)])
+    assert (len(lost), held) == (1, [database.value("SELECT number FROM entries WHERE id = ?", here.id)])
+    assert missing(database, one, here) == [True, False]
 
 
-def test_edits_that_do_not_count_go_after_their_text_one_by_one(database: Database) -> None:
-    one, first, second = theirs(), theirs("first", sequence=2), theirs("second", sequence=3)
-    insert(database, one, first, second)
+def test_what_is_deleted_or_no_text_is_not_let_go_of(database: Database) -> None:
+    deleted, timer = theirs("deleted"), bare(theirs("timer", sequence=2))
+    insert(database, deleted, timer)
     keep(database)
-
-    def groups() -> list[tuple[bytes, ...]]:
-        return [group.ids for group in retention.due(database, 0, NOW)[0]]
-
     with database.transaction():
-        database.run("UPDATE entries SET kind = ? WHERE id IN (?, ?)", KIND_EDIT, first.id, second.id)
-        for edit in (first, second):
-            database.run(
-                "INSERT INTO amendments (entry, target, conversation, own, state)"
-                " SELECT number, ?, conversation, 0, ? FROM entries WHERE id = ?",
-                *(one.id, amendments.IN_FORCE, edit.id),
-            )
-    assert groups() == [(one.id, first.id, second.id)]
-    with database.transaction():
-        database.run("UPDATE amendments SET state = ?", amendments.APART)
-    assert groups() == [(one.id,)]
-    assert let_go(database, one.id) == [one.id]
-    assert groups() == [(first.id,), (second.id,)]
+        entries.destroy(database, deleted.id)
+        database.run("UPDATE entries SET kind = ? WHERE id = ?", KIND_TIMER, timer.id)
+    assert let_go(database, deleted.id, timer.id) == []
 
 
-def test_a_text_with_more_edits_than_a_message_names_stays(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    insert(database, theirs())
-    keep(database)
-    assert len(retention.due(database, 0, NOW)[0]) == 1
-    monkeypatch.setattr(retention, "RECEIPT_IDS_MAX", 0)
-    assert retention.due(database, 0, NOW)[0] == []
-
-
-def alone(database: Database, now: int = NOW) -> set[bytes]:
-    return {entry for one in retention.due(database, 0, now, alone=True)[0] for entry in one.ids}
-
-
-def test_without_another_terminal_nothing_goes_that_was_stored_arrived_or_was_answered_lately(
-    database: Database,
-) -> None:
-    old, late = theirs(), theirs("late", sequence=2)
-    mine = sample("mine", author=ME.terminal, time=NOW - 40 * DAY)
-    insert(database, old, mine)
-    with database.transaction():
-        receipts.acknowledge(
-            database, TALK, ME.terminal, THEIR_TERMINAL.terminal, receipt_for(STORED, [mine.id]), NOW - 1
-        )
-    keep(database, alone=True)
-    assert alone(database) == {old.id}, "the own one arrived lately"
-    with database.transaction():
-        entries.insert_all(database, [late], ME.terminal, stored=NOW - DAY)
-        receipts.mark_all_read(database, TALK, ME.terminal, NOW - 40 * DAY)
-    after = theirs("after", sequence=3)
-    insert(database, after)
-    assert alone(database) == {old.id}, "what has a higher number was stored later"
-    assert {entry for one in retention.due(database, 0, NOW)[0] for entry in one.ids} >= {after.id, late.id}
-    assert alone(database, NOW + 40 * DAY) == {old.id, mine.id, late.id, after.id}
-    with database.transaction():
-        database.run("UPDATE entries SET rank = ? WHERE id = ?", NOW - 1, old.id)
-    assert alone(database) == set(), "it follows a young one"
-
-
-def test_what_a_backup_brought_stays_without_another_terminal_until_the_next_choice(
-    database: Database,
-) -> None:
-    one = theirs()
-    insert(database, one)
-    keep(database)
-
-    def bring() -> None:
-        with database.transaction():
-            retention.bring(database, [row[0] for row in database.rows("SELECT number FROM entries")])
-
-    bring()
-    assert alone(database) == {one.id}, "others keep it"
-    keep(database, alone=True)
-    bring()
-    assert alone(database) == set()
-    keep(database, 20, alone=True)
-    assert alone(database) == {one.id}
-    bring()
-    with database.transaction():
-        remove_conversation(database, int(database.value("SELECT conversation FROM entries")))
-    assert database.rows("SELECT * FROM brought") == []
-
-
-def test_only_a_database_that_keeps_all_vouches_for_what_it_holds(database: Database) -> None:
+def test_only_the_keeper_says_what_it_holds(database: Database) -> None:
     held, alone = theirs(), theirs("other", sequence=2)
-    insert(database, held, replace(alone, salt=b"", body=b"", said=None))
+    insert(database, held, bare(alone))
     ids = sorted((held.id, alone.id))
-    assert reliance.held_among(database, TALK, ids) == ([held.id], [alone.id])
-    assert reliance.held_among(database, bytes(32), ids) == ([], ids)
-    keep(database)
-    assert reliance.held_among(database, TALK, ids) == ([], [alone.id])
-
-
-def test_a_clock_counts_again_once_it_has_run_for_a_day(database: Database) -> None:
-    keep(database)
-
-    def steady(wall: int, boot: str, since: int) -> bool:
-        with database.transaction():
-            return retention.is_steady(database, (NOW + wall, boot, since))
-
-    assert steady(DAY, "boot", DAY)
-    assert not steady(400 * DAY, "boot", DAY + 1_000), "it was set"
-    assert not steady(400 * DAY + DAY // 2, "boot", DAY + 1_000 + DAY // 2)
-    assert steady(401 * DAY, "boot", 2 * DAY + 1_000)
-    assert steady(403 * DAY, "another", 0), "the machine was off for some days"
-    assert not steady(500 * DAY, "a third", 0), "nobody knows for how long it was off"
-    assert not steady(499 * DAY, "a fourth", 0)
+    for nobody in (b"", HOLDER):
+        keep(database, 0, nobody)
+        assert retention.held_among(database, TALK, ids) == ([], [])
+    keep(database, 30, ME.terminal)
+    assert retention.held_among(database, TALK, ids) == ([held.id], [alone.id])
+    assert retention.held_among(database, bytes(32), ids) == ([], ids)
 
 
 def test_a_failure_leaves_all_of_it(database: Database) -> None:
@@ -341,7 +280,7 @@ def test_a_failure_leaves_all_of_it(database: Database) -> None:
     insert(database, one)
     keep(database)
     with pytest.raises(ZeroDivisionError), database.transaction():
-        assert retention.let_go(database, [one.id], HOLDER, (NOW, "boot", 0), NOW) != []
+        assert retention.let_go(database, [one.id], HOLDER, NOW) != []
         raise ZeroDivisionError
     assert [found.id for found in find(database, WORD)] == [one.id]
     assert retention.count(database) == 0
@@ -358,6 +297,34 @@ def test_a_removed_conversation_leaves_no_word_of_it(database: Database) -> None
         remove_conversation(database, number)
     assert database.rows("SELECT * FROM let_go") == []
     assert database.rows("SELECT * FROM deletions") == [], "it was not deleted"
+
+
+def test_a_body_that_comes_after_its_person_read_it_elsewhere_is_not_unread(database: Database) -> None:
+    own_terminals(database, ME.terminal, HOLDER)
+    read, unread = theirs(), theirs("unread", sequence=2)
+    insert(database, bare(read), bare(unread), read=False)
+    with database.transaction():
+        receipts.add(database, HOLDER, receipts.READ, [read.id], NOW)
+    insert(database, read, unread, read=False)
+    assert receipts.unread(database, TALK) == 1
+
+
+def test_headers_alone_that_come_together_are_stored_as_those_that_come_singly(tmp_path: Path) -> None:
+    some = [theirs(), theirs("second", sequence=2)]
+    tables = "entries", "bodies", "headers_alone", "receipts", "heads", "tips", "unread", "search", "expiring"
+    found = list[dict[str, list[tuple[object, ...]]]]()
+    for singly in (False, True):
+        (folder := tmp_path / str(singly)).mkdir()
+        database = new_database(folder)
+        with database.transaction():
+            persons.replace_terminals(database, THEIR_TERMINAL.person, [THEIR_TERMINAL])
+            for part in [[one] for one in some] if singly else [some]:
+                entries.insert_all(
+                    database, [bare(one) for one in part], ME.terminal, stored=NOW, carrier=HOLDER
+                )
+        found.append({name: database.rows(f"SELECT * FROM {name}") for name in tables})
+    assert found[0] == found[1]
+    assert (len(found[0]["headers_alone"]), found[0]["receipts"]) == (2, [])
 
 
 def damaged(database: Database, table: str) -> Database:

@@ -1,4 +1,4 @@
-"""Persons, contacts, shares, invitations, settings, addresses: what is written comes back, and only once."""
+"""Persons, contacts, pairings, invitations, settings, addresses: what is written comes back, once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from chat.storage import contacts, entries, keys, persons, receipts, removal, se
 from chat.storage.contacts import PAIRED, PENDING, ComparisonRow, ContactRow, ConversationRow
 from chat.storage.database import Database
 from chat.storage.errors import StorageMisuse
-from chat.storage.keys import OWN, THEIRS, InvitationRow, ShareRow
+from chat.storage.keys import InvitationRow, PairingRow, ShareRow
 from chat.storage.persons import KEPT, AddressRow, TerminalRow
 from chat.storage.settings import Settings
 from protocol.identity.drawing import self_key
@@ -126,19 +126,61 @@ def test_pairings_that_never_ended_are_dropped(database: Database) -> None:
     assert contacts.all(database) == [CONTACT]
 
 
-def test_shares_never_change_and_the_newest_comes_first(database: Database) -> None:
-    rows = [
-        ShareRow(THEM, OWN, 7, blob("own 7"), [blob("h")], blob("root 1")),
-        ShareRow(THEM, THEIRS, 7, blob("theirs 7"), [], blob("root 1")),
-        ShareRow(THEM, OWN, 9, blob("own 9"), [blob("h"), blob("i")], blob("root 2")),
-    ]
+def pairing(root: str, *theirs: str, contact: bytes = THEM) -> PairingRow:
+    """A pairing, and the contact's shares that are held in it, by the operations that they are of."""
+    shares = tuple(ShareRow(blob(one), blob(f"share of {one}")) for one in theirs or ("first",))
+    return PairingRow(contact, blob(root), ME.person, shares)
+
+
+def test_pairings_never_change_and_the_newest_comes_first(database: Database) -> None:
+    rows = [pairing("root 1"), replace(pairing("root 2"), first=blob("a Renew"), retired=True)]
     with database.transaction():
-        for row in (*rows, *rows):
-            keys.add_share(database, row)
-    assert keys.shares_of(database, THEM) == [rows[2], rows[0], rows[1]]
-    with pytest.raises(StorageMisuse), database.transaction():
-        keys.add_share(database, replace(rows[0], share=blob("another")))
-    assert keys.shares_of(database, THEM) == [rows[2], rows[0], rows[1]]
+        for row in (*rows, rows[0], replace(rows[0], first=blob("another"), retired=True)):
+            keys.add_pairing(database, row)
+    assert keys.pairings_of(database, THEM) == (rows[1], rows[0])
+    assert keys.roots_of(database, THEM) == [rows[1].root, rows[0].root]
+    assert keys.pairings_of(database, blob("another contact")) == ()
+
+
+def test_of_the_shares_of_an_operation_the_first_is_kept_and_a_second_is_not_taken(
+    database: Database,
+) -> None:
+    """Nobody can check a share: a thief's that comes later takes the place of none."""
+    row, renewed = pairing("root"), ShareRow(blob("a Renew"), blob("renewed"))
+    with database.transaction():
+        keys.add_pairing(database, row)
+        assert keys.add_share(database, THEM, row.root, renewed)
+        for share in (renewed, *row.theirs):
+            assert not keys.add_share(database, THEM, row.root, replace(share, share=blob("a thief's")))
+    assert keys.pairings_of(database, THEM) == (replace(row, theirs=(*row.theirs, renewed)),)
+
+
+def test_the_first_share_comes_first_is_never_forgotten_and_is_retired(database: Database) -> None:
+    row, more = pairing("root"), [ShareRow(blob(name), blob(f"share of {name}")) for name in "abc"]
+    other = pairing("another root", "first", "a")
+    with database.transaction():
+        for one in (other, row):
+            keys.add_pairing(database, one)
+        for share in more:
+            keys.add_share(database, THEM, row.root, share)
+    by_operation = tuple(sorted(more, key=lambda share: share.operation))
+    assert keys.pairings_of(database, THEM) == (replace(row, theirs=(*row.theirs, *by_operation)), other)
+    with database.transaction():
+        keys.forget_shares(database, THEM, row.root, [more[0].operation, more[1].operation])
+    assert keys.pairings_of(database, THEM)[0] == replace(row, theirs=(*row.theirs, more[2]))
+    with database.transaction():
+        keys.forget_shares(database, THEM, row.root, [more[2].operation, row.theirs[0].operation])
+    assert keys.pairings_of(database, THEM) == (replace(row, retired=True), other)
+
+
+def test_of_each_terminal_the_share_of_its_last_link_is_known(database: Database) -> None:
+    with database.transaction():
+        keys.add_pairing(database, pairing("root"))
+        for static, operation in (("desk", "first"), ("laptop", "first"), ("desk", "a Renew")):
+            keys.opened_under(database, THEM, blob("root"), blob(static), blob(operation))
+        keys.opened_under(database, THEM, blob("another root"), blob("desk"), blob("first"))
+    last = {blob("desk"): blob("a Renew"), blob("laptop"): blob("first")}
+    assert keys.last_opened(database, THEM, blob("root")) == last
 
 
 def test_an_invitation_burns_once_for_one_key(database: Database) -> None:
@@ -202,7 +244,8 @@ def test_removing_a_contact_takes_all_of_it_and_nothing_else(database: Database)
             persons.add_proven_key(database, row.person, blob("static"))
             compared = ComparisonRow(row.person, True, 5, blob("recovery"), ())
             contacts.add_comparison(database, compared)
-            keys.add_share(database, ShareRow(row.person, OWN, 1, blob("share"), [], blob("root")))
+            keys.add_pairing(database, pairing("root", contact=row.person))
+            keys.opened_under(database, row.person, blob("root"), blob("static"), blob("first"))
         persons.add_address(database, AddressRow(THEIR_TERMINAL.terminal, "10.0.0.1", 4747, 1))
         contacts.ensure_conversation(database, kept, contacts.TWO, other.person)
     gone = Author(THEIR_TERMINAL.terminal).write("gone")
@@ -218,12 +261,13 @@ def test_removing_a_contact_takes_all_of_it_and_nothing_else(database: Database)
     assert contacts.all(database) == [other]
     assert persons.operations_of(database, THEM) == []
     assert tables.pins(database) == [(other.person, blob("recovery"), True)]
-    assert keys.shares_of(database, THEM) == []
+    assert keys.pairings_of(database, THEM) == ()
+    assert keys.last_opened(database, THEM, blob("root")) == {}
     assert tables.terminals_of(database, THEM) == []
     assert persons.addresses_of(database, THEIR_TERMINAL.terminal) == []
     assert contacts.conversation_with(database, THEM) is None
     assert entries.page(database, TALK, 9) == []
-    assert len(entries.page(database, kept, 9)) == len(keys.shares_of(database, other.person)) == 1
+    assert len(entries.page(database, kept, 9)) == len(keys.pairings_of(database, other.person)) == 1
     names = [name for (name,) in database.rows("SELECT name FROM pragma_table_list WHERE schema = 'main'")]
     everything = "".join(str(database.rows(f"SELECT * FROM {name}")) for name in names)
     assert repr(THEM) not in everything

@@ -11,7 +11,7 @@ import pytest
 from chat.storage import entries, keys, sharing
 from chat.storage.database import Database
 from chat.storage.errors import StorageMisuse, WrongPassphrase
-from chat.storage.keys import OWN, InvitationRow, ShareRow
+from chat.storage.keys import InvitationRow, PairingRow, ShareRow
 from chat.storage.profile import Vault
 from chat.storage.secure_deletion import clean_file, cleaning_is_due
 from tests.support.storage.samples import ME, PASSPHRASE, TALK, THEM, Author, blob, find, seeded, store
@@ -58,7 +58,7 @@ def test_attack_78_no_repr_shows_a_secret_or_a_text(opened: tuple[Vault, Databas
         made,
         database,
         keys.read_own(database),
-        ShareRow(THEM, OWN, 1, blob("share"), [], blob("root")),
+        PairingRow(THEM, blob("root"), ME.person, (ShareRow(THEM, blob("share")),)),
         InvitationRow(blob("secret", 16), blob("one-time key"), 1, "PARLOUR:SECRET"),
         row,
         Author().write(NEEDLE),
@@ -95,6 +95,11 @@ def test_attack_78_a_search_leaves_no_trace_in_a_file(opened: tuple[Vault, Datab
     assert {path.name: path.read_bytes() for path in made.folder.iterdir()} == before
 
 
+def pairing(name: str) -> PairingRow:
+    """A pairing by the name of its root."""
+    return PairingRow(THEM, blob(name), ME.person, (ShareRow(THEM, blob(f"share under the {name}")),))
+
+
 def retire(database: Database, root: str) -> None:
     """Forget what the pairing with this root supersedes."""
     for gone in sharing.superseded(database, THEM, blob(root)):
@@ -105,13 +110,15 @@ def test_case_90_the_roots_of_earlier_pairings_leave_the_file(opened: tuple[Vaul
     """The rows go at once, and what pages still hold of them with the next cleaning, which is then due."""
     _, database = opened
     for name in ("earlier root", "newest root"):
-        row = ShareRow(THEM, OWN, 1, blob(f"share under the {name}"), [], blob(name))
         with database.transaction():
-            keys.add_share(database, row)
+            keys.add_pairing(database, pairing(name))
+            keys.opened_under(database, THEM, blob(name), blob("static"), THEM)
     clean_file(database)
     with database.transaction():
         retire(database, "newest root")
-    assert {row.root for row in keys.shares_of(database, THEM)} == {blob("newest root")}
+    assert keys.pairings_of(database, THEM) == (pairing("newest root"),)
+    for table in ("pairings", "shares", "opened"):
+        assert database.rows(f"SELECT root FROM {table}") == [(blob("newest root"),)]
     assert cleaning_is_due(database)
     clean_file(database)
     with database.transaction():
@@ -119,14 +126,27 @@ def test_case_90_the_roots_of_earlier_pairings_leave_the_file(opened: tuple[Vaul
     assert not cleaning_is_due(database)
 
 
+def test_shares_that_are_forgotten_leave_the_file(opened: tuple[Vault, Database]) -> None:
+    _, database = opened
+    later = ShareRow(blob("a Renew"), blob("a later share"))
+    with database.transaction():
+        keys.add_pairing(database, pairing("root"))
+        keys.add_share(database, THEM, blob("root"), later)
+    clean_file(database)
+    with database.transaction():
+        keys.forget_shares(database, THEM, blob("root"), [later.operation])
+    assert keys.pairings_of(database, THEM) == (pairing("root"),)
+    assert cleaning_is_due(database)
+
+
 def test_case_90_a_pairing_that_was_stored_meanwhile_is_not_retired(opened: tuple[Vault, Database]) -> None:
     """A link opened under the second one, and the third is stored before the first is erased."""
     _, database = opened
     with database.transaction():
         for name in ("first", "second", "third"):
-            keys.add_share(database, ShareRow(THEM, OWN, 1, blob(f"share of the {name}"), [], blob(name)))
+            keys.add_pairing(database, pairing(name))
         retire(database, "second")
-    assert [row.root for row in keys.shares_of(database, THEM)] == [blob("third"), blob("second")]
+    assert keys.roots_of(database, THEM) == [blob("third"), blob("second")]
 
 
 def test_of_two_pairings_at_one_time_none_is_retired_until_a_later_one_is(
@@ -137,13 +157,12 @@ def test_of_two_pairings_at_one_time_none_is_retired_until_a_later_one_is(
     meanwhile = {"second": {blob("first")}, "third": {blob("first"), blob("second")}}
     with database.transaction():
         for name in ("before", "first", "second", "third", "last"):
-            row = ShareRow(THEM, OWN, 1, blob(f"share of the {name}"), [], blob(name))
-            keys.add_share(database, row, meanwhile.get(name, ()))
+            keys.add_pairing(database, pairing(name), meanwhile.get(name, ()))
 
     def left(newest: str) -> list[bytes]:
         with database.transaction():
             retire(database, newest)
-        return [row.root for row in keys.shares_of(database, THEM)]
+        return keys.roots_of(database, THEM)
 
     assert left("third") == left("second") == [blob(it) for it in ("last", "third", "second", "first")]
     assert left("last") == [blob("last")]

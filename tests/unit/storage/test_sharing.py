@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from chat.storage import contacts, entries, keys, ordering, persons, registers, sharing
 from chat.storage.contacts import PAIRED, ContactRow
 from chat.storage.database import Database
-from chat.storage.keys import OWN, THEIRS, ShareRow
+from chat.storage.keys import PairingRow, ShareRow
 from protocol.entries_and_receipts import KIND_STATE, EntryPlace, ParsedEntry, write_entry
 from protocol.history import order
 from protocol.identity.author import create_person, create_terminal, recover_operation, sign_recovery
@@ -34,9 +34,8 @@ from tests.support.storage.samples import ME, THEM, blob, new_database
 
 NOTES = notes_of(ME.person)
 DEVICES = (ME.terminal, blob("laptop"), blob("phone"))
-PAIRING = SharedRoot(
-    blob("a root"), [SharedShare(9, blob("mine"), [], [])], [SharedShare(7, blob("theirs"), [], [])]
-)
+PAIRING = SharedRoot(blob("a root"), ME.person, False, [SharedShare(THEM, blob("theirs"))])
+RENEWED = replace(PAIRING, theirs=[*PAIRING.theirs, SharedShare(blob("a Renew"), blob("renewed"))])
 
 
 class Device:
@@ -163,14 +162,10 @@ def test_a_lost_body_changes_nothing_and_undoes_nothing(database: Database) -> N
     assert row(database).petname == "Benjamin"
 
 
-def shared(database: Database) -> list[bytes]:
-    return [share.root for share in keys.shares_of(database, THEM)]
-
-
 def add_root(database: Database, name: str) -> None:
     with database.transaction():
-        for owner in (OWN, THEIRS):
-            keys.add_share(database, ShareRow(THEM, owner, 1, blob(f"{name} {owner}"), [], blob(name)))
+        row = PairingRow(THEM, blob(name), ME.person, (ShareRow(THEM, blob(f"share under {name}")),))
+        keys.add_pairing(database, row)
 
 
 def test_a_retired_pairing_stays_so_whatever_comes_later_and_never_is_the_last(database: Database) -> None:
@@ -179,30 +174,42 @@ def test_a_retired_pairing_stays_so_whatever_comes_later_and_never_is_the_last(d
     paired = device.write(write(Register.PAIRING, PAIRING.root, PairingValue(THEM, PAIRING, [])))
     other.hears(device)
     retired = device.write(write(Register.RETIRED, PAIRING.root))
-    renewed = replace(PAIRING, own=[SharedShare(10, blob("renewed"), [], []), *PAIRING.own])
-    again = other.write(write(Register.PAIRING, PAIRING.root, PairingValue(THEM, renewed, [])))
+    again = other.write(write(Register.PAIRING, PAIRING.root, PairingValue(THEM, RENEWED, [])))
     take(database, paired)
     take(database, retired)
-    assert set(shared(database)) == {PAIRING.root}, "what supersedes it is not here yet"
+    assert keys.roots_of(database, THEM) == [PAIRING.root], "what supersedes it is not here yet"
     assert sharing.is_due(database)
     add_root(database, "the next root")
     assert take(database).gone == (paired.id,)
-    assert set(shared(database)) == {blob("the next root")}
+    assert keys.roots_of(database, THEM) == [blob("the next root")]
     assert take(database, again).gone == (again.id,)
-    assert set(shared(database)) == {blob("the next root")}
+    assert keys.roots_of(database, THEM) == [blob("the next root")]
     assert not database.rows("SELECT 1 FROM bodies WHERE instr(body, ?)", PAIRING.root)
     assert not sharing.is_due(database)
 
 
 def test_shares_of_a_pairing_that_is_held_do_not_come_by_its_register(database: Database) -> None:
-    """A renewed one comes on a link, and a write that is older than that must not take its place."""
+    """The contact itself sends each device the best one, and what came first of an operation stays."""
     begin(database)
     device = Device(DEVICES[1], random.Random(1))
-    renewed = replace(PAIRING, own=[SharedShare(10, blob("renewed"), [], []), *PAIRING.own])
-    for pairing in (PAIRING, renewed):
+    for pairing in (PAIRING, RENEWED, replace(PAIRING, retired=True)):
         take(database, device.write(write(Register.PAIRING, pairing.root, PairingValue(THEM, pairing, []))))
-    found = [(share.owner, share.number) for share in keys.shares_of(database, THEM)]
-    assert found == [(OWN, 9), (THEIRS, 7)]
+    assert keys.pairings_of(database, THEM) == (sharing.held_pairing(THEM, PAIRING),)
+
+
+def test_a_pairing_comes_with_all_that_the_writer_held_of_it(database: Database) -> None:
+    """Else its links would open under the first share alone, which the contact's removed device knows."""
+    begin(database)
+    said = replace(RENEWED, first=blob("an own Renew"), retired=True)
+    value = PairingValue(THEM, said, [])
+    take(database, Device(DEVICES[1], random.Random(1)).write(write(Register.PAIRING, said.root, value)))
+    (held,) = keys.pairings_of(database, THEM)
+    assert (held.root, held.first, held.retired) == (said.root, said.first, True)
+    assert [(one.operation, one.share) for one in held.theirs] == [
+        (one.operation, one.share) for one in said.theirs
+    ]
+    assert sharing.shared_pairing(held) == said
+    assert sharing.pairing(database, THEM, said.root).value == write(Register.PAIRING, said.root, value).value
 
 
 def test_a_contact_that_was_removed_leaves_no_write_but_that(database: Database) -> None:
@@ -217,7 +224,7 @@ def test_a_contact_that_was_removed_leaves_no_write_but_that(database: Database)
     assert [one.person for one in followed.removed] == [THEM]
     assert set(followed.gone) == {paired.id, named.id}
     assert contacts.get(database, THEM) is None
-    assert keys.shares_of(database, THEM) == []
+    assert keys.roots_of(database, THEM) == []
     take(database, late)
     bodies = [body for (body,) in database.rows("SELECT body FROM bodies")]
     assert [THEM in body for body in bodies] == [False] * len(bodies)
@@ -250,19 +257,16 @@ def test_of_two_pairings_that_do_not_know_each_other_none_supersedes_the_other(d
     """The contact may hold one of them alone, and the person would be cut off."""
     begin(database)
     add_root(database, "the first")
-    one, other = (
-        SharedRoot(blob(name), PAIRING.own, PAIRING.theirs) for name in ("the desk's", "the laptop's")
-    )
+    one, other = (replace(PAIRING, root=blob(name)) for name in ("the desk's", "the laptop's"))
     first = [subject(blob("the first"))]
     for terminal, root in zip(DEVICES[1:], (one, other), strict=True):
         device = Device(terminal, random.Random(1))
         take(database, device.write(write(Register.PAIRING, root.root, PairingValue(THEM, root, first))))
-    assert len(set(shared(database))) == 3
+    assert len(keys.roots_of(database, THEM)) == 3
     for root in (one, other):
         assert sharing.superseded(database, THEM, root.root) == [blob("the first")]
     assert sharing.superseded(database, THEM, blob("the first")) == []
-    orders = [list(dict.fromkeys(shared(database)))]
-    assert orders[0][-1] == blob("the first"), "what the notes do not know is older"
+    assert keys.roots_of(database, THEM)[-1] == blob("the first"), "what the notes do not know is older"
 
 
 def test_a_verification_counts_for_the_recovery_that_was_compared(database: Database) -> None:

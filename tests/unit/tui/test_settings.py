@@ -153,20 +153,23 @@ async def test_no_choice_is_drawn_without_its_values_not_even_first(monkeypatch:
     assert [text for text in drawn if "●" not in text] == []
 
 
-async def test_how_long_this_device_keeps_messages_is_chosen_where_another_one_keeps_all() -> None:
+async def test_how_long_this_device_keeps_messages_and_the_keeper_are_chosen() -> None:
     async with reading("one", size=(100, 50)) as (pilot, messenger, _):
+        messenger.other_terminals = (TerminalView("d1" * 32, False, TerminalState.LIVE, "desk"),)
         await opened(pilot, "f12", SettingsDialog)
         choice(pilot, "keep").focus()
         await pilot.press("left")
-        await until_shown(pilot, "You have no other device.")
-        assert (choice(pilot, "keep").chosen, (await messenger.retention()).days) == ("0", 0)
-        messenger.other_terminals = (TerminalView("d1" * 32, False, TerminalState.LIVE, "desk"),)
-        await pilot.press("left")
-        await until(pilot, lambda: messenger.called("keep") == [(365, False), (365, False)])
+        await until_shown(pilot, "Nothing leaves this device: you chose no keeper.")
         assert (choice(pilot, "keep").chosen, (await messenger.retention()).days) == ("365", 365)
-        messenger.others_keep_days = True
-        await pilot.press("left")
-        await until_shown(pilot, "Nothing leaves this device")
+        choice(pilot, "keeper").focus()
+        await pilot.press("right", "right")
+        await until_shown(pilot, "● desk")
+        assert (await messenger.retention()).keeper == "d1" * 32
+        await until_shown(pilot, "Older messages leave this device once your keeper")
+        messenger.other_terminals = ()
+        await pilot.press("left", "right")
+        await until_shown(pilot, "There is no such device.")
+        assert choice(pilot, "keeper").chosen == messenger._me.terminal
 
 
 @pytest.mark.parametrize(

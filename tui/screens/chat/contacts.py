@@ -439,6 +439,7 @@ class ProfileDialogs:
 
         settings = await self.surface.ask(self.messenger.settings())
         kept = await self.surface.ask(self.messenger.retention())
-        if settings is not None and kept is not None:
-            dialog = SettingsDialog(self.messenger, settings, kept, self.preferences)
+        devices = await self.surface.ask(self.messenger.terminals())
+        if settings is not None and kept is not None and devices is not None:
+            dialog = SettingsDialog(self.messenger, settings, kept, devices, self.preferences)
             self.surface.choose(dialog, self.surface.act)

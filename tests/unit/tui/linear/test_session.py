@@ -791,15 +791,20 @@ async def test_the_removal_of_the_first_device_names_the_next_one() -> None:
     assert sum("nothing here removes it" in line for line in said) == 1
 
 
-async def test_the_setting_says_that_nothing_leaves_where_all_other_devices_keep_days() -> None:
+async def test_the_keeper_is_chosen_and_the_setting_says_that_nothing_leaves_without_one() -> None:
     door = locked_door()
     assert door.messenger is not None
-    door.messenger.other_terminals = (TerminalView("b" * 64, False, TerminalState.LIVE),)
-    door.messenger.others_keep_days = True
-    steps = ("> /settings keep 30", "> /settings keep 0", "> /quit")
+    door.messenger.other_terminals = (TerminalView("b" * 64, False, TerminalState.LIVE, "desk"),)
+    steps = (
+        *("> /settings keep 30", "> /devices", "> /devices keeper 2", "> /settings keep", "> /devices"),
+        *("> /devices keeper none", "> /settings keep 0", "> /devices keeper 7", "> /quit"),
+    )
     said, _status = await play(iter([UNLOCK, *steps]), door, OPTIONS)
     kept = [line for line in said if line.startswith("keep is ")]
-    assert [line.endswith(STAYS) for line in kept] == [True, False]
+    assert [line.endswith(STAYS) for line in kept] == [True, False, False]
+    assert said.count("desk is your keeper: it holds all messages for your other devices.") == 2
+    assert said.count("You chose no keeper: nothing leaves any of your devices.") == 1
+    assert door.messenger.called("choose_keeper") == [("b" * 64,), ("",)]
 
 
 async def test_notes_to_oneself_are_a_conversation_like_others() -> None:
