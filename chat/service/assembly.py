@@ -233,7 +233,7 @@ class UseCases:
             renewals,
             transfers,
         )
-        self.recovery = Recovery(runtime, store, keyring, own_log, cleaner, sync.fetch, words.confirm)
+        self.recovery = Recovery(runtime, store, keyring, own_log, cleaner, words.confirm)
         self.messages = Messages(
             runtime, store, bus, keyring, book, views, sync, cleaner, expirer, amendments, notes
         )

@@ -323,6 +323,7 @@ class Forwarding:
         self._passed: dict[bytes, list[bytes]] = {}
         self._handed: dict[bytes, tuple[bytes, ...]] = {}
         self._compared = _compared(keyring)
+        self._noted = set[LiveLink]()  # those on which all notes have come
 
     # Links.
 
@@ -348,8 +349,14 @@ class Forwarding:
 
     def ended(self, link: LiveLink) -> None:
         self.links.pop(link, None)
+        self._noted.discard(link)
         self._marks.ended(link)
         self._arrivals.ended(link)
+
+    @property
+    def has_notes(self) -> bool:
+        """Whether another own terminal is there, of which this one has all notes, or there is none."""
+        return not self._keyring.other_live() or any(self._open.keeps(link) for link in self._noted)
 
     def own_log_changed(self) -> None:
         """Terminals may have become this person's, or be none any more."""
@@ -529,13 +536,16 @@ class Forwarding:
             if theirs.answered:
                 await self._gaps.answered(link, theirs.conversation)
                 self._arrivals.answered(link, theirs.conversation)
+                self._has_come(link, person)
                 continue
             (mine,) = await self._store.read(siblings.digests, [talk], terminal, held)
             if _may_fill(mine, theirs, outgoing.lacked.get(theirs.conversation)):
                 await self._store.write(repair.forget_gaps, theirs.conversation, terminal)
                 (mine,) = await self._store.read(siblings.digests, [talk], terminal, held)
             outgoing.lacked[theirs.conversation] = theirs.gaps
-            if mine.heads != theirs.heads:
+            if mine.heads == theirs.heads:
+                self._has_come(link, person)
+            else:
                 link.asked = True
                 self._arrivals.asked(link, mine, theirs)
                 heads = await self._store.read(siblings.asking_heads, theirs.conversation, terminal)
@@ -548,6 +558,11 @@ class Forwarding:
                 # The other side may lack none of them, and has some that this one lacks.
                 if outgoing.told.get(theirs.conversation) != mine:
                     outgoing.compare([person])
+
+    def _has_come(self, link: LiveLink, person: bytes) -> None:
+        """This side has all that the other one has of a conversation."""
+        if person == self._keyring.own.person and link in self.links:
+            self._noted.add(link)
 
     def _hear_what_is_kept(self, link: LiveLink, outgoing: SiblingOutgoing, since: int) -> None:
         before, outgoing.since = outgoing.since, since

@@ -22,7 +22,7 @@ from tui.linear.output import Output
 from tui.linear.state import Question, Questions, State
 from tui.linear.wording import in_digits, listed
 from tui.text.formatting import DEVICE_DIGITS, moving_line, removal_of_first, seen_line, without_words
-from tui.text.recovery import added_lines, picked_devices
+from tui.text.recovery import added_lines, gone_lines, picked_devices
 from tui.text.safe import safe_line, safe_name
 from tui.text.translation import N_, _, told
 
@@ -32,6 +32,7 @@ _STANDS: Final = {
     TerminalState.REMOVED: N_("removed"),
 }
 _ABOUT: Final = "devices"
+_LOST: Final = " lost"
 
 
 @dataclass
@@ -79,19 +80,21 @@ class Devices:
 
     async def _ask_to_remove(self, typed: str) -> None:
         """The number is that of the list that was shown: another device may have come since."""
-        picked = picked_devices(typed, self._shown)
+        number, lost = typed.strip().removesuffix(_LOST), typed.strip().endswith(_LOST)
+        picked = picked_devices(number, self._shown)
         if len(picked) != 1:
             raise UsageError(_("Type the number of one device, as /devices shows it."))
         (view,) = picked
         foreseen = await self.messenger.foresee_removal(view.terminal)
         first = removal_of_first(await self.messenger.me(), self._shown, view, "/recovery")
         asked = *first, _("Remove this device? It never comes back."), _line(view, self._shown)
-        lines = *asked, *added_lines(foreseen, self._shown, self.zone)
-        await self.questions.confirm(_ABOUT, lines, partial(self._remove, view))
+        how = () if view.this else gone_lines(f"/devices remove {number} lost", not lost)
+        lines = *asked, *added_lines(foreseen, self._shown, self.zone), *how
+        await self.questions.confirm(_ABOUT, lines, partial(self._remove, view, not lost))
 
-    async def _remove(self, view: TerminalView) -> None:
+    async def _remove(self, view: TerminalView, stolen: bool) -> None:
         await self.output.say(_("Signing…"))
-        await self.messenger.remove_terminal(view.terminal)
+        await self.messenger.remove_terminal(view.terminal, stolen and not view.this)
         await self.output.say(
             _("The device was removed. Your contacts shut it out, and the keys that it knew are renewed.")
         )

@@ -54,6 +54,28 @@ RECOVERY_DUE: Final = N_(
 )
 
 
+def how_gone() -> dict[bool, tuple[str, str]]:
+    """How a device that is removed is gone, by whether it was stolen: what that is called, and what it does."""
+    return {
+        True: (_("It was stolen"), _("Only those of its messages count that this device has now.")),
+        False: (
+            _("It was lost, sold or broken"),
+            _("Its messages count that a contact has when this device meets it next."),
+        ),
+    }
+
+
+def gone_lines(command: str, stolen: bool) -> list[str]:
+    """How a device that is removed counts as gone, and what to type instead where it was only lost."""
+    called, does = how_gone()[stolen]
+    said = [f"{called}. {does}"]
+    if stolen:
+        said.append(
+            _("If it was lost, sold or broken, type n, and {command} instead.").format(command=command)
+        )
+    return said
+
+
 def numbered_words(words: Sequence[str], columns: int) -> list[str]:
     """Words with their numbers, in rows of so many."""
     width = max(map(len, words))

@@ -193,7 +193,7 @@ def test_the_database_agrees_with_the_definition_in_any_order(
             gone = {ALL[here].id}
             with database.transaction():
                 entries.destroy(database, ALL[here].id)
-                amendments.wake_all(database, ALL[here].id)
+                amendments.wake(database, ALL[here].id)
             arrive(database)
     found = held_texts(database)
     # Whether an edit without effect is kept says the order of arrival.
@@ -555,7 +555,7 @@ def test_an_edit_that_is_being_removed_shows_nothing_where_its_original_comes_ag
     arrive(database, THEIRS)
     assert held_texts(database) == (set(), {THEIRS.id: "theirs"})
     with database.transaction():
-        amendments.wake_all(database, THEIRS.id)
+        amendments.wake(database, THEIRS.id)
     arrive(database, edited)
     assert secure_deletion.clean_file(database)
     assert held_texts(database) == (set(), {THEIRS.id: "theirs edited"})
