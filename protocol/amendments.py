@@ -39,9 +39,9 @@ def deleted(held: Held, own: Collection[bytes], apart: Collection[bytes] = ()) -
     named = dict[tuple[bool, bytes], set[bytes]]()  # by whom alone it has to be
     for one, delete in held.items():
         if isinstance(delete.amends, DeleteBody):
-            for entry in delete.amends.ids:
-                author = delete.header.author if one in apart else ANYBODY
-                named.setdefault((one in own, entry), set()).add(author)
+            author = delete.header.author if one in apart else ANYBODY
+            for name in delete.amends.ids:
+                named.setdefault((one in own, name), set()).add(author)
     found = set[bytes]()
     for one, entry in held.items():
         if entry.header.kind in KEPT_KINDS:

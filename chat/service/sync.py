@@ -311,7 +311,7 @@ class Synchronizer:
         return False
 
     async def met(self) -> bool:
-        """Wait until a terminal has named what it holds of this person's log, or 10 seconds; whether one has."""
+        """Wait until a terminal has named what it holds of this person's log, or 10 seconds; whether any."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._runtime.config.sync_within):
                 while all(worker.log_heads is None for worker in self._workers.values()):

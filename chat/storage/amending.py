@@ -161,7 +161,7 @@ class Follower:
             " AND e.number NOT IN (SELECT entry FROM claims)",
             *(one.target, one.conversation),
         )
-        # A delete of what its author wrote itself holds in any case, or a cut would bring back what was deleted.
+        # A delete of its author's own words holds in any case, or a cut would bring back what was deleted.
         counts = not self._db.value(
             f"SELECT EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = ?1"
             f" AND NOT EXISTS (SELECT 1 FROM entries AS d JOIN entries AS e ON e.author = d.author"

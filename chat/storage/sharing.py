@@ -80,7 +80,7 @@ def ensure(db: Database, own: bytes) -> bytes:
 
 
 def renew(db: Database) -> None:
-    """Other terminals of this person are live, or this one has another id: what each said of contacts is due."""
+    """Others of this person are live, or this terminal has another id: what each said of contacts is due."""
     db.run(
         "INSERT OR IGNORE INTO registers_due (register, subject)"
         f" SELECT DISTINCT register, subject FROM registers WHERE register IN ({_OF_STANDING})"

@@ -55,7 +55,7 @@ RECOVERY_DUE: Final = N_(
 
 
 def how_gone() -> dict[bool, tuple[str, str]]:
-    """How a device that is removed is gone, by whether it was stolen: what that is called, and what it does."""
+    """How a device that is removed is gone, by whether it was stolen: its name, and what it does."""
     return {
         True: (_("It was stolen"), _("Only those of its messages count that this device has now.")),
         False: (
