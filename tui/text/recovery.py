@@ -71,7 +71,7 @@ def gone_lines(command: str, stolen: bool) -> list[str]:
     said = [f"{called}. {does}"]
     if stolen:
         said.append(
-            _("If it was lost, sold or broken, type n, and {command} instead.").format(command=command)
+            _("If it was lost, sold or broken, type /no, and {command} instead.").format(command=command)
         )
     return said
 
