@@ -32,7 +32,7 @@ _STANDS: Final = {
     TerminalState.REMOVED: N_("removed"),
 }
 _ABOUT: Final = "devices"
-_LOST: Final = " lost"
+_LOST: Final = "lost"
 
 
 @dataclass
@@ -80,16 +80,18 @@ class Devices:
 
     async def _ask_to_remove(self, typed: str) -> None:
         """The number is that of the list that was shown: another device may have come since."""
-        number, lost = typed.strip().removesuffix(_LOST), typed.strip().endswith(_LOST)
-        picked = picked_devices(number, self._shown)
+        number, _space, how = typed.strip().partition(" ")
+        lost = how.strip() == _LOST
+        picked = picked_devices(number if lost else typed, self._shown)
         if len(picked) != 1:
             raise UsageError(_("Type the number of one device, as /devices shows it."))
         (view,) = picked
         foreseen = await self.messenger.foresee_removal(view.terminal)
         first = removal_of_first(await self.messenger.me(), self._shown, view, "/recovery")
         asked = *first, _("Remove this device? It never comes back."), _line(view, self._shown)
-        how = () if view.this else gone_lines(f"/devices remove {number} lost", not lost)
-        lines = *asked, *added_lines(foreseen, self._shown, self.zone), *how
+        otherwise = _("If it was lost, sold or broken, type /no, and the same with lost behind the number.")
+        counts = () if view.this else gone_lines(not lost, otherwise)
+        lines = *asked, *added_lines(foreseen, self._shown, self.zone), *counts
         await self.questions.confirm(_ABOUT, lines, partial(self._remove, view, not lost))
 
     async def _remove(self, view: TerminalView, stolen: bool) -> None:

@@ -124,10 +124,13 @@ class Recovery:
         known = await self.messenger.terminals()
         await self.output.clear()
         asked = _n("Remove {number} device?", "Remove {number} devices?", len(picked))
+        otherwise = _(
+            "If they were lost, sold or broken, type /no, and the same with lost before the numbers."
+        )
         lines = (
             *(asked.format(number=len(picked)), *map(device_line, picked)),
             *added_lines(foreseen, known, self.options.zone),
-            *(gone_lines("/recovery use lost …", chosen.stolen) if picked else ()),
+            *(gone_lines(chosen.stolen, otherwise) if picked else ()),
             *(_(RECOVERY_WARNS), *([_(RECOVERY_RIVAL)] if chosen.not_mine else [])),
         )
         follows = partial(self._recover, chosen, ()) if _SAME in wishes else partial(self._show_new, chosen)

@@ -65,15 +65,9 @@ def how_gone() -> dict[bool, tuple[str, str]]:
     }
 
 
-def gone_lines(command: str, stolen: bool) -> list[str]:
-    """How a device that is removed counts as gone, and what to type instead where it was only lost."""
-    called, does = how_gone()[stolen]
-    said = [f"{called}. {does}"]
-    if stolen:
-        said.append(
-            _("If it was lost, sold or broken, type /no, and {command} instead.").format(command=command)
-        )
-    return said
+def gone_lines(stolen: bool, otherwise: str) -> list[str]:
+    """How a device that is removed counts as gone, and what to type `otherwise`, where it was only lost."""
+    return [*how_gone()[stolen], *([otherwise] if stolen else [])]
 
 
 def numbered_words(words: Sequence[str], columns: int) -> list[str]:

@@ -660,7 +660,7 @@ async def test_the_recovery_words_are_used_after_a_confirmation() -> None:
     assert any("These are not the recovery words" in line for line in said)
     assert said.count("Remove 1 device?") == said.count("bbbbbbbb…, which may have been copied") == 2
     assert said.count(f"34 {NEW_WORDS[33]}") == 2, "again after a wrong one"
-    assert any(line.endswith("/no, and /recovery use lost … instead.") for line in said)
+    assert any(line.endswith("and the same with lost before the numbers.") for line in said)
     assert any("Word 3 is another one." in line for line in said)
     done = said.index("Your recovery words were used. Your contacts are warned.")
     assert said[done + 1] == "The old words open nothing any more."
