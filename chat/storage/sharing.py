@@ -340,7 +340,8 @@ def _follow_comparisons(db: Database, person: bytes, newest: bytes) -> None:
     Only the terminal that compared writes that a contact is verified.
     """
     said = registers.writes(db, Register.STANDING, subject(person))
-    comparing, others, counting = set[bytes](), set[bytes](), _by_live(db, [one.entry for one in said])
+    comparing, others = set[bytes](), set[bytes]()
+    counting = _by_live(db, [one.entry for one in said])
     for one in said:
         value = read_value(Register.STANDING, one.value) if one.value is not None else None
         if not isinstance(value, StandingValue):

@@ -75,7 +75,7 @@ OTHERS: Final = """
     show_picture history latest entry first_unread entry_at details search mark_read mark_all_read
     edit set_timer declare_bot withdraw_bot declared_bot typing settings change_settings preferences
     relays add_relay remove_relay change_passphrase back_up export history_root retention diagnose
-    handed_out clients follow permit client_of take_turn arrivals acknowledge
+    clients follow permit client_of take_turn arrivals acknowledge
 """
 """Calls that free nothing."""
 
