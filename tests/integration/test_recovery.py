@@ -346,6 +346,7 @@ async def removed_after(folder: Path, *, stolen: bool) -> dict[str, bool]:
         await recover(ada, words, (terminal.hex(),), stolen=stolen)
         assert ada.clock.monotonic() < before + 1
         if not stolen:  # Ben sends nothing, also of what Ada lacks, before he has compared
+            await asyncio.sleep(5)
             await ben.engine.verify(await ben.contact(ada), await number_of(ben, ada))
         await cut
         if stolen:
