@@ -94,6 +94,10 @@ IDENTIFIED_WITHIN = 1.5
 _COSTS: Final = {UnlockCost.KEPT: None, UnlockCost.MODERATE: MODERATE, UnlockCost.SENSITIVE: SENSITIVE}
 
 LOCKED = phrase("The profile was locked.")
+NOBODY_HEARS = phrase(
+    "Nobody is there to hear of it, and nobody could later: remove this device on another one of yours, or"
+    " try again when Parlour runs on another one, or a contact is online."
+)
 NO_CONTACT = phrase("No such contact: check the list of contacts.")
 FOR_CONTACTS = phrase("This is for conversations with contacts: your notes are yours alone.")
 
@@ -309,8 +313,13 @@ class Engine:
     async def answer_linking(self, linking: str, accept: bool) -> None:
         await self._open.linker.answer(linking, accept)
 
-    async def remove_terminal(self, terminal: str) -> None:
-        await self._open.recovery.remove(terminal)
+    async def remove_terminal(self, terminal: str, stolen: bool = True) -> None:
+        use_cases = self._open
+        if terminal == use_cases.keyring.own.terminal.hex():
+            await use_cases.recovery.foresee_removal(terminal)  # raises what the removal would
+            if not await use_cases.sync.met():  # it has no link once it is removed
+                raise NotPermitted(NOBODY_HEARS)
+        await use_cases.recovery.remove(terminal, stolen=stolen)
         await self._open.sync.left()
 
     async def foresee_removal(self, terminal: str) -> RemovalView:
@@ -321,7 +330,10 @@ class Engine:
         await self._open.sync.left()  # the engine may end with the command
 
     async def handed_out(self) -> bool:
-        return not self._open.keyring.dialled() or await self._open.sync.handed_out()
+        keyring = self._open.keyring
+        # One that removed itself dials nobody any more, and is heard on the links that it had.
+        alone = not keyring.dialled() and not keyring.is_removed
+        return alone or await self._open.sync.handed_out()
 
     async def recovery_words(self) -> RecoveryView:
         return await self._open.recovery.words()
@@ -347,9 +359,10 @@ class Engine:
         answers: tuple[str, ...],
         same_words: bool = False,
         not_mine: bool = False,
+        stolen: bool = True,
     ) -> None:
         following = None if same_words else answers
-        await self._open.recovery.use(typed, removed, following, not_mine=not_mine)
+        await self._open.recovery.use(typed, removed, following, not_mine=not_mine, stolen=stolen)
         await self._open.sync.left()
 
     async def rename(self, contact: str, name: str) -> None:

@@ -521,10 +521,13 @@ class Messenger(Protocol):
         Raises UsageError where no answer is due, Unconfirmed.
         """
 
-    async def remove_terminal(self, terminal: str) -> None:
+    async def remove_terminal(self, terminal: str, stolen: bool = True) -> None:
         """Remove a device of this person for good, by its id: this one, or one that is junior to it.
 
-        Raises UsageError (no such device), NotPermitted (a senior one).
+        What it wrote counts as far as it is held here now, if it was `stolen`. Else what a contact, or
+        another own device, holds of it counts, too, until this one compares with it next.
+
+        Raises UsageError (no such device), NotPermitted (a senior one; this one, where nobody hears of it).
         """
 
     async def foresee_removal(self, terminal: str) -> RemovalView:
@@ -575,13 +578,15 @@ class Messenger(Protocol):
         answers: tuple[str, ...],
         same_words: bool = False,
         not_mine: bool = False,
+        stolen: bool = True,
     ) -> None:
         """Sign a recovery with the seed of these words, and remove terminals by id. The seed is not kept.
 
         The words of `begin_recovery` open this person's identity from then on, and those typed open nothing;
         `answers` are those that were asked for. `same_words`: the words stay, as nobody else knows them.
-        `not_mine`: a recovery that replaced these words was somebody else's, and confirmed by mistake. Where
-        this terminal was removed or copied, it has new keys and another id afterwards.
+        `not_mine`: a recovery that replaced these words was somebody else's, and confirmed by mistake.
+        `stolen`: as in `remove_terminal`. Where this terminal was removed or copied, it has new keys and
+        another id afterwards.
 
         Raises UsageError (the words, a terminal), WordsReplaced, NotTypedBack (the answers; `begin_recovery`
         asks for others then). Nothing is signed then.

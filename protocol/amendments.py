@@ -24,26 +24,33 @@ from protocol.messages import BotBody, DeleteBody, EditBody
 KEPT_KINDS: Final = LASTING
 """Kinds that no delete covers: what they say stays in force."""
 
+ANYBODY: Final = b""
+"""In the place of an author."""
+
 Held = Mapping[bytes, ParsedEntry]  # the entries held of one conversation, by id
 
 
 def deleted(held: Held, own: Collection[bytes], apart: Collection[bytes] = ()) -> set[bytes]:
     """Ids of the entries that a delete which counts covers.
 
-    `own` are the ids of the entries that this person wrote, `apart` of those that do not count.
+    `own` are the ids of the entries that this person wrote, `apart` of those that do not count. A delete of
+    these covers what its author wrote, with the edits of that.
     """
-    named = {
-        (one in own, entry)
-        for one, delete in held.items()
-        if isinstance(delete.amends, DeleteBody) and one not in apart
-        for entry in delete.amends.ids
-    }
+    named = dict[tuple[bool, bytes], set[bytes]]()  # by whom alone it has to be
+    for one, delete in held.items():
+        if isinstance(delete.amends, DeleteBody):
+            author = delete.header.author if one in apart else ANYBODY
+            for name in delete.amends.ids:
+                named.setdefault((one in own, name), set()).add(author)
     found = set[bytes]()
     for one, entry in held.items():
-        edited = entry.amends.entry if isinstance(entry.amends, EditBody) else b""
-        covered = (one in own, one) in named or (one in own, edited) in named
-        if covered and entry.header.kind not in KEPT_KINDS:
-            found.add(one)
+        if entry.header.kind in KEPT_KINDS:
+            continue
+        edited = [entry.amends.entry] if isinstance(entry.amends, EditBody) else []
+        for name in (one, *edited):
+            whose = {ANYBODY, *([held[name].header.author] if name in held else [])}
+            if whose & named.get((one in own, name), set()):
+                found.add(one)
     return found
 
 

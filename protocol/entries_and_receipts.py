@@ -114,8 +114,8 @@ def read_text(body: bytes) -> TextBody:
 
 
 def cut_body(terminal: bytes, heads: Sequence[CutHead]) -> bytes:
-    """The body of a cut of a removed terminal. LocalMisuse without heads, or with more than CUT_HEADS_MAX."""
-    if not 0 < len(heads) <= CUT_HEADS_MAX:
+    """The body of a cut of a removed terminal. LocalMisuse for more heads than CUT_HEADS_MAX."""
+    if len(heads) > CUT_HEADS_MAX:
         raise LocalMisuse("not the heads of a cut")
     return encode(CutBody(terminal, sorted(heads, key=_place_of_head)))
 

@@ -533,10 +533,10 @@ class CutHead(Wire, frozen=True):
 
 
 class CutBody(Wire, frozen=True):
-    """Body of kind 2: the entries of `terminal` that count are those in the chains of `heads`."""
+    """Body of kind 2: the entries of `terminal` that count are those in the chains of `heads`, or none."""
 
     terminal: B32
-    heads: Annotated[list[CutHead], Meta(min_length=1, max_length=limits.CUT_HEADS_MAX)]
+    heads: Annotated[list[CutHead], Meta(max_length=limits.CUT_HEADS_MAX)]
 
 
 CUT_BODY: Codec[CutBody] = Codec(CutBody, limits.BODY_BYTES_MAX)

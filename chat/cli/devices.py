@@ -12,7 +12,7 @@ import click
 from msgspec.structs import replace
 
 from chat.cli.completing import DEVICE
-from chat.cli.output import Stopped, label_among, note, one_line, talks, timestamp
+from chat.cli.output import Stopped, label_among, note, one_line, question, talks, timestamp
 from chat.cli.pairing import IN_DIGITS, NOBODY_ANSWERED, Dialogue, Typed, host_and_port
 from chat.cli.session import TEXT, Call, Feed, coroutine, group, messenger
 from chat.cli.terminal import YES, Lines, confirmed, read_new_passphrase
@@ -50,6 +50,9 @@ NOBODY_REACHED: Final = (
 )
 
 ADDED_TOO: Final = "Devices that were added by what is removed, directly or through others:"
+HOW_GONE: Final = "Was it stolen (s), or lost, sold or broken (l)? [s/l]"
+NOT_TOLD: Final = "Nothing was removed: say whether it was stolen, with --stolen or --lost."
+
 LINK_AGAIN: Final = "What falls is shut out, too. Is it yours? Then link it again, as a new device."
 
 _NAMED: Final = "device."
@@ -394,18 +397,38 @@ def _root_line(one: ConversationRoot | HistoryRoot) -> str:
     return f"{one.root[:SHORT]}  {one.entries} {'message' if one.entries == 1 else 'messages'}{gone}"
 
 
+how_gone = click.option(
+    "--stolen/--lost", default=None, help="Somebody has it, or it was lost, sold or broken; else asked for."
+)
+
+
 async def handed_out(opened: Messenger) -> None:
     """Wait until somebody was sent what this command signed, since its engine ends with it."""
     if not await opened.handed_out():
         note(NOBODY_REACHED)
 
 
+async def asked_stolen(call: Call) -> bool:
+    """Whether a device was stolen, or else lost, sold or broken. Raises Stopped without an answer."""
+    call.lines.forget_typed()
+    question(HOW_GONE)
+    answer = (await call.lines.next_line() or "").strip().casefold()
+    if answer not in ("s", "l"):
+        raise Stopped(NOT_TOLD)
+    return answer == "s"
+
+
 @terminal.command("remove")
 @click.argument("device", type=DEVICE)
-@click.option("--yes", is_flag=True, help="Ask nothing.")
+@click.option("--yes", is_flag=True, help="Ask nothing; without --lost it counts as stolen.")
+@how_gone
 @coroutine
-async def remove(call: Call, device: str, yes: bool) -> None:
-    """Remove a device of yours for good, by its name or id."""
+async def remove(call: Call, device: str, yes: bool, stolen: bool | None) -> None:
+    """Remove a device of yours for good, by its name or id.
+
+    Of a stolen one only those messages count that this device has now. Of one that was lost, sold or
+    broken those count, too, that a contact has when this device meets it next.
+    """
     async with messenger(call) as opened:
         devices = [view for view in await named_devices(opened) if view.is_live]
         view = device_of(devices, device)
@@ -420,7 +443,9 @@ async def remove(call: Call, device: str, yes: bool) -> None:
         asked = f"Remove {called}{', this device' if view.this else ''}? It never comes back. [y/n]"
         if not yes and not await confirmed(call.lines, asked):
             raise Stopped("Nothing was removed.")
-        await opened.remove_terminal(view.terminal)
+        if stolen is None and not yes and not view.this:
+            stolen = await asked_stolen(call)
+        await opened.remove_terminal(view.terminal, stolen is not False)
         await handed_out(opened)
     said = "Your contacts shut it out, and the keys that it knew are renewed."
     fields = {"removed": view.terminal, **added_fields(foreseen)}

@@ -10,8 +10,10 @@ import click
 from chat.cli.devices import (
     added_fields,
     added_text,
+    asked_stolen,
     device_of,
     handed_out,
+    how_gone,
     terminal_line,
 )
 from chat.cli.output import Stopped, clear_screen, note, passing_screen, question
@@ -107,8 +109,11 @@ async def _asked_words(call: Call, view: RecoveryView, stopped: str) -> tuple[st
     is_flag=True,
     help="A recovery that replaced your words was not yours, though you said so here.",
 )
+@how_gone
 @coroutine
-async def use_recovery(call: Call, removed: tuple[str, ...], same_words: bool, not_mine: bool) -> None:
+async def use_recovery(
+    call: Call, removed: tuple[str, ...], same_words: bool, not_mine: bool, stolen: bool | None
+) -> None:
     """Remove devices of your identity with the recovery words, which are read from the input.
 
     New words take their place: they are shown, and some of them asked for, before anything is signed.
@@ -131,10 +136,13 @@ async def use_recovery(call: Call, removed: tuple[str, ...], same_words: bool, n
             note(line)
         if asks and not removed:
             await _confirm(call, len(ids))
+            if ids and stolen is None:
+                stolen = await asked_stolen(call)
+        wishes = not_mine, stolen is not False
         if same_words:
-            await opened.recover(typed, ids, (), True, not_mine)
+            await opened.recover(typed, ids, (), True, *wishes)
         else:
-            await _replace(call, opened, typed, ids, not_mine=not_mine)
+            await _replace(call, opened, typed, ids, wishes)
         await handed_out(opened)
         new_keys = (await opened.me()).terminal != before
     used = f"Your recovery words were used, and {_counted(len(ids))} removed." if ids else USED
@@ -145,14 +153,17 @@ async def use_recovery(call: Call, removed: tuple[str, ...], same_words: bool, n
 
 
 async def _replace(
-    call: Call, opened: Messenger, typed: tuple[str, ...], removed: tuple[str, ...], *, not_mine: bool
+    call: Call, opened: Messenger, typed: tuple[str, ...], removed: tuple[str, ...], wishes: tuple[bool, bool]
 ) -> None:
-    """Recover to new words, which are shown again to a person who types one of them wrong."""
+    """Recover to new words, which are shown again to a person who types one of them wrong.
+
+    `wishes`: `not_mine` and `stolen` of `Messenger.recover`.
+    """
     note(NEW_WORDS)
     while True:
         answers = await typed_back(call, await opened.begin_recovery(), NOT_USED)
         try:
-            await opened.recover(typed, removed, answers, False, not_mine)
+            await opened.recover(typed, removed, answers, False, *wishes)
         except NotTypedBack as refused:
             if not is_interactive():
                 raise

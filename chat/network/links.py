@@ -562,8 +562,8 @@ class Links:
         `parts` says whether it ends a link itself, which sends nothing else from now on.
         """
         for link in self.all():
-            if self._may_live(link.peer, link.psk, began=link.began):
-                continue
+            if link.parted or self._may_live(link.peer, link.psk, began=link.began):
+                continue  # what the other side is to hear of the end is on its way
             kept = self.keeps(link)
             if (links := self._set(link.peer)) is not None:
                 links.ended(link)

@@ -235,7 +235,7 @@ class UseCases:
             provisional,
             transfers,
         )
-        self.recovery = Recovery(runtime, store, keyring, own_log, cleaner, sync.fetch, words.confirm)
+        self.recovery = Recovery(runtime, store, keyring, own_log, cleaner, words.confirm)
         self.messages = Messages(
             runtime, store, bus, keyring, book, views, sync, cleaner, expirer, amendments, notes
         )

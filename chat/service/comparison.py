@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import Final
@@ -77,6 +77,7 @@ class _Asked:
 
     def __init__(self) -> None:
         self.lacking, self.named, self.ended = list[Heads](), False, asyncio.Event()
+        self.whole = False
 
 
 Carry = Callable[[Callable[[], Awaitable[list[bytes]]]], None]
@@ -112,23 +113,18 @@ class Comparison:
         if (answer := self._late.pop(link, None)) is not None:
             await answer()
 
-    async def fetch(self, links: Mapping[LiveLink, Callable[[Message], None]]) -> None:
-        """Get what is held at the other ends of links, in at most the time that a signature waits.
+    async def fetch(self, link: LiveLink, put: Callable[[Message], None]) -> bool:
+        """Get what the other end of a link with a contact holds; whether all came before the link ended.
 
-        Each link comes with what sends a message on it.
+        `put` sends a message on it.
         """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._runtime.config.sync_within):
-                await asyncio.gather(*(self._fetch(link, put) for link, put in links.items()))
-
-    async def _fetch(self, link: LiveLink, put: Callable[[Message], None]) -> None:
-        """Wait until all heads that the other side names are held, or the link ends."""
         self.asked[link] = asked = _Asked()
         try:
             for message in await self._questions(link):
                 link.asked = True
                 put(message)
             await asked.ended.wait()
+            return asked.whole
         finally:
             self.asked.pop(link, None)
 
@@ -143,6 +139,7 @@ class Comparison:
         for asked in list(self.asked.values()):
             lacking = [await self._store.read(repair.not_held, page) for page in asked.lacking]
             if asked.named and not any(lacking):
+                asked.whole = True
                 asked.ended.set()
 
     async def heads_if_other(self, link: LiveLink, message: HeadsHash) -> list[Heads]:

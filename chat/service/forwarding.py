@@ -313,6 +313,7 @@ class Forwarding:
         self._passed: dict[bytes, list[bytes]] = {}
         self._handed: dict[bytes, tuple[bytes, ...]] = {}
         self._compared = _compared(keyring)
+        self._noted = set[LiveLink]()  # those on which all notes have come
 
     # Links.
 
@@ -332,8 +333,14 @@ class Forwarding:
 
     def ended(self, link: LiveLink) -> None:
         self.links.pop(link, None)
+        self._noted.discard(link)
         self._marks.ended(link)
         self._arrivals.ended(link)
+
+    @property
+    def has_notes(self) -> bool:
+        """Whether another own terminal is there, of which this one has all notes, or there is none."""
+        return not self._keyring.other_live() or any(self._open.keeps(link) for link in self._noted)
 
     # Logs.
 
@@ -507,13 +514,16 @@ class Forwarding:
             if theirs.answered:
                 await self._gaps.answered(link, theirs.conversation)
                 self._arrivals.answered(link, theirs.conversation)
+                self._has_come(link, person)
                 continue
             (mine,) = await self._store.read(siblings.digests, [talk], terminal, held)
             if _may_fill(mine, theirs, outgoing.lacked.get(theirs.conversation)):
                 await self._store.write(repair.forget_gaps, theirs.conversation, terminal)
                 (mine,) = await self._store.read(siblings.digests, [talk], terminal, held)
             outgoing.lacked[theirs.conversation] = theirs.gaps
-            if mine.heads != theirs.heads:
+            if mine.heads == theirs.heads:
+                self._has_come(link, person)
+            else:
                 link.asked = True
                 self._arrivals.asked(link, mine, theirs)
                 heads = await self._store.read(siblings.asking_heads, theirs.conversation, terminal)
@@ -526,6 +536,11 @@ class Forwarding:
                 # The other side may lack none of them, and has some that this one lacks.
                 if outgoing.told.get(theirs.conversation) != mine:
                     outgoing.compare([person])
+
+    def _has_come(self, link: LiveLink, person: bytes) -> None:
+        """This side has all that the other one has of a conversation."""
+        if person == self._keyring.own.person and link in self.links:
+            self._noted.add(link)
 
     async def _answer(self, link: LiveLink, page: Heads) -> None:
         check_page(page)

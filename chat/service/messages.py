@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from typing import Final
 
@@ -70,6 +71,9 @@ IN_FORCE = phrase("This message holds for other messages: you can delete it on t
 NO_TEXT = phrase("Only your own messages whose text is on this device can be edited.")
 NOT_SENT_HERE = phrase("The token of this program edits only what it sent itself with a send_id.")
 
+CUTS_AT_ONCE: Final = 32
+"""Cuts of removed terminals that one piece of work writes: some milliseconds, for which users wait."""
+
 SEND_ID_MAX: Final = 64
 
 SETTLES_IN: Final = 1.0
@@ -104,7 +108,9 @@ class Messages:
         self._incarnation = runtime.random(8)  # drawn at each start (SPEC §11.1)
         # (person, send id, client) of texts that may be stored unannounced: one per failed commit.
         self._unsure: set[tuple[bytes, str, str]] = set()
-        self._cut_for: PersonState | None = None  # the own log for which every cut that is due is written
+        self._cut_for: PersonState | None = None  # the own log for which the cuts are written
+        # Persons whose conversations await a cut, are being compared for one, and were compared.
+        self._awaited, self._comparing, self._compared = set[bytes](), set[bytes](), set[bytes]()
 
     async def send(
         self, person: bytes, text: str, reply: bytes = b"", send_id: str = "", client: str = ""
@@ -316,33 +322,58 @@ class Messages:
         return entry
 
     async def cut_removed(self) -> None:
-        """Write and send the cuts of own terminals that were removed (SPEC §11.2). Raises a storage failure.
+        """Write and send the cuts that are due of own terminals (SPEC §11.2). Raises a storage failure.
 
-        What is due is computed from the log and the entries, so a crash loses none and repeats none.
+        Each is due until it is written, so a crash loses none and repeats none.
         """
-        log = self._keyring.own_log
-        if log is self._cut_for:
-            return
-        for person, entry in await self._store.write_once(_are_held, self._append_cuts, log):
-            if person != self._keyring.own.person:  # notes are not shown
-                self._bus.publish(EntryAdded(self._views.added(person, entry)))
-            self._sync.send(person, entry)
-        self._cut_for = log
-        self._bus.signal(CutsFollowed())
+        log, own = self._keyring.own_log, self._keyring.own.person
+        compared = self._compared | ({own} if self._sync.has_notes else set())
+        written = log is not self._cut_for or bool(self._awaited & compared)
+        while written:
+            append = partial(self._append_cuts, log=log, compared=compared)
+            cuts, self._awaited = await self._store.write_once(_are_cut, append)
+            for person, entry in cuts:
+                if person != own:  # notes are not shown
+                    self._bus.publish(EntryAdded(self._views.added(person, entry)))
+                self._sync.send(person, entry)
+            self._cut_for = log
+            self._bus.signal(CutsFollowed())
+            written = bool(cuts)
+        self._compared &= self._awaited
+        for person in self._awaited - self._comparing - self._compared - {own}:
+            self._comparing.add(person)
+            self._runtime.tasks.spawn(self._compare(person))
 
-    def _append_cuts(self, database: Database, log: PersonState) -> list[tuple[bytes, ParsedEntry]]:
-        persons.replace_terminals(database, log.person, persons.terminal_rows(log))
-        written: list[tuple[bytes, ParsedEntry]] = []
-        for conversation, removed in quarantine.due(database, self._keyring.own.terminal):
-            row = contacts.conversation(database, conversation)
-            if row is None:
+    async def _compare(self, person: bytes) -> None:
+        """Get what a contact holds of removed terminals of this person, which the cut is to keep."""
+        try:
+            if await self._sync.compare(person):
+                self._compared.add(person)
+                self._runtime.beat.by(0.0)
+        finally:
+            self._comparing.discard(person)
+
+    def _append_cuts(
+        self, database: Database, log: PersonState, compared: Collection[bytes]
+    ) -> tuple[list[tuple[bytes, ParsedEntry]], set[bytes]]:
+        """Some of the cuts that are due, and the persons in whose conversations others are."""
+        if log is not self._cut_for:
+            persons.replace_terminals(database, log.person, persons.terminal_rows(log))
+        cuts, awaited = list[tuple[bytes, ParsedEntry]](), set[bytes]()
+        for one in quarantine.due(database, self._keyring.own.terminal):
+            row = contacts.conversation(database, one.conversation)
+            person = None if row is None else contacts.partner(database, row)
+            if person is None:
                 continue
-            if row.kind == contacts.NOTES:
-                written.append((log.person, self._notes.cut(database, removed)))
-            elif row.contact is not None:
-                body = cut_body(removed, quarantine.heads(database, conversation, removed))
-                written.append((row.contact, self._commit(database, row.contact, KIND_CUT, body)))
-        return written
+            if len(cuts) >= CUTS_AT_ONCE or (one.body is None and person not in compared):
+                awaited.add(person)
+                continue
+            body = one.body
+            if body is None:
+                body = cut_body(one.terminal, quarantine.held(database, one.conversation, one.terminal))
+            cuts.append((person, self._commit(database, person, KIND_CUT, body)))
+            quarantine.written(database, one.conversation, one.terminal)
+        return cuts, awaited
 
     async def delete(self, person: bytes, entry: bytes) -> EntryView:
         """Delete the content of an entry and of its edits here; its place stays.
@@ -417,8 +448,8 @@ def _are_noted(database: Database, written: Written) -> bool:
     return all(_is_held(database, entry) for entry in written.entries)
 
 
-def _are_held(database: Database, written: list[tuple[bytes, ParsedEntry]]) -> bool:
-    return all(_is_held(database, entry) for _, entry in written)
+def _are_cut(database: Database, done: tuple[list[tuple[bytes, ParsedEntry]], set[bytes]]) -> bool:
+    return all(_is_held(database, entry) for _, entry in done[0])
 
 
 def _sent_with(
@@ -448,7 +479,7 @@ def _delete(
     held_in(database, conversation, entry)
     deleted, changed = entries.destroy(database, entry), list[Changed]()
     if deleted:
-        amendments.wake_all(database, entry)
+        amendments.wake(database, entry)
         changed, _ = follow(database, entry)
     row = held_in(database, conversation, entry)
     receipts_of = receipts.of(database, [entry]).get(entry, [])

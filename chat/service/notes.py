@@ -21,7 +21,7 @@ from chat.service.keyring import ContactKeys, Keyring, contact_keys
 from chat.service.maintenance import Cleaner
 from chat.service.state import ContactBook
 from chat.service.views import AMENDS, Views, gone
-from chat.storage import contacts, entries, quarantine, receipts, repair, sharing
+from chat.storage import contacts, entries, receipts, repair, sharing
 from chat.storage.contacts import PAIRED, ContactRow
 from chat.storage.database import Database, Store
 from chat.storage.entries import ON_ALL, Stored
@@ -36,7 +36,6 @@ from protocol.entries_and_receipts import (
     Facts,
     ParsedEntry,
     accept_entry,
-    cut_body,
     parse_entry,
     receipt_for,
     write_entry,
@@ -121,12 +120,6 @@ class Notes:
 
     def _vouch(self, database: Database, terminal: bytes) -> Written:
         return self.write(database, *sharing.vouching(database, terminal))
-
-    def cut(self, database: Database, removed: bytes) -> ParsedEntry:
-        """Write the cut of a removed terminal of this person into the notes."""
-        conversation = sharing.ensure(database, self._keyring.own.person)
-        heads = quarantine.heads(database, conversation, removed)
-        return self.commit(database, KIND_CUT, cut_body(removed, heads))
 
     def commit(self, database: Database, kind: int, body: bytes) -> ParsedEntry:
         """Write an entry of the notes, in the transaction of what it says."""
@@ -265,6 +258,7 @@ class Notes:
             shown = self._book.rows
             return {row.person for row in contacts.all(database) if row != shown.get(row.person, row)}
 
+        await self._follow()
         if persons := await self._store.read(moved):
             await self._changed(persons)
             self._bus.signal(ContactsChanged())

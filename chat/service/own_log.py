@@ -26,17 +26,18 @@ from chat.service.signing import (
     plan_recovery,
     plan_removal,
 )
-from chat.storage import contacts, keys, persons
+from chat.storage import contacts, keys, persons, quarantine, sharing
 from chat.storage.database import Database, Store
 from chat.storage.keys import OwnRow, Renewing
 from chat.tasks import Runtime
+from protocol.entries_and_receipts import conversation_of_two
 from protocol.errors import LimitExceeded
 from protocol.identity.author import NewTerminal, create_terminal, rename_operation
 from protocol.identity.drawing import are_committed
 from protocol.identity.exchange import Extension, changes, extend, in_messages, missing
 from protocol.identity.log import Add, parse_operation, sign_add, sign_operation
 from protocol.identity.names import is_name
-from protocol.identity.reduction import PersonState, Pins, Standing
+from protocol.identity.reduction import CauseKind, PersonState, Pins, Standing
 from protocol.messages import DrawnSecret, LogOperations, SharedDrawn
 from protocol.primitives import Random
 
@@ -139,11 +140,12 @@ class OwnLog:
         drawn: Iterable[SharedDrawn] = (),
         renewing: Renewing | None = None,
         erases_seed: bool = False,
+        stolen: bool | None = None,
     ) -> Extension:
         """Store what is new in the own log. `confirmed`: ids of what this person made, `own`: this terminal
         with the keys that a recovery brings. `drawn`: what Renews among them draw, and `renewing` goes with
-        one without a removal. `erases_seed`: a
-        recovery has replaced the words."""
+        one without a removal. `erases_seed`: a recovery has replaced the words. `stolen`: whether those were
+        that this person removes here."""
         person = self._keyring.own.person
         held, pins = await self._store.read(persons.log_of, person)
         pins = confirming([*held, *operations], pins, confirmed)
@@ -152,11 +154,20 @@ class OwnLog:
         new = {parse_operation(one).id for one in found.new}
         secrets = {one.operation: one for one in (*fresh, *drawn) if one.operation in new}
 
+        gone, signs = self._to_cut(found.state, stolen, own)
+
         def store(database: Database) -> Pins:
+            if gone:
+                for row in contacts.all(database):
+                    talk = conversation_of_two(person, row.person)
+                    contacts.ensure_conversation(database, talk, contacts.TWO, row.person)
+                quarantine.plan(database, gone, stolen=bool(stolen), handed_over=not signs)
             if own is not None:
                 contacts.carry_over(database, self._keyring.own.terminal, own.terminal)
                 keys.replace_terminal(database, own.terminal, own.signing_seed, own.static_secret)
             persons.store(database, person, found, self._clock.wall())
+            if own is not None or found.state.live.keys() != self._keyring.own_log.live.keys():
+                sharing.renew(database)
             persons.pin(database, person, confirmed, confirmed=True)
             keys.add_drawn(database, secrets.values())
             if renewing is not None:
@@ -176,6 +187,22 @@ class OwnLog:
             if erases_seed:
                 self._keyring.forget_seed()
         return found
+
+    def _to_cut(
+        self, after: PersonState, stolen: bool | None, own: OwnRow | None
+    ) -> tuple[list[bytes], bool]:
+        """The terminals that are live no more `after`, and of which this one writes cuts; whether it removed
+        them. Of one that removed itself the most senior terminal that is left does (SPEC §11.2)."""
+        gone = [one for one in self._keyring.own_log.live if one not in after.live]
+        this = own or self._keyring.own
+        if this.terminal not in after.live:
+            return [], False
+        if stolen is not None:
+            return gone, True
+        removals = [one for one in after.causes if one.kind is CauseKind.REMOVED]
+        left = {one.terminal for one in removals if one.terminal == one.author}
+        takes_over = this.terminal == next(iter(after.live)) and not left.isdisjoint(gone)
+        return (gone if takes_over else []), False
 
     async def take_drawn(self, told: DrawnSecret) -> None:
         """Store what another own terminal has of a Renew that was not sealed to this one (SPEC §5.14.3).
@@ -253,17 +280,17 @@ class OwnLog:
                 raise NotPermitted(LOG_FULL_FOR_DEVICES) from None
             return signed
 
-    async def remove(self, terminal: bytes) -> None:
+    async def remove(self, terminal: bytes, *, stolen: bool) -> None:
         """Sign the removal of a terminal of this person. Raises UsageError, NotPermitted."""
         async with self._turn:
             planned = await self._held(), self._keyring.own, terminal, self._random
             signed = await self._worker.run(plan_removal, *planned)
             try:
-                await self._add(signed.operations, drawn=signed.drawn)
+                await self._add(signed.operations, drawn=signed.drawn, stolen=stolen)
             except LimitExceeded:
                 raise NotPermitted(LOG_FULL_FOR_DEVICES) from None
 
-    async def recover(self, words: Words, removed: Sequence[bytes]) -> None:
+    async def recover(self, words: Words, removed: Sequence[bytes], *, stolen: bool) -> None:
         """Sign the next recovery, which removes these terminals. Raises UsageError.
 
         Until it is stored the words before stay in force; with it a seed that is kept here goes, if the next
@@ -278,6 +305,7 @@ class OwnLog:
                 signed.keyed,
                 drawn=signed.drawn,
                 erases_seed=words.seed != words.following,
+                stolen=stolen,
             )
 
     async def foresee_removal(self, terminal: bytes) -> Foreseen:

@@ -240,7 +240,7 @@ def _store(
     persons.store(database, person, found)
     contacts.set_name(database, person, found.state.name)
     if hold:
-        contacts.set_verified(database, person, False)
+        contacts.forget_comparisons(database, person)
         contacts.set_held(database, person, True)
     if found.state.newest != newest:
         sharing.renew_standing(database, person)

@@ -44,7 +44,7 @@ WORDS_ASKED: Final = 4
 class Recovery:
     """The recovery seed of this person: shown once as words and erased, and used when it is typed in.
 
-    `fetch` gets what the contacts hold, `confirmed` stores that this person has its words.
+    `confirmed` stores that this person has its words.
     """
 
     def __init__(
@@ -54,10 +54,9 @@ class Recovery:
         keyring: Keyring,
         log: OwnLog,
         cleaner: Cleaner,
-        fetch: Callable[[], Awaitable[None]],
         confirmed: Callable[[], Awaitable[None]],
     ) -> None:
-        self._fetch, self._confirmed = fetch, confirmed
+        self._confirmed = confirmed
         self._random, self._store, self._keyring = runtime.random, store, keyring
         self._log, self._cleaner = log, cleaner
         self._asked = TypedBack(runtime.random)
@@ -97,11 +96,10 @@ class Recovery:
             self._following = NewWords(self._random)
         return self._following.view()
 
-    async def remove(self, terminal: str) -> None:
+    async def remove(self, terminal: str, *, stolen: bool) -> None:
         """Sign the removal of a device. Raises UsageError, NotPermitted."""
         (removed,) = _ids_of([terminal])
-        await self._fetch()  # or the cuts that follow would leave out what it wrote before
-        await self._log.remove(removed)
+        await self._log.remove(removed, stolen=stolen)
 
     async def foresee_removal(self, terminal: str) -> RemovalView:
         """What `remove` would do. Raises as it does."""
@@ -133,7 +131,13 @@ class Recovery:
         return RemovalView(tuple(added), found.name)
 
     async def use(
-        self, typed: Sequence[str], removed: Sequence[str], answers: Sequence[str] | None, *, not_mine: bool
+        self,
+        typed: Sequence[str],
+        removed: Sequence[str],
+        answers: Sequence[str] | None,
+        *,
+        not_mine: bool,
+        stolen: bool,
     ) -> None:
         """Sign a recovery with the seed of the words. `answers`: those asked for by `begin`, None for the
         same words as before. Raises UsageError, NotTypedBack."""
@@ -141,9 +145,7 @@ class Recovery:
         terminals = _ids_of(removed)
         await self._log.check(Words(seed, seed, not_mine))
         following = seed if answers is None else self._typed_back(answers)
-        if terminals:
-            await self._fetch()  # or the cuts that follow would leave out what they wrote before
-        await self._log.recover(Words(seed, following, not_mine), terminals)
+        await self._log.recover(Words(seed, following, not_mine), terminals, stolen=stolen)
         if answers is not None:
             self._following = None
         await self._confirmed()

@@ -125,6 +125,10 @@ WAITING_MAX: Final = 16
 """Entries per link that wait for their authors' operations. The contact alone fills it."""
 
 
+DONE: Final = 0
+"""Reason of the Close of a link that has said all."""
+
+
 class _Worker(Struct):
     """What goes out on a link. `task` is None, and messages wait, until the link's opening is stored.
 
@@ -226,11 +230,18 @@ class Synchronizer:
             self.put(person, receipt_for(READ, entries[start : start + RECEIPT_IDS_MAX]))
         self._forwarding.read(person, entries, told=told)
 
-    async def fetch(self) -> None:
-        """Get what the contacts who have a link hold, in at most the time that a signature waits."""
-        outbounds = self._outbounds.items()
-        current = {link: one.put for link, one in outbounds if self._links.current(link.peer) is link}
-        await self._comparison.fetch(current)
+    async def compare(self, person: bytes) -> bool:
+        """Get what a contact holds on a link that is open; whether all of it came."""
+        current = next(iter(self._links.sending(person)), None)
+        outbound = self._outbounds.get(current) if current is not None else None
+        if current is None or outbound is None or current in self._comparison.asked:
+            return False
+        return await self._comparison.fetch(current, outbound.put)
+
+    @property
+    def has_notes(self) -> bool:
+        """Whether another own terminal is there, of which this one has all notes, or there is none."""
+        return self._forwarding.has_notes
 
     def part(self, link: LiveLink) -> bool:
         """End a link with a terminal that was removed, which hears of that alone; whether it was.
@@ -238,19 +249,22 @@ class Synchronizer:
         Where this one was removed, the other side hears of that: it may not know, and nobody else may.
         """
         worker = self._workers.get(link)
-        leaves = self._logs.own.is_removed and worker is not None and worker.log_heads is not None
-        parts = link.parted = leaves or self._provisional.part(link)
-        if parts and worker is not None and worker.task is not None:
+        if self._logs.own.is_removed and worker is not None and worker.log_heads is not None:
+            link.parted = True
+            self._runtime.tasks.spawn(self._leave(link))
+            return True
+        link.parted = self._provisional.part(link)
+        if link.parted and worker is not None and worker.task is not None:
             worker.task.cancel()
-        if leaves and worker is not None:
-            self._runtime.tasks.spawn(self._leave(link, worker.log_heads or []))
-        return parts
+        return link.parted
 
-    async def _leave(self, link: LiveLink, held: Sequence[bytes]) -> None:
-        for operations in await self._logs.own.missing(held):
-            await link.driver.send(operations)
-        self._answered.set()
-        await link.driver.close(0)
+    async def _leave(self, link: LiveLink) -> None:
+        """End a link of this terminal, which was removed, once what waits was sent, and the removal after it.
+
+        What was written before comes first: behind the removal it would not count.
+        """
+        await self.left()
+        await link.driver.close(DONE)
 
     def hand_out_log(self) -> None:
         """Send this person's new operations to all who have named what they hold; others get them then."""
@@ -267,7 +281,7 @@ class Synchronizer:
 
     def _put_shares(self, link: LiveLink, worker: _Worker) -> None:
         """Hand a contact's terminal the own shares, after the operations that draw them."""
-        for share in self._renewals.lacking(link):
+        for share in () if self._logs.own.is_removed else self._renewals.lacking(link):
             worker.outbound.put(share)
 
     def _hand_on(self, link: LiveLink, person: bytes) -> None:
@@ -294,6 +308,16 @@ class Synchronizer:
             async with asyncio.timeout(self._runtime.config.sync_within):
                 await self._answered.wait()
                 await self.left()
+                return True
+        return False
+
+    async def met(self) -> bool:
+        """Wait until a terminal has named what it holds of this person's log, or 10 seconds; whether any."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._runtime.config.sync_within):
+                while all(worker.log_heads is None for worker in self._workers.values()):
+                    self._answered.clear()
+                    await self._answered.wait()
                 return True
         return False
 

@@ -136,6 +136,7 @@ class Verification:
 
         def store(database: Database) -> Written:
             contacts.set_verified(database, person, False)
+            contacts.uncompare(database, person, self._keyring.own.terminal)
             row = contacts.get(database, person)
             stored[:] = [row] if row is not None else []
             return self._standing(database, person)

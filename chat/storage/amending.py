@@ -161,10 +161,13 @@ class Follower:
             " AND e.number NOT IN (SELECT entry FROM claims)",
             *(one.target, one.conversation),
         )
+        # A delete of its author's own words holds in any case, or a cut would bring back what was deleted.
         counts = not self._db.value(
-            f"SELECT EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = ?1)"
+            f"SELECT EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = ?1"
+            f" AND NOT EXISTS (SELECT 1 FROM entries AS d JOIN entries AS e ON e.author = d.author"
+            f" WHERE d.number = ?1 AND d.kind = {KIND_DELETE} AND e.id = ?2))"
             " OR EXISTS (SELECT 1 FROM uncovered WHERE entry = ?1)",
-            one.number,
+            *(one.number, one.target),
         )
         if held is None:
             self._wait(one, counts=counts)

@@ -28,15 +28,7 @@ def add(db: Database, number: int, conversation: int, amends: DeleteBody | EditB
 
 
 def wake(db: Database, target: bytes) -> None:
-    """An entry, or its body, has come: what names it and counts is due."""
-    db.run(
-        "UPDATE amendments SET state = ? WHERE target = ? AND state IN (?, ?)",
-        *(DUE, target, IN_FORCE, WAITING),
-    )
-
-
-def wake_all(db: Database, target: bytes) -> None:
-    """An entry was deleted on this terminal: its edits go with it, also those that do not count."""
+    """An entry, or its body, has come: what names it is due."""
     db.run("UPDATE amendments SET state = ? WHERE target = ?", DUE, target)
 
 

@@ -218,8 +218,12 @@ def set_paired(db: Database, person: bytes, since: int) -> None:
 def set_verified(db: Database, person: bytes, on: bool) -> None:
     """Store whether words or safety numbers were compared. `vouch` stores by which terminal."""
     db.run("UPDATE contacts SET verified = ? WHERE person = ?", int(on), person)
-    if not on:
-        db.run("UPDATE vouchers SET compared = 0 WHERE person = ?", person)
+
+
+def forget_comparisons(db: Database, person: bytes) -> None:
+    """No terminal has compared with a contact since its identity changed: it is not verified."""
+    set_verified(db, person, False)
+    db.run("UPDATE vouchers SET compared = 0 WHERE person = ?", person)
 
 
 def set_blocked(db: Database, person: bytes, on: bool) -> None:

@@ -32,7 +32,7 @@ def erase(db: Database, entry: bytes) -> Outcome:
     if found is None:
         kept = "INSERT INTO deletions (entry, how) VALUES (?1, ?2) ON CONFLICT (entry) DO UPDATE SET how = ?2"
         db.run(kept, entry, entries.ON_ALL)
-        amendments.wake_all(db, entry)
+        amendments.wake(db, entry)
         return Outcome.NOTHING
     number, kind, destroyed = found
     if kind == KIND_EDIT:
@@ -40,7 +40,7 @@ def erase(db: Database, entry: bytes) -> Outcome:
     if kind in KEPT_KINDS or destroyed == entries.ON_ALL:
         return Outcome.NOTHING
     if entries.destroy(db, entry, entries.ON_ALL):
-        amendments.wake_all(db, entry)
+        amendments.wake(db, entry)
         return Outcome.DESTROYED
     db.run("UPDATE entries SET destroyed = ? WHERE number = ?", entries.ON_ALL, number)
     by_author = db.value("SELECT EXISTS (SELECT 1 FROM amended WHERE entry = ?)", number)

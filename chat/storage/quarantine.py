@@ -9,15 +9,17 @@ pieces, from the newest entry on.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from typing import Final
 
 from msgspec import Struct
 
 from chat.storage import amendments
+from chat.storage.contacts import NOTES, PAIRED
 from chat.storage.database import Database
 from chat.storage.removal import REMOVED
+from protocol.entries_and_receipts import cut_body
 from protocol.limits import CUT_HEADS_MAX, CUTS_MAX
 from protocol.messages import ENTRY_HEADER, CutBody, CutHead
 
@@ -108,29 +110,90 @@ def follow_log(db: Database, person: bytes) -> None:
         _follow(db, conversation, author)
 
 
-def due(db: Database, terminal: bytes) -> list[tuple[bytes, bytes]]:
-    """The (conversation, terminal) for which an own terminal is to write a cut, as no cut is in force.
+class DueCut(Struct, frozen=True):
+    """A cut that this terminal is to write. `body` is None until its conversation was compared."""
 
-    It may cut terminals of its person that are live no more, are junior to it or to no live one, and wrote
-    something there that counts.
+    conversation: bytes
+    terminal: bytes
+    body: bytes | None
+
+
+_OWN_TALKS: Final = (
+    f"(c.kind = {NOTES} OR c.contact IN (SELECT person FROM contacts WHERE state = '{PAIRED}'))"
+    f" AND c.number NOT IN {REMOVED}"
+)
+"""Conversations with contacts, and the notes."""
+
+
+def plan(db: Database, gone: Collection[bytes], *, stolen: bool, handed_over: bool) -> None:
+    """Have cuts written of own terminals (ids), just before they are stored as live no more.
+
+    One of them for each conversation: where they were `stolen` at what is held now, else at what is held once
+    it was compared. Cuts of others end with their author: where it has `handed_over`, this terminal
+    writes what they say again.
     """
-    rows = db.rows(
-        "SELECT c.id, t.terminal, c.number, p.terminal FROM person_terminals AS me"
-        " JOIN terminals AS mine ON mine.number = me.terminal AND mine.terminal = ?"
-        " JOIN person_terminals AS p ON p.person = me.person AND NOT p.live"
+    # A device that holds nothing would leave out all that its contacts and the other devices have.
+    stolen = stolen and bool(db.value("SELECT EXISTS (SELECT 1 FROM entries)"))
+    add = (
+        "INSERT OR IGNORE INTO cuts_due (conversation, terminal, body)"
+        " SELECT ?, number, ? FROM terminals WHERE terminal = ?"
+    )
+    talks = db.rows(f"SELECT c.number, c.id FROM conversations AS c WHERE {_OWN_TALKS} ORDER BY c.number")
+    for number, conversation in talks:
+        for terminal in gone:
+            body = cut_body(terminal, heads(db, conversation, terminal)) if stolen else None
+            db.run(add, number, body, terminal)
+    former = db.rows(
+        "SELECT c.number, c.id, p.terminal, t.terminal FROM person_terminals AS p"
         " JOIN terminals AS t ON t.number = p.terminal CROSS JOIN conversations AS c"
-        " WHERE me.live AND me.person IN (SELECT person FROM own)"
-        f" AND {_MAY_CUT.format(cutter='me', cut='p')}"
-        f" AND c.number NOT IN {REMOVED}"
-        " AND EXISTS (SELECT 1 FROM entries WHERE conversation = c.number AND author = p.terminal)"
-        " ORDER BY c.number, p.terminal",
+        f" WHERE p.person IN (SELECT person FROM own) AND NOT p.live AND {_OWN_TALKS}"
+        " AND (EXISTS (SELECT 1 FROM entries WHERE conversation = c.number AND author = p.terminal)"
+        " OR EXISTS (SELECT 1 FROM cuts WHERE conversation = c.number AND terminal = t.terminal))"
+        " ORDER BY 1, 3"
+    )
+    author = "SELECT t.terminal FROM cuts AS k JOIN terminals AS t ON t.number = k.author WHERE k.entry = ?"
+    for number, conversation, cut, terminal in former:
+        authors = {db.value(author, one) for one in _in_force(db, number, cut)}
+        if not authors - set(gone):
+            says = authors and handed_over
+            body = cut_body(terminal, heads(db, conversation, terminal)) if says else None
+            db.run(add, number, body, terminal)
+
+
+def due(db: Database, terminal: bytes) -> list[DueCut]:
+    """The cuts that this terminal (id) is to write. It writes none where one is in force, or once it was
+    removed itself."""
+    rows = db.rows(
+        "SELECT c.id, t.terminal, d.body, c.number, t.number FROM cuts_due AS d"
+        " JOIN terminals AS t ON t.number = d.terminal JOIN conversations AS c ON c.number = d.conversation"
+        " JOIN person_terminals AS p ON p.terminal = d.terminal AND NOT p.live"
+        " AND p.person IN (SELECT person FROM own)"
+        " JOIN terminals AS mine ON mine.terminal = ?"
+        " JOIN person_terminals AS me ON me.terminal = mine.number AND me.person = p.person AND me.live"
+        f" WHERE {_OWN_TALKS} ORDER BY c.number, t.number",
         terminal,
     )
-    return [
-        (conversation, removed)
-        for conversation, removed, number, author in rows
-        if not _in_force(db, number, author) and heads(db, conversation, removed)
-    ]
+    return [DueCut(*row) for *row, number, author in rows if not _in_force(db, number, author)]
+
+
+def written(db: Database, conversation: bytes, terminal: bytes) -> None:
+    """The cut of a terminal in a conversation (ids) is due no more."""
+    db.run(
+        "DELETE FROM cuts_due WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
+        " AND terminal = (SELECT number FROM terminals WHERE terminal = ?)",
+        *(conversation, terminal),
+    )
+
+
+def held(db: Database, conversation: bytes, terminal: bytes) -> list[CutHead]:
+    """The ends of all that is held of a terminal, ascending; of more than CUT_HEADS_MAX the highest."""
+    found = db.rows(
+        "SELECT e.incarnation, e.sequence, e.id FROM heads AS h JOIN entries AS e ON e.number = h.entry"
+        " JOIN conversations AS c ON c.number = h.conversation JOIN terminals AS t ON t.number = e.author"
+        " WHERE c.id = ? AND t.terminal = ? ORDER BY e.sequence, e.id",
+        *(conversation, terminal),
+    )
+    return [CutHead(*row) for row in found][-CUT_HEADS_MAX:]
 
 
 def heads(db: Database, conversation: bytes, terminal: bytes) -> list[CutHead]:

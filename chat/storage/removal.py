@@ -35,13 +35,13 @@ _OF_ENTRIES: Final = (
 )
 _OF_CONVERSATIONS: Final = (
     *("missing", "raises", "tips", "heads", "unread", "cuts", "rules", "remarked", "sends", "clearing"),
-    *("amendments", "removals"),
+    *("amendments", "cuts_due", "removals"),
 )
 
 
 def begin(db: Database, number: int) -> None:
     """Let nothing find a conversation, by number, any more. What is deleted here of it stays so."""
-    for table in ("clearing", "remarked", "claims"):
+    for table in ("clearing", "remarked", "claims", "cuts_due"):
         db.run(f"DELETE FROM {table} WHERE conversation = ?", number)
     db.run("UPDATE rules SET settled = NULL, over = 0 WHERE conversation = ?", number)
     db.run(f"UPDATE conversations SET id = {_NAMELESS}, contact = NULL WHERE number = ?", number)

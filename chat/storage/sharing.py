@@ -6,7 +6,8 @@ contact was, and what a retired pairing had, is destroyed in the entries that sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -77,10 +78,20 @@ def ensure(db: Database, own: bytes) -> bytes:
     return conversation
 
 
+def renew(db: Database) -> None:
+    """Others of this person are live, or this terminal has another id: what each said of contacts is due."""
+    db.run(
+        "INSERT OR IGNORE INTO registers_due (register, subject)"
+        f" SELECT DISTINCT register, subject FROM registers WHERE register IN ({_OF_STANDING})"
+    )
+
+
 def is_due(db: Database) -> bool:
     """Whether `follow` has something to do."""
     return bool(db.value("SELECT EXISTS (SELECT 1 FROM registers_due)"))
 
+
+_OF_STANDING: Final = f"{int(Register.CONTACT)}, {int(Register.STANDING)}, {int(Register.PAIRING)}"
 
 _DUE: Final = "SELECT register, subject FROM registers_due WHERE register {} ORDER BY register, subject"
 
@@ -221,6 +232,8 @@ class _Follower:
     def _field(self, register: int, row: ContactRow) -> None:
         db, person, of = self._db, row.person, subject(row.person)
         said = registers.in_force(db, register, of)
+        if register == Register.STANDING:
+            said = _standing_in_force(db, of)
         if said is None and not registers.is_undone(db, register, of):
             return
         value = read_value(register, said) if said is not None else None
@@ -325,13 +338,16 @@ def _follow_comparisons(db: Database, person: bytes, newest: bytes) -> None:
     """
     said = registers.writes(db, Register.STANDING, subject(person))
     comparing, others = set[bytes](), set[bytes]()
+    counting = _by_live(db, [one.entry for one in said])
     for one in said:
         value = read_value(Register.STANDING, one.value) if one.value is not None else None
         if not isinstance(value, StandingValue):
             continue
         others.add(one.author)
-        if not value.verified:
+        if not value.verified and one.entry in counting:
             comparing.clear()
+        elif not value.verified:
+            comparing.discard(one.author)
         elif value.newest == newest:
             comparing.add(one.author)
     own = _own_terminal(db)
@@ -361,7 +377,7 @@ def _authors_since_removal(said: Iterable[registers.Write]) -> set[bytes]:
 
 def renew_standing(db: Database, person: bytes) -> None:
     """A recovery of a contact has come: what another terminal knows of it may count from now on."""
-    said = registers.in_force(db, Register.STANDING, subject(person))
+    said = _standing_in_force(db, subject(person))
     value = read_value(Register.STANDING, said) if said is not None else None
     if isinstance(value, StandingValue) and persons.pinned(db, person).newest == value.newest:
         _set_standing(db, person, value)
@@ -377,12 +393,8 @@ def _pairing_in_force(db: Database, root: bytes) -> PairingValue | None:
         for one in registers.writes(db, Register.PAIRING, root)
         if one.value is not None and isinstance(read := read_value(Register.PAIRING, one.value), PairingValue)
     ]
-    if len(found) > 1:
-        is_live = (
-            "SELECT EXISTS (SELECT 1 FROM entries AS e JOIN person_terminals AS p ON p.terminal = e.author"
-            " WHERE e.number = ? AND p.live AND p.person = (SELECT person FROM own))"
-        )
-        found = [one for one in found if db.value(is_live, one[0])] or found
+    counting = _by_live(db, [entry for entry, _ in found])
+    found = [one for one in found if one[0] in counting] or found
     return found[-1][1] if found else None
 
 
@@ -396,6 +408,28 @@ def shared_pairing(row: PairingRow) -> SharedRoot:
     """What own terminals share of a pairing."""
     theirs = [SharedShare(one.operation, one.share) for one in row.theirs]
     return SharedRoot(row.root, row.first, row.retired, theirs)
+
+
+def _standing_in_force(db: Database, of: bytes) -> bytes | None:
+    """The last write about a contact's identity by a terminal that is live, the last one without any.
+
+    Who was removed could have taken away what others have compared.
+    """
+    said = registers.writes(db, Register.STANDING, of)
+    counting = _by_live(db, [one.entry for one in said])
+    found = [one for one in said if one.entry in counting] or said
+    return found[-1].value if found else None
+
+
+def _by_live(db: Database, numbers: Sequence[int]) -> set[int]:
+    """Those of some entries of the notes, by number, whose authors are live."""
+    rows = db.rows(
+        "SELECT e.number FROM entries AS e JOIN person_terminals AS p ON p.terminal = e.author"
+        " WHERE e.number IN (SELECT value FROM json_each(?)) AND p.live"
+        " AND p.person IN (SELECT person FROM own)",
+        json.dumps(list(numbers)),
+    )
+    return {number for (number,) in rows}
 
 
 def _order_pairings(db: Database, person: bytes) -> None:

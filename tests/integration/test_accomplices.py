@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -175,3 +176,46 @@ async def test_what_was_paired_under_a_former_id_counts_on_other_devices_once_th
         assert (desk.engine._use_cases.keyring.own.terminal, False) in told
         for device in (desk, laptop):
             assert await standing(device, ben) == PAIRED
+
+
+@in_virtual_time
+async def test_case_v34_what_a_thief_unverified_is_verified_again_once_the_thief_is_removed(
+    tmp_path: Path,
+) -> None:
+    async with stolen_phone(tmp_path) as (desk, phone, ben, _):
+        await phone.engine.unverify(await phone.contact(ben))
+        await asyncio.sleep(SETTLED)
+        assert await standing(desk, ben) == PAIRED
+        await desk.engine.remove_terminal(terminal_of(phone))
+        await asyncio.sleep(120)
+        assert await standing(desk, ben) == TRUSTED
+
+
+@in_virtual_time(limit=3_600)
+async def test_case_v43_whom_a_copy_paired_is_held_back_where_the_genuine_device_recovers(
+    tmp_path: Path,
+) -> None:
+    async with two_devices(tmp_path) as (network, desk, laptop, ben, _cat):
+        mallory = Person("Ben", MALLORY, tmp_path / "mallory", network, desk.config, 4_242)
+        await mallory.create()
+        for device in (desk, laptop):
+            await say_yes(device)
+        words, former = (await desk.engine.recovery_words()).words, terminal_of(desk)
+        await desk.stop()
+        shutil.copytree(desk.folder, tmp_path / "copy", ignore=shutil.ignore_patterns("*.sock"))
+        copy = Person("Ada", "10.0.0.55", tmp_path / "copy", network, desk.config, 31)
+        await copy.start()
+        await asyncio.sleep(60)
+        await meet(copy, mallory)
+        await asyncio.sleep(60)
+        await copy.stop()
+        await desk.start()
+        await asyncio.sleep(120)
+        await recover(desk, words, (former,))
+        await asyncio.sleep(120)
+        await say_yes(laptop)
+        await asyncio.sleep(600)
+        for device in (desk, laptop):
+            assert await standing(device, mallory) == HELD_BACK
+            assert not (await view_of(device, ben)).held
+        await mallory.engine.close()

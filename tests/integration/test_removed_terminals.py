@@ -20,7 +20,7 @@ from chat.interface import (
 )
 from chat.network.links import Peer
 from chat.service.sync import WAITING_MAX
-from chat.storage import entries, persons
+from chat.storage import entries, persons, quarantine
 from chat.storage.database import Database
 from protocol.entries_and_receipts import (
     KIND_TEXT,
@@ -79,8 +79,9 @@ class Second:
         await self._told(signed)
 
     async def cut(self) -> None:
-        """Ben's first terminal learns of the removal in its own log, and cuts the second."""
+        """Ben's first terminal stores the removal in its own log, and cuts the second."""
         keyring = self.ben.engine._use_cases.keyring
+        await self.ben.engine._use_cases.store.write(planned)
         keyring.own_log = reduce(self.log)
         await self.ben.engine._use_cases.messages.cut_removed()
 
@@ -260,6 +261,7 @@ async def test_case_88_a_cut_is_written_once_and_survives_a_crash_before_it(tmp_
         await synced(second, second.write("honest"))
         await second.removed()
         parts = ben.engine._use_cases
+        await parts.store.write(planned)
         await parts.store.write(stored_operations, parts.keyring.own.person, second.log)
         await ben.stop()  # before the cut was written
         cut = ada.wait(EntryAdded, lambda event: event.entry.kind == "cut")
@@ -271,6 +273,11 @@ async def test_case_88_a_cut_is_written_once_and_survives_a_crash_before_it(tmp_
         await second.cut()
         assert len(await history(ben, ada)) == 1
         assert [view.state for view in await history(ben, ada)] == [EntryState.DELIVERED]
+
+
+def planned(database: Database) -> None:
+    """The cuts of the second terminal are due."""
+    quarantine.plan(database, [SECOND.id], stolen=True, handed_over=False)
 
 
 def stored_operations(database: Database, person: bytes, operations: list[bytes]) -> None:

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from chat.interface import (
     ContactRemoved,
     ContactView,
@@ -80,7 +82,9 @@ async def agree(*persons: Person) -> None:
     first, *others = persons
     compared = {
         one.folder: [
-            (row, await one.engine._use_cases.store.read(_facts, row.person)) for row in await rows(one)
+            # What each device knows of who compared is its own: what is shown of it is the same.
+            (replace(row, compared=True), await one.engine._use_cases.store.read(_facts, row.person))
+            for row in await rows(one)
         ]
         for one in persons
     }

@@ -38,7 +38,7 @@ export const EntryHeader = struct({
 });
 export const TextBody = struct({ text: text(1, 16384), reply: bytes(0, 32) });
 const CutHead = struct({ incarnation: bytes(8), sequence: u53, id });
-export const CutBody = struct({ terminal: id, heads: list(1, 16, CutHead) });
+export const CutBody = struct({ terminal: id, heads: list(0, 16, CutHead) });
 export const DeleteBody = struct({ ids: list(1, 64, id) });
 export const EditBody = struct({ entry: id, text: text(1, 16384) });
 export const TimerBody = struct({ seconds: int(0, YEAR) });
@@ -400,15 +400,17 @@ export class Conversation {
     return found.sort(compareHeads);
   }
 
-  // Ids of the entries that deletes cover. `isOwn` tells this person's entries, `apart` are ids of those that do not
-  // count.
+  // The entries that deletes cover. `isOwn` tells this person's entries, `apart` are ids of those that do not count.
   deleted(isOwn, apart) {
-    const counts = ({ id: one }) => !apart.some((other) => other.equals(one));
-    const deletes = this.entries().filter((one) => one.header.kind === DELETE && one.body && counts(one));
+    const isApart = ({ id: one }) => apart.some((other) => other.equals(one));
+    const deletes = this.entries().filter((one) => one.header.kind === DELETE && one.body);
+    const author = (name) => this.entries().find((one) => one.id.equals(name))?.header.author;
     const covers = (one, entry) => {
       if (isOwn(one) !== isOwn(entry) || [CUT, DELETE, TIMER, STATE, BOT].includes(entry.header.kind)) return false;
       const edited = entry.header.kind === EDIT && entry.body ? [entry.body.entry] : [];
-      return [entry.id, ...edited].some((name) => one.body.ids.some((other) => other.equals(name)));
+      // One that does not count covers what its author wrote, with the edits of that.
+      const may = (name) => !isApart(one) || Boolean(author(name)?.equals(one.header.author));
+      return [entry.id, ...edited].some((name) => one.body.ids.some((other) => other.equals(name)) && may(name));
     };
     return this.entries().filter((entry) => deletes.some((one) => covers(one, entry)));
   }

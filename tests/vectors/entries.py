@@ -496,10 +496,8 @@ def _cuts(talk: Talk) -> Iterator[Wrong]:
     removed, incarnation = talk.terminal("own"), bytes(8)
     low, high = (CutHead(incarnation, 7, bytes([number]) * 32) for number in (1, 2))
     later = CutHead(incarnation, 8, bytes(32))
-    text = "a text in a cut", text_body("Hello")
-    none = "a cut without heads", encode(CutBody(removed, []))
-    for comment, body in (text, none):
-        yield "V-ET-09", "malformed", comment, "BadBody", _as_cut(talk, body).hex()
+    text = _as_cut(talk, text_body("Hello"))
+    yield "V-ET-09", "malformed", "a text in a cut", "BadBody", text.hex()
     for comment, heads in {
         "heads of one sequence with ids that descend": [high, low],
         "sequences that descend": [later, low],
@@ -1143,6 +1141,8 @@ def _cut(seed: Seed) -> Group:
     talk.cut("senior cuts another's end", "senior", "", "removed", "other first")
     talk.cut("senior cuts at what climbs", "senior", "", "removed", "climbs")
     talk.cut("senior cuts the junior", "senior", "", "junior", "b")
+    talk.cut("senior keeps nothing", "senior", "", "removed")
+    talk.cut("second keeps nothing", "second", "", "removed")
     many = [f"senior {number}" for number in range(CUTS_MAX + 1)]
     for number, whose in enumerate(many):
         end = "d" if number < CUTS_MAX - 1 else "c" if number < CUTS_MAX else "a"
@@ -1157,6 +1157,9 @@ def _cut(seed: Seed) -> Group:
         ("a gap before the head of a cut", ["a", "c", "d", "senior cuts at c"], ["a"], one, both),
         ("the head of a cut is not held", ["a", "c", "d", "senior cuts at b"], four, one, both),
         ("two heads", [*four, "fork", "senior cuts both"], [], one, both),
+        ("no head", [*four, "senior keeps nothing"], four, one, both),
+        ("no head in one of two cuts", [*four, "senior cuts at b", "second keeps nothing"], four,
+         ["senior", "second"], ["senior", "second", "removed"]),
         ("a head of another author", [*four, "other first", "senior cuts another's end"], four, one, both),
         ("no chain climbs", ["a", "b", "climbs", "senior cuts at what climbs"], ["a"], one, both),
         ("the first of two by one author", [*four, "senior cuts at c", "senior cuts at b"], four, one, both),
@@ -1200,6 +1203,7 @@ def _amend(seed: Seed) -> Group:
     talk.delete("delete an edit", "their", "b", "a at last")
     talk.delete("delete the delete", "their", "delete a", "delete a", "delete all")
     talk.delete("delete mine", "own", "mine", "mine", "a")
+    talk.delete("second deletes a", "their second", "", "a")
     talk.edit("an edit of a delete", "their", "b", "delete a")
     talk.cut("cut", "their", "b", "removed", "b")
     talk.delete("delete the cut", "their", "cut", "cut")
@@ -1228,8 +1232,26 @@ def _amend(seed: Seed) -> Group:
         ("a delete of deletes", ["a", "delete a", "delete all", "delete the delete"], [], []),
         ("a delete by this person", [*texts, "delete mine"], [], []),
         ("a delete of a cut", ["cut", "delete the cut"], [], []),
+        (
+            "a delete that does not count, of what another terminal edited",
+            [*texts, *a_edits, "a of another terminal", "delete a"],
+            ["delete a"],
+            [],
+        ),
+        (
+            "a delete that does not count, of another terminal's",
+            [*texts, *a_edits, "second deletes a"],
+            ["second deletes a"],
+            [],
+        ),
+        ("a delete that does not count, of what is not held", [*a_edits, "delete a"], ["delete a"], []),
         ("a delete of a later kind", ["later kind", "delete the later kind"], [], []),
-        ("a delete that does not count", ["a", *a_edits, "delete a"], ["delete a"], []),
+        (
+            "a delete that does not count, of its author's own entry",
+            ["a", *a_edits, "delete a"],
+            ["delete a"],
+            [],
+        ),
         ("an edit that does not count", ["a", *a_edits], ["a at last"], []),
         ("a delete covers an edit that does not count", ["a", *a_edits, "delete a"], ["a at last"], []),
         ("an entry that was deleted on this terminal", ["a", *a_edits], [], ["a"]),

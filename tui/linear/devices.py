@@ -30,7 +30,7 @@ from tui.text.formatting import (
     seen_line,
     without_words,
 )
-from tui.text.recovery import added_lines, picked_devices
+from tui.text.recovery import added_lines, gone_lines, picked_devices
 from tui.text.safe import safe_line, safe_name
 from tui.text.translation import N_, _, told
 
@@ -40,6 +40,7 @@ _STANDS: Final = {
     TerminalState.REMOVED: N_("removed"),
 }
 _ABOUT: Final = "devices"
+_LOST: Final = "lost"
 
 
 @dataclass
@@ -111,19 +112,23 @@ class Devices:
 
     async def _ask_to_remove(self, typed: str) -> None:
         """The number is that of the list that was shown: another device may have come since."""
-        picked = picked_devices(typed, self._shown)
+        number, _space, how = typed.strip().partition(" ")
+        lost = how.strip() == _LOST
+        picked = picked_devices(number if lost else typed, self._shown)
         if len(picked) != 1:
             raise UsageError(_("Type the number of one device, as /devices shows it."))
         (view,) = picked
         foreseen = await self.messenger.foresee_removal(view.terminal)
         first = removal_of_first(await self.messenger.me(), self._shown, view, "/recovery")
         asked = *first, _("Remove this device? It never comes back."), _line(view, self._shown)
-        lines = *asked, *added_lines(foreseen, self._shown, self.zone)
-        await self.questions.confirm(_ABOUT, lines, partial(self._remove, view))
+        otherwise = _("If it was lost, sold or broken, type /no, and the same with lost behind the number.")
+        counts = () if view.this else gone_lines(not lost, otherwise)
+        lines = *asked, *added_lines(foreseen, self._shown, self.zone), *counts
+        await self.questions.confirm(_ABOUT, lines, partial(self._remove, view, not lost))
 
-    async def _remove(self, view: TerminalView) -> None:
+    async def _remove(self, view: TerminalView, stolen: bool) -> None:
         await self.output.say(_("Signing…"))
-        await self.messenger.remove_terminal(view.terminal)
+        await self.messenger.remove_terminal(view.terminal, stolen and not view.this)
         await self.output.say(
             _("The device was removed. Your contacts shut it out, and the keys that it knew are renewed.")
         )

@@ -41,6 +41,7 @@ from tui.text.recovery import (
     added_lines,
     device_line,
     device_lines,
+    gone_lines,
     numbered_words,
     picked_devices,
     removable_devices,
@@ -51,6 +52,7 @@ _USE: Final = "use"
 _NEW: Final = "new"
 _SAME: Final = "same"
 _NOT_MINE: Final = "not-mine"
+_LOST: Final = "lost"
 _CLEARED = N_("The screen and its scrollback were cleared, if the terminal allows it.")
 _REPLACED = N_(
     "These words were replaced by a recovery that you confirmed here: use its words. If that recovery was not"
@@ -64,6 +66,7 @@ class _Recovering(Redacting, frozen=True):
     typed: Redacted[tuple[str, ...]]
     removed: tuple[str, ...]
     not_mine: bool
+    stolen: bool
 
 
 @dataclass
@@ -105,12 +108,13 @@ class Recovery:
             await self.output.say(_(RECOVERY_USE), *devices, how.format(total=RECOVERY_WORDS))
             return
         self.output.private = True
-        wishes = set(takewhile((_SAME, _NOT_MINE).__contains__, parts))
-        parts = list(dropwhile((_SAME, _NOT_MINE).__contains__, parts))
+        wishes = set(takewhile((_SAME, _NOT_MINE, _LOST).__contains__, parts))
+        parts = list(dropwhile((_SAME, _NOT_MINE, _LOST).__contains__, parts))
         numbers = list(takewhile(str.isdecimal, parts))
         picked = picked_devices(" ".join(numbers), self._devices_shown)
         chosen = _Recovering(
-            tuple(parts[len(numbers) :]), tuple(one.terminal for one in picked), _NOT_MINE in wishes
+            *(tuple(parts[len(numbers) :]), tuple(one.terminal for one in picked)),
+            *(_NOT_MINE in wishes, _LOST not in wishes),
         )
         try:
             await self.messenger.check_recovery(chosen.typed, chosen.not_mine)
@@ -120,9 +124,13 @@ class Recovery:
         known = await self.messenger.terminals()
         await self.output.clear()
         asked = _n("Remove {number} device?", "Remove {number} devices?", len(picked))
+        otherwise = _(
+            "If they were lost, sold or broken, type /no, and the same with lost before the numbers."
+        )
         lines = (
             *(asked.format(number=len(picked)), *map(device_line, picked)),
             *added_lines(foreseen, known, self.options.zone),
+            *(gone_lines(chosen.stolen, otherwise) if picked else ()),
             *(_(RECOVERY_WARNS), *([_(RECOVERY_RIVAL)] if chosen.not_mine else [])),
         )
         follows = partial(self._recover, chosen, ()) if _SAME in wishes else partial(self._show_new, chosen)
@@ -148,9 +156,8 @@ class Recovery:
 
     async def _recover(self, chosen: _Recovering, answers: tuple[str, ...]) -> None:
         """Sign the recovery; without answers the words stay."""
-        sign = partial(
-            self.messenger.recover, chosen.typed, chosen.removed, answers, not answers, chosen.not_mine
-        )
+        wishes = chosen.not_mine, chosen.stolen
+        sign = partial(self.messenger.recover, chosen.typed, chosen.removed, answers, not answers, *wishes)
         said = [_(OLD_WORDS_END), _(_CLEARED)] if answers else []
         await self._sign(sign, _(RECOVERED), *said)
         self._waiting = None

@@ -23,6 +23,7 @@ from textual.widgets.option_list import Option
 from chat.interface import DeletionScope, UsageError, parse_timer, timer_text
 from tui.actions import Action, add_keys, keys_of
 from tui.text.formatting import scope_name
+from tui.text.recovery import how_gone
 from tui.text.safe import safe_line
 from tui.text.translation import N_, _, told
 from tui.text.wrapping import wrap
@@ -284,45 +285,64 @@ class QuitDialog(ConfirmDialog):
         super().__init__(_("Quit now?"), "\n".join(unfinished))
 
 
-class DeleteDialog(Dialog[DeletionScope]):
-    """Where a message is to be deleted; None: not at all.
+class ChoiceDialog(Dialog[T]):
+    """A question with several ways to say yes; None: no.
 
-    `consequences` says of each scope that is offered what it does, the narrowest first, with which it begins.
+    `choices` says of each way what it is called and what it does; it begins with the first. `about`: what
+    every way does.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "delete"),
+        Binding("y", "choose"),
         Binding("n,enter", "leave"),
         Binding("e,down", "other(1)"),
         Binding("up", "other(-1)"),
     ]
     heading = N_("Are you sure?")
 
-    def __init__(self, question: str, consequences: Mapping[DeletionScope, str]) -> None:
+    def __init__(self, question: str, choices: Mapping[T, tuple[str, str]], about: str = "") -> None:
         super().__init__()
-        self._question, self._consequences = question, consequences
-        self._scope = next(iter(consequences))
+        self._question, self._choices, self._about = question, choices, about
+        self._chosen = next(iter(choices))
 
     def body(self) -> list[Widget]:
         return [
             plain(self._question, classes="strong"),
-            plain("", id="scopes"),
+            *([plain(self._about, classes="quiet")] if self._about else []),
+            plain("", id="choices"),
             plain("", id="consequence", classes="quiet"),
         ]
 
     def draw(self) -> None:
-        lines = [f"{'●' if one is self._scope else '○'} {scope_name(one)}" for one in self._consequences]
-        self.query_one("#scopes", Static).update("\n".join(lines))
-        self.query_one("#consequence", Static).update(self._consequences[self._scope])
+        lines = [f"{'●' if one is self._chosen else '○'} {ways[0]}" for one, ways in self._choices.items()]
+        self.query_one("#choices", Static).update("\n".join(lines))
+        self.query_one("#consequence", Static).update(self._choices[self._chosen][1])
         self.set_hints((("y", _("Yes")), ("n", _("No")), ("e", _("Other choice"))))
 
-    def action_delete(self) -> None:
-        self.end(self._scope)
+    def action_choose(self) -> None:
+        self.end(self._chosen)
 
     def action_other(self, step: int) -> None:
-        scopes = list(self._consequences)
-        self._scope = scopes[(scopes.index(self._scope) + step) % len(scopes)]
+        ways = list(self._choices)
+        self._chosen = ways[(ways.index(self._chosen) + step) % len(ways)]
         self.draw()
+
+
+class DeleteDialog(ChoiceDialog[DeletionScope]):
+    """Where a message is to be deleted; None: not at all.
+
+    `consequences` says of each scope that is offered what it does, the narrowest first, with which it begins.
+    """
+
+    def __init__(self, question: str, consequences: Mapping[DeletionScope, str]) -> None:
+        super().__init__(question, {one: (scope_name(one), does) for one, does in consequences.items()})
+
+
+class RemoveDialog(ChoiceDialog[bool]):
+    """Whether devices that are to be removed were stolen; None: they are not removed."""
+
+    def __init__(self, question: str, consequence: str) -> None:
+        super().__init__(question, how_gone(), consequence)
 
 
 class MenuDialog(Dialog[str]):

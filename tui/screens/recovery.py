@@ -196,12 +196,14 @@ _WORDS_MOST = 1_024
 class Recovering(Redacting, frozen=True):
     """The recovery words that were typed in, and the devices to remove.
 
-    `not_mine`: a recovery that replaced the words was confirmed here, and was not this person's.
+    `not_mine`: a recovery that replaced the words was confirmed here, and was not this person's. `stolen`:
+    the devices were stolen, and not only lost.
     """
 
     words: Redacted[tuple[str, ...]]
     removed: tuple[TerminalView, ...]
     not_mine: bool = False
+    stolen: bool = True
 
 
 class UseRecoveryDialog(Dialog[Recovering]):

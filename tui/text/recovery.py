@@ -54,6 +54,22 @@ RECOVERY_DUE: Final = N_(
 )
 
 
+def how_gone() -> dict[bool, tuple[str, str]]:
+    """How a device that is removed is gone, by whether it was stolen: its name, and what it does."""
+    return {
+        True: (_("It was stolen"), _("Only those of its messages count that this device has now.")),
+        False: (
+            _("It was lost, sold or broken"),
+            _("Its messages count that a contact has when this device meets it next."),
+        ),
+    }
+
+
+def gone_lines(stolen: bool, otherwise: str) -> list[str]:
+    """How a device that is removed counts as gone, and what to type `otherwise`, where it was only lost."""
+    return [*how_gone()[stolen], *([otherwise] if stolen else [])]
+
+
 def numbered_words(words: Sequence[str], columns: int) -> list[str]:
     """Words with their numbers, in rows of so many."""
     width = max(map(len, words))

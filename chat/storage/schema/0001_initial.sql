@@ -292,6 +292,13 @@ CREATE TABLE cuts (
 ) STRICT;
 CREATE INDEX cuts_in_order ON cuts (conversation, terminal, author, sequence, id);
 
+CREATE TABLE cuts_due (
+    conversation INTEGER NOT NULL REFERENCES conversations, -- in which this terminal is to write a cut
+    terminal     INTEGER NOT NULL REFERENCES terminals,     -- of the one that was removed
+    body         BLOB,                                      -- of the cut; NULL: at what is held once it was compared
+    PRIMARY KEY (conversation, terminal)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE rules (
     number       INTEGER PRIMARY KEY,
     conversation INTEGER NOT NULL REFERENCES conversations,

@@ -265,12 +265,17 @@ async def invite(inviter: Person, joiner: Person) -> None:
 
 
 async def recover(
-    person: Person, words: tuple[str, ...], removed: tuple[str, ...], *, not_mine: bool = False
+    person: Person,
+    words: tuple[str, ...],
+    removed: tuple[str, ...],
+    *,
+    not_mine: bool = False,
+    stolen: bool = True,
 ) -> tuple[str, ...]:
     """Use the recovery words, and type back new ones, which are returned."""
     view = await person.engine.begin_recovery()
     answers = tuple(view.words[place] for place in view.asked)
-    await person.engine.recover(words, removed, answers, not_mine=not_mine)
+    await person.engine.recover(words, removed, answers, not_mine=not_mine, stolen=stolen)
     return view.words
 
 

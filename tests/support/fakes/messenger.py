@@ -193,7 +193,7 @@ class FakeMessenger(Files):
         if self.prompt:
             self.move_linking(LinkingStage.DONE)
 
-    async def remove_terminal(self, terminal: str) -> None:
+    async def remove_terminal(self, terminal: str, stolen: bool = True) -> None:
         self._live(terminal)
         self.other_terminals = tuple(
             replace(view, state=TerminalState.REMOVED) if view.terminal == terminal else view
@@ -250,6 +250,7 @@ class FakeMessenger(Files):
         answers: tuple[str, ...],
         same_words: bool = False,
         not_mine: bool = False,
+        stolen: bool = True,
     ) -> None:
         self._check_words(typed, not_mine=not_mine)
         if not same_words:

@@ -233,6 +233,10 @@ def write_conversation(database: Database) -> None:
         entries.insert(database, claim.tell(text), unread=False, claimed=by)
     repair.passed_again(database, repair.before_gaps(database, [late]), BEN.terminal)
     database.run("INSERT INTO remarked (conversation) SELECT number FROM conversations")
+    database.run(
+        "INSERT INTO cuts_due (conversation, terminal, body) SELECT max(c.number), max(t.number), NULL"
+        " FROM conversations AS c, terminals AS t"
+    )
     write_notes(database)
     receipts.add(database, BEN.terminal, receipts.STORED, [first.id, second.id, gone.id], TIME + 9)
     receipts.add(database, BEN.terminal, receipts.READ, [first.id], TIME + 10)

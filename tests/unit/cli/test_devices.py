@@ -64,7 +64,7 @@ def test_a_device_is_called_otherwise_here(line: Line) -> None:
     assert outcome.objects == [{"terminal": DESK, "name": "desk"}]
     assert f"{DESK[:16]}  desk  live" in line.run("terminal").out
     assert "removed" in line.run("terminal", "remove", "desk", "--yes").out
-    assert line.messenger.called("remove_terminal") == [(DESK,)]
+    assert line.messenger.called("remove_terminal") == [(DESK, True)]
 
 
 def test_what_a_device_holds_is_a_line_per_conversation_and_one_for_all(line: Line) -> None:
@@ -117,7 +117,11 @@ def test_nothing_is_removed_without_a_yes(line: Line) -> None:
         assert outcome.status != 0
         assert "Nothing was removed" in outcome.err
     assert line.messenger.called("remove_terminal") == []
-    (said,) = line.run("terminal", "remove", "laptop", "--json", typed="y\n").objects
+    for typed in ("y\n", "y\nx\n"):
+        assert "--stolen or --lost" in line.run("terminal", "remove", "laptop", typed=typed).err
+    assert line.messenger.called("remove_terminal") == []
+    (said,) = line.run("terminal", "remove", "laptop", "--json", typed="y\nl\n").objects
+    assert line.messenger.called("remove_terminal") == [(LAPTOP, False)]
     assert said == {"removed": LAPTOP, "added": [], "name_signed_again": ""}
 
 

@@ -24,9 +24,9 @@ ANSWERS = tuple(NEW_WORDS[place] for place in RECOVERY_ASKED)
 TYPED_BACK = "".join(f"{word}\n" for word in ANSWERS)
 
 
-def replaced(removed: tuple[str, ...] = ()) -> tuple[object, ...]:
+def replaced(removed: tuple[str, ...] = (), *, stolen: bool = True) -> tuple[object, ...]:
     """The arguments of a recovery to new words, all of which were typed back."""
-    return WORDS, removed, ANSWERS, False, False
+    return WORDS, removed, ANSWERS, False, False, stolen
 
 
 def test_the_words_are_shown_asked_for_and_erased(line: Line) -> None:
@@ -137,7 +137,7 @@ def test_a_device_that_is_chosen_twice_counts_once(line: Line) -> None:
     views = *line.messenger._terminals(), TerminalView(other, False, TerminalState.LIVE)
     line.patch.setattr(line.messenger, "_terminals", lambda: views)
     line.patch.setattr(recovery, "is_interactive", lambda: True)
-    outcome = line.run("recovery", "use", typed=" ".join(WORDS) + f"\n1 1\ny\n\n{TYPED_BACK}")
+    outcome = line.run("recovery", "use", typed=" ".join(WORDS) + f"\n1 1\ny\ns\n\n{TYPED_BACK}")
     assert "remove 1 device?" in outcome.err
     assert line.messenger.called("recover") == [replaced((other,))]
 
@@ -169,7 +169,9 @@ def test_a_device_that_is_not_there_is_not_removed(line: Line, name: str) -> Non
     assert line.messenger.called("recover") == []
 
 
-@pytest.mark.parametrize(("answer", "used"), [("y", True), ("n", False), ("", False)])
+@pytest.mark.parametrize(
+    ("answer", "used"), [("y\ns", True), ("y\nL", True), ("y\nx", False), ("n", False), ("", False)]
+)
 def test_a_person_chooses_devices_by_number_and_confirms(line: Line, answer: str, used: bool) -> None:
     line.patch.setattr(recovery, "is_interactive", lambda: True)
     other = identity("terminal of a thief")
@@ -178,7 +180,7 @@ def test_a_person_chooses_devices_by_number_and_confirms(line: Line, answer: str
     first, rest = " ".join(WORDS[:9]), " ".join(WORDS[9:])
     outcome = line.run("recovery", "use", typed=f"{first}\n{rest}\n1\n{answer}\n\n{TYPED_BACK}")
     assert f"1  {other[:16]}  live, may have been copied" in outcome.err
-    assert line.messenger.called("recover") == ([replaced((other,))] if used else [])
+    assert line.messenger.called("recover") == ([replaced((other,), stolen="s" in answer)] if used else [])
     assert (outcome.status == 0) is used
 
 
@@ -208,7 +210,7 @@ def test_a_person_who_mistypes_a_new_word_sees_them_again(line: Line) -> None:
 def test_the_same_words_are_kept_where_nobody_else_has_them(line: Line) -> None:
     (used,) = line.run("recovery", "use", "--same-words", "--json", typed=" ".join(WORDS)).objects
     assert used["same_words"]
-    assert line.messenger.called("recover") == [(WORDS, (), (), True, False)]
+    assert line.messenger.called("recover") == [(WORDS, (), (), True, False, True)]
     assert not line.messenger.words_replaced
 
 
@@ -220,7 +222,7 @@ def test_words_that_were_replaced_recover_where_that_was_not_this_person(line: L
     outcome = line.run("recovery", "use", "--not-mine", typed=" ".join(WORDS) + f"\n{TYPED_BACK}")
     assert outcome.status == 0
     assert "contradicts" in outcome.err
-    assert line.messenger.called("recover") == [(WORDS, (), ANSWERS, False, True)]
+    assert line.messenger.called("recover") == [(WORDS, (), ANSWERS, False, True, True)]
 
 
 KEPT, FALLEN = (identity(name) for name in ("kept", "fallen"))

@@ -53,7 +53,6 @@ def _open_into(key: bytes = KEY, nonce: bytes = bytes(12), room: int = 8) -> int
         lambda: text_body(""),
         lambda: text_body("x" * (TEXT_CHARACTERS_MAX + 1)),
         lambda: text_body("text", KEY[1:]),
-        lambda: cut_body(KEY, []),
         lambda: cut_body(KEY, [CutHead(bytes(8), number, KEY) for number in range(CUT_HEADS_MAX + 1)]),
         lambda: PlainRoot(parlour_parameters(primitives.AEGIS256, fast=False), KEY, None).receive(
             PAIR.public

@@ -193,7 +193,7 @@ def test_the_database_agrees_with_the_definition_in_any_order(
             gone = {ALL[here].id}
             with database.transaction():
                 entries.destroy(database, ALL[here].id)
-                amendments.wake_all(database, ALL[here].id)
+                amendments.wake(database, ALL[here].id)
             arrive(database)
     found = held_texts(database)
     # Whether an edit without effect is kept says the order of arrival.
@@ -472,14 +472,14 @@ def settle(database: Database) -> None:
             Follower(database).piece()
 
 
-def test_a_delete_and_an_edit_of_a_removed_terminal_have_effect_once_a_cut_lets_them_count(
+def test_an_edit_of_a_removed_terminal_has_effect_once_a_cut_lets_it_count(
     database: Database,
 ) -> None:
     with database.transaction():
         gone = structs.replace(OTHER, live=False)
         persons.replace_terminals(database, THEM, [THEIR_TERMINAL, gone])
     arrive(database, THEIRS, LATE)
-    late = [edit(OTHER.terminal, THEIRS, "by a thief?"), delete(OTHER.terminal, LATE)]
+    late = [edit(OTHER.terminal, THEIRS, "by a thief?")]
     with database.transaction():
         entries.insert_all(database, late, ME.terminal, former=[OTHER.terminal])
     settle(database)
@@ -489,7 +489,23 @@ def test_a_delete_and_an_edit_of_a_removed_terminal_have_effect_once_a_cut_lets_
     with database.transaction():
         entries.insert_all(database, [write(THEIR_TERMINAL.terminal, KIND_CUT, body, 9)], ME.terminal)
     settle(database)
-    assert held_texts(database) == ({LATE.id}, {THEIRS.id: "by a thief?"})
+    assert held_texts(database)[1][THEIRS.id] == "by a thief?"
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_delete_of_a_removed_terminal_that_does_not_count_holds_for_its_own_entries_alone(
+    database: Database, first: bool
+) -> None:
+    """What its person had deleted there must not come back, whichever of both comes first."""
+    with database.transaction():
+        gone = structs.replace(OTHER, live=False)
+        persons.replace_terminals(database, THEM, [THEIR_TERMINAL, gone])
+    late = [delete(OTHER.terminal, LATE), delete(OTHER.terminal, THEIRS, time=4)]
+    for some in (late, [THEIRS, LATE]) if first else ([THEIRS, LATE], late):
+        with database.transaction():
+            entries.insert_all(database, some, ME.terminal, former=[OTHER.terminal])
+        settle(database)
+    assert held_texts(database) == ({LATE.id}, {THEIRS.id: "theirs"})
 
 
 def test_an_edit_that_counts_no_more_is_not_shown(database: Database) -> None:
@@ -555,7 +571,7 @@ def test_an_edit_that_is_being_removed_shows_nothing_where_its_original_comes_ag
     arrive(database, THEIRS)
     assert held_texts(database) == (set(), {THEIRS.id: "theirs"})
     with database.transaction():
-        amendments.wake_all(database, THEIRS.id)
+        amendments.wake(database, THEIRS.id)
     arrive(database, edited)
     assert secure_deletion.clean_file(database)
     assert held_texts(database) == (set(), {THEIRS.id: "theirs edited"})

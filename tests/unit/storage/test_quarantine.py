@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from chat.storage import contacts, entries, persons, quarantine, receipts, repair
+from chat.storage.contacts import PAIRED, ContactRow
 from chat.storage.database import Database
 from chat.storage.persons import TerminalRow
 from protocol import labels
 from protocol.codec import encode
-from protocol.entries_and_receipts import KIND_CUT, ParsedEntry, cut_body, parse_entry
+from protocol.entries_and_receipts import KIND_CUT, ParsedEntry, cut_body, parse_entry, read_cut
 from protocol.history import cuts_in_force, quarantined
 from protocol.limits import CUT_HEADS_MAX, CUTS_MAX
 from protocol.messages import CutHead, Entry, EntryHeader
@@ -343,6 +344,7 @@ def own_log(database: Database, live: Sequence[bytes]) -> None:
         for place, one in enumerate(OWN)
     ]
     with database.transaction():
+        contacts.add(database, ContactRow(THEM, "Ben", "", PAIRED, False, False, False, 1))
         persons.replace_terminals(database, ME.person, rows)
 
 
@@ -357,34 +359,89 @@ def test_case_88_a_contact_that_claims_a_removed_own_terminal_lets_nothing_of_it
     assert apart(database) == {late.id}
 
 
-def test_case_88_a_cut_is_due_for_a_junior_that_wrote_here(database: Database) -> None:
-    written = [sample(f"by {number}", author=one) for number, one in enumerate(OWN)]
+def plan(database: Database, *gone: bytes, stolen: bool = True, handed_over: bool = False) -> None:
+    with database.transaction():
+        quarantine.plan(database, gone, stolen=stolen, handed_over=handed_over)
+
+
+def dues(database: Database, terminal: bytes = ME.terminal) -> dict[bytes, list[bytes] | None]:
+    """By terminal, the heads that a cut of it is to name in the conversation, None for those held later."""
+    return {
+        one.terminal: None if one.body is None else [head.id for head in read_cut(one.body).heads]
+        for one in quarantine.due(database, terminal)
+        if one.conversation == TALK
+    }
+
+
+def test_case_88_cuts_of_stolen_terminals_are_due_at_what_was_held_also_of_one_that_was_silent(
+    database: Database,
+) -> None:
     own_log(database, OWN)
-    arrive(database, *written, former=())
-    assert quarantine.due(database, ME.terminal) == []
+    held, later = sample("held", author=OWN[2]), sample("later", author=OWN[2], incarnation=os.urandom(8))
+    arrive(database, held, former=())
+    plan(database, OWN[2], OWN[3])
+    assert dues(database) == {}, "they are live"
     own_log(database, OWN[:2])
-    assert set(quarantine.due(database, ME.terminal)) == {(TALK, OWN[2]), (TALK, OWN[3])}
-    assert quarantine.heads(database, TALK, OWN[3]) == [CutHead(b"incarnat", 1, written[3].id)]
-    own_log(database, [OWN[1]])
-    assert (TALK, OWN[0]) in quarantine.due(database, ME.terminal), "no senior is live"
-    own_log(database, [OWN[0], OWN[2]])
-    assert quarantine.due(database, OWN[2]) == [(TALK, OWN[3])], "a senior one is cut by the first"
-    own_log(database, OWN[:1])
-    assert quarantine.due(database, ME.terminal) == [], "a removed terminal cuts nobody"
+    arrive(database, later, former=[OWN[2]])
+    assert dues(database) == {OWN[2]: [held.id], OWN[3]: []}
+    assert dues(database, OWN[3]) == {}, "a removed terminal cuts nobody"
 
 
-def test_case_88_no_cut_is_due_twice_or_without_anything_that_counts(database: Database) -> None:
+def test_case_88_a_cut_of_a_lost_terminal_waits_and_keeps_all_that_is_held_then(database: Database) -> None:
+    own_log(database, OWN)
+    arrive(database, sample("by the first", author=OWN[0]), former=())
+    plan(database, OWN[3], stolen=False)
     own_log(database, OWN[:2])
     late = sample("late", author=OWN[3])
     arrive(database, late, former=[OWN[3]])
-    assert quarantine.due(database, ME.terminal) == []
-    held = sample("held", author=OWN[2])
+    assert dues(database) == {OWN[3]: None}
+    assert [head.id for head in quarantine.held(database, TALK, OWN[3])] == [late.id]
+
+
+def test_case_88_a_device_that_holds_nothing_cuts_as_if_the_other_one_was_lost(database: Database) -> None:
     own_log(database, OWN)
-    arrive(database, held, former=())
+    plan(database, OWN[3])
     own_log(database, OWN[:2])
-    assert quarantine.due(database, ME.terminal) == [(TALK, OWN[2]), (TALK, OWN[3])]
-    arrive(database, cut(ME.terminal, OWN[2], held), former=())
-    assert quarantine.due(database, ME.terminal) == [(TALK, OWN[3])]
+    assert dues(database) == {OWN[3]: None}
+
+
+def test_case_88_no_cut_is_due_where_one_is_in_force_or_once_it_is_written(database: Database) -> None:
+    own_log(database, OWN)
+    held = [sample(f"held {place}", author=one) for place, one in enumerate(OWN)]
+    arrive(database, *held, former=())
+    plan(database, OWN[2], OWN[3])
+    own_log(database, OWN[:2])
+    arrive(database, cut(ME.terminal, OWN[2], held[2]), former=())
+    assert dues(database) == {OWN[3]: [held[3].id]}
+    with database.transaction():
+        quarantine.written(database, TALK, OWN[3])
+    assert dues(database) == {}
+
+
+@pytest.mark.parametrize("handed_over", [False, True])
+def test_case_88_who_takes_over_says_again_what_cuts_said_but_not_what_a_removed_terminal_cut(
+    database: Database, handed_over: bool
+) -> None:
+    own_log(database, OWN)
+    held = sample("held", author=OWN[3])
+    arrive(database, held, former=())
+    own_log(database, OWN[:3])
+    arrive(database, cut(OWN[0], OWN[3]), former=())
+    assert apart(database) == {held.id}
+    plan(database, OWN[0], handed_over=handed_over)
+    own_log(database, OWN[1:3])
+    assert dues(database)[OWN[3]] == ([] if handed_over else None)
+
+
+def test_case_88_a_cut_without_heads_keeps_nothing_whenever_it_comes(database: Database) -> None:
+    early, late = (sample(name, author=REMOVED, incarnation=os.urandom(8)) for name in ("early", "late"))
+    log(database, RANKED)
+    arrive(database, early, former=())
+    log(database, [SENIOR])
+    assert apart(database) == set()
+    arrive(database, cut(SENIOR, REMOVED))
+    arrive(database, late)
+    assert apart(database) == {early.id, late.id}
 
 
 def ends(database: Database) -> list[bytes]:

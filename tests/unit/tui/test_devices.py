@@ -126,10 +126,14 @@ async def test_a_device_is_removed_after_a_question_and_a_refusal_is_said() -> N
         for said in ("This device is newer.", "The device was removed."):
             await pilot.press("down", "d")
             assert "desk" in await until_shown(pilot, "It never comes back.")
+            assert "● It was stolen" in await until_shown(pilot, "Only those of its messages count")
+            if said == "The device was removed.":
+                await pilot.press("e")
+                await until_shown(pilot, "● It was lost, sold or broken")
             await pilot.press("y")
             await until_shown(pilot, said)
             await on_top(pilot, DevicesDialog)
-        assert messenger.called("remove_terminal") == [(DESK.terminal,)] * 2
+        assert messenger.called("remove_terminal") == [(DESK.terminal, True), (DESK.terminal, False)]
         assert messenger.other_terminals[0].state is TerminalState.REMOVED
 
 
@@ -163,9 +167,9 @@ async def test_a_removal_says_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -
         messenger.other_terminals = (DESK,)
         signed, remove = asyncio.Event(), messenger.remove_terminal
 
-        async def late(terminal: str) -> None:
+        async def late(terminal: str, stolen: bool) -> None:
             await signed.wait()
-            await remove(terminal)
+            await remove(terminal, stolen)
 
         monkeypatch.setattr(messenger, "remove_terminal", late)
         await opened(pilot, "alt+d", DevicesDialog)

@@ -29,7 +29,7 @@ WORDS = recovery_words(bytes(range(32)))
 
 def replaced(removed: tuple[str, ...] = ()) -> tuple[object, ...]:
     """The arguments of a recovery to new words, all of which were typed back."""
-    return WORDS, removed, tuple(NEW_WORDS[place] for place in RECOVERY_ASKED), False, False
+    return WORDS, removed, tuple(NEW_WORDS[place] for place in RECOVERY_ASKED), False, False, True
 
 
 DUE = "Write down your recovery words ("
@@ -220,7 +220,7 @@ async def test_the_same_words_are_kept_after_a_question(answer: str) -> None:
         if answer == "y":
             await until_shown(pilot, "Your recovery words were used.")
         await until(pilot, lambda: len(pilot.app.screen_stack) == 2)
-        assert messenger.called("recover") == ([(WORDS, (), (), True, False)] if answer == "y" else [])
+        assert messenger.called("recover") == ([(WORDS, (), (), True, False, True)] if answer == "y" else [])
 
 
 async def test_words_that_are_shown_are_not_kept_by_a_key_that_slipped() -> None:
@@ -246,7 +246,7 @@ async def test_replaced_words_are_used_once_enter_says_that_the_recovery_was_not
         await pilot.press("enter", "enter")
         await type_words(pilot, [NEW_WORDS[place] for place in RECOVERY_ASKED])
         await until_shown(pilot, "Your recovery words were used.")
-        assert messenger.called("recover") == [(*replaced()[:-1], True)]
+        assert messenger.called("recover") == [(*replaced()[:-2], True, True)]
 
 
 @pytest.mark.parametrize("way", ["recovery", "devices"])

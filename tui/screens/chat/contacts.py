@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from chat.interface import (
     AlertKind,
     AlertView,
@@ -20,7 +22,7 @@ from tui.actions import Group, action
 from tui.messages import Problem, WipeWanted, attempt
 from tui.preferences import AMOUNTS, Options, Preferences, amount
 from tui.screens.chat.surface import ChatState, Surface
-from tui.screens.dialog import ConfirmDialog, RenameDialog, TimerDialog
+from tui.screens.dialog import ConfirmDialog, RemoveDialog, RenameDialog, TimerDialog
 from tui.screens.filesizes import FilesDialog
 from tui.text.formatting import GONE, OWN_NAME, place
 from tui.text.people import block_lines, called_lines, clearing_line, removal_line
@@ -316,7 +318,14 @@ class ProfileDialogs:
         asked = (question.format(number=len(removed)), *map(device_line, removed))
         warns = [_(RECOVERY_WARNS), *([_(RECOVERY_RIVAL)] if chosen.not_mine else [])]
         warns += added_lines(foreseen, devices or (), self.options.zone)
-        self.surface.confirm("\n".join(asked), "\n".join(warns), partial(self._show_new_words, chosen))
+        if not removed:
+            self.surface.confirm("\n".join(asked), "\n".join(warns), partial(self._show_new_words, chosen))
+            return
+
+        def asked_how(stolen: bool) -> None:
+            self._show_new_words(replace(chosen, stolen=stolen))
+
+        self.surface.choose(RemoveDialog("\n".join(asked), "\n".join(warns)), asked_how)
 
     def _show_new_words(self, chosen: Recovering, problem: str = "") -> None:
         async def show() -> None:
@@ -340,7 +349,8 @@ class ProfileDialogs:
 
     def _sign_recovery(self, chosen: Recovering, answers: tuple[str, ...]) -> None:
         removed = tuple(one.terminal for one in chosen.removed)
-        sign = partial(self.messenger.recover, chosen.words, removed, answers, not answers, chosen.not_mine)
+        wishes = chosen.not_mine, chosen.stolen
+        sign = partial(self.messenger.recover, chosen.words, removed, answers, not answers, *wishes)
         said = sentences(_(RECOVERED), _(OLD_WORDS_END)) if answers else _(RECOVERED)
         self._sign(sign, said, partial(self._show_new_words, chosen))
 

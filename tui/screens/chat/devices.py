@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from chat.interface import LinkingStage, LinkingView, Messenger, TerminalView
 from tui.screens.chat.surface import Surface
-from tui.screens.dialog import ConfirmDialog
+from tui.screens.dialog import ConfirmDialog, RemoveDialog
 from tui.text.recovery import added_lines
 from tui.text.safe import safe_name
 from tui.text.translation import _
@@ -92,7 +92,11 @@ class DevicesController:
         else:
             consequence = _("Your contacts shut it out. It keeps the messages that it has.")
         consequence = "\n".join((consequence, *first, *added_lines(foreseen, devices, self.zone)))
-        self.surface.push(ConfirmDialog(question, consequence), partial(self._remove, view.terminal))
+        if view.this:
+            left = partial(self._leave, view.terminal)
+            self.surface.push(ConfirmDialog(question, consequence), left)
+        else:
+            self.surface.push(RemoveDialog(question, consequence), partial(self._remove, view.terminal))
 
     def _adding_left(self, dialog: AddDialog) -> None:
         async def leave() -> None:
@@ -102,15 +106,18 @@ class DevicesController:
 
         self.surface.run("dialogs", leave, exclusive=True)
 
-    def _remove(self, terminal: str, yes: bool | None) -> None:
-        if yes:
-            self.surface.say(_("Signing…"))
-            self.surface.run("sign", self._sign_removal, terminal)
-        else:
-            self.devices()
+    def _leave(self, terminal: str, yes: bool | None) -> None:
+        self._remove(terminal, False if yes else None)
 
-    async def _sign_removal(self, terminal: str) -> None:
-        if await self.surface.done(self.messenger.remove_terminal(terminal)):
+    def _remove(self, terminal: str, stolen: bool | None) -> None:
+        if stolen is None:
+            self.devices()
+        else:
+            self.surface.say(_("Signing…"))
+            self.surface.run("sign", self._sign_removal, terminal, stolen)
+
+    async def _sign_removal(self, terminal: str, stolen: bool) -> None:
+        if await self.surface.done(self.messenger.remove_terminal(terminal, stolen)):
             said = _(
                 "The device was removed. Your contacts shut it out, and the keys that it knew are renewed."
             )

@@ -651,7 +651,7 @@ async def test_the_recovery_words_are_used_after_a_confirmation() -> None:
     door.messenger.other_terminals = (TerminalView("b" * 64, False, TerminalState.COPIED),)
     words = " ".join(recovery_words(bytes(range(32))))
     steps = ["> /recovery use", f"> /recovery use 3 {words}", f"> /recovery use 1 {words} acorn"]
-    steps += [f"> /recovery use 1 {words}", "> /no", f"> /recovery use 1 1 {words}", "> /yes"]
+    steps += [f"> /recovery use 1 {words}", "> /no", f"> /recovery use lost 1 1 {words}", "> /yes"]
     answers = tuple(NEW_WORDS[place] for place in RECOVERY_ASKED)
     steps += ["> /recovery new a b c d", f"> /recovery new {' '.join(answers)}", "> /recovery new", "> /quit"]
     said, _status = await play(iter([UNLOCK, *steps]), door, OPTIONS)
@@ -660,13 +660,14 @@ async def test_the_recovery_words_are_used_after_a_confirmation() -> None:
     assert any("These are not the recovery words" in line for line in said)
     assert said.count("Remove 1 device?") == said.count("bbbbbbbb…, which may have been copied") == 2
     assert said.count(f"34 {NEW_WORDS[33]}") == 2, "again after a wrong one"
+    assert any(line.endswith("and the same with lost before the numbers.") for line in said)
     assert any("Word 3 is another one." in line for line in said)
     done = said.index("Your recovery words were used. Your contacts are warned.")
     assert said[done + 1] == "The old words open nothing any more."
     assert any("Type /recovery use first" in line for line in said[done:])
     wrong, used = door.messenger.called("recover")
     assert wrong[2] == ("a", "b", "c", "d")
-    assert used == (tuple(words.split()), ("b" * 64,), answers, False, False)
+    assert used == (tuple(words.split()), ("b" * 64,), answers, False, False, False)
 
 
 async def test_nothing_is_signed_before_new_recovery_words_were_typed_back() -> None:
@@ -686,7 +687,7 @@ async def test_the_same_recovery_words_are_kept_if_asked_for() -> None:
     steps = [f"> /recovery use same {words}", "> /yes", "> /quit"]
     said, _status = await play(iter([UNLOCK, *steps]), door, OPTIONS)
     assert "The old words open nothing any more." not in said
-    assert door.messenger.called("recover") == [(tuple(words.split()), (), (), True, False)]
+    assert door.messenger.called("recover") == [(tuple(words.split()), (), (), True, False, True)]
 
 
 async def test_words_that_somebody_elses_recovery_has_replaced_are_used_as_its_rival() -> None:
@@ -698,7 +699,7 @@ async def test_words_that_somebody_elses_recovery_has_replaced_are_used_as_its_r
     said, _status = await play(iter([UNLOCK, *steps]), door, OPTIONS)
     assert any("type /recovery use not-mine" in line for line in said)
     assert any("This contradicts the recovery that you confirmed here" in line for line in said)
-    assert door.messenger.called("recover") == [(tuple(words.split()), (), (), True, True)]
+    assert door.messenger.called("recover") == [(tuple(words.split()), (), (), True, True, True)]
 
 
 async def test_what_a_device_added_is_said_before_it_is_removed() -> None:
@@ -716,7 +717,7 @@ async def test_what_a_device_added_is_said_before_it_is_removed() -> None:
     words = " ".join(recovery_words(bytes(range(32))))
     steps = [
         "> /devices",
-        "> /devices remove 2",
+        "> /devices remove 2 lost",
         "> /no",
         "> /recovery use",
         f"> /recovery use 1 {words}",
@@ -759,7 +760,7 @@ async def test_a_device_is_added_by_words_and_removed() -> None:
             "> /yes",
             "> /devices",
             "> /devices remove 9",
-            "> /devices remove 2",
+            "> /devices remove 2 lost",
             "> /yes",
             "> /devices",
         ]
@@ -774,7 +775,7 @@ async def test_a_device_is_added_by_words_and_removed() -> None:
     assert any("These are not numbers of the devices." in line for line in said)
     assert "The device was removed. Your contacts shut it out, and the keys that it knew are renewed." in said
     (added,) = fake.other_terminals
-    assert fake.called("remove_terminal") == [(added.terminal,)]
+    assert fake.called("remove_terminal") == [(added.terminal, False)]
     assert any(line.startswith(f"2. {added.terminal[:8]}…") and "removed" in line for line in said)
     assert "Adding a device was stopped. No device was added." in said
 
@@ -784,7 +785,7 @@ async def test_the_removal_of_the_first_device_names_the_next_one() -> None:
     assert door.messenger is not None
     door.messenger.other_terminals = (TerminalView("b" * 64, False, TerminalState.LIVE, "desk"),)
     door.messenger._me = replace(door.messenger._me, without_words=True)
-    steps = ("> /devices", "> /devices remove 1", "> /no", "> /devices remove 2", "> /no", "> /quit")
+    steps = ("> /devices", "> /devices remove 1", "> /no", "> /devices remove 2 lost", "> /no", "> /quit")
     said, _status = await play(iter([UNLOCK, *steps]), door, OPTIONS)
     assert sum("desk becomes the first one." in line for line in said) == 1
     assert sum("To make another one first" in line for line in said) == 1
