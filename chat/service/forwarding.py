@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from typing import Final
@@ -32,8 +32,10 @@ from protocol.entries_and_receipts import (
     READ,
     STORED,
     ParsedEntry,
+    Signed,
     conversation_of,
     conversation_of_two,
+    entry_message,
 )
 from protocol.history import check_page, pages
 from protocol.limits import DIGESTS_MAX, EARLY_MARKS_MAX, RECEIPT_IDS_MAX
@@ -197,7 +199,7 @@ class SiblingOutgoing(Outgoing):
     def send(self, entry: ParsedEntry) -> None:
         """Send an own entry that was just written."""
         self._written.add(entry.id)
-        self._put(partial(self._send_written, entry.id, entry.message()))
+        self._put(partial(self._send_written, entry.id, entry.passed()))
 
     async def _send_written(self, entry: bytes, message: Entry) -> None:
         if entry in self._written:
@@ -229,7 +231,7 @@ class SiblingOutgoing(Outgoing):
             self._put(self._step)
 
     async def _carry(self, conversation: bytes, contact: bytes, numbers: Sequence[int]) -> None:
-        rows, marks = await self._store.read(siblings.with_marks, conversation, numbers, contact)
+        rows, marks, signed = await self._store.read(siblings.with_marks, conversation, numbers, contact)
         if len(marks) > MARKS_OF_PART and len(numbers) > 1:
             half = len(numbers) // 2
             for part in (numbers[:half], numbers[half:]):
@@ -239,19 +241,22 @@ class SiblingOutgoing(Outgoing):
         without = await self._store.read(reliance.left_out, some, since) if since else {}
         # The marks first: nobody would ask for them any more where the link ended between the two.
         await self._link.driver.send_all(passed_receipts(conversation, marks))
-        await self._link.driver.send_all(self._entries(rows, without))
+        await self._link.driver.send_all(self._entries(rows, signed, without))
         # Who wants no bodies hears at once that this terminal keeps them, or it would ask others.
         if kept := [entry for entry in sorted(without.values()) if entry not in self._deleted]:
             own = self._keyring.own.terminal
             await self._link.driver.send(PassedReceipt(conversation, own, STORED, kept))
 
-    def _entries(self, rows: Iterable[EntryRow], without: Collection[int] = ()) -> Iterator[Entry]:
-        """`without`: numbers of those whose bodies are left out."""
+    def _entries(
+        self, rows: Iterable[EntryRow], signed: Mapping[int, Signed], without: Collection[int] = ()
+    ) -> Iterator[Entry]:
+        """`signed`: the signatures, by number. `without`: numbers of those whose bodies are left out."""
         for row in rows:
             self._carried.add(row.number)
             self._written.discard(row.id)
             bodies = (b"", b"") if row.number in without else (row.salt, row.body)
-            yield self._as_sent(row.id, Entry(row.header, *bodies))
+            message = entry_message(row.header, *bodies, signed.get(row.number))
+            yield self._as_sent(row.id, message)
 
     async def _say_over(self, conversation: bytes, contact: bytes) -> None:
         """Say that all that was asked for of a conversation was sent."""
@@ -264,9 +269,9 @@ class SiblingOutgoing(Outgoing):
         self._put(partial(self._pass_on, ids))
 
     async def _pass_on(self, ids: Sequence[bytes]) -> None:
-        rows = await self._store.read(siblings.rows_of, ids)
+        rows, signed = await self._store.read(siblings.rows_of, ids)
         left = (row for row in rows if row.number not in self._carried)
-        await self._link.driver.send_all(self._entries(left))
+        await self._link.driver.send_all(self._entries(left, signed))
 
     def forget_carried(self) -> None:
         """Entries were removed, and others may take their numbers."""
@@ -274,7 +279,7 @@ class SiblingOutgoing(Outgoing):
 
     def _as_sent(self, entry: bytes, message: Entry) -> Entry:
         deleted = entry in self._deleted  # since it was written, or read from the disk
-        return Entry(message.header, b"", b"") if deleted else message
+        return replace(message, salt=b"", body=b"") if deleted else message
 
 
 def _compared(keyring: Keyring) -> list[bytes]:
@@ -432,6 +437,11 @@ class Forwarding:
             for outgoing in self.links.values():
                 outgoing.pass_on(receipt.ids)
         self._touch(person, link)
+
+    def compare(self, person: bytes) -> None:
+        """Tell the other own terminals what is held of the conversation with a contact."""
+        for outgoing in self.links.values():
+            outgoing.compare([person])
 
     def _touch(self, person: bytes, link: LiveLink) -> None:
         if not self._came:

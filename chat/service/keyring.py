@@ -141,7 +141,8 @@ class Keyring:
     `own` and `own_log`: this person's keys and log. `self_keys`: of this person, the best first, with which
     its entries are tagged. `own_confirmed`: the ids of its operations that this
     terminal made or this person confirmed. `own_terminals`: the ids of this person's terminals, former ones
-    included: what they wrote is never shown as a contact's words. `is_removed`: this terminal knows that it
+    included: what they wrote is never shown as a contact's words. `own_signing`: their Ed25519 keys, by id.
+    `is_removed`: this terminal knows that it
     was removed, and sends and receives nothing any more. `seed_key`: the key of the recovery
     seed that is in the database. `now`: Unix time in milliseconds. `proven`: the persons who have proven to
     hold a static key, by that key. `shared`: those keys that several persons have proven. `adding`: whether a
@@ -162,6 +163,7 @@ class Keyring:
         own_confirmed: frozenset[bytes] = frozenset(),
         own_terminals: Iterable[bytes] = (),
         *,
+        own_signing: Mapping[bytes, bytes] | None = None,
         seed_key: RecoveryKey | None = None,
         adding: Visibility | None = None,
         awaited: Iterable[bytes] = (),
@@ -173,6 +175,7 @@ class Keyring:
         self.invitations = invitations or {}
         self.own = own
         self.identity = Identity(own.person, X25519Pair(own.static_secret))
+        self.own_signing = dict(own_signing or {})
         self.own_log, self.own_confirmed = own_log, own_confirmed
         self.self_keys = self._order_keys()
         self.is_removed = own.terminal in own_log.gone
@@ -299,6 +302,11 @@ class Keyring:
         held = {one.operation: self_key(one.secret) for one in self.own.drawn}
         best = [one for one in self.own_log.drawn if one in held]
         return tuple(held[one] for one in (*best, *(held.keys() - best)))
+
+    def newest_keys(self) -> tuple[bytes, ...]:
+        """The self key that shows whose words a contact passes, none where it is not held (SPEC §11.2)."""
+        newest = next(iter(self.own_log.drawn), b"")
+        return tuple(self_key(one.secret) for one in self.own.drawn if one.operation == newest)
 
     def take_renewed(self, pairs: Mapping[bytes, tuple[Pair, ...]]) -> None:
         """Shares in the pairings with these contacts were drawn, taken or erased."""
@@ -496,6 +504,7 @@ class Keyring:
         self.self_keys = self._order_keys()
         self.is_removed = self.own.terminal in state.gone
         self.own_terminals.update(terminal.id for terminal in state.terminals())
+        self.own_signing.update((one.id, one.signing) for one in state.terminals())
 
     def take_keys(self, own: OwnRow) -> None:
         """This terminal has other keys now, and no invitation any more."""

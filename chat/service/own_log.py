@@ -178,6 +178,7 @@ class OwnLog:
             persons.store(database, person, found, self._clock.wall())
             persons.pin(database, person, confirmed, confirmed=True)
             keys.add_drawn(database, secrets.values())
+            keys.claims_due(database)
             if renewing is not None:
                 keys.set_renewing(database, renewing)
             if erases_seed:

@@ -25,11 +25,14 @@ _WANTED: Final = (
     " JOIN conversations AS t ON t.number = m.conversation AND t.id = ?1"
     " WHERE m.chain AND m.child NOT IN (SELECT entry FROM gaps WHERE terminal ="
     " (SELECT number FROM terminals WHERE terminal = ?2))"
+    " UNION SELECT entry FROM unsigned WHERE ?3 AND terminal = 0 AND entry NOT IN (SELECT entry FROM unsigned"
+    " WHERE terminal = (SELECT number FROM terminals WHERE terminal = ?2))"
     f" EXCEPT SELECT q.entry FROM {quarantine.QUARANTINED}"
     " EXCEPT SELECT entry FROM uncovered WHERE NOT ?3"
     " EXCEPT SELECT entry FROM claims WHERE NOT (own AND ?3))"
 )
-"""Entries that a terminal did not pass without their body, or again without the one before them."""
+"""Entries that a terminal did not pass without their body, or again without the one before them, or, if it is
+this person's, without the signature that is missing."""
 
 
 def wanted(

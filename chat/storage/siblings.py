@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from chat.storage import claims, contacts, expiry, persons, receipts, repair
+from chat.storage import claims, contacts, expiry, persons, receipts, repair, signatures
 from chat.storage.database import Database, Row
 from chat.storage.entries import (
     BEGINNING,
@@ -35,6 +35,7 @@ from protocol.entries_and_receipts import (
     KIND_TIMER,
     READ,
     STORED,
+    Signed,
     conversation_of_two,
     heads_hash,
     receipt_for,
@@ -284,16 +285,18 @@ class _Newest:
         return self._places.get(entry)
 
 
-def rows_of(db: Database, ids: Sequence[bytes]) -> list[EntryRow]:
-    """Entries in the order of their conversation, without those that are the contact's claims."""
+def rows_of(db: Database, ids: Sequence[bytes]) -> tuple[list[EntryRow], dict[int, Signed]]:
+    """Entries in the order of their conversation, without those that are the contact's claims, and the
+    signatures beside them by number."""
     rows = [row for entry in ids if (row := get(db, entry)) is not None and row.claimed != BY_CONTACT]
-    return sorted(rows, key=lambda row: row.position)
+    return sorted(rows, key=lambda row: row.position), signatures.of(db, [row.number for row in rows])
 
 
 def with_marks(
     db: Database, conversation: bytes, numbers: Sequence[int], contact: bytes
-) -> tuple[list[EntryRow], list[Mark]]:
-    """At most a few hundred entries, by number, in the order of their conversation, and the marks of them."""
+) -> tuple[list[EntryRow], list[Mark], dict[int, Signed]]:
+    """At most a few hundred entries, by number, in the order of their conversation, the marks of them, and
+    the signatures beside them by number."""
     some = f"{COLUMNS} WHERE e.number IN ({','.join('?' * len(numbers))})"
     rows = [
         row
@@ -301,7 +304,7 @@ def with_marks(
         if row.conversation == conversation
     ]
     rows.sort(key=lambda row: row.position)
-    return rows, marks_of(db, [row.id for row in rows], contact)
+    return rows, marks_of(db, [row.id for row in rows], contact), signatures.of(db, numbers)
 
 
 def unacknowledged(db: Database, ids: Sequence[bytes], contact: bytes) -> list[bytes]:

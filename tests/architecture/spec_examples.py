@@ -26,6 +26,7 @@ from protocol.entries_and_receipts import (
     delete_body,
     edit_body,
     heads_hash,
+    sign_entry,
     text_body,
     timer_body,
     write_entry,
@@ -200,6 +201,7 @@ def _messages() -> Iterator[Wire]:
     )
     yield passed_receipts(CONVERSATION, [EXAMPLE_MARK])[0]
     yield m.DrawnSecret(FIRST.person, FIRST.drawn)
+    yield sign_entry(entry, FIRST.signing_seed).passed()
     yield example_renewal()
     yield m.HeadsHash(CONVERSATION, heads_hash(CONVERSATION, [head]))
     yield m.Heads(CONVERSATION, b"", [head], more=False)

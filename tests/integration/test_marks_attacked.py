@@ -49,7 +49,8 @@ async def receive(to: Person, by: LiveLink, *messages: Message) -> None:
 
 async def ids_of(author: Person, other: Person, count: int) -> tuple[list[bytes], list[Entry]]:
     ids = await write_many(author, other, count)
-    rows = {row.id: row for row in await author.engine._use_cases.store.read(siblings.rows_of, ids)}
+    found, _ = await author.engine._use_cases.store.read(siblings.rows_of, ids)
+    rows = {row.id: row for row in found}
     return ids, [Entry(rows[one].header, rows[one].salt, rows[one].body) for one in ids]
 
 
