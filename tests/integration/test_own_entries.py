@@ -38,12 +38,13 @@ from protocol.entries_and_receipts import (
     timer_body,
     write_entry,
 )
+from protocol.identity.author import recovery_words
 from protocol.messages import CutHead, Entry, Message, SignedEntry, StateWrite, SwitchValue
 from protocol.notes import Register, state_body, subject
-from tests.integration.steps import current
+from tests.integration.steps import current, seed_in
 from tests.integration.test_own_terminals import linked, terminal_of
 from tests.integration.test_renewal import copied, keyring, three_and_ben
-from tests.support.engines.engines import Person, in_virtual_time, talk
+from tests.support.engines.engines import Person, in_virtual_time, recover, talk
 
 
 def forged(
@@ -206,3 +207,42 @@ async def test_signatures_go_to_own_devices_and_to_no_contact(
         held = [await one.engine._use_cases.store.read(_signed) for one in (desk, laptop)]
         assert held[0] == held[1]
         assert all(held[0].values())
+
+
+@in_virtual_time(limit=7_200)
+async def test_what_a_contact_alone_has_from_before_a_removal_is_taken_by_one_act(tmp_path: Path) -> None:
+    async with three_and_ben(tmp_path) as (network, desk, laptop, phone, ben):
+        for own in (desk, laptop):
+            for other in (phone, ben):
+                network.part(own.host, other.host)
+        await asyncio.sleep(40)
+        first = await talk(phone, ben, "written on the way")
+        second = await talk(phone, ben, "and soon after")
+        await phone.stop()
+        await desk.engine.remove_terminal(terminal_of(phone))
+        await asyncio.sleep(60)
+        network.join(ben.host, desk.host)
+        await asyncio.sleep(3_600)
+        friend = await desk.contact(ben)
+        for entry in (first, second):
+            shown = await view(desk, ben, entry)
+            assert shown is not None
+            assert (shown.own, shown.claimed) == (False, "earlier")
+            assert shown.before is not None
+            assert await view(laptop, ben, entry) is None  # what a contact claims goes to no other device
+        assert await desk.engine.take_earlier(friend) == 2
+        assert await desk.engine.take_earlier(friend) == 0
+        await asyncio.sleep(120)
+        for device in (desk, laptop):
+            for entry in (first, second):
+                shown = await view(device, ben, entry)
+                assert shown is not None
+                assert (shown.own, shown.claimed, shown.quarantined) == (True, "", False)
+        # What a device took counts as long as that device is one of its person's.
+        network.join(ben.host, laptop.host)
+        words = recovery_words(await seed_in(desk))
+        await recover(laptop, tuple(words), (terminal_of(desk),))
+        await asyncio.sleep(120)
+        shown = await view(laptop, ben, first)
+        assert shown is not None
+        assert (shown.own, shown.quarantined) == (True, True)
