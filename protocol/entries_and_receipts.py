@@ -223,7 +223,7 @@ class EntryPlace(Struct, frozen=True):
 
 
 class Signed(Struct, frozen=True):
-    """A signature, 64 bytes, beside an own entry: by its author, or by the terminal (id) that took it."""
+    """A signature, 64 bytes, of an own entry: by its author, or by the terminal (id) that took it."""
 
     terminal: bytes
     signature: bytes
@@ -233,7 +233,7 @@ class ParsedEntry(Struct, frozen=True):
     """A well-formed entry. `header_bytes` are as received, and `id` is their hash.
 
     `said`, `cut`, `amends`, `timing`, `state`, `bot` or `file` is the parsed body; all are None for an
-    unknown kind, and for a header that came alone, which has neither salt nor body. `signed` stands beside
+    unknown kind, and for a header that came alone, which has neither salt nor body. `signed` goes with
     it among own terminals.
     """
 

@@ -76,7 +76,7 @@ class Claims:
         A key that was stored and is not in memory yet waits until it is: what it makes an own entry would be
         shown as one of the contact.
         """
-        known, newest = len(self._keyring.self_keys), self._keyring.newest_keys()
+        known, newest = len(self._keyring.self_keys), self._keyring.newest_keys
         return await self._store.write(claims.settle_next, known, newest)
 
     def _insert(

@@ -139,7 +139,7 @@ class Keyring:
     """network.links.Directory from memory. `found` and `remembered`: addresses of contacts' terminals.
 
     `own` and `own_log`: this person's keys and log. `self_keys`: of this person, the best first, with which
-    its entries are tagged. `own_confirmed`: the ids of its operations that this
+    its entries are tagged, and `newest_keys` the newest, or none where it is not held. `own_confirmed`: the ids of its operations that this
     terminal made or this person confirmed. `own_terminals`: the ids of this person's terminals, former ones
     included: what they wrote is never shown as a contact's words. `own_signing`: their Ed25519 keys, by id.
     `is_removed`: this terminal knows that it
@@ -300,13 +300,10 @@ class Keyring:
     def _order_keys(self) -> tuple[bytes, ...]:
         """The self keys, the best first. Those that the log names no more come last."""
         held = {one.operation: self_key(one.secret) for one in self.own.drawn}
+        newest = next(iter(self.own_log.drawn), b"")
+        self.newest_keys = (held[newest],) if newest in held else ()
         best = [one for one in self.own_log.drawn if one in held]
         return tuple(held[one] for one in (*best, *(held.keys() - best)))
-
-    def newest_keys(self) -> tuple[bytes, ...]:
-        """The self key that shows whose words a contact passes, none where it is not held (SPEC §11.2)."""
-        newest = next(iter(self.own_log.drawn), b"")
-        return tuple(self_key(one.secret) for one in self.own.drawn if one.operation == newest)
 
     def take_renewed(self, pairs: Mapping[bytes, tuple[Pair, ...]]) -> None:
         """Shares in the pairings with these contacts were drawn, taken or erased."""

@@ -266,7 +266,7 @@ def _entry(
     said, signed = _cut(db, number) if destroyed else [], list[BackupSignature]()
     with suppress(DatabaseDamaged):
         rows = db.rows("SELECT terminal, signature FROM signatures WHERE entry = ?", number)
-        signed = [BackupSignature(terminals[one], beside) for one, beside in rows if one in terminals]
+        signed = [BackupSignature(terminals[one], made) for one, made in rows if one in terminals]
     return BackupEntry(header, salt, body, destroyed, *marks, said, receipts, signed), entry
 
 

@@ -151,7 +151,10 @@ def read_profile(database: Database, aside: Aside) -> Profile:
         log=log,
         own_confirmed=pins.confirmed,
         own_terminals=frozenset(former).union(terminal.id for terminal in log.terminals()),
-        own_signing=persons.signing_keys(database, own.person),
+        own_signing={
+            **persons.signing_keys(database, own.person),
+            **{terminal.id: terminal.signing for terminal in log.terminals()},
+        },
         contacts=ContactBook(
             {row.person: row for row in paired},
             unread,

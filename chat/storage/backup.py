@@ -199,8 +199,8 @@ def entries(
         check_header(db, entry, header)
         marks = destroyed, bool(quarantined), bool(uncovered), said.get(number, []) if destroyed else []
         receipts = acknowledged.get(number, [])[:BACKUP_RECEIPTS_MAX]
-        beside = [BackupSignature(*astuple(signed[number]))] if number in signed else []
-        found.append((entry, BackupEntry(header, salt, body, *marks, receipts, beside)))
+        by = [BackupSignature(*astuple(signed[number]))] if number in signed else []
+        found.append((entry, BackupEntry(header, salt, body, *marks, receipts, by)))
     place = (rows[-1][2], rows[-1][1]) if len(rows) == PIECE else None
     return found, place
 

@@ -331,7 +331,7 @@ class _Burst:
         held = self._named()
         rows, edges, unread = list[Row](), list[tuple[int, int, int]](), list[Row]()
         new, moment, ends = list[Stored](), self._moment, list[expiry.Kept]()
-        missing, unsigned = set[int](), list[int]()
+        missing, signed, unsigned = set[int](), dict[int, ParsedEntry](), list[int]()
         for number, entry in enumerate(self._new, self._last + 1):
             header = entry.header
             if header.conversation != conversation or entry.id in held:
@@ -360,6 +360,8 @@ class _Burst:
             if header.author in ours:
                 if entry.signed is None:
                     unsigned.append(number)
+                else:
+                    signed[number] = entry
             elif entry.said is not None:
                 unread.append((number, talk))
             if not entry.salt:
@@ -378,7 +380,8 @@ class _Burst:
         if ends and moment:
             expiry.keep(db, ends, moment)
         # The words come last: their index flushes before every statement that may have to be undone.
-        signatures.add(db, taken)
+        if signed:
+            signatures.add(db, signed)
         if unsigned:
             signatures.lack(db, unsigned)
         _insert_bodies(db, talk, taken)
@@ -524,7 +527,7 @@ def insert(
     )
     if found is not None:
         number, conversation, destroyed, salt, let_go, returns = found
-        if not claimed:  # whoever passed it has shown that this person wrote it
+        if not claimed:  # who passed it has shown that this person wrote it
             signatures.add(db, {number: entry})
             db.run("UPDATE claims SET carried = 1, due = 1 WHERE entry = ?", number)
         if destroyed:

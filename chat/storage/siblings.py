@@ -287,7 +287,7 @@ class _Newest:
 
 def rows_of(db: Database, ids: Sequence[bytes]) -> tuple[list[EntryRow], dict[int, Signed]]:
     """Entries in the order of their conversation, without those that are the contact's claims, and the
-    signatures beside them by number."""
+    signatures of them by number."""
     rows = [row for entry in ids if (row := get(db, entry)) is not None and row.claimed != BY_CONTACT]
     return sorted(rows, key=lambda row: row.position), signatures.of(db, [row.number for row in rows])
 
@@ -296,7 +296,7 @@ def with_marks(
     db: Database, conversation: bytes, numbers: Sequence[int], contact: bytes
 ) -> tuple[list[EntryRow], list[Mark], dict[int, Signed]]:
     """At most a few hundred entries, by number, in the order of their conversation, the marks of them, and
-    the signatures beside them by number."""
+    their signatures by number."""
     some = f"{COLUMNS} WHERE e.number IN ({','.join('?' * len(numbers))})"
     rows = [
         row

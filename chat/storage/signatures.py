@@ -1,4 +1,4 @@
-"""Signatures beside own entries (SPEC §11.2, *Signatures*). They pass among own terminals alone."""
+"""Signatures of own entries (SPEC §11.2, *Signatures*). They pass among own terminals alone."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ class BackupReceipt(Unprinted, frozen=True):
 
 
 class BackupSignature(Unprinted, frozen=True):
-    """The signature of a terminal of the person beside an own entry."""
+    """The signature of a terminal of the person, of an own entry."""
 
     terminal: B32
     signature: B64

@@ -98,6 +98,7 @@ STRUCTS: dict[str, type[Wire]] = {
             records.BackupComparison,
             records.BackupVoucher,
             records.BackupReceipt,
+            records.BackupSignature,
             *get_args(records.Record),
         )
     },

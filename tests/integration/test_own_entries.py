@@ -174,7 +174,7 @@ async def test_a_stolen_device_writes_nothing_in_the_name_of_another_one(tmp_pat
 
 
 def _signed(database: Database) -> dict[str, bool]:
-    """By id, whether an own entry, of a person or of the notes, has a signature beside it."""
+    """By id, whether an own entry, of a person or of the notes, has a signature."""
     rows = database.rows(
         "SELECT e.id, e.number IN (SELECT entry FROM signatures) FROM entries AS e WHERE e.author IN"
         " (SELECT terminal FROM person_terminals WHERE person = (SELECT person FROM own))"

@@ -231,8 +231,8 @@ NOTES: Final = {
     "Quarantine": ("AUTHENTICITY", "Which entries of a removed terminal count."),
     "Cut": ("AUTHENTICITY", "Up to where the entries of a removed terminal count."),
     "Claimed": ("AUTHENTICITY", "An entry of this person's terminal that nothing shows to be its own."),
-    "Signed": ("AUTHENTICITY", "What a signature beside an entry shows among own terminals."),
-    "Forged": ("AUTHENTICITY", "A signature beside an entry that is not the one it must be."),
+    "Signed": ("AUTHENTICITY", "What the signature of an entry shows among own terminals."),
+    "Forged": ("AUTHENTICITY", "A signature of an entry that is not the one it must be."),
     "Claims": ("AUTHENTICITY", "Which entries nothing shows to be this person's, and those named."),
     "Uncovered": ("AUTHENTICITY", "Which entries the contact has not stood for."),
     "Amend": ("BASIC", "What deletes and edits make of entries."),
@@ -775,8 +775,8 @@ def _signed(
         signed = sign_entry(parsed, seed).signed or signed
     if of:
         signed = parse_entry(_entry_of(bytes.fromhex(of))).signed or signed
-    beside = bytes([signed.signature[0] ^ flip]) + signed.signature[1:]
-    return encode(replace(parsed, signed=Signed(signer or terminal, beside)).passed()).hex()
+    made = bytes([signed.signature[0] ^ flip]) + signed.signature[1:]
+    return encode(replace(parsed, signed=Signed(signer or terminal, made)).passed()).hex()
 
 
 def _entry_of(message: bytes) -> Entry:
