@@ -23,7 +23,7 @@ from chat.service.notes import Notes
 from chat.service.person_logs import PersonLogs
 from chat.service.provisional import Provisional
 from chat.service.state import ContactBook
-from chat.storage import reliance, repair, siblings
+from chat.storage import reliance, repair, siblings, signatures
 from chat.storage.database import Store
 from chat.storage.entries import EntryRow
 from chat.tasks import Runtime
@@ -134,6 +134,9 @@ class SiblingOutgoing(Outgoing):
         for message in self._logs():
             await self._link.driver.send(message)
         await self._compare(_compared(self._keyring))
+        terminal = terminal_of(self._keyring.own_log, self._link)
+        bare = await self._store.read(signatures.wanted, terminal)
+        await self._ask([one for one in map(self._keyring.talks_with, bare) if one])
         last = await self._store.read(siblings.newest_number)
         for before in range(0, min(last, LOOKED_AT_MAX), LOOKED_AT):
             self._put(partial(self._pass_marks, last - before))
@@ -190,7 +193,7 @@ class SiblingOutgoing(Outgoing):
 
     async def _ask(self, persons: Sequence[bytes]) -> None:
         own, terminal = self._keyring.own.person, terminal_of(self._keyring.own_log, self._link)
-        self._link.asked = True
+        self._link.asked = self._link.asked or bool(persons)
         for conversation in [conversation_of(own, person) for person in persons]:
             heads = await self._store.read(siblings.asking_heads, conversation, terminal)
             for page in pages(conversation, heads):

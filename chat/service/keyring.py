@@ -139,15 +139,15 @@ class Keyring:
     """network.links.Directory from memory. `found` and `remembered`: addresses of contacts' terminals.
 
     `own` and `own_log`: this person's keys and log. `self_keys`: of this person, the best first, with which
-    its entries are tagged, and `newest_keys` the newest, or none where it is not held. `own_confirmed`: the ids of its operations that this
-    terminal made or this person confirmed. `own_terminals`: the ids of this person's terminals, former ones
-    included: what they wrote is never shown as a contact's words. `own_signing`: their Ed25519 keys, by id.
-    `is_removed`: this terminal knows that it
-    was removed, and sends and receives nothing any more. `seed_key`: the key of the recovery
-    seed that is in the database. `now`: Unix time in milliseconds. `proven`: the persons who have proven to
-    hold a static key, by that key. `shared`: those keys that several persons have proven. `adding`: whether a
-    new terminal of this person may begin to be linked. `awaited`: persons whom another own terminal has as
-    contacts, and of whom no log is held here.
+    its entries are tagged, and `newest_keys` the newest, or none where it is not held. `own_confirmed`: the
+    ids of its operations that this terminal made or this person confirmed. `own_terminals`: the ids of this
+    person's terminals, former ones included: what they wrote is never shown as a contact's words.
+    `own_signing`: their Ed25519 keys, by id. `is_removed`: this terminal knows that it was removed, and sends
+    and receives nothing any more. `seed_key`: the key of the recovery seed that is in the database. `now`:
+    Unix time in milliseconds. `proven`: the persons who have proven to hold a static key, by that key.
+    `shared`: those keys that several persons have proven. `adding`: whether a new terminal of this person may
+    begin to be linked. `awaited`: persons whom another own terminal has as contacts, and of whom no log is
+    held here.
     """
 
     def __init__(

@@ -58,10 +58,15 @@ def held_heads(db: Database, conversation: bytes) -> list[Head]:
     return named(Head(*row) for row in db.rows(_HEADS, conversation))
 
 
-def asking_heads(db: Database, conversation: bytes, terminal: bytes) -> list[Head]:
-    """The heads to name to this own terminal, which ask for what it may have."""
+def asking_heads(
+    db: Database, conversation: bytes, terminal: bytes, *, signatures: bool = True
+) -> list[Head]:
+    """The heads to name to this own terminal, which ask for what it may have.
+
+    A digest has those without `signatures`: else it would be that of a terminal without the entries.
+    """
     held = [Head(*row) for row in db.rows(_HEADS, conversation)]
-    if missing := repair.wanted(db, conversation, terminal, own=True):
+    if missing := repair.wanted(db, conversation, terminal, own=True, signatures=signatures):
         held = asking(held, [(_head(row), _head(before) if before else None) for row, before in missing])
     return named(held)
 
@@ -88,7 +93,7 @@ def digests(
     return [
         Digest(
             conversation,
-            heads_hash(conversation, asking_heads(db, conversation, terminal)),
+            heads_hash(conversation, asking_heads(db, conversation, terminal, signatures=False)),
             marks_hash(conversation, newest_marks(db, conversation, contact)),
             held.get(conversation, 0) - claims.count(db, conversation),
             gaps(db, conversation),

@@ -38,6 +38,19 @@ def lack(db: Database, entries: Iterable[int], terminal: int = 0) -> None:
     db.run_many("INSERT OR IGNORE INTO unsigned (entry, terminal) VALUES (?, ?)", rows)
 
 
+def wanted(db: Database, terminal: bytes) -> list[bytes]:
+    """The conversations of which an own terminal (id) may have signatures that are missing here."""
+    rows = db.rows(
+        "SELECT DISTINCT c.id FROM unsigned AS u JOIN entries AS e ON e.number = u.entry"
+        " JOIN conversations AS c ON c.number = e.conversation WHERE u.terminal = 0"
+        " AND u.entry NOT IN (SELECT entry FROM claims WHERE NOT own)"
+        " AND u.entry NOT IN (SELECT entry FROM unsigned"
+        " WHERE terminal = (SELECT number FROM terminals WHERE terminal = ?))",
+        terminal,
+    )
+    return [conversation for (conversation,) in rows]
+
+
 def of(db: Database, entries: Collection[int]) -> dict[int, Signed]:
     """The signatures of entries, by number."""
     rows = db.rows(

@@ -30,8 +30,8 @@ from protocol.entries_and_receipts import (
     ParsedEntry,
     conversation_of_two,
     parse_entry,
-    text_body,
     sign_entry,
+    text_body,
     write_entry,
 )
 from protocol.messages import Entry, Message
