@@ -111,8 +111,10 @@ def follow_log(db: Database, person: bytes) -> None:
     for conversation, author in affected:
         _follow(db, conversation, author)
     taken = (
-        "SELECT DISTINCT e.conversation FROM signatures AS s JOIN entries AS e ON e.number = s.entry"
-        " JOIN person_terminals AS p ON p.terminal = s.terminal AND p.person = ? AND NOT p.live WHERE s.taken"
+        # The index of what was taken first: few entries were.
+        "SELECT DISTINCT e.conversation FROM signatures AS s CROSS JOIN person_terminals AS p"
+        " ON p.terminal = s.terminal AND p.person = ? AND NOT p.live CROSS JOIN entries AS e"
+        " ON e.number = s.entry WHERE s.taken"
     )
     for (conversation,) in db.rows(taken, person):
         mark(db, conversation)
