@@ -136,7 +136,8 @@ class SiblingOutgoing(Outgoing):
         await self._compare(_compared(self._keyring))
         terminal = terminal_of(self._keyring.own_log, self._link)
         bare = await self._store.read(signatures.wanted, terminal)
-        await self._ask([one for one in map(self._keyring.talks_with, bare) if one])
+        if persons := [one for one in map(self._keyring.talks_with, bare) if one]:
+            await self._ask(persons)
         last = await self._store.read(siblings.newest_number)
         for before in range(0, min(last, LOOKED_AT_MAX), LOOKED_AT):
             self._put(partial(self._pass_marks, last - before))
@@ -193,7 +194,7 @@ class SiblingOutgoing(Outgoing):
 
     async def _ask(self, persons: Sequence[bytes]) -> None:
         own, terminal = self._keyring.own.person, terminal_of(self._keyring.own_log, self._link)
-        self._link.asked = self._link.asked or bool(persons)
+        self._link.asked = True
         for conversation in [conversation_of(own, person) for person in persons]:
             heads = await self._store.read(siblings.asking_heads, conversation, terminal)
             for page in pages(conversation, heads):
