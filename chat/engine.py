@@ -491,6 +491,9 @@ class Engine:
     async def clear(self, contact: str) -> None:
         await self._open.clearing.clear(self._partner(contact))
 
+    async def take_earlier(self, contact: str) -> int:
+        return await self._open.claims.take(self._person(contact))
+
     async def entry(self, contact: str, id: str) -> EntryView | None:
         return await self._open.history.entry(self._partner(contact), id)
 

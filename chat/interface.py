@@ -835,6 +835,14 @@ class Messenger(Protocol):
         It goes in pieces, which `HistoryCleared` tells, and goes on after a crash. Contact and timer stay.
         """
 
+    async def take_earlier(self, contact: str) -> int:
+        """Take as one's own what a contact has of this person from before its last removal or recovery.
+
+        These are the entries that are `claimed` as `earlier`. From then on they are own ones on all terminals
+        of this person. What another live terminal wrote is taken there alone. Returns how many were taken.
+        Raises NotPermitted (this terminal was removed).
+        """
+
     async def clean(self) -> None:
         """Wait until nothing that was deleted is in the file any more; begins at once.
 

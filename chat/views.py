@@ -290,9 +290,10 @@ class EntryView(Redacting, frozen=True):
     shown, or empty. `conflicting`: another entry has its place in its author's chain, which no honest
     terminal writes. `quarantined`: its terminal was removed, and nothing shows that it is from before.
     `expires`: when it ends, as far as it is known; None for an entry without a timer. `noted`: it is of the
-    notes, whose `contact` is this person. `claimed`: no key that is held shows that this person wrote it, but
+    notes, whose `contact` is this person. `claimed`: nothing shows that this person wrote it, but
     a `contact` or another `device` of this person says so: it is not `own`, and `author` names who says so.
-    Else empty.
+    `earlier`: it is from `before` the last removal or recovery, as far as that is known, and `take_earlier`
+    makes it an own one. Else empty.
     """
 
     id: str
@@ -314,6 +315,7 @@ class EntryView(Redacting, frozen=True):
     kept_on: str = ""
     noted: bool = False
     claimed: str = ""
+    before: datetime | None = None
     file: FileView | None = None
     bot: bool = False
     commands: tuple[BotCommand, ...] = ()

@@ -15,7 +15,14 @@ from protocol import labels, primitives
 from protocol.attachments import read_file
 from protocol.bots import read_bot
 from protocol.codec import ID_SIZE, check_ascending, check_empty_or_id, encode, low_high
-from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, ProtocolError, Untrusted
+from protocol.errors import (
+    AuthenticationFailed,
+    LocalMisuse,
+    Malformed,
+    ProtocolError,
+    Unexpected,
+    Untrusted,
+)
 from protocol.identity.reduction import PersonState, Terminal
 from protocol.limits import (
     BODY_BYTES_MAX,
@@ -44,6 +51,7 @@ from protocol.messages import (
     FileBody,
     Head,
     Receipt,
+    SignedEntry,
     StateBody,
     TextBody,
     TimerBody,
@@ -214,11 +222,19 @@ class EntryPlace(Struct, frozen=True):
     membership: Sequence[bytes]
 
 
+class Signed(Struct, frozen=True):
+    """A signature, 64 bytes, of an own entry: by its author, or by the terminal (id) that took it."""
+
+    terminal: bytes
+    signature: bytes
+
+
 class ParsedEntry(Struct, frozen=True):
     """A well-formed entry. `header_bytes` are as received, and `id` is their hash.
 
     `said`, `cut`, `amends`, `timing`, `state`, `bot` or `file` is the parsed body; all are None for an
-    unknown kind, and for a header that came alone, which has neither salt nor body.
+    unknown kind, and for a header that came alone, which has neither salt nor body. `signed` goes with
+    it among own terminals.
     """
 
     id: bytes
@@ -233,13 +249,19 @@ class ParsedEntry(Struct, frozen=True):
     state: StateBody | None = None
     bot: BotBody | None = None
     file: FileBody | None = None
+    signed: Signed | None = None
 
     @property
     def has_body(self) -> bool:
         return bool(self.salt)
 
     def message(self) -> Entry:
+        """What a contact gets: nothing in it proves to anybody else who wrote it."""
         return Entry(self.header_bytes, self.salt, self.body)
+
+    def passed(self) -> Entry:
+        """What own terminals get."""
+        return entry_message(self.header_bytes, self.salt, self.body, self.signed)
 
     def __repr__(self) -> str:
         return f"ParsedEntry({self.id.hex()}, <redacted>)"
@@ -283,6 +305,30 @@ def write_entry(
 def self_tag(header: EntryHeader, self_key: bytes) -> bytes:
     """The tag, 32 bytes, by which a person's terminals recognize the person's own entries (SPEC §11.1)."""
     return primitives.b2b(encode(replace(header, self_tag=b"")), personal=labels.SELF_TAG, key=self_key)
+
+
+def sign_entry(entry: ParsedEntry, seed: bytes) -> ParsedEntry:
+    """The entry with the signature of its author, whose Ed25519 seed (32 bytes) this is."""
+    signature = primitives.ed25519_sign(seed, labels.SIGN_ENTRY + entry.id)
+    return replace(entry, signed=Signed(entry.header.author, signature))
+
+
+def take_entry(entry: bytes, terminal: bytes, seed: bytes) -> Signed:
+    """The signature by which a terminal (id, Ed25519 seed) takes an entry, by id, as its person's own."""
+    return Signed(terminal, primitives.ed25519_sign(seed, labels.SIGN_TAKEN + entry))
+
+
+def check_signature(entry: bytes, author: bytes, signed: Signed, key: bytes) -> None:
+    """AuthenticationFailed unless the terminal with this Ed25519 key (32 bytes) signed the entry (id)."""
+    label = labels.SIGN_ENTRY if signed.terminal == author else labels.SIGN_TAKEN
+    primitives.ed25519_verify(key, label + entry, signed.signature)
+
+
+def entry_message(header: bytes, salt: bytes, body: bytes, signed: Signed | None) -> Entry:
+    """The message that passes an entry to an own terminal."""
+    if signed is None:
+        return Entry(header, salt, body)
+    return SignedEntry(header, salt, body, signed.terminal, signed.signature)
 
 
 def _content(salt: bytes, body: bytes) -> bytes:
@@ -357,6 +403,8 @@ def parse_entry(message: Entry) -> ParsedEntry:
             raise AuthenticationFailed("salt and body are not those of the header")
         if reader := _READERS.get(header.kind):
             read[reader[0]] = reader[1](body)
+    if isinstance(message, SignedEntry):
+        read["signed"] = Signed(message.signer, message.signature)
     identity = primitives.b2b(message.header, personal=labels.ENTRY)
     return ParsedEntry(identity, message.header, header, salt, body, **read)
 
@@ -369,9 +417,10 @@ class Facts(Redacting, frozen=True):
 
     `carrier` is the person whose terminal the link authenticated. `own_terminals` are all terminal ids of
     this person, `contact_terminals` those of the contact that are live now. `own_former` and `contact_former`
-    are those that are live no more. `self_keys`: all of this person, the newest first. `welcome` is whether
-    the carrier is still a contact and not blocked. Where `contact` is this person too, the conversation is
-    the person's notes.
+    are those that are live no more. `self_keys`: the newest of this person, none
+    where that is not held. `signing`: the Ed25519 keys of its
+    terminals, by id, former ones included. `welcome` is whether the carrier is still a contact and not
+    blocked. Where `contact` is this person too, the conversation is the person's notes.
     """
 
     own_person: bytes
@@ -383,12 +432,13 @@ class Facts(Redacting, frozen=True):
     welcome: bool
     own_former: Collection[bytes] = ()
     contact_former: Collection[bytes] = ()
+    signing: Mapping[bytes, bytes] = {}
 
 
 class Author(StrEnum):
     """What the logs of the two persons of a conversation say of an entry's author (SPEC §11.2).
 
-    CLAIMED: they say that it is a terminal of this person, and no self key that is held says so.
+    CLAIMED: they say that it is a terminal of this person, and nothing shows that this one wrote it.
     """
 
     LIVE = "live"
@@ -405,20 +455,24 @@ def is_own(header: EntryHeader, self_keys: Iterable[bytes]) -> bool:
 def accept_entry(entry: ParsedEntry, facts: Facts) -> Author:
     """What its author is; of an UNKNOWN one the entry is not to be stored, since a log may lack its adding.
 
-    A CLAIMED one may be an invention in this person's name, or lack a self key: it counts nowhere.
+    A CLAIMED one may be an invention in this person's name: it counts nowhere, and the notes have none.
 
     Raises where the entry is not accepted; nothing of it may then be stored.
 
     Errors: Untrusted (another conversation, a carrier without the right), Malformed (no self tag, a state in
-    a conversation of two, or a timer in the notes), AuthenticationFailed (a wrong self tag in the notes).
+    a conversation of two, or a timer in the notes), AuthenticationFailed (a signature that is not one of this
+    person's terminals), Unexpected (a signature from a contact).
     """
-    header = entry.header
+    header, signed = entry.header, entry.signed
     if not facts.welcome:
         raise Untrusted("carried by somebody who is no contact any more, or blocked")
     if header.conversation != conversation_of(facts.own_person, facts.contact):
         raise Untrusted("a conversation of others")
     if facts.carrier not in (facts.own_person, facts.contact):
         raise Untrusted("carried by somebody who has no part in the conversation")
+    passed = facts.carrier == facts.own_person
+    if signed is not None and not passed:
+        raise Unexpected("a signature that only own terminals pass")
     if len(header.self_tag) != _TAG_SIZE:
         raise Malformed("an entry between two without a self tag")
     alone = facts.contact == facts.own_person
@@ -427,14 +481,32 @@ def accept_entry(entry: ParsedEntry, facts: Facts) -> Author:
     if alone and (header.kind == KIND_TIMER or header.timer):
         raise Malformed("a timer in the notes, of which nothing ends")
     if header.author in facts.own_terminals or header.author in facts.own_former:
-        if not is_own(header, facts.self_keys):
-            if alone:
-                raise AuthenticationFailed("not an entry of this person's own")
+        if signed is not None and signed.terminal not in facts.signing:
+            return Author.UNKNOWN
+        if not (_is_signed(entry, facts) if passed else is_own(header, facts.self_keys)):
             return Author.CLAIMED
     elif header.author not in facts.contact_terminals and header.author not in facts.contact_former:
         return Author.UNKNOWN
+    elif signed is not None:
+        raise AuthenticationFailed("a signature on an entry of the contact")
     is_live = header.author in facts.own_terminals or header.author in facts.contact_terminals
     return Author.LIVE if is_live else Author.FORMER
+
+
+def _is_signed(entry: ParsedEntry, facts: Facts) -> bool:
+    """Whether a signature shows that this person wrote an entry. A live terminal takes those of others that
+    are live no more, but none of the notes.
+
+    AuthenticationFailed for a signature that is wrong.
+    """
+    signed, author = entry.signed, entry.header.author
+    if signed is None:
+        return False
+    check_signature(entry.id, author, signed, facts.signing[signed.terminal])
+    if signed.terminal == author:
+        return True
+    is_taken = signed.terminal in facts.own_terminals and author not in facts.own_terminals
+    return is_taken and facts.contact != facts.own_person
 
 
 # --- Receipts ---

@@ -117,6 +117,8 @@ CONTENT: Final = _personal("content", "an entry's salt and body")
 SELF_TAG: Final = _personal("self", "self tag of an entry")
 ENTRY: Final = _personal("entry", "entry id: hash of the header")
 HEADS: Final = _personal("heads", "hash of all heads of a conversation")
+SIGN_ENTRY: Final = _signature("entry", "a terminal's signature on an entry that it wrote")
+SIGN_TAKEN: Final = _signature("taken", "a terminal's signature on an entry that its person took as own")
 
 # Profile (SPEC §21)
 PROFILE_HEADER: Final = _personal(

@@ -401,6 +401,14 @@ class Entry(Unprinted, frozen=True, tag=50):
     body: Annotated[bytes, Meta(max_length=limits.BODY_BYTES_MAX)]
 
 
+class SignedEntry(Entry, frozen=True, tag=39):
+    """An entry of this person among its own terminals, with the signature of `signer`: its author, or the
+    terminal that took it for its person's own."""
+
+    signer: B32
+    signature: B64
+
+
 class Receipt(Wire, frozen=True, tag=51):
     """The sender's terminal has stored (kind 1), or its person has read (kind 2), these entries."""
 
@@ -464,6 +472,7 @@ Message = (
     | (Commit | Reveal | Open | Record | Accept)
     | (NewTerminal | SharedPairing | LinkState | Addition | Consent)
     | (LogHeads | LogOperations | Reachable | Digests | PassedReceipt | DrawnSecret | RenewedShare)
+    | SignedEntry
     | (HeadsHash | Heads | Entry | Receipt | Typing)
     | (AskPieces | Piece | PiecesEnd | StopPieces | WholeFile)
 )

@@ -22,6 +22,7 @@ from protocol.messages import (
     PassedReceipt,
     Receipt,
     RenewedShare,
+    SignedEntry,
     Typing,
 )
 
@@ -103,7 +104,7 @@ class Passed(Enum):
 
 def check_place(message: Message, *, own: bool) -> None:
     """Unexpected unless it may come on a link of own terminals, or on one with a contact (V-MS-05)."""
-    if isinstance(message, Digests | PassedReceipt | DrawnSecret):
+    if isinstance(message, Digests | PassedReceipt | DrawnSecret | SignedEntry):
         misplaced = not own
     else:
         told = isinstance(message, Receipt) and message.kind == READ

@@ -165,6 +165,12 @@ _CONTACT: Final = (
         N_("Files"),
         N_("Choose up to which size files of this contact come unasked, and go through a relay."),
     ),
+    Action(
+        "take",
+        "",
+        N_("Take as yours"),
+        N_("Take what this contact has of you from before a removal or recovery as yours."),
+    ),
     Action("clear", "", N_("Clear"), N_("Delete your copy of all messages in this conversation.")),
 )
 _READING: Final = (

@@ -23,6 +23,7 @@ _QUARANTINED: Final = "from a removed device, perhaps written after its removal"
 _CLAIMED: Final = {
     "contact": "says that you wrote this",
     "device": "another device of yours says that you wrote this",
+    "earlier": "yours, as this contact has it, from before a removal or recovery",
 }
 _EDITED: Final = "edited"
 UNSHOWN: Final[Mapping[str, str]] = {

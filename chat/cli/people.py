@@ -282,6 +282,28 @@ async def _pin(call: Call, name: str, *, on: bool) -> None:
         call.result({"name": view.label, "pinned": view.pinned}, f"{view.label}  ({said})")
 
 
+@contacts.command("take")
+@click.argument("name", type=CONTACT)
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@coroutine
+async def take(call: Call, name: str, yes: bool) -> None:
+    """Take what NAME has of you from before a removal or recovery as yours, on all your devices.
+
+    These are the messages that `history` shows as yours, as NAME has them. Who had a device of yours before
+    can have invented some with NAME's help.
+    """
+    if not yes and not is_interactive():
+        raise UsageError("Confirmation needs a terminal: use --yes to take them without it.")
+    async with messenger(call) as opened:
+        label, contact = find(await opened.contacts(), name)
+        question = f"Take your earlier messages, as {label} has them, as yours? It cannot be undone. [y/n]"
+        if not yes and not await confirmed(call.lines, question):
+            raise Stopped("Nothing was changed: answer y to take them.")
+        taken = await opened.take_earlier(contact.person)
+        said = "1 message counts as yours now." if taken == 1 else f"{taken} messages count as yours now."
+        call.result({"name": label, "taken": taken}, said)
+
+
 @contacts.command("mute")
 @click.argument("name", type=CONTACT)
 @coroutine

@@ -147,6 +147,7 @@ class UseCases:
             profile.proven,
             profile.own_confirmed,
             profile.own_terminals,
+            own_signing=profile.own_signing,
             seed_key=profile.seed_key,
             adding=adding,
             awaited=profile.awaited,
@@ -182,7 +183,7 @@ class UseCases:
         self.words = words = Words(store, notes, self.alerts)
         self.relays = relays = Relays(runtime, store, bus, profile.relays, notes)
         self.expirer = expirer = Expirer(runtime, store, bus, keyring, book, views, ages, cleaner)
-        claims = Claims(runtime, store, bus, keyring, views, expirer)
+        self.claims = claims = Claims(runtime, store, bus, keyring, views, expirer)
         self.settler = settler = Settler(runtime, store, bus, amendments, claims.settle)
         self.history = History(store, profile.own.person, views)
         self.clients = Clients(runtime, store, bus, views)
@@ -299,6 +300,7 @@ class UseCases:
         bus.on(events.FilesNamed, lambda _: self.files.came())
         bus.on(events.RanksSettled, lambda _: self.files.came())
         bus.on(events.SettlingDue, lambda _: self.settler.begin())
+        bus.on(events.ClaimsTaken, lambda signal: self.forwarding.compare(signal.person))
         bus.on(events.LogsAwaited, lambda _: self.forwarding.ask_logs())
         bus.on(events.RanksSettled, lambda _: self.notes.begin())
         bus.on(events.SettingsShared, lambda _: self.runtime.tasks.spawn(self.privacy.reload()))

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chat.interface import EntryAdded
+from chat.interface import EntryAdded, NotPermitted
 from chat.network.links import LiveLink
-from chat.service.events import EventBus, SettlingDue
+from chat.service.events import ClaimsTaken, EventBus, SettlingDue
 from chat.service.expiry import Expirer
-from chat.service.keyring import Keyring
+from chat.service.keyring import REMOVED, Keyring
 from chat.service.views import FILLED, Views
 from chat.storage import claims, entries, repair
 from chat.storage.database import Database, Store
-from chat.storage.entries import BY_CONTACT, BY_OWN, Stored
+from chat.storage.entries import BY_CONTACT, BY_OWN, EntryRow, Stored
 from chat.tasks import Runtime
-from protocol.entries_and_receipts import ParsedEntry
+from protocol.entries_and_receipts import ParsedEntry, conversation_of_two
 
-_Kept = tuple[list[tuple[Stored, int]], set[bytes], bool]
-"""What is new, each with EntryRow.claimed, the ids of all that are held now, and whether any work is due."""
+_Kept = tuple[list[tuple[Stored, EntryRow]], set[bytes], bool]
+"""What is new, each as it is held, the ids of all that are held now, and whether any work is due."""
 
 
 class Claims:
@@ -41,8 +41,8 @@ class Claims:
         if not said:
             return []
         new, held, due = await self._store.write_once(_is_stored, self._insert, link, person, said, by)
-        for one, claimed in new:
-            view = self._views.claim(person, one, claimed)
+        for one, row in new:
+            view = self._views.entry(person, row)
             self._bus.publish(FILLED[one.returns](view) if one.filled else EntryAdded(view))
         if due:
             self._bus.signal(SettlingDue())
@@ -50,13 +50,34 @@ class Claims:
             self._expirer.begin()
         return [entry.id for entry in said if entry.salt and entry.id in held]
 
+    async def take(self, person: bytes) -> int:
+        """Sign what a contact has of this person from before the newest self key; returns how many entries.
+
+        From then on they are own entries, on all terminals of this person. Raises NotPermitted (this terminal
+        was removed), or a storage failure.
+        """
+        if self._keyring.is_removed:
+            raise NotPermitted(REMOVED)
+        own, taken = self._keyring.own, 0
+        conversation = conversation_of_two(own.person, person)
+        seed = own.signing_seed
+        while some := await self._store.write(claims.take, conversation, own.terminal, seed):
+            taken += some
+            while await self.settle():
+                pass
+        if taken:
+            self._bus.signal(SettlingDue())
+            self._bus.signal(ClaimsTaken(person))
+        return taken
+
     async def settle(self) -> bool:
         """Decide about a piece of the claims that are due; whether any was. Raises a storage failure.
 
         A key that was stored and is not in memory yet waits until it is: what it makes an own entry would be
         shown as one of the contact.
         """
-        return await self._store.write(claims.settle_next, len(self._keyring.self_keys))
+        known, newest = len(self._keyring.self_keys), self._keyring.newest_keys
+        return await self._store.write(claims.settle_next, known, newest)
 
     def _insert(
         self, database: Database, link: LiveLink, person: bytes, some: Sequence[ParsedEntry], by: int
@@ -69,13 +90,12 @@ class Claims:
             contact=person,
             stored=self._runtime.clock.wall(),
             ours=self._keyring.own_terminals,
-            known=len(self._keyring.self_keys),
             by=by,
             carrier=self._keyring.at(link) if by == BY_OWN else b"",
             moment=self._expirer.moment(),
         )
-        kept = [(one, claims.passed_by(database, one.number) if one.filled else by) for one in new]
-        return kept, held, entries.is_unsettled(database)
+        rows = ((one, entries.get(database, one.entry.id)) for one in new)
+        return [(one, row) for one, row in rows if row is not None], held, entries.is_unsettled(database)
 
 
 def _is_stored(database: Database, kept: _Kept) -> bool:

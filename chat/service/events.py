@@ -95,6 +95,12 @@ class SettlingDue(Struct, frozen=True):
     """Entries came that may move others, or decide which of them count."""
 
 
+class ClaimsTaken(Struct, frozen=True):
+    """Claims of a contact were taken as this person's own, which its other terminals lack."""
+
+    person: bytes
+
+
 class LogsAwaited(Struct, frozen=True):
     """Other persons than before are contacts of another terminal, and their logs are not held here."""
 

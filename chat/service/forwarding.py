@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from typing import Final
@@ -22,7 +22,7 @@ from chat.service.moving import BATCH, Answers, Arrivals, Asked, Carried, Counts
 from chat.service.notes import Notes
 from chat.service.person_logs import PersonLogs
 from chat.service.state import ContactBook
-from chat.storage import repair, siblings
+from chat.storage import repair, siblings, signatures
 from chat.storage.database import Store
 from chat.storage.entries import EntryRow
 from chat.tasks import Runtime
@@ -30,8 +30,10 @@ from protocol.codec import check_ascending
 from protocol.entries_and_receipts import (
     READ,
     ParsedEntry,
+    Signed,
     conversation_of,
     conversation_of_two,
+    entry_message,
 )
 from protocol.history import check_page, pages
 from protocol.limits import DIGESTS_MAX, EARLY_MARKS_MAX, RECEIPT_IDS_MAX
@@ -129,6 +131,10 @@ class SiblingOutgoing(Outgoing):
         for message in self._logs():
             await self._link.driver.send(message)
         await self._compare(_compared(self._keyring))
+        terminal = terminal_of(self._keyring.own_log, self._link)
+        bare = await self._store.read(signatures.wanted, terminal)
+        if persons := [one for one in map(self._keyring.talks_with, bare) if one]:
+            await self._ask(persons)
         last = await self._store.read(siblings.newest_number)
         for before in range(0, min(last, LOOKED_AT_MAX), LOOKED_AT):
             self._put(partial(self._pass_marks, last - before))
@@ -190,7 +196,7 @@ class SiblingOutgoing(Outgoing):
     def send(self, entry: ParsedEntry) -> None:
         """Send an own entry that was just written."""
         self._written.add(entry.id)
-        self._put(partial(self._send_written, entry.id, entry.message()))
+        self._put(partial(self._send_written, entry.id, entry.passed()))
 
     async def _send_written(self, entry: bytes, message: Entry) -> None:
         if entry in self._written:
@@ -222,7 +228,7 @@ class SiblingOutgoing(Outgoing):
             self._put(self._step)
 
     async def _carry(self, conversation: bytes, contact: bytes, numbers: Sequence[int]) -> None:
-        rows, marks = await self._store.read(siblings.with_marks, conversation, numbers, contact)
+        rows, marks, signed = await self._store.read(siblings.with_marks, conversation, numbers, contact)
         if len(marks) > MARKS_OF_PART and len(numbers) > 1:
             half = len(numbers) // 2
             for part in (numbers[:half], numbers[half:]):
@@ -230,7 +236,7 @@ class SiblingOutgoing(Outgoing):
             return
         # The marks first: nobody would ask for them any more where the link ended between the two.
         await self._link.driver.send_all(passed_receipts(conversation, marks))
-        await self._link.driver.send_all(self._entries(rows))
+        await self._link.driver.send_all(self._entries(rows, signed))
 
     def fill(self, conversation: bytes, contact: bytes, numbers: Sequence[int]) -> bool:
         """Send entries, by number, that the other side lacks, unless they went on this link; if any."""
@@ -238,11 +244,12 @@ class SiblingOutgoing(Outgoing):
             self._put(partial(self._carry, conversation, contact, left))
         return bool(left)
 
-    def _entries(self, rows: Iterable[EntryRow]) -> Iterator[Entry]:
+    def _entries(self, rows: Iterable[EntryRow], signed: Mapping[int, Signed]) -> Iterator[Message]:
+        """`signed`: the signatures, by number."""
         for row in rows:
             self._carried.add(row.number)
             self._written.discard(row.id)
-            yield self._as_sent(row.id, Entry(row.header, row.salt, row.body))
+            yield self._as_sent(row.id, entry_message(row.header, row.salt, row.body, signed.get(row.number)))
 
     async def _say_over(self, conversation: bytes, contact: bytes) -> None:
         """Say that all that was asked for of a conversation was sent."""
@@ -255,9 +262,9 @@ class SiblingOutgoing(Outgoing):
         self._put(partial(self._pass_on, ids))
 
     async def _pass_on(self, ids: Sequence[bytes]) -> None:
-        rows = await self._store.read(siblings.rows_of, ids)
+        rows, signed = await self._store.read(siblings.rows_of, ids)
         left = (row for row in rows if row.number not in self._carried)
-        await self._link.driver.send_all(self._entries(left))
+        await self._link.driver.send_all(self._entries(left, signed))
 
     def forget_carried(self) -> None:
         """Entries were removed, and others may take their numbers."""
@@ -265,7 +272,7 @@ class SiblingOutgoing(Outgoing):
 
     def _as_sent(self, entry: bytes, message: Entry) -> Entry:
         deleted = entry in self._deleted  # since it was written, or read from the disk
-        return Entry(message.header, b"", b"") if deleted else message
+        return replace(message, salt=b"", body=b"") if deleted else message
 
 
 def _compared(keyring: Keyring) -> list[bytes]:
@@ -419,6 +426,11 @@ class Forwarding:
             for outgoing in self.links.values():
                 outgoing.pass_on(receipt.ids)
         self._touch(person, link)
+
+    def compare(self, person: bytes) -> None:
+        """Tell the other own terminals what is held of the conversation with a contact."""
+        for outgoing in self.links.values():
+            outgoing.compare([person])
 
     def _touch(self, person: bytes, link: LiveLink) -> None:
         if not self._came:

@@ -132,14 +132,15 @@ class Keyring:
     """network.links.Directory from memory. `found` and `remembered`: addresses of contacts' terminals.
 
     `own` and `own_log`: this person's keys and log. `self_keys`: of this person, the best first, with which
-    its entries are tagged. `own_confirmed`: the ids of its operations that this
-    terminal made or this person confirmed. `own_terminals`: the ids of this person's terminals, former ones
-    included: what they wrote is never shown as a contact's words. `is_removed`: this terminal knows that it
-    was removed, and sends and receives nothing any more. `seed_key`: the key of the recovery
-    seed that is in the database. `now`: Unix time in milliseconds. `proven`: the persons who have proven to
-    hold a static key, by that key. `shared`: those keys that several persons have proven. `adding`: whether a
-    new terminal of this person may begin to be linked. `awaited`: persons whom another own terminal has as
-    contacts, and of whom no log is held here.
+    its entries are tagged, and `newest_keys` the newest, or none where it is not held. `own_confirmed`: the
+    ids of its operations that this terminal made or this person confirmed. `own_terminals`: the ids of this
+    person's terminals, former ones included: what they wrote is never shown as a contact's words.
+    `own_signing`: their Ed25519 keys, by id. `is_removed`: this terminal knows that it was removed, and sends
+    and receives nothing any more. `seed_key`: the key of the recovery seed that is in the database. `now`:
+    Unix time in milliseconds. `proven`: the persons who have proven to hold a static key, by that key.
+    `shared`: those keys that several persons have proven. `adding`: whether a new terminal of this person may
+    begin to be linked. `awaited`: persons whom another own terminal has as contacts, and of whom no log is
+    held here.
     """
 
     def __init__(
@@ -155,6 +156,7 @@ class Keyring:
         own_confirmed: frozenset[bytes] = frozenset(),
         own_terminals: Iterable[bytes] = (),
         *,
+        own_signing: Mapping[bytes, bytes] | None = None,
         seed_key: RecoveryKey | None = None,
         adding: Visibility | None = None,
         awaited: Iterable[bytes] = (),
@@ -166,6 +168,7 @@ class Keyring:
         self.invitations = invitations or {}
         self.own = own
         self.identity = Identity(own.person, X25519Pair(own.static_secret))
+        self.own_signing = dict(own_signing or {})
         self.own_log, self.own_confirmed = own_log, own_confirmed
         self._pairs: dict[bytes, tuple[tuple[object, ...], tuple[Pair, ...]]] = {}
         self._order_drawn()
@@ -280,6 +283,8 @@ class Keyring:
         held = {one.operation: one for one in self.own.drawn}
         self._drawn = tuple(held[one] for one in best_first(held, self.own_log))
         self.self_keys = tuple(self_key(one.secret) for one in self._drawn)
+        newest = next(iter(self.own_log.drawn), b"")
+        self.newest_keys = (self_key(held[newest].secret),) if newest in held else ()
 
     # Pairings (SPEC §7.6).
 
@@ -502,6 +507,7 @@ class Keyring:
         self._order_drawn()
         self.is_removed = self.own.terminal in state.gone
         self.own_terminals.update(terminal.id for terminal in state.terminals())
+        self.own_signing.update((one.id, one.signing) for one in state.terminals())
 
     def take_keys(self, own: OwnRow) -> None:
         """This terminal has other keys now, and no invitation any more."""

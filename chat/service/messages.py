@@ -48,6 +48,7 @@ from protocol.entries_and_receipts import (
     cut_body,
     delete_body,
     edit_body,
+    sign_entry,
     text_body,
     timer_body,
     write_entry,
@@ -317,6 +318,7 @@ class Messages:
         place = entries.next_place(database, conversation, own.terminal, self._incarnation, heads)
         now, random = self._runtime.clock.wall(), self._runtime.random
         entry = write_entry(place, now, kind, body, self._keyring.self_keys[0], random, timer)
+        entry = sign_entry(entry, own.signing_seed)
         moment = self._expirer.moment() if timer else None
         entries.insert_all(database, [entry], own.terminal, contact=person, moment=moment)
         return entry

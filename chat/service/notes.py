@@ -38,9 +38,10 @@ from protocol.entries_and_receipts import (
     accept_entry,
     parse_entry,
     receipt_for,
+    sign_entry,
     write_entry,
 )
-from protocol.errors import AuthenticationFailed, Unexpected
+from protocol.errors import Unexpected
 from protocol.identity.exchange import Extension
 from protocol.messages import Entry, Message, Receipt, StateWrite
 from protocol.notes import Register, state_body
@@ -129,6 +130,7 @@ class Notes:
         place = entries.next_place(database, conversation, own.terminal, self._incarnation, heads)
         now, random = self._runtime.clock.wall(), self._runtime.random
         entry = write_entry(place, now, kind, body, self._keyring.self_keys[0], random)
+        entry = sign_entry(entry, own.signing_seed)
         entries.insert_all(database, [entry], own.terminal)
         return entry
 
@@ -153,8 +155,9 @@ class Notes:
             contact=own.person,
             contact_terminals=(),
             carrier=link.person,
-            self_keys=self._keyring.self_keys,
+            self_keys=(),  # a contact passes none of the notes
             welcome=True,
+            signing=self._keyring.own_signing,
         )
         parsed, former, unknown = list[ParsedEntry](), set[bytes](), list[Message]()
         try:
@@ -162,10 +165,9 @@ class Notes:
                 if not isinstance(message, Entry):
                     raise Unexpected("not an entry")
                 entry = parse_entry(message)
-                try:
-                    known = accept_entry(entry, facts)
-                except AuthenticationFailed:
-                    continue  # its self key may be one that this terminal never got: the link goes on
+                known = accept_entry(entry, facts)
+                if known is Author.CLAIMED:
+                    continue  # without a signature it may be of anybody
                 if known is Author.UNKNOWN:
                     unknown.append(message)
                     continue

@@ -170,6 +170,7 @@ class OwnLog:
                 sharing.renew(database)
             persons.pin(database, person, confirmed, confirmed=True)
             keys.add_drawn(database, secrets.values())
+            keys.claims_due(database)
             if renewing is not None:
                 keys.set_renewing(database, renewing)
             if erases_seed:

@@ -58,8 +58,8 @@ from protocol.backup.records import (
 )
 from protocol.backup.root import history_root
 from protocol.backup.sealed import SEALED_CHUNK_SIZE
-from protocol.entries_and_receipts import ParsedEntry, is_own
-from protocol.errors import ProtocolError
+from protocol.entries_and_receipts import ParsedEntry, check_signature
+from protocol.errors import AuthenticationFailed, ProtocolError
 from protocol.identity.author import NewTerminal, create_terminal
 from protocol.identity.exchange import default_keep, extend
 from protocol.identity.log import parse_operation
@@ -274,8 +274,12 @@ def _apply(
 def _settle(db: Database) -> None:
     """Do to the end what is due, so that nothing is shown that does not count, was deleted or was edited."""
     rule: int | None = 0
+    own = keys.read_own(db).person
+    newest = keys.newest_self_keys(db, reduce(persons.operations_of(db, own), persons.pins_of(db, own)))
     known = len(keys.self_keys(db))
-    while claims.settle_next(db, known) or ordering.settle_next(db, 0) is not None or rule is not None:
+    due = True
+    while due or rule is not None:
+        due = claims.settle_next(db, known, newest) or ordering.settle_next(db, 0) is not None
         rule, _ = quarantine.settle_next(db, rule or 0)
     talk = 0
     while (following := Follower(db).piece(talk)) is not None:
@@ -306,7 +310,7 @@ class Restorer:
         former = persons.former_terminals(db, own.person)
         state = reduce(persons.operations_of(db, own.person), persons.pins_of(db, own.person))
         self._ours = frozenset([own.terminal, *former, *(one.id for one in state.terminals())])
-        self._self_keys = keys.self_keys(db)
+        self._signing = persons.signing_keys(db, own.person)
         self._contact_now = b""
         self._numbers = dict[bytes, int]()
 
@@ -326,6 +330,7 @@ class Restorer:
                 run = []
                 self._fact(record)
                 continue
+            entry = self._checked(entry)
             # Those that are quarantined are decided about after what was held before them.
             kind = record.quarantined, self._claimed(record, entry)
             if kind != last:
@@ -334,11 +339,22 @@ class Restorer:
             run.append((record, entry))
         self._insert(run, last)
 
+    def _checked(self, entry: ParsedEntry) -> ParsedEntry:
+        """The entry, without a signature that no terminal of this person made."""
+        signed = entry.signed
+        if signed is None:
+            return entry
+        try:
+            check_signature(entry.id, entry.header.author, signed, self._signing[signed.terminal])
+        except (AuthenticationFailed, KeyError):
+            return replace(entry, signed=None)
+        return entry if entry.header.author in self._ours else replace(entry, signed=None)
+
     def _claimed(self, record: BackupEntry, entry: ParsedEntry) -> int:
-        """Who says that this person wrote an entry, as EntryRow.claimed: a file may lack self keys."""
+        """Who says that this person wrote an entry, as EntryRow.claimed, where no signature shows it."""
         if entry.header.author not in self._ours or self._contact_now == self._own.person:
             return 0
-        if is_own(entry.header, self._self_keys):
+        if entry.signed is not None:
             return 0
         return BY_CONTACT if record.uncovered else BY_OWN
 

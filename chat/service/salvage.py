@@ -35,6 +35,7 @@ from protocol.backup.records import (
     BackupReceipt,
     BackupRoot,
     BackupSetting,
+    BackupSignature,
     BackupStart,
 )
 from protocol.backup.root import NOT_HELD, RootHash, history_root
@@ -262,8 +263,11 @@ def _entry(
     except DatabaseDamaged:
         lost["receipts"] += 1
     marks = found.marks(number, alone.header.author)
-    said = _cut(db, number) if destroyed else []
-    return BackupEntry(header, salt, body, destroyed, *marks, said, receipts), entry
+    said, signed = _cut(db, number) if destroyed else [], list[BackupSignature]()
+    with suppress(DatabaseDamaged):
+        rows = db.rows("SELECT terminal, signature FROM signatures WHERE entry = ?", number)
+        signed = [BackupSignature(terminals[one], made) for one, made in rows if one in terminals]
+    return BackupEntry(header, salt, body, destroyed, *marks, said, receipts, signed), entry
 
 
 def _cut(db: DamagedDatabase, number: int) -> list[bytes]:

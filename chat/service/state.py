@@ -91,7 +91,8 @@ class Profile(Struct, frozen=True):
     """The part of the database that is kept in memory.
 
     `own` is without the recovery seed, and `seed_key` the key of the one that is in the database, if any.
-    `own_terminals`: the ids of this person's terminals, former ones included. `awaited`: as in Keyring.
+    `own_terminals`: the ids of this person's terminals, former ones included. `own_signing`, `awaited`: as
+    in Keyring.
     `words`: as in Preferences. `archived`: when the backup of an archive was written (Unix milliseconds), 0
     for no archive.
     """
@@ -101,6 +102,7 @@ class Profile(Struct, frozen=True):
     log: PersonState
     own_confirmed: frozenset[bytes]
     own_terminals: frozenset[bytes]
+    own_signing: dict[bytes, bytes]
     contacts: ContactBook
     keys: dict[bytes, ContactKeys]
     proven: tuple[tuple[bytes, bytes], ...]
@@ -147,6 +149,10 @@ def read_profile(database: Database, aside: Aside) -> Profile:
         log=log,
         own_confirmed=pins.confirmed,
         own_terminals=frozenset(former).union(terminal.id for terminal in log.terminals()),
+        own_signing={
+            **persons.signing_keys(database, own.person),
+            **{terminal.id: terminal.signing for terminal in log.terminals()},
+        },
         contacts=ContactBook(
             {row.person: row for row in paired},
             unread,

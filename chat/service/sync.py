@@ -741,8 +741,9 @@ class Inbound:
             contact=person,
             contact_terminals=set() if contact is None else set(contact.state.live),
             carrier=link.person,
-            self_keys=self._keyring.self_keys,
+            self_keys=self._keyring.newest_keys,
             welcome=contact is not None and not contact.blocked,
+            signing=self._keyring.own_signing,
         )
         parsed, former, unknown = list[ParsedEntry](), set[bytes](), list[Message]()
         stored, claimed = list[bytes](), list[ParsedEntry]()

@@ -43,7 +43,7 @@ from chat.service.state import ContactBook
 from chat.storage import expiry, receipts
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Store
-from chat.storage.entries import BY_OWN, ON_ALL, EntryRow, Stored
+from chat.storage.entries import BY_OWN, ON_ALL, EntryRow
 from chat.storage.expiry import Moment
 from chat.storage.files import Standing
 from chat.storage.receipts import ReceiptRow
@@ -84,6 +84,9 @@ ID_DIGITS: Final = 8
 
 CLAIMED: Final = ("", "contact", "device")
 """Who says that this person wrote an entry, by EntryRow.claimed."""
+
+EARLIER: Final = "earlier"
+"""It is under an earlier self key of this person."""
 
 BY: Final = {expiry.EXPIRED: DeletedBy.NOBODY, ON_ALL: DeletedBy.MINE}
 """Who deleted an entry, by what its `destroyed` says; HERE by anything else."""
@@ -202,11 +205,6 @@ class Views:
             file=self._file_of(entry.file, here) if entry.file is not None else None,
         )
 
-    def claim(self, person: bytes, stored: Stored, by: int) -> EntryView:
-        """A claim that was just stored; `by` as EntryRow.claimed."""
-        view = self.added(person, stored.entry, claimed=by)
-        return gone(view, stored.destroyed) if stored.destroyed else view
-
     def entry(self, person: bytes, row: EntryRow, receipts_of: Iterable[ReceiptRow] = ()) -> EntryView:
         own = self.is_own(row)
         # It may be over before it is destroyed.
@@ -246,7 +244,8 @@ class Views:
             change=change.id.hex() if change is not None else "",
             kept_on=self._kept_on(row),
             noted=noted,
-            claimed=CLAIMED[row.claimed],
+            claimed=CLAIMED[row.claimed] if row.before is None else EARLIER,
+            before=utc(row.before) if row.before else None,
             file=None if named is None else self._stored_file(person, row, named),
         )
 
@@ -343,7 +342,7 @@ class Views:
             quarantined=row.quarantined != 0,
             conflicts=tuple(entry.hex() for entry in rivals),
             uncovered=uncovered,
-            claimed=CLAIMED[row.claimed],
+            claimed=CLAIMED[row.claimed] if row.before is None else EARLIER,
             versions=() if self._is_over(row) else _versions(row, edits),
             awaited=tuple(
                 AwaitedView(person.hex(), one, names.get(bytes.fromhex(one), ""))

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Final
 
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
-from chat.storage import contacts, keys, persons, quarantine, settings
+from chat.storage import contacts, keys, persons, quarantine, settings, signatures
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
 from chat.storage.entries import BEGINNING, EntryRow, Position, check_header
@@ -25,6 +25,7 @@ from protocol.backup.records import (
     BackupReceipt,
     BackupRelay,
     BackupSetting,
+    BackupSignature,
     BackupStart,
     BackupVoucher,
     Record,
@@ -192,12 +193,14 @@ def entries(
             "SELECT entry, terminal, heads FROM cuts WHERE entry IN (SELECT value FROM json_each(?))", numbers
         )
     }
+    signed = signatures.of(db, [row[0] for row in rows])
     found = list[tuple[bytes, BackupEntry]]()
     for number, entry, _, header, salt, body, destroyed, quarantined, uncovered in rows:
         check_header(db, entry, header)
         marks = destroyed, bool(quarantined), bool(uncovered), said.get(number, []) if destroyed else []
         receipts = acknowledged.get(number, [])[:BACKUP_RECEIPTS_MAX]
-        found.append((entry, BackupEntry(header, salt, body, *marks, receipts)))
+        by = [BackupSignature(*astuple(signed[number]))] if number in signed else []
+        found.append((entry, BackupEntry(header, salt, body, *marks, receipts, by)))
     place = (rows[-1][2], rows[-1][1]) if len(rows) == PIECE else None
     return found, place
 

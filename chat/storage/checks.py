@@ -27,7 +27,7 @@ PIECE: Final = 128
 _OF_ENTRIES: Final = (
     *(("bodies", "entry"), ("tips", "entry"), ("heads", "entry"), ("unread", "entry")),
     *(("receipts", "entry"), ("edges", "parent"), ("raises", "entry"), ("headers_alone", "entry")),
-    *(("let_go", "entry"), ("claims", "entry"), ("files", "entry")),
+    *(("let_go", "entry"), ("claims", "entry"), ("files", "entry"), ("signatures", "entry")),
 )
 
 

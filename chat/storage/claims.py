@@ -1,11 +1,13 @@
-"""Claims: entries that are said to be this person's own, as no self key that is held says (SPEC §11.2).
+"""Claims: entries that are said to be this person's own, as nothing shows that they are (SPEC §11.2).
 
-A contact could invent them, and so could a thief of an own terminal. They are kept, and shown as claims.
-None has an effect, is in the outbox or is passed on to the contact. One that no own terminal has passed is
-not linked with other entries either: it has no edges, and is no tip and no head. So a contact can neither
-move nor hide what this person wrote, and own terminals agree, whatever it claims to each of them.
+A contact who got a former self key could invent them, and so could a thief of an own terminal. They are kept,
+and shown as claims. None has an effect, is in the outbox or is passed on to the contact. One that no own
+terminal has passed is not linked with other entries either: it has no edges, and is no tip and no head. So a
+contact can neither move nor hide what this person wrote, and own terminals agree, whatever it claims to each
+of them.
 
-A key that comes, or an entry of the author that follows a claim, makes it an own entry.
+A signature makes one an own entry, and so does an own entry of its author that follows it, or the newest
+self key where the contact passed it.
 """
 
 from __future__ import annotations
@@ -14,12 +16,14 @@ from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Final
 
-from chat.storage import amendments, entries, keys, ordering, quarantine
+from msgspec.structs import replace
+
+from chat.storage import amendments, entries, keys, ordering, persons, quarantine, signatures
 from chat.storage.database import Database, Row
 from chat.storage.entries import BY_OWN, Stored, check_header
 from chat.storage.expiry import Moment
-from protocol.entries_and_receipts import ParsedEntry, is_own
-from protocol.messages import ENTRY_HEADER, Head
+from protocol.entries_and_receipts import ParsedEntry, is_own, parse_entry, sign_entry, take_entry
+from protocol.messages import ENTRY_HEADER, Entry, Head
 
 CLAIMS_MAX: Final = 4_096
 """Claims of one contact that are kept. The contact alone fills it, and its later ones are passed over."""
@@ -39,17 +43,18 @@ def insert_all(
     contact: bytes,
     stored: int,
     ours: Collection[bytes],
-    known: int,
     by: int,
     moment: Moment | None,
     carrier: bytes = b"",
 ) -> tuple[list[Stored], set[bytes]]:
     """Insert claims of one conversation in their order; returns what is new, and the ids of those held now.
 
-    `by`: BY_CONTACT or BY_OWN, who passed them. `known`: how many self keys were tried. Else as
-    `chat.storage.entries.insert_all`. What is held may lack its body, which is filled.
+    `by`: BY_CONTACT or BY_OWN, who passed them. Else as `chat.storage.entries.insert_all`. What is held may
+    lack its body, which is filled.
     """
-    room = CLAIMS_MAX - count(db, new[0].header.conversation)
+    room = CLAIMS_MAX - _unknown(db, new[0].header.conversation)
+    held_keys = keys.self_keys(db)
+    opens = {entry.id: is_own(entry.header, held_keys) for entry in new}
     fresh, again, held = list[ParsedEntry](), list[ParsedEntry](), set[bytes]()
     in_it = (
         "SELECT number FROM entries WHERE id = ?"
@@ -61,8 +66,10 @@ def insert_all(
             again.append(entry)
             if by == BY_OWN:
                 _pass(db, number)
-        elif by == BY_OWN or room > 0:
-            room -= 1
+            else:
+                db.run("UPDATE claims SET carried = 1, due = 1 WHERE entry = ? AND NOT carried", number)
+        elif by == BY_OWN or opens[entry.id] or room > 0:
+            room -= not opens[entry.id]
             fresh.append(entry)
             held.add(entry.id)
     others = partial(
@@ -74,22 +81,19 @@ def insert_all(
         ours=ours,
         moment=moment,
     )
-    found = [*others(again, own_terminal), *others(fresh, own_terminal, claimed=by)]
-    more = db.value("SELECT count(*) FROM drawn") != known
-    due = f"UPDATE claims SET due = 1 WHERE entry = ? AND (? OR {_FOLLOWED.format('claims.entry')})"
-    db.run_many(due, [(one.number, more) for one in found])
+    found = [*others(again, own_terminal, claimed=by), *others(fresh, own_terminal, claimed=by)]
+    if by == BY_OWN:
+        bare = [db.value(in_it, entry.id, entry.header.conversation) for entry in new]
+        signatures.lack(db, filter(None, bare), persons.terminal_number(db, carrier) if carrier else 0)
+    marked = [(one.number,) for one in found if opens[one.entry.id]]
+    db.run_many("UPDATE claims SET opens = 1 WHERE entry = ?", marked)
     return found, held
-
-
-def passed_by(db: Database, number: int) -> int:
-    """Who says that this person wrote an entry, by number, as EntryRow.claimed."""
-    return int(db.value("SELECT 1 + own FROM claims WHERE entry = ?", number) or 0)
 
 
 def _pass(db: Database, number: int) -> None:
     """An own terminal passed what was the contact's claim alone: own terminals compare it from now on."""
     if db.run("UPDATE claims SET own = 1 WHERE entry = ? AND NOT own", number):
-        _, *row = _row(db, number)
+        _, _, *row = _row(db, number)
         _link(db, *row)
         quarantine.mark(db, row[2])
 
@@ -98,6 +102,15 @@ def count(db: Database, conversation: bytes) -> int:
     """How many claims of the contact of a conversation are kept that no own terminal has passed."""
     kept = (
         "SELECT count(*) FROM claims WHERE NOT own"
+        " AND conversation = (SELECT number FROM conversations WHERE id = ?)"
+    )
+    return int(db.value(kept, conversation))
+
+
+def _unknown(db: Database, conversation: bytes) -> int:
+    """How many of these are under no self key that is held. The contact makes any number of such."""
+    kept = (
+        "SELECT count(*) FROM claims WHERE NOT own AND NOT opens"
         " AND conversation = (SELECT number FROM conversations WHERE id = ?)"
     )
     return int(db.value(kept, conversation))
@@ -133,8 +146,11 @@ _FOLLOWED: Final = (
 """Whether an own entry of the same author that counts names the claim as the one before it."""
 
 
-def settle_next(db: Database, known: int) -> bool:
-    """Decide about a piece of the claims that are due, if all self keys are `known`; whether any was."""
+def settle_next(db: Database, known: int, newest: Sequence[bytes]) -> bool:
+    """Decide about a piece of the claims that are due, if all self keys are `known`; whether any was.
+
+    `newest`: the self key that shows whose words a contact passes, none where it is not held.
+    """
     due = [
         number for (number,) in db.rows("SELECT entry FROM claims WHERE due ORDER BY entry LIMIT ?", PIECE)
     ]
@@ -144,22 +160,66 @@ def settle_next(db: Database, known: int) -> bool:
     if len(held) != known:
         return False
     for number in due:
-        own, *row = _row(db, number)
-        if is_own(ENTRY_HEADER.decode(row[-1]), held) or db.value(f"SELECT {_FOLLOWED.format('?1')}", number):
+        own, carried, *row = _row(db, number)
+        header = ENTRY_HEADER.decode(row[-1])
+        if (carried and is_own(header, newest)) or db.value(_SHOWN, number):
             _stand(db, own, *row)
         else:
-            db.run("UPDATE claims SET due = 0 WHERE entry = ?", number)
+            opens = is_own(header, held)
+            db.run("UPDATE claims SET due = 0, opens = ? WHERE entry = ?", int(opens), number)
     return True
 
 
+_SHOWN: Final = f"SELECT EXISTS (SELECT 1 FROM signatures WHERE entry = ?1) OR {_FOLLOWED.format('?1')}"
+"""Whether something but a self key shows that this person wrote a claim."""
+
+
+TAKEN_AT_ONCE: Final = 128
+"""Claims that one piece of work signs: some milliseconds, for which users wait."""
+
+_TAKEABLE: Final = (
+    " FROM claims AS k JOIN entries AS e ON e.number = k.entry JOIN terminals AS t ON t.number = e.author"
+    " WHERE k.opens AND k.conversation = (SELECT number FROM conversations WHERE id = ?1)"
+    " AND k.entry NOT IN (SELECT entry FROM signatures)"
+    # What a live terminal wrote it signs itself: nobody writes in its name.
+    " AND (t.terminal = ?2 OR NOT EXISTS (SELECT 1 FROM person_terminals AS p WHERE p.terminal = e.author"
+    " AND p.live AND p.person IN (SELECT person FROM own)))"
+)
+
+
+def take(db: Database, conversation: bytes, terminal: bytes, seed: bytes) -> int:
+    """Sign a piece of the claims of a conversation that are under a self key that is held.
+
+    `terminal` (id) with its Ed25519 seed takes what others wrote that are live no more, and signs its own.
+    Returns how many; `settle_next` must follow.
+    """
+    found = f"SELECT e.number, e.header, t.terminal{_TAKEABLE} LIMIT ?3"
+    rows = db.rows(found, conversation, terminal, TAKEN_AT_ONCE)
+    made = dict[int, ParsedEntry]()
+    for number, header, author in rows:
+        entry = parse_entry(Entry(header, b"", b""))
+        if author == terminal:
+            made[number] = sign_entry(entry, seed)
+        else:
+            made[number] = replace(entry, signed=take_entry(entry.id, terminal, seed))
+    signatures.add(db, made)
+    db.run_many("UPDATE claims SET due = 1 WHERE entry = ?", zip(made))
+    return len(made)
+
+
+def takeable(db: Database, conversation: bytes, terminal: bytes) -> int:
+    """How many claims `take` would sign."""
+    return int(db.value(f"SELECT count(*){_TAKEABLE}", conversation, terminal))
+
+
 def _row(db: Database, number: int) -> Row:
-    """Whether an own terminal passed a claim; its number, id, conversation, author and header."""
+    """Whether an own terminal, and the contact, passed a claim; number, id, conversation, author, header."""
     found = db.rows(
-        "SELECT k.own, e.number, e.id, e.conversation, e.author, e.header FROM claims AS k"
+        "SELECT k.own, k.carried, e.number, e.id, e.conversation, e.author, e.header FROM claims AS k"
         " JOIN entries AS e ON e.number = k.entry WHERE k.entry = ?",
         number,
     )[0]
-    check_header(db, found[2], found[5])
+    check_header(db, found[3], found[6])
     return found
 
 

@@ -22,6 +22,7 @@ from chat.storage import (
     quarantine,
     registers,
     removal,
+    signatures,
 )
 from chat.storage.database import Database, Row
 from chat.storage.errors import DatabaseDamaged, StorageMisuse
@@ -59,7 +60,7 @@ ON_ALL: Final = 4
 
 BY_CONTACT: Final = 1
 BY_OWN: Final = 2
-"""Who says that this person wrote an entry, where no self key does: EntryRow.claimed."""
+"""Who says that this person wrote an entry, where nothing shows it: EntryRow.claimed."""
 
 RIVALS_NAMED: Final = 16
 """Rivals of one entry that are named. Their author alone fills this; all of them are marked."""
@@ -83,6 +84,8 @@ COLUMNS: Final = (
     "  WHERE g.entry = e.number), (SELECT k.terminal FROM files AS f"
     "  JOIN terminals AS k ON k.number = f.holder WHERE f.entry = e.number)),"
     " ifnull((SELECT 1 + k.own FROM claims AS k WHERE k.entry = e.number), 0),"
+    " (SELECT ifnull((SELECT max(o.came) FROM operations AS o JOIN drawn AS d ON d.operation = o.id), 0)"
+    "  FROM claims AS k WHERE k.entry = e.number AND k.opens),"
     " (SELECT f.state FROM files AS f WHERE f.entry = e.number),"
     " (SELECT m.by FROM amended AS m WHERE m.entry = e.number)"
     " FROM entries AS e JOIN conversations AS c ON c.number = e.conversation"
@@ -109,7 +112,8 @@ class EntryRow(Struct, frozen=True):  # data classes would take a third of the t
     and sequence) and `quarantined` are 0 or 1. `due`: the age at which it ends (`chat.storage.expiry`).
     `holder`: the terminal that keeps the body of which this one let go, b"" if none is known to, or else the
     one that last said it holds all of the file, else None.
-    `claimed`: no self key that is held says that this person wrote it, but BY_CONTACT or BY_OWN; else 0.
+    `claimed`: nothing shows that this person wrote it, but BY_CONTACT or BY_OWN says so; else 0.
+    `before`: when the newest self key came (milliseconds, 0: not known), if it is under an earlier one.
     `file`: what is done with the file that it names (`chat.storage.files.Standing`), if it names one.
     `amended`: the edit whose words are shown, or the delete that took the body.
     """
@@ -132,6 +136,7 @@ class EntryRow(Struct, frozen=True):  # data classes would take a third of the t
     due: int | None
     holder: bytes | None = None
     claimed: int = 0
+    before: int | None = None
     file: int | None = None
     amended: EntryRow | None = None
 
@@ -326,7 +331,7 @@ class _Burst:
         held = self._named()
         rows, edges, unread = list[Row](), list[tuple[int, int, int]](), list[Row]()
         new, moment, ends = list[Stored](), self._moment, list[expiry.Kept]()
-        missing = set[int]()
+        missing, signed, unsigned = set[int](), dict[int, ParsedEntry](), list[int]()
         for number, entry in enumerate(self._new, self._last + 1):
             header = entry.header
             if header.conversation != conversation or entry.id in held:
@@ -352,9 +357,14 @@ class _Burst:
             held[entry.id] = number, author, place, header.sequence
             rows.append(_as_row(entry, number, talk, author, place))
             new.append(Stored(number, entry))
-            if entry.said is not None and header.author not in ours:
+            if header.author in ours:
+                if entry.signed is None:
+                    unsigned.append(number)
+                else:
+                    signed[number] = entry
+            elif entry.said is not None:
                 unread.append((number, talk))
-            elif not entry.salt:
+            if not entry.salt:
                 missing.add(number)
         # Looking up every id before the insert would cost more than this check after it.
         if db.run_many(_INSERT_KEPT if self._awaited else _INSERT_NEW, rows) < len(rows):
@@ -370,6 +380,10 @@ class _Burst:
         if ends and moment:
             expiry.keep(db, ends, moment)
         # The words come last: their index flushes before every statement that may have to be undone.
+        if signed:
+            signatures.add(db, signed)
+        if unsigned:
+            signatures.lack(db, unsigned)
         _insert_bodies(db, talk, taken)
         rivalled = f"SELECT e.number FROM entries AS e WHERE e.number > ? AND {RIVALLED}"
         for (number,) in db.rows(rivalled, self._last):
@@ -513,6 +527,9 @@ def insert(
     )
     if found is not None:
         number, conversation, destroyed, salt, let_go, returns = found
+        if not claimed:  # who passed it has shown that this person wrote it
+            signatures.add(db, {number: entry})
+            db.run("UPDATE claims SET carried = 1, due = 1 WHERE entry = ?", number)
         if destroyed:
             _keep_in_force(db, number, conversation, entry)
         if destroyed or salt or let_go:
@@ -532,9 +549,16 @@ def insert(
     conversation = contacts.conversation_number(db, header.conversation)
     author = persons.terminal_number(db, header.author)
     number = db.insert(_INSERT, *_as_row(entry, None, conversation, author, header.time))
-    if claimed:  # before anything obeys it
-        claim = "INSERT OR REPLACE INTO claims (entry, conversation, own, due) VALUES (?, ?, ?, 0)"
-        db.run(claim, number, conversation, claimed - 1)
+    if not unread and (claimed or entry.signed is None):
+        signatures.lack(db, [number])
+    if not claimed:
+        signatures.add(db, {number: entry})
+    else:  # before anything obeys it
+        claim = (
+            "INSERT OR REPLACE INTO claims (entry, conversation, own, carried, opens, due)"
+            " VALUES (?, ?, ?, ?, 0, 1)"
+        )
+        db.run(claim, number, conversation, int(claimed == BY_OWN), int(claimed == BY_CONTACT))
     destroyed = int(db.value("SELECT how FROM deletions WHERE entry = ?", entry.id) or 0)
     if destroyed == ON_ALL and header.kind in LASTING:
         destroyed = 0  # its terminals could not learn any more what it says

@@ -110,12 +110,24 @@ def add_drawn(db: Database, drawn: Iterable[SharedDrawn]) -> None:
     """Store drawn secrets, and have claims decided about again (`chat.storage.claims`)."""
     for one in drawn:
         if db.run("INSERT OR IGNORE INTO drawn (operation, secret) VALUES (?, ?)", one.operation, one.secret):
-            db.run(_CLAIMS_DUE)
+            claims_due(db)
+
+
+def claims_due(db: Database) -> None:
+    """Another self key than before may be the newest."""
+    db.run(_CLAIMS_DUE)
 
 
 def self_keys(db: Database) -> tuple[bytes, ...]:
     """The self keys of all drawn secrets, in no order of preference."""
     return tuple(self_key(secret) for (secret,) in db.rows("SELECT secret FROM drawn"))
+
+
+def newest_self_keys(db: Database, state: PersonState) -> tuple[bytes, ...]:
+    """The self key of the best operation of the own log that draws one, none where that is not held."""
+    best = next(iter(state.drawn), b"")
+    secret = db.value("SELECT secret FROM drawn WHERE operation = ?", best)
+    return () if secret is None else (self_key(secret),)
 
 
 def shared_drawn(own: OwnRow, state: PersonState) -> list[SharedDrawn]:

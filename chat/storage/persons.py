@@ -82,9 +82,9 @@ def log_of(db: Database, person: bytes) -> tuple[list[bytes], Pins]:
 
 
 class TerminalRow(Struct, frozen=True):
-    """A terminal of a person: its static key (32 bytes), and its place among them, the most senior being 0.
+    """A terminal of a person: its keys (32 bytes each), and its place among them, the most senior being 0.
 
-    `seniority` is None if no operation that counts adds it.
+    `seniority` is None if no operation that counts adds it. `signing` is needed of this person's alone.
     """
 
     person: bytes
@@ -92,6 +92,7 @@ class TerminalRow(Struct, frozen=True):
     static: bytes
     live: bool
     seniority: int | None
+    signing: bytes | None = None
 
 
 def replace_terminals(db: Database, person: bytes, rows: Iterable[TerminalRow]) -> None:
@@ -100,9 +101,9 @@ def replace_terminals(db: Database, person: bytes, rows: Iterable[TerminalRow]) 
     for row in rows:
         number = terminal_number(db, row.terminal)
         db.run(
-            "INSERT OR REPLACE INTO person_terminals (person, terminal, static, live, seniority)"
-            " VALUES (?, ?, ?, ?, ?)",
-            *(person, number, row.static, int(row.live), row.seniority),
+            "INSERT OR REPLACE INTO person_terminals (person, terminal, static, signing, live, seniority)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            *(person, number, row.static, row.signing, int(row.live), row.seniority),
         )
     quarantine.follow_log(db, person)
 
@@ -133,6 +134,15 @@ def former_terminals(db: Database, person: bytes) -> list[bytes]:
         " WHERE p.person = ? AND NOT p.live"
     )
     return [row[0] for row in db.rows(former, person)]
+
+
+def signing_keys(db: Database, person: bytes) -> dict[bytes, bytes]:
+    """The Ed25519 keys, by id, of all terminals that a person has or had."""
+    keys = (
+        "SELECT t.terminal, p.signing FROM person_terminals AS p JOIN terminals AS t ON t.number = p.terminal"
+        " WHERE p.person = ? AND p.signing IS NOT NULL"
+    )
+    return dict(db.rows(keys, person))
 
 
 def terminal_number(db: Database, terminal: bytes) -> int:
@@ -214,6 +224,6 @@ def terminal_rows(state: PersonState) -> list[TerminalRow]:
     """The rows of a state's terminals, the most senior first."""
     by_rank = sorted(state.terminals(), key=lambda one: one.rank)
     return [
-        TerminalRow(state.person, one.id, one.static, one.id in state.live, place)
+        TerminalRow(state.person, one.id, one.static, one.id in state.live, place, one.signing)
         for place, one in enumerate(by_rank)
     ]

@@ -26,8 +26,12 @@ from protocol.messages import ENTRY_HEADER, CutBody, CutHead
 PIECE: Final = 256
 """Entries about which one piece of work on the disk decides: some milliseconds, for which users wait."""
 
-QUARANTINED: Final = "quarantine AS q JOIN rules AS r ON r.number = q.rule AND r.decides"
-"""The entries `q.entry` that do not count."""
+QUARANTINED: Final = (
+    "quarantine AS q JOIN rules AS r ON r.number = q.rule AND r.decides"
+    " AND NOT EXISTS (SELECT 1 FROM signatures AS s JOIN person_terminals AS p ON p.terminal = s.terminal"
+    " AND p.live AND p.person IN (SELECT person FROM own) WHERE s.entry = q.entry AND s.taken)"
+)
+"""The entries `q.entry` that do not count. What a live terminal of this person took does."""
 
 _ID: Final = 32
 _NO_CUT: Final = 0
@@ -108,6 +112,14 @@ def follow_log(db: Database, person: bytes) -> None:
     )
     for conversation, author in affected:
         _follow(db, conversation, author)
+    taken = (
+        # The index of what was taken first: few entries were.
+        "SELECT DISTINCT e.conversation FROM signatures AS s CROSS JOIN person_terminals AS p"
+        " ON p.terminal = s.terminal AND p.person = ? AND NOT p.live CROSS JOIN entries AS e"
+        " ON e.number = s.entry WHERE s.taken"
+    )
+    for (conversation,) in db.rows(taken, person):
+        mark(db, conversation)
 
 
 class DueCut(Struct, frozen=True):

@@ -31,7 +31,7 @@ _CHOSEN: Final = "(SELECT value FROM json_each(?))"
 _OF_ENTRIES: Final = (
     *("receipts", "bodies", "headers_alone", "gaps", "quarantine", "uncovered", "expiring", "timers"),
     *("raises", "tips", "heads", "unread", "cuts", "amendments", "amended", "let_go", "claims", "files"),
-    "arrivals",
+    *("arrivals", "signatures", "unsigned"),
 )
 _OF_CONVERSATIONS: Final = (
     *("missing", "raises", "tips", "heads", "unread", "cuts", "rules", "remarked", "sends", "clearing"),

@@ -25,28 +25,33 @@ _WANTED: Final = (
     " JOIN conversations AS t ON t.number = m.conversation AND t.id = ?1"
     " WHERE m.chain AND m.child NOT IN (SELECT entry FROM gaps WHERE terminal ="
     " (SELECT number FROM terminals WHERE terminal = ?2))"
+    " UNION SELECT entry FROM unsigned WHERE ?3 = 2 AND terminal = 0 AND entry NOT IN"
+    " (SELECT entry FROM unsigned WHERE terminal = (SELECT number FROM terminals WHERE terminal = ?2))"
     f" EXCEPT SELECT q.entry FROM {quarantine.QUARANTINED}"
     " EXCEPT SELECT entry FROM uncovered WHERE NOT ?3"
     " EXCEPT SELECT entry FROM claims WHERE NOT (own AND ?3))"
 )
-"""Entries that a terminal did not pass without their body, or again without the one before them."""
+"""Entries that a terminal did not pass without their body, or again without the one before them, or, if it is
+this person's, without the signature that is missing."""
 
 
 def wanted(
-    db: Database, conversation: bytes, terminal: bytes, *, own: bool = False
+    db: Database, conversation: bytes, terminal: bytes, *, own: bool = False, signatures: bool = False
 ) -> list[tuple[HeadRow, HeadRow | None]]:
     """Of each author the first entries whose body, or the entry before which, `terminal` may have.
 
     Each comes with the held entry before it. Later ones follow from the first (protocol.history.asking).
     `own`: the terminal is this person's, which is asked for what uncovered entries, and claims that own
     terminals passed, follow, too: such a terminal may have passed the last of them, and its link have ended.
+    `signatures`: it may have some that are missing.
     """
+    whose = 2 if signatures else int(own)
     found: list[tuple[HeadRow, HeadRow | None]] = []
     first = f"SELECT e.author, min(e.sequence){_WANTED} GROUP BY e.author ORDER BY min(e.number)"
-    for author, sequence in db.rows(first, conversation, terminal, own):
+    for author, sequence in db.rows(first, conversation, terminal, whose):
         these = f"SELECT e.id, e.header{_WANTED} AND e.author = ?4 AND e.sequence = ?5 ORDER BY e.number"
         identity = db.value("SELECT terminal FROM terminals WHERE number = ?", author)
-        for entry, header in db.rows(these, conversation, terminal, own, author, sequence):
+        for entry, header in db.rows(these, conversation, terminal, whose, author, sequence):
             # The table of edges has no way from an entry to the one before it.
             previous = ENTRY_HEADER.decode(header).previous
             before = db.row(

@@ -42,7 +42,6 @@ from protocol.entries_and_receipts import (
     READ,
     READABLE,
     conversation_of_two,
-    is_own,
     read_cut,
     read_timer,
 )
@@ -405,23 +404,24 @@ class _Copy:
         return [entry for reach in self._doubtful for (entry,) in new.rows(mark, *reach)]
 
     def _renew_claims(self) -> None:
-        """Where it is lost which entries are claims, those are that no self key says this person wrote.
+        """Where it is lost which entries are claims, those are that have no signature.
 
         Own entries that follow some of them are looked for later.
         """
         if "claims" not in self._damaged:
             return
         new = self._new
-        held = keys.self_keys(new)
         ours = "SELECT terminal FROM person_terminals WHERE person IN (SELECT person FROM own)"
         rows = new.rows(
-            "SELECT e.number, e.conversation, e.header FROM entries AS e JOIN conversations AS c"
+            "SELECT e.number, e.conversation FROM entries AS e JOIN conversations AS c"
             f" ON c.number = e.conversation AND c.contact IS NOT NULL WHERE e.author IN ({ours})"
+            " AND e.number NOT IN (SELECT entry FROM signatures)"
         )
-        claim = "INSERT OR IGNORE INTO claims (entry, conversation, own, due) VALUES (?, ?, 0, 1)"
-        for number, conversation, header in rows:
-            if not is_own(ENTRY_HEADER.decode(header), held):
-                new.run(claim, number, conversation)
+        claim = (
+            "INSERT OR IGNORE INTO claims (entry, conversation, own, carried, opens, due)"
+            " VALUES (?, ?, 0, 1, 0, 1)"
+        )
+        new.run_many(claim, rows)
 
     def _renew_ends(self, now: int) -> None:
         """Where an end was lost, header and reading say it again; without the profile's clock all were."""

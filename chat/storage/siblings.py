@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from chat.storage import claims, contacts, expiry, persons, receipts, repair
+from chat.storage import claims, contacts, expiry, persons, receipts, repair, signatures
 from chat.storage.database import Database, Row
 from chat.storage.entries import (
     BEGINNING,
@@ -35,6 +35,7 @@ from protocol.entries_and_receipts import (
     KIND_TIMER,
     READ,
     STORED,
+    Signed,
     conversation_of_two,
     heads_hash,
     receipt_for,
@@ -57,10 +58,15 @@ def held_heads(db: Database, conversation: bytes) -> list[Head]:
     return named(Head(*row) for row in db.rows(_HEADS, conversation))
 
 
-def asking_heads(db: Database, conversation: bytes, terminal: bytes) -> list[Head]:
-    """The heads to name to this own terminal, which ask for what it may have."""
+def asking_heads(
+    db: Database, conversation: bytes, terminal: bytes, *, signatures: bool = True
+) -> list[Head]:
+    """The heads to name to this own terminal, which ask for what it may have.
+
+    A digest has those without `signatures`: else it would be that of a terminal without the entries.
+    """
     held = [Head(*row) for row in db.rows(_HEADS, conversation)]
-    if missing := repair.wanted(db, conversation, terminal, own=True):
+    if missing := repair.wanted(db, conversation, terminal, own=True, signatures=signatures):
         held = asking(held, [(_head(row), _head(before) if before else None) for row, before in missing])
     return named(held)
 
@@ -87,7 +93,7 @@ def digests(
     return [
         Digest(
             conversation,
-            heads_hash(conversation, asking_heads(db, conversation, terminal)),
+            heads_hash(conversation, asking_heads(db, conversation, terminal, signatures=False)),
             marks_hash(conversation, newest_marks(db, conversation, contact)),
             held.get(conversation, 0) - claims.count(db, conversation),
             gaps(db, conversation),
@@ -284,16 +290,18 @@ class _Newest:
         return self._places.get(entry)
 
 
-def rows_of(db: Database, ids: Sequence[bytes]) -> list[EntryRow]:
-    """Entries in the order of their conversation, without those that are the contact's claims."""
+def rows_of(db: Database, ids: Sequence[bytes]) -> tuple[list[EntryRow], dict[int, Signed]]:
+    """Entries in the order of their conversation, without those that are the contact's claims, and the
+    signatures of them by number."""
     rows = [row for entry in ids if (row := get(db, entry)) is not None and row.claimed != BY_CONTACT]
-    return sorted(rows, key=lambda row: row.position)
+    return sorted(rows, key=lambda row: row.position), signatures.of(db, [row.number for row in rows])
 
 
 def with_marks(
     db: Database, conversation: bytes, numbers: Sequence[int], contact: bytes
-) -> tuple[list[EntryRow], list[Mark]]:
-    """At most a few hundred entries, by number, in the order of their conversation, and the marks of them."""
+) -> tuple[list[EntryRow], list[Mark], dict[int, Signed]]:
+    """At most a few hundred entries, by number, in the order of their conversation, the marks of them, and
+    their signatures by number."""
     some = f"{COLUMNS} WHERE e.number IN ({','.join('?' * len(numbers))})"
     rows = [
         row
@@ -301,7 +309,7 @@ def with_marks(
         if row.conversation == conversation
     ]
     rows.sort(key=lambda row: row.position)
-    return rows, marks_of(db, [row.id for row in rows], contact)
+    return rows, marks_of(db, [row.id for row in rows], contact), signatures.of(db, numbers)
 
 
 def unacknowledged(db: Database, ids: Sequence[bytes], contact: bytes) -> list[bytes]:

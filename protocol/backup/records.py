@@ -8,17 +8,18 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from msgspec import Meta
+from msgspec.structs import replace
 
 from protocol import limits
 from protocol.backup.root import NOT_HELD, RootHash, history_root
 from protocol.codec import Codec, check_ascending, check_empty_or_id, encode
-from protocol.entries_and_receipts import KIND_STATE, ParsedEntry, conversation_of, parse_entry
+from protocol.entries_and_receipts import KIND_STATE, ParsedEntry, Signed, conversation_of, parse_entry
 from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed
 from protocol.identity.drawing import check_drawn
 from protocol.identity.log import parse_operation
 from protocol.identity.names import check_name
 from protocol.link.framing import padme
-from protocol.messages import B32, U8, U53, Entry, Operations, Optional32, SharedDrawn, Unprinted
+from protocol.messages import B32, B64, U8, U53, Entry, Operations, Optional32, SharedDrawn, Unprinted
 from protocol.relay.rendezvous import parse_relay
 
 U48 = Annotated[int, Meta(ge=0, le=2**48 - 1)]
@@ -136,10 +137,17 @@ class BackupReceipt(Unprinted, frozen=True):
     time: U48
 
 
+class BackupSignature(Unprinted, frozen=True):
+    """The signature of a terminal of the person, of an own entry."""
+
+    terminal: B32
+    signature: B64
+
+
 class BackupEntry(Unprinted, frozen=True, tag=10):
     """An entry. `deleted` is 0, or how it was deleted; `cut` is what a deleted cut said.
 
-    `cut`: the removed terminal, then the ids of its heads; else empty.
+    `cut`: the removed terminal, then the ids of its heads; else empty. `signed` has one signature or none.
     """
 
     header: Annotated[bytes, Meta(max_length=limits.HEADER_BYTES_MAX)]
@@ -150,6 +158,7 @@ class BackupEntry(Unprinted, frozen=True, tag=10):
     uncovered: bool
     cut: Annotated[list[B32], Meta(max_length=1 + limits.CUT_HEADS_MAX)]
     receipts: Annotated[list[BackupReceipt], Meta(max_length=limits.BACKUP_RECEIPTS_MAX)]
+    signed: Annotated[list[BackupSignature], Meta(max_length=1)]
 
 
 class BackupRoot(Unprinted, frozen=True, tag=11):
@@ -364,6 +373,8 @@ class RecordReader:
         check_ascending([one.terminal + bytes([one.kind]) for one in record.receipts])
         self._hash.add(entry.id, entry.header.content if entry.has_body else NOT_HELD)
         self._ids.add(entry.id)
+        for one in record.signed:
+            return replace(entry, signed=Signed(one.terminal, one.signature))
         return entry
 
     def _root(self, record: BackupRoot) -> None:

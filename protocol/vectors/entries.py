@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from msgspec.structs import replace
+
 from protocol.amendments import declared, deleted, deleted_on_all, edits, notes_shown
 from protocol.codec import encode
 from protocol.entries_and_receipts import (
@@ -16,6 +18,8 @@ from protocol.entries_and_receipts import (
     conversation_of_two,
     is_own,
     parse_entry,
+    sign_entry,
+    take_entry,
     text_body,
     write_entry,
 )
@@ -138,8 +142,18 @@ def _accept(inputs: Json, step: Json) -> Json:
         welcome=known["carrier_is"] == "contact",
         own_former={bytes.fromhex(each) for each in known["own_former"]},
         contact_former={bytes.fromhex(each) for each in known["contact_former"]},
+        signing={bytes.fromhex(one): bytes.fromhex(key) for one, key in known["signing"].items()},
     )
     return {"entry_id": entry.id.hex(), "author": accept_entry(entry, facts)}
+
+
+def _sign(_: Json, step: Json) -> Json:
+    entry, seed = read_entry(step["message"]), bytes.fromhex(step["seed"])
+    signer = bytes.fromhex(step["signer"])
+    if signer == entry.header.author:
+        return {"message": encode(sign_entry(entry, seed).passed()).hex()}
+    taken = replace(entry, signed=take_entry(entry.id, signer, seed))
+    return {"message": encode(taken.passed()).hex()}
 
 
 def _order(inputs: Json, step: Json) -> Json:
@@ -293,6 +307,7 @@ ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "parse": _parse,
     "header": _header,
     "accept": _accept,
+    "sign": _sign,
     "order": _order,
     "quarantine": _quarantine,
     "uncovered": _uncovered,

@@ -97,6 +97,7 @@ STRUCTS: dict[str, type[Wire]] = {
             records.BackupComparison,
             records.BackupVoucher,
             records.BackupReceipt,
+            records.BackupSignature,
             *get_args(records.Record),
         )
     },

@@ -26,6 +26,8 @@ from protocol.entries_and_receipts import (
     delete_body,
     edit_body,
     heads_hash,
+    sign_entry,
+    take_entry,
     text_body,
     timer_body,
     write_entry,
@@ -192,6 +194,7 @@ def _messages() -> Iterator[Wire]:
     yield m.Digests([m.Digest(CONVERSATION, heads_hash(CONVERSATION, [head]), marks, 1, 0, answered=False)])
     yield passed_receipts(CONVERSATION, [EXAMPLE_MARK])[0]
     yield m.DrawnSecret(FIRST.person, FIRST.drawn)
+    yield sign_entry(entry, FIRST.signing_seed).passed()
     yield example_renewal()
     yield m.HeadsHash(CONVERSATION, heads_hash(CONVERSATION, [head]))
     yield m.Heads(CONVERSATION, b"", [head], more=False)
@@ -405,12 +408,22 @@ def values(block: str) -> dict[str, Value]:
         "own": _own(),
         "drawn": _drawn(),
         "marks": {"marks": encode([EXAMPLE_MARK]), "marks_hash": marks_hash(CONVERSATION, [EXAMPLE_MARK])},
+        "signature": _signature(),
         "notes": {"notes": notes_of(FIRST.person), "what": SECOND.person, "of": subject(SECOND.person)},
         "file": _file(),
         "relay-cluster": {"secret": RELAY.reveal(), "psk": cluster._psk},
     }
     common = _session() | _link() | _person() | _pairing() | _contact() | _entry() | _relay()
     return common | own.get(block, {})
+
+
+def _signature() -> dict[str, Value]:
+    entry, seed = example_entry(), FIRST.signing_seed
+    signed = sign_entry(entry, seed).signed
+    assert signed is not None, "signed above"
+    taken = take_entry(entry.id, SECOND.terminal, seed)
+    made = {"signature": signed.signature, "taken": taken.signature}
+    return {"signing": seed, "entry_id": entry.id, **made}
 
 
 def _session() -> dict[str, bytes]:

@@ -120,6 +120,7 @@ async def renewed(person: Person) -> None:
     await parts.store.write(keys.add_drawn, [DRAWN])
     parts.keyring.hold([DRAWN])
     parts.keyring.follow_own_log(parts.keyring.own_log, parts.keyring.own_confirmed)
+    parts.keyring.newest_keys = (LOST,)
     parts.bus.signal(OwnLogGrew())
 
 

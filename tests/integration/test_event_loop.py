@@ -249,6 +249,7 @@ def refused(log: Log) -> list[m.Message]:
         ),
         m.PassedReceipt(bytes(32), bytes(32), 1, heads),
         m.DrawnSecret(bytes(32), bytes(32)),
+        m.SignedEntry(*(b"", b"", b""), bytes(32), bytes(64)),
         m.Confirm(bytes(16), []),
         m.Pong(2**32 - 1),
         m.Features(list(range(limits.FEATURES_MAX))),

@@ -30,6 +30,7 @@ from protocol.entries_and_receipts import (
     ParsedEntry,
     conversation_of_two,
     parse_entry,
+    sign_entry,
     text_body,
     write_entry,
 )
@@ -59,7 +60,8 @@ async def write_many(person: Person, other: Person, count: int, since: int = 0) 
         place = entries.next_place(database, talk, own.terminal, b"12345678", parts.keyring.own_log.heads)
         for number in range(count):
             body, time = text_body(f"text {number}"), before + number * MINUTE
-            new.append(write_entry(place, time, KIND_TEXT, body, own.first_self_key, parts.runtime.random))
+            bare = write_entry(place, time, KIND_TEXT, body, own.first_self_key, parts.runtime.random)
+            new.append(sign_entry(bare, own.signing_seed))
             last = new[-1].header.sequence, new[-1].id
             place = replace(place, previous=last, parents=[])
         entries.insert_all(database, new, own.terminal, contact=other.peer.person)

@@ -130,6 +130,7 @@ const RECORDS = {
     uncovered: bool,
     cut: list(0, 17, id),
     receipts: list(0, 1024, Receipt),
+    signed: list(0, 1, struct({ terminal: bytes(32), signature: bytes(64) })),
   },
   11: { count: u53, root: id },
   12: { entries: u53, root: id },

@@ -4,7 +4,7 @@ import { Rejected, must } from './errors.js';
 import { FileBody, checkFile } from './files.js';
 import { Head, ascending, isLine } from './messages.js';
 import { StateBody, checkState, notesOf } from './notes.js';
-import { empty, equal, hash, random } from './primitives.js';
+import { ascii, checkSignature, empty, equal, hash, join, random, sign } from './primitives.js';
 
 const id = bytes(32);
 const HEADER_MOST = 2048;
@@ -155,12 +155,14 @@ function decodeBody(kind, raw) {
   return body;
 }
 
-// The form of an Entry message: {id, header, hasBody, body}, the body null in a header alone and of an unknown kind.
-export function readForm({ header: raw, salt, body }) {
+// The form of an Entry or SignedEntry: {id, header, hasBody, body, signed}, the body null in a header alone and of an
+// unknown kind, `signed` null without a signature.
+export function readForm({ header: raw, salt, body, signer, signature }) {
   const header = decodeHeader(raw);
   checkHeader(header);
   const bare = salt.length === 0 && body.length === 0;
   const entry = { id: entryId(raw), raw, header, salt, rawBody: body, hasBody: !bare, body: null };
+  entry.signed = signer ? { signer, signature } : null;
   must(bare || salt.length === 16, 'malformed', 'V-ET-07');
   if (bare) return entry;
   must(equal(contentHash(salt, body), header.content), 'authentication', 'V-ET-08');
@@ -171,28 +173,52 @@ export function readForm({ header: raw, salt, body }) {
 export const isOwn = ({ header }, terminals, selfKey) =>
   terminals.some((one) => one.equals(header.author)) && equal(selfTag(selfKey, header), header.self_tag);
 
-// Trust. `view`: {carrier, accepted, self, contact, selfKeys, live(person), former(person)}; persons are ids.
-// Returns what the author is: live, former or unknown; claimed where logs say that it is of this person, and no self
-// key does.
-export function checkTrust({ header }, view) {
+const signedBytes = (entry, signer) => {
+  const label = signer.equals(entry.header.author) ? 'entry' : 'taken';
+  return join(ascii(`parlour.sign.${label}\0`), entry.id);
+};
+
+// The SignedEntry that a terminal makes of an entry, as its author or its taker. `pair`: its Ed25519 pair.
+export function signEntry({ raw: header, salt, rawBody: body, ...entry }, signer, pair) {
+  const signature = sign(pair, signedBytes(entry, signer));
+  return { is: 'SignedEntry', header, salt, body, signer, signature };
+}
+
+// Trust. `view`: {carrier, accepted, self, contact, selfKeys, live(person), former(person), signing(terminal)}; persons are
+// ids, `selfKeys` the newest or none, `signing` gives an Ed25519 key or null. Returns what the author is: live, former or
+// unknown; claimed where logs say that it is of this person, and nothing shows it.
+export function checkTrust(entry, view) {
+  const { header, signed } = entry;
   must(view.accepted, 'untrusted', 'V-ET-10');
   const alone = view.self.equals(view.contact);
   const conversation = alone ? notesOf(view.self) : conversationId(view.self, view.contact);
   must(header.conversation.equals(conversation), 'untrusted', 'V-ET-11');
   const known = [view.self, view.contact].some((person) => person.equals(view.carrier));
   must(known, 'untrusted', 'V-ET-12');
+  const passed = view.carrier.equals(view.self);
+  must(passed || !signed, 'unexpected', 'V-MS-05');
   must(header.self_tag.length > 0, 'malformed', 'V-ET-13');
   must(alone || header.kind !== STATE, 'malformed', 'V-ET-15');
   must(!alone || (header.kind !== TIMER && header.timer === 0), 'malformed', 'V-ET-16');
   const among = (terminals) => terminals.some((terminal) => terminal.equals(header.author));
   const own = among(view.live(view.self)) || among(view.former(view.self));
-  const isTagged = (key) => equal(selfTag(key, header), header.self_tag);
-  const claimed = own && !view.selfKeys.some(isTagged);
-  must(!claimed || !alone, 'authentication', 'V-ET-14');
-  if (claimed) return 'claimed';
   const live = among(view.live(view.self)) || among(view.live(view.contact));
-  if (live) return 'live';
-  return own || among(view.former(view.contact)) ? 'former' : 'unknown';
+  const isKnown = own || live || among(view.former(view.contact));
+  if (!isKnown) return 'unknown';
+  if (signed && own && !view.signing(signed.signer)) return 'unknown';
+  must(!signed || own, 'authentication', 'V-ET-14');
+  const isTagged = (key) => equal(selfTag(key, header), header.self_tag);
+  if (own && !(passed ? isSigned(entry, view, alone) : view.selfKeys.some(isTagged))) return 'claimed';
+  return live ? 'live' : 'former';
+}
+
+function isSigned(entry, view, alone) {
+  if (!entry.signed) return false;
+  const { signer, signature } = entry.signed;
+  checkSignature(view.signing(signer), signedBytes(entry, signer), signature, 'V-ET-14');
+  if (signer.equals(entry.header.author)) return true;
+  const isLive = (terminal) => view.live(view.self).some((one) => one.equals(terminal));
+  return !alone && isLive(signer) && !isLive(entry.header.author);
 }
 
 // Sequence, previous and parents after {sequence, id} of the author's newest entry, or null for the first.

@@ -7,7 +7,9 @@ import { READ, STORED, answerHeads, answerHeadsHash } from './receipts.js';
 import { checkConversation, pagesOf, terminalOf } from './receipts.js';
 import { answerDigests, checkPlace, passedReceipts, whatPassedSays } from './siblings.js';
 
-const resent = ({ raw: header, salt, rawBody: body }) => ({ is: 'Entry', header, salt, body });
+// To an own terminal an entry goes with the signature beside it, to a contact without.
+const resent = ({ raw: header, salt, rawBody: body, signed }, own) =>
+  own && signed ? { is: 'SignedEntry', header, salt, body, ...signed } : { is: 'Entry', header, salt, body };
 const allOf = (log) => log.terminals.map((one) => one.terminal);
 
 class Exchange {
@@ -25,7 +27,7 @@ class Exchange {
   sendEntries(entries) {
     const fresh = entries.filter(({ id }) => !this.carried.has(key(id)));
     fresh.forEach(({ id }) => this.carried.add(key(id)));
-    this.send(fresh.map(resent));
+    this.send(fresh.map((entry) => resent(entry, this.own)));
   }
 
   logHeads(log) {
@@ -57,6 +59,10 @@ class Exchange {
     const entry = this.terminal.takeEntry(message, this.carrier);
     if (entry === 'unknown') this.wait(message);
     else if (entry) this.taken(entry);
+  }
+
+  takeSignedEntry(message) {
+    this.takeEntry(message);
   }
 
   wait(message) {

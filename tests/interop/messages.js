@@ -76,6 +76,10 @@ export const MESSAGES = {
   PassedReceipt: [36, { conversation: id, terminal: id, kind: int(1, 4), ids: list(1, 1024, id) }],
   DrawnSecret: [37, { operation: id, secret: id }],
   RenewedShare: [38, { pairing: id, operation: id, share: id }],
+  SignedEntry: [
+    39,
+    { header: bytes(0, 2048), salt: bytes(0, 16), body: bytes(0, 131072), signer: id, signature: bytes(64) },
+  ],
   HeadsHash: [48, { conversation: id, hash: id }],
   Heads: [49, { conversation: id, after: bytes(0, 32), heads: list(0, 256, Head), more: bool }],
   Entry: [50, { header: bytes(0, 2048), salt: bytes(0, 16), body: bytes(0, 131072) }],

@@ -176,7 +176,7 @@ export class SecondTerminal {
     if (!book) return null;
     const standing = this.standingOf(entry, book, carrier);
     if (standing === null || standing === 'unknown') return standing;
-    const own = this.isOwn(entry);
+    const own = this.log.terminals.some((one) => one.terminal.equals(entry.header.author));
     book.take(entry, own, own || carrier.equals(book.contact));
     return entry;
   }
@@ -184,14 +184,20 @@ export class SecondTerminal {
   standingOf(entry, { contact }, carrier) {
     const among = (is) => (person) => terminalsOf(this.logOf(person), is);
     const view = { carrier, accepted: true, self: this.person, contact: contact ?? this.person };
-    const known = { selfKeys: this.selfKeys, live: among('live'), former: among('gone') };
-    const author = passingOver('V-ET-14', null, () => entries.checkTrust(entry, { ...view, ...known }));
+    const signing = (terminal) => this.introducerOf(terminal)?.op.signing ?? null;
+    const known = { selfKeys: this.newestKeys, live: among('live'), former: among('gone'), signing };
+    const author = entries.checkTrust(entry, { ...view, ...known });
     return author === 'claimed' ? null : author; // it keeps no claims
   }
 
-  isOwn(entry) {
-    const terminals = this.log.terminals.map((one) => one.terminal);
-    return this.selfKeys.some((selfKey) => entries.isOwn(entry, terminals, selfKey));
+  introducerOf(terminal) {
+    return this.log.terminals.find((one) => one.terminal.equals(terminal))?.introducer;
+  }
+
+  // The self key under which a contact's word counts, none where it is not held.
+  get newestKeys() {
+    const [best] = this.log.drawn;
+    return best && this.drawn.has(key(best.node.id)) ? [selfKeyOf(this.drawn.get(key(best.node.id)))] : [];
   }
 
   // The values in force in the notes. No terminal of this person is ever removed here, so every write counts.
@@ -229,8 +235,8 @@ export class SecondTerminal {
   write({ book }, text) {
     const place = { conversation: book.id, author: this.terminal, incarnation: this.incarnation };
     const fields = { ...place, time: Date.now(), ...book.conversation.place(this.terminal) };
-    const message = entries.write(this.selfKeys[0], { ...fields, membership: this.log.heads }, { text });
-    const entry = entries.readForm(message);
+    const bare = entries.write(this.selfKeys[0], { ...fields, membership: this.log.heads }, { text });
+    const entry = entries.readForm(entries.signEntry(entries.readForm(bare), this.terminal, this.signing));
     book.take(entry, true, true);
     return book.entry(entry.id);
   }

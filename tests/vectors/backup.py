@@ -178,7 +178,7 @@ def entry_of(seed: Seed, author: NewPerson, other: NewPerson, text: str, time: i
 
 def stored(entry: ParsedEntry, *, held: bool = True, **fields: Any) -> r.BackupEntry:
     salt, body = (entry.salt, entry.body) if held else (b"", b"")
-    plain = r.BackupEntry(entry.header_bytes, salt, body, 0, False, False, [], [])
+    plain = r.BackupEntry(entry.header_bytes, salt, body, 0, False, False, [], [], [])
     return replace(plain, **fields)
 
 

@@ -88,6 +88,8 @@ def _of_contacts(drawn: Drawn) -> Iterator[m.Message]:
     yield m.PassedReceipt(conversation, drawn("terminal"), 2, [id_])
     yield m.DrawnSecret(drawn("operation"), drawn("secret"))
     yield m.RenewedShare(drawn("pairing"), drawn("operation"), drawn("share"))
+    header, salt, body = drawn("header", 200), drawn("salt", 16), drawn("body", 40)
+    yield m.SignedEntry(header, salt, body, drawn("terminal"), drawn("signature", 64))
     yield m.HeadsHash(conversation, drawn("hash"))
     yield m.Heads(conversation, b"", [m.Head(drawn("terminal"), 7, id_)], more=False)
     yield m.Entry(drawn("header", 200), drawn("salt", 16), drawn("body", 40))

@@ -25,12 +25,15 @@ from protocol.entries_and_receipts import (
     KIND_TIMER,
     EntryPlace,
     ParsedEntry,
+    Signed,
     conversation_of_two,
     cut_body,
     delete_body,
     edit_body,
     parse_entry,
     self_tag,
+    sign_entry,
+    take_entry,
     text_body,
     timer_body,
     write_entry,
@@ -49,6 +52,7 @@ from protocol.limits import (
     UNREAD_SECONDS_MAX,
 )
 from protocol.messages import (
+    MESSAGE,
     BotBody,
     BotCommand,
     ContactValue,
@@ -73,7 +77,7 @@ from protocol.messages import (
     TimerBody,
 )
 from protocol.notes import Register, deletion, notes_of, state_body, write
-from protocol.primitives import b2b
+from protocol.primitives import b2b, ed25519_from_seed
 from protocol.relay.rendezvous import RelayAddress
 from protocol.vectors.entries import ACTIONS, AREA
 from protocol.vectors.frame import SUCCESS, Json, write_bytes
@@ -226,7 +230,9 @@ NOTES: Final = {
     "Invented": ("AUTHENTICITY", "An entry in this person's name that this person never wrote."),
     "Quarantine": ("AUTHENTICITY", "Which entries of a removed terminal count."),
     "Cut": ("AUTHENTICITY", "Up to where the entries of a removed terminal count."),
-    "Claimed": ("AUTHENTICITY", "An entry of this person's terminal under no self key that it holds."),
+    "Claimed": ("AUTHENTICITY", "An entry of this person's terminal that nothing shows to be its own."),
+    "Signed": ("AUTHENTICITY", "What the signature of an entry shows among own terminals."),
+    "Forged": ("AUTHENTICITY", "A signature of an entry that is not the one it must be."),
     "Claims": ("AUTHENTICITY", "Which entries nothing shows to be this person's, and those named."),
     "Uncovered": ("AUTHENTICITY", "Which entries the contact has not stood for."),
     "Amend": ("BASIC", "What deletes and edits make of entries."),
@@ -747,7 +753,89 @@ def _knows(talk: Talk) -> Json:
         "carrier": talk.their.hex(),
         "carrier_is": "contact",
         "self_keys": [talk.self_key("own").hex()],
+        "signing": {talk.terminal("own").hex(): ed25519_from_seed(_seed(talk)).hex()},
     }
+
+
+def _seed(talk: Talk, whose: str = "own") -> bytes:
+    """The Ed25519 seed of a terminal."""
+    return talk.seed.bytes(f"{whose} signing")
+
+
+def _signed(
+    talk: Talk, message: bytes, by: str = "own", *, flip: int = 0, of: str = "", signer: bytes = b""
+) -> str:
+    """The message with the signature of a terminal of this person, of which `flip` changes one bit, or with
+    that `of` another message, or in the name of another `signer`."""
+    parsed, terminal, seed = parse_entry(_entry_of(message)), talk.terminal(by), _seed(talk, by)
+    signed = take_entry(parsed.id, terminal, seed)
+    if terminal == parsed.header.author:
+        signed = sign_entry(parsed, seed).signed or signed
+    if of:
+        signed = parse_entry(_entry_of(bytes.fromhex(of))).signed or signed
+    made = bytes([signed.signature[0] ^ flip]) + signed.signature[1:]
+    return encode(replace(parsed, signed=Signed(signer or terminal, made)).passed()).hex()
+
+
+def _entry_of(message: bytes) -> Entry:
+    read = MESSAGE.decode(message)
+    assert isinstance(read, Entry), "the message of an entry"
+    return read
+
+
+def _signatures(seed: Seed) -> Group:
+    """Which signatures show that this person wrote an entry, and what they are made of."""
+    talk = _talk(seed)
+    own, taker = talk.terminal("own"), talk.terminal("taker")
+    keys = {one: ed25519_from_seed(_seed(talk, one)).hex() for one in ("own", "taker")}
+    passed = {
+        "carrier": talk.own.hex(),
+        "own_terminals": [own.hex(), taker.hex()],
+        "signing": {own.hex(): keys["own"], taker.hex(): keys["taker"]},
+    }
+    gone = passed | {"own_terminals": [taker.hex()], "own_former": [own.hex()]}
+    group = Group("11.2", {"knows": _knows(talk)})
+    bare = talk.message("own")
+    for comment, signer in (("the author signs", "own"), ("another terminal takes it", "taker")):
+        given: Json = {"message": bare.hex(), "signer": talk.terminal(signer).hex()}
+        steps = one_step(ACTIONS, {}, "sign", seed=_seed(talk, signer).hex(), **given)
+        group.add(comment, ["Signed"], SUCCESS, steps)
+    note, notes = bytes.fromhex(_note(talk)), passed | {"contact": talk.own.hex(), "contact_terminals": []}
+    former_notes = notes | {"own_terminals": [taker.hex()], "own_former": [own.hex()]}
+    other_tag = talk.altered("own", self_tag=bytes(32))
+    removed_taker = {"own_terminals": [], "own_former": [own.hex(), taker.hex()]}
+    nobody = {"signing": {taker.hex(): keys["taker"]}}
+    for comment, message, knows in (
+        ("signed by its author, a live terminal", _signed(talk, bare), passed),
+        ("signed by its author, under no self key that is held", _signed(talk, other_tag), passed),
+        ("signed by its author, which is live no more", _signed(talk, bare), gone),
+        ("taken, its author being live no more", _signed(talk, bare, "taker"), gone),
+        ("taken, its author being live", _signed(talk, bare, "taker"), passed),
+        ("taken by a terminal that is live no more", _signed(talk, bare, "taker"), passed | removed_taker),
+        ("signed by a terminal that the log does not have", _signed(talk, bare), passed | nobody),
+        ("without a signature, under the newest self key", bare.hex(), passed),
+        ("notes, signed by their author", _signed(talk, note), notes),
+        ("notes under no self key that is held", _signed(talk, note), notes | {"self_keys": []}),
+        ("notes of a terminal that is live no more", _signed(talk, note), former_notes),
+        ("notes without a signature", note.hex(), notes),
+        ("notes that another terminal took", _signed(talk, note, "taker"), former_notes),
+    ):
+        steps = one_step(ACTIONS, group.inputs, "accept", message=message, knows=knows)
+        group.add(comment, ["Signed"], SUCCESS, steps)
+    theirs = _signed(talk, talk.message("first"), "taker")
+    for comment, message, known in (
+        ("one bit of the signature", _signed(talk, bare, flip=1), passed),
+        ("the signature of another entry", _signed(talk, bare, of=_signed(talk, other_tag)), passed),
+        ("a taking in the place of the author's", _signed(talk, bare, "taker", signer=own), gone),
+        ("a signature of the author as a taking", _signed(talk, bare, signer=taker), gone),
+        ("notes in another terminal's name", _signed(talk, note, "taker", signer=own), notes),
+        ("an entry of the contact, signed by a terminal of this person", theirs, passed),
+    ):
+        step = {"do": "accept", "message": message, "knows": known}
+        group.add(comment, ["Forged"], "authentication", [step], rule="V-ET-14")
+    step = {"do": "accept", "message": _signed(talk, bare), "knows": {}}
+    group.add("a signature from the contact", ["Forged"], "unexpected", [step], rule="V-MS-05")
+    return group
 
 
 def _trust(seed: Seed) -> Group:
@@ -766,7 +854,7 @@ def _trust(seed: Seed) -> Group:
         ("this person's terminal was removed", own, _former(talk, "own", "own")),
         ("the contact's terminal is in no log", first, {"contact_terminals": []}),
         ("this person's terminal is in no log", own, {"own_terminals": []}),
-        ("this person's own entry from before its self key was renewed", own, _renewed(talk, keeps=True)),
+        ("this person's own entry under the newest self key", own, _renewed(talk)),
         ("an author who is nobody's terminal", talk.altered("first", author=third).hex(), {}),
         ("a person in place of the terminal", talk.altered("first", author=talk.their).hex(), {}),
     ):
@@ -796,12 +884,13 @@ def _note(talk: Talk, whose: str = "own", **fields: Any) -> str:
 
 def _notes_accepted(talk: Talk) -> Iterator[tuple[str, str, Json]]:
     knows = _own_notes(talk)
-    yield "an entry of this person's notes", _note(talk), knows
     state = talk.changed("own", "own", conversation=notes_of(talk.own), kind=KIND_STATE)
     declared = talk.changed("own", "own", conversation=notes_of(talk.own), kind=KIND_BOT)
-    yield "a declaration in the notes, a header alone", encode(Entry(encode(declared), b"", b"")).hex(), knows
-    yield "a state, a header alone", encode(Entry(encode(state), b"", b"")).hex(), knows
-    yield "notes of a removed terminal of this person", _note(talk), knows | _former(talk, "own", "own")
+    for comment, header in (
+        ("a declaration in the notes, a header alone", declared),
+        ("a state, a header alone", state),
+    ):
+        yield comment, _signed(talk, encode(Entry(encode(header), b"", b""))), knows
     unknown = _note(talk, author=bytes(32))
     yield "notes of an author who is nobody's terminal", unknown, knows
     theirs = _note(talk, "their", author=talk.terminal("their"))
@@ -836,10 +925,9 @@ def _refused_notes(talk: Talk, third: bytes) -> Iterator[Wrong]:
         yield "V-ET-16", "malformed", comment, "BadNote", {"message": message, "knows": knows}
 
 
-def _renewed(talk: Talk, *, keeps: bool) -> Json:
-    """A person with a newer self key, who keeps the one before or does not."""
-    newer = talk.seed.bytes("newer self key").hex()
-    return {"self_keys": [newer, talk.self_key("own").hex()] if keeps else [newer]}
+def _renewed(talk: Talk, *, newer: bool = False) -> Json:
+    """A person whose newest self key is the one of its entries, or a `newer` one."""
+    return {"self_keys": [talk.seed.bytes("newer self key").hex() if newer else talk.self_key("own").hex()]}
 
 
 def _former(talk: Talk, person: str, whose: str) -> Json:
@@ -882,8 +970,9 @@ def _invented(talk: Talk) -> Iterator[tuple[str, str, Json]]:
     yield "an invented header alone", _header_alone(talk, author), {}
     carried = {"carrier": talk.own.hex()}
     yield "another terminal of this person carries what has another self tag", theirs.hex(), carried
-    newer = _renewed(talk, keeps=False)
-    yield "a self key that this person does not hold", talk.message("own").hex(), newer
+    newer = _renewed(talk, newer=True)
+    yield "an earlier self key than the newest", talk.message("own").hex(), newer
+    yield "the newest self key is not held", talk.message("own").hex(), {"self_keys": []}
     yield "a removed terminal of this person, another self key", theirs.hex(), _former(talk, "own", "own")
     both = {"contact_terminals": [talk.terminal("own").hex()]}
     yield "a terminal that both logs have, another self key", theirs.hex(), both
@@ -898,20 +987,6 @@ def _forged_notes(talk: Talk) -> Iterator[Wrong]:
     knows, flag = _own_notes(talk), "Invented"
     untagged = {"message": _note(talk, self_tag=b""), "knows": knows}
     yield "V-ET-13", "malformed", "notes without a self tag", flag, untagged
-    tag = talk.changed("own", "own", conversation=notes_of(talk.own)).self_tag
-    other = bytes([tag[0] ^ 1]) + tag[1:]
-    for comment, message, known in (
-        ("notes with another self tag", _note(talk, "their"), {}),
-        ("one bit of the self tag of notes", _note(talk, self_tag=other), {}),
-        ("notes under a self key that is not held", _note(talk), _renewed(talk, keeps=False)),
-        (
-            "notes of a removed terminal with another self tag",
-            _note(talk, "their"),
-            _former(talk, "own", "own"),
-        ),
-    ):
-        step = {"message": message, "knows": knows | known}
-        yield "V-ET-14", "authentication", comment, flag, step
 
 
 # --- Order ---
@@ -1443,6 +1518,7 @@ def build(phrase: str) -> Json:
         _read,
         _refused_forms,
         _trust,
+        _signatures,
         _quarantine,
         _cut,
         _uncovered,

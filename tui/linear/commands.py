@@ -206,6 +206,11 @@ def _people(p: Parts) -> dict[str, Row]:
             p.contacts.mute,
             _ON_OFF,
         ),
+        "take": (
+            N_("Take what this contact has of you from before a removal or recovery as yours."),
+            p.contacts.take,
+            "",
+        ),
         "block": (N_("Block this contact: nothing from it is shown."), p.contacts.block, _ON_OFF),
         "remove": (N_("Remove a contact, its keys and the history with it."), p.contacts.remove, _NAME),
     }

@@ -13,7 +13,14 @@ from tui.linear.state import Questions, State, on_or_off
 from tui.linear.wording import number_lines, plain_name, presence_line, self_lines, standing
 from tui.preferences import Options, Preferences
 from tui.recent import last_line
-from tui.text.formatting import comparison_lines, not_me, question_lines, same_key_line
+from tui.text.formatting import (
+    comparison_lines,
+    not_me,
+    question_lines,
+    same_key_line,
+    taken_line,
+    taking_lines,
+)
 from tui.text.people import block_lines, called_lines, digits_line, removal_line, renamed_line
 from tui.text.safe import safe_line, shorten
 from tui.text.translation import _, _n, told
@@ -165,6 +172,14 @@ class Contacts:
         self.state.update(replace(view, muted=on))
         said = _("{name} is muted.") if on else _("{name} is not muted.")
         await self.output.say(said.format(name=self.state.name_of(view.person)))
+
+    async def take(self, _typed: str) -> None:
+        view = self.state.other()
+
+        async def take() -> None:
+            await self.output.say(taken_line(await self.messenger.take_earlier(view.person)))
+
+        await self.questions.confirm(view.person, taking_lines(self.state.name_of(view.person)), take)
 
     async def block(self, typed: str) -> None:
         view = self.state.other()

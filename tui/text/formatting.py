@@ -345,7 +345,13 @@ def warnings(entry: EntryView) -> list[str]:
 
 
 def claim(entry: EntryView) -> str:
-    """What is said of an entry that no key shows to be this person's own."""
+    """What is said of an entry that nothing shows to be this person's own."""
+    if entry.claimed == "earlier":
+        name = safe_label(entry.author)
+        if entry.before is None:
+            return _("yours, as {name} has it, from before a removal or recovery").format(name=name)
+        said = _("yours, as {name} has it, from before {date}")
+        return said.format(name=name, date=day_of(entry.before).isoformat())
     if entry.claimed == "device":
         return _("another device of yours says that you wrote this")
     return _("says that you wrote this")
@@ -377,16 +383,39 @@ def uncovered_cause() -> str:
 
 def claim_cause(claimed: str) -> str:
     """Why an entry does not count as one's own."""
+    if claimed == "earlier":
+        return _(
+            "It is under a key that a removal or recovery has replaced. You probably wrote it, but who had a "
+            "device of yours before can have invented it with the contact's help. You can take such messages "
+            "of this contact as yours."
+        )
     if claimed == "device":
         return _(
-            "Another device of yours passed this on as a message that you wrote, and this device lacks the "
-            "key that would show it. It counts as yours once the key has come."
+            "Another device of yours passed this on as a message that you wrote, and no signature shows it. "
+            "It counts as yours once the contact or its author passes it."
         )
     return _(
-        "The contact says that you wrote this, and no key on this device shows it. You may have written it "
-        "on a device that is lost, or the contact may have invented it. It does not count as yours unless "
-        "the key comes."
+        "The contact says that you wrote this, and nothing on this device shows it. You may have written it "
+        "on a device that is lost, or the contact may have invented it."
     )
+
+
+def taking_lines(name: str) -> tuple[str, str]:
+    """The question before earlier messages are taken as one's own, and what that means."""
+    question = _("Take your earlier messages, as {name} has them, as yours?").format(name=name)
+    consequence = _(
+        "They are under a key that a removal or recovery has replaced. Who had a device of yours before can "
+        "have invented some with {name}'s help. This cannot be undone."
+    )
+    return question, consequence.format(name=name)
+
+
+def taken_line(number: int) -> str:
+    """How many messages were taken as one's own."""
+    if not number:
+        return _("There is no message to take.")
+    said = _n("{number} message counts as yours now.", "{number} messages count as yours now.", number)
+    return said.format(number=number)
 
 
 def scope_name(scope: DeletionScope) -> str:

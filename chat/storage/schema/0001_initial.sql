@@ -50,6 +50,7 @@ CREATE TABLE person_terminals (
     person    BLOB NOT NULL CHECK (length(person) = 32),
     terminal  INTEGER NOT NULL REFERENCES terminals,
     static    BLOB NOT NULL CHECK (length(static) = 32),  -- X25519
+    signing   BLOB CHECK (length(signing) = 32),          -- Ed25519; NULL: of a contact
     live      INTEGER NOT NULL,                           -- 1: the person log counts it among the person's terminals
     seniority INTEGER,                                    -- 0: the most senior; NULL: nothing that counts adds it
     PRIMARY KEY (person, terminal)
@@ -231,6 +232,24 @@ CREATE INDEX entries_that_set_timers ON entries (conversation, rank, id) WHERE k
 CREATE INDEX entries_that_declare_bots ON entries (conversation, rank, id) WHERE kind = 7;
 CREATE INDEX entries_deleted_here ON entries (number) WHERE destroyed = 1;
 
+-- What a terminal of this person signed. It passes among these terminals alone, so that nothing between two people can be proven.
+CREATE TABLE signatures (
+    entry     INTEGER PRIMARY KEY REFERENCES entries,
+    terminal  INTEGER NOT NULL REFERENCES terminals,         -- its author, or the one that took it for its person's own
+    signature BLOB NOT NULL CHECK (length(signature) = 64),  -- Ed25519
+    taken     INTEGER NOT NULL                               -- 0: its author signed
+) STRICT;
+CREATE INDEX signatures_taken ON signatures (entry, terminal) WHERE taken;
+
+-- Entries of this person's terminals without one. Its other terminals are asked for it.
+CREATE TABLE unsigned (
+    entry    INTEGER NOT NULL REFERENCES entries,
+    terminal INTEGER NOT NULL, -- terminals.number: passed it without one, too, and is not asked; 0: stands for the entry itself
+    PRIMARY KEY (entry, terminal)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER signatures_came AFTER INSERT ON signatures
+    BEGIN DELETE FROM unsigned WHERE entry = NEW.entry; END;
+
 -- Content stands apart from headers: a deletion takes this row and leaves chains and repair whole.
 CREATE TABLE bodies (
     entry INTEGER PRIMARY KEY REFERENCES entries,
@@ -267,13 +286,15 @@ CREATE TABLE uncovered (
     entry INTEGER PRIMARY KEY REFERENCES entries -- no head that the contact has named leads to it
 ) STRICT;
 
--- An entry of a terminal of this person under a self key that is not held could be an invention of who passed it.
+-- An entry of a terminal of this person without a signature, and not under the newest self key, could be an invention of who passed it.
 -- One that no own terminal passed has no edges and is no tip and no head, so that it moves and hides nothing.
 CREATE TABLE claims (
     entry        INTEGER PRIMARY KEY REFERENCES entries,
     conversation INTEGER NOT NULL, -- of `entry`
     own          INTEGER NOT NULL, -- 1: a terminal of this person passed it; 0: the contact alone
-    due          INTEGER NOT NULL  -- 1: a self key, or an entry that follows it, has come since it was decided about
+    carried      INTEGER NOT NULL, -- 1: the contact passed it, so that the newest self key shows whose it is
+    opens        INTEGER NOT NULL, -- 1: it is under a self key that is held
+    due          INTEGER NOT NULL  -- 1: a self key, a signature, or an entry that follows it, has come since it was decided about
 ) STRICT;
 CREATE INDEX claims_by_conversation ON claims (conversation, own);
 CREATE INDEX claims_due ON claims (entry) WHERE due;

@@ -5,6 +5,7 @@ import { must } from '../errors.js';
 import { readLog } from '../log.js';
 import { Head, decodeMessage, encodeMessage } from '../messages.js';
 import { about, inForce, notesOf } from '../notes.js';
+import { ed25519Pair } from '../primitives.js';
 import {
   answerHeads,
   answerHeadsHash,
@@ -54,9 +55,14 @@ function accepted(step, inputs) {
   const live = (person) => (person.equals(self) ? knows.own_terminals : knows.contact_terminals).map(hex);
   const former = (person) => (person.equals(self) ? knows.own_former : knows.contact_former).map(hex);
   const entry = read(step.message);
-  const view = { carrier, accepted: knows.carrier_is === 'contact', self, contact };
+  const signing = (terminal) => (knows.signing[terminal.toString('hex')] ? hex(knows.signing[terminal.toString('hex')]) : null);
+  const view = { carrier, accepted: knows.carrier_is === 'contact', self, contact, signing };
   const author = entries.checkTrust(entry, { ...view, selfKeys: knows.self_keys.map(hex), live, former });
   return { entry_id: entry.id, author };
+}
+
+function signed({ message, signer, seed }) {
+  return { message: encodeMessage(entries.signEntry(read(message), hex(signer), ed25519Pair(hex(seed)))) };
 }
 
 function hold(conversation, names, inputs, given) {
@@ -166,6 +172,7 @@ const RUN = {
   parse: parsed,
   header: (step) => entries.readHeader(hex(step.header)),
   accept: accepted,
+  sign: signed,
   order: ordered,
   notes: (step) => ({ notes: notesOf(hex(step.person)), of: about(hex(step.what)) }),
   registers,

@@ -470,6 +470,14 @@ class FakeMessenger(Files):
         self._declared[person] = commands
         self.declare(person, commands, own=True)
 
+    async def take_earlier(self, contact: str) -> int:
+        conversation, taken = self._conversation(contact), 0
+        for at, one in enumerate(conversation.entries):
+            if one.claimed == "earlier":
+                conversation.entries[at] = replace(one, claimed="", own=True, author=self._me.name)
+                taken += 1
+        return taken
+
     async def clear(self, contact: str) -> None:
         conversation = self._conversation(contact)
         for entry in [

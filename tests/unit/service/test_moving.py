@@ -74,7 +74,7 @@ def answer(
     carried, coming = Carried(), iter(late)
 
     async def carry(conversation: bytes, contact: bytes, numbers: Sequence[int]) -> None:
-        rows, _ = siblings.with_marks(database, conversation, numbers, contact)
+        rows, _, _ = siblings.with_marks(database, conversation, numbers, contact)
         for row in rows:
             carried.add(row.number)
             sent.append(row.id)
@@ -165,7 +165,7 @@ def test_what_is_sent_for_a_page_is_what_the_protocol_says(
                 ways.add(bool(brought))
                 assert sorted(sent) == sorted(expected), seed
                 if not contact:  # the notes are in order throughout
-                    ranks = {row.id: row.rank for row in siblings.rows_of(database, sent)}
+                    ranks = {row.id: row.rank for row in siblings.rows_of(database, sent)[0]}
                     assert [ranks[one] for one in sent] == sorted(ranks.values()), seed
                 raise _Undone
         except _Undone:

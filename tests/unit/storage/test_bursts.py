@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from chat.storage import claims, contacts, entries, keys, ordering, persons, quarantine, removal
+from chat.storage import claims, contacts, entries, ordering, persons, quarantine, removal
 from chat.storage.database import Database, Row
 from chat.storage.entries import BY_CONTACT, BY_OWN, Stored
 from chat.storage.expiry import Moment
@@ -185,7 +185,6 @@ class Case:
                 contact=THEM,
                 stored=5,
                 ours=[ME.terminal],
-                known=len(keys.self_keys(database)),
                 by=self.by,
                 moment=self.moment,
             )

@@ -39,7 +39,7 @@ def test_all_entries_come_in_their_order_a_page_at_a_time(database: Database) ->
         assert len(some) == min(7, len(written) - len(found))
         found += [(number, author) for number, author, _ in some]
         position = some[-1][2]
-    rows, _ = siblings.with_marks(database, TALK, [number for number, _ in found], THEM)
+    rows, _, _ = siblings.with_marks(database, TALK, [number for number, _ in found], THEM)
     assert [row.number for row in rows] == [number for number, _ in found]
     assert {row.id for row in rows} == {entry.id for entry in written}
     assert [row.id for row in rows if (row.number, by) in found] == [entry.id for entry in theirs.written]

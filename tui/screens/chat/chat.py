@@ -211,7 +211,7 @@ class ChatScreen(HeldScreen):
         actions |= {do.__name__: partial(self.surface.on_contact, do) for do in on_contact}
         on_other = (
             *(contact.verify, contact.rename, contact.block, contact.remove),
-            *(contact.mute, contact.timer, contact.files),
+            *(contact.mute, contact.timer, contact.files, contact.take),
         )
         actions |= {do.__name__: partial(self.surface.on_other_person, do) for do in on_other}
         return actions | {

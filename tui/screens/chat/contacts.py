@@ -24,7 +24,7 @@ from tui.preferences import AMOUNTS, Options, Preferences, amount
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.dialog import ConfirmDialog, RemoveDialog, RenameDialog, TimerDialog
 from tui.screens.filesizes import FilesDialog
-from tui.text.formatting import GONE, OWN_NAME, place
+from tui.text.formatting import GONE, OWN_NAME, place, taken_line, taking_lines
 from tui.text.people import block_lines, called_lines, clearing_line, removal_line
 from tui.text.profile import OLD_HEADER, SEALED, SEALING
 from tui.text.recovery import (
@@ -62,7 +62,8 @@ class ContactActions:
     _turning: dict[tuple[str, str], bool] = field(init=False, default_factory=dict)  # what is on its way
 
     def contact(self, view: ContactView) -> None:
-        useless = {"verify", "rename", "block", "remove", "mute", "timer", "files"} if view.notes else set()
+        useless = {"verify", "rename", "block", "remove", "mute", "timer", "files", "take"}
+        useless = useless if view.notes else set()
         self.surface.offer("contact", Group.CONTACT, useless)
 
     def verify(self, view: ContactView) -> None:
@@ -174,6 +175,16 @@ class ContactActions:
     def pin(self, view: ContactView) -> None:
         pinned = _("Pinned. The conversation stays at the top of the list.")
         self._turn("pin", view.person, view.pinned, self.messenger.pin, (pinned, _("Unpinned.")))
+
+    def take(self, view: ContactView) -> None:
+        question, consequence = taking_lines(self.state.named(view))
+
+        async def take() -> None:
+            taken = await self.surface.ask(self.messenger.take_earlier(view.person))
+            if taken is not None:
+                self.surface.say(taken_line(taken))
+
+        self.surface.confirm(question, consequence, partial(self.surface.run, "contact", take))
 
     def mute(self, view: ContactView) -> None:
         muted = _("Muted. New messages do not ring the bell or count in the title.")
