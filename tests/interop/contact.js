@@ -60,8 +60,11 @@ export function candidates(pairings, persons) {
   }));
 }
 
-const notRetired = ({ theirs, retired, firstTheirs }) =>
-  theirs.filter(({ operation }) => !retired || !operation.equals(firstTheirs));
+// A retired share stands for what is not held: who was linked since may have no other one yet.
+function notRetired({ theirs, retired, firstTheirs }) {
+  const others = theirs.filter(({ operation }) => !operation.equals(firstTheirs));
+  return retired && others.length ? others : theirs;
+}
 
 // The contact secrets under which a terminal announces itself and waits.
 export function announced(pairing, persons) {

@@ -150,6 +150,7 @@ def _found(seed: Seed) -> Group:
         ("the first foreign share is the worst", one, Side("b", (3, 2, 1)), {"fresh": 1}),
         ("the first foreign share is retired", one, Side("b", (3, 2, 1)), {"fresh": 1, "retired": True}),
         ("it is the best, and retired", one, Side("b", (1, 3, 2)), {"fresh": 1, "retired": True}),
+        ("it is the only one, and retired", one, theirs, {"fresh": 1, "retired": True}),
         ("two own shares are fresh", four, theirs, {"fresh": 2}),
         ("all own shares are fresh", four, theirs, {"fresh": 4}),
         ("no own share is fresh", four, theirs, {}),
