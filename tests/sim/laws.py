@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlcipher3 import dbapi2
 
@@ -16,11 +16,15 @@ from chat.network.links import Peer
 from chat.service.history import _page
 from chat.storage import persons
 from protocol.entries_and_receipts import KIND_CUT, conversation_of_two, self_tag
-from protocol.identity.reduction import PersonState, reduce
+from protocol.identity.log import Recover, parse_operation
+from protocol.identity.reduction import NO_PINS, PersonState, Pins, reduce
 from protocol.messages import ENTRY_HEADER, Close, LogOperations, Message
 from tests.sim.disk import Reader
 from tests.sim.prepare import NONCES
 from tests.support.engines.engines import Person
+
+if TYPE_CHECKING:
+    from tests.sim.thieves import Thief
 
 CONFIRMED = EntryState.DELIVERED, EntryState.READ
 GRACE = 130.0
@@ -97,7 +101,8 @@ class Side:
     there.
 
     `owner` is the number of its person, `person` that one's id, empty before its profile is made. `terminal`
-    is the id of the keys that it has now. `stolen`: it is a copy that a thief runs.
+    is the id of the keys that it has now. `stolen`: it is a copy that a thief runs. `thief`: that thief is an
+    adversary (thieves.py), so that no law is asked of what it shows.
     """
 
     number: int
@@ -121,6 +126,7 @@ class Side:
     person: bytes = b""
     terminal: bytes = b""
     stolen: bool = False
+    thief: bool = False
     engine: Person | None = None
     """Only while its engine runs."""
     database: Callable[[], Any] = lambda: None
@@ -141,6 +147,9 @@ class Laws:
         self.sent: dict[str, Sent] = {}
         self.recovered: set[int] = set()
         """Persons who used their recovery words."""
+        self.unsigned: set[str] = set()
+        """Entries in the name of a device that did not write them, by their ids."""
+        self.thief: Thief | None = None
         self._reductions: dict[frozenset[bytes], PersonState] = {}
 
     def _break(self, law: str, how: str) -> None:
@@ -162,6 +171,8 @@ class Laws:
 
     def _event(self, number: int, event: Event) -> None:
         side = self.sides[number]
+        if side.thief:
+            return
         if isinstance(event, EntryAdded):
             if event.entry.id in side.seen.announced:
                 self._break("once", f"{side.name} shows an entry a second time")
@@ -223,6 +234,8 @@ class Laws:
             if not side.runs:
                 continue
             self.ids(side)
+            if side.thief:
+                continue
             for other in self.others(side):
                 views = self.views(side, other)
                 self._check_conversation(side, other, views)
@@ -233,6 +246,8 @@ class Laws:
             self._check_verified(side)
             self._check_expired(side)
             self._check_removed(side)
+        if self.thief is not None:
+            self.thief.check()
         for talk in shown.values():
             for (one, ids), (two, theirs) in combinations(talk, 2):
                 if set(ids) == set(theirs) and ids != theirs:
@@ -257,7 +272,20 @@ class Laws:
             if between and sent.id in side.seen.announced and sent.id not in ids:
                 self._break("kept", f"{side.name} has lost an entry that it wrote")
 
+    def _is_signed(self, side: Side, view: EntryView) -> bool:
+        """Whether the own device that is shown as its author wrote an entry.
+
+        The signatures that come with entries (SPEC §11.1) are to be asked for here.
+        """
+        assert side.engine is not None
+        author = self._author(side, bytes.fromhex(view.id))
+        return author in side.engine.engine._use_cases.keyring.own_terminals and view.id not in self.unsigned
+
     def _check_entry(self, side: Side, other: int, view: EntryView) -> None:
+        if view.own and not view.claimed and not self._is_signed(side, view):
+            self._break("own", f"{side.name} shows as own what no own device wrote")
+        if view.id in self.unsigned:
+            return  # the contact's claim
         if view.kind == "text":
             self._ends(side, view)
             sent = self.sent.get(view.text)
@@ -269,7 +297,8 @@ class Laws:
                 self._break("stolen", f"{side.name} shows what was written after its removal")
         if view.id in side.seen.deleted and (view.kind == "text" or view.text):
             self._break("deleted", f"{side.name} shows again what it deleted")
-        if view.deleted_by:
+        # What a thief deleted comes back where its cut leaves the delete out.
+        if view.deleted_by and self.thief is None:
             side.seen.deleted.add(view.id)
         if not view.own:
             return
@@ -278,7 +307,8 @@ class Laws:
             if side.seen.confirmed.get(view.id) is EntryState.READ and view.state is EntryState.DELIVERED:
                 self._break("confirmed", f"{side.name} shows delivered of what was read")
             side.seen.confirmed[view.id] = view.state
-        elif view.id in side.seen.confirmed:
+        # The receipt of a device that a thief added goes with that one.
+        elif view.id in side.seen.confirmed and self.thief is None:
             self._break(
                 "confirmed", f"{side.name} shows {view.state} of what was {side.seen.confirmed[view.id]}"
             )
@@ -305,7 +335,7 @@ class Laws:
         A removed terminal gets the operations that say so, and nothing else.
         """
         side = next((one for one in self.sides if one.engine is not None and one.engine.host == host), None)
-        if side is None or isinstance(message, Close | LogOperations):
+        if side is None or side.thief or isinstance(message, Close | LogOperations):
             return
         log = self.logs(side).get(peer.person)
         if log is not None and any(one.static == peer.static for one in log.gone.values()):
@@ -382,11 +412,19 @@ class Laws:
         return self.reduced(found) if found else None
 
     def reduced(self, operations: list[bytes]) -> PersonState:
-        """What a log comes to for one who has pinned nothing."""
+        """What a log comes to for one who has pinned nothing that a thief signed."""
         key = frozenset(operations)
         if key not in self._reductions:
-            self._reductions[key] = reduce(sorted(key))
+            self._reductions[key] = reduce(sorted(key), self._confirmed_by_all(key))
         return self._reductions[key]
+
+    def _confirmed_by_all(self, operations: frozenset[bytes]) -> Pins:
+        """Where a thief has recovered, too, the recoveries of the person are those that all confirm."""
+        if self.thief is None:
+            return NO_PINS
+        parsed = map(parse_operation, operations)
+        own = {one.id for one in parsed if isinstance(one.operation, Recover)} - self.thief.made
+        return Pins(confirmed=frozenset(own))
 
     def live(self, person: int) -> list[Side]:
         """The terminals of a person that are live, and not cut off for good."""
@@ -531,7 +569,7 @@ class Laws:
         )
         return author
 
-    def _is_uncut(self, side: Side, entry: bytes) -> bool:
+    def is_uncut(self, side: Side, entry: bytes) -> bool:
         """Whether no cut says which entries of its removed author count, edits too.
 
         Then each terminal counts what it held when it learned of the removal (SPEC §11.2).
@@ -572,7 +610,7 @@ class Laws:
                 if self._is_of_lost_keys(here, cut):
                     return True
         return any(
-            self._is_uncut(here, edit) or self._is_of_lost_keys(here, edit)
+            self.is_uncut(here, edit) or self._is_of_lost_keys(here, edit)
             for here in (side, one)
             for (edit,) in [(entry,), *Reader(here.database()).rows(edits, entry)]
         )
@@ -611,7 +649,7 @@ class Laws:
     def silent(self) -> str:
         """What came to a terminal since its start and was not announced to its clients."""
         for side in self.sides:
-            for other in self.others(side) if side.runs else ():
+            for other in self.others(side) if side.runs and not side.thief else ():
                 ids = {view.id for view in self.views(side, other)}
                 if unknown := ids - side.at_start - side.seen.announced:
                     return f"{side.name} has {len(unknown)} entries that no event announced"

@@ -8,7 +8,7 @@ from typing import Final
 
 OPERATIONS: Final = (
     *("send", "read", "delete", "delete_for_all", "edit", "timer", "verify", "init", "pair"),
-    *("link", "remove", "theft", "recover", "mark"),
+    *("link", "remove", "theft", "recover", "mark", "steal", "act", "wake", "cure"),
 )
 FAULTS: Final = (
     "slow",
@@ -48,6 +48,13 @@ MANY_SHARE: Final = 0.3
 
 MANY: Final = ((0,), (0,), (0,), (1,), (0, 0), (0, 1), (0, 0, 0), (0, 0, 1))
 """Persons of the further terminals, of two or three persons."""
+
+
+THIEVES_SHARE: Final = 0.12
+"""Of the runs in which the first person has a thief, who is an adversary (thieves.py)."""
+
+ROBBED: Final = ((0,), (0,), (0, 0), (0, 0), (0, 1), (0, 0, 1))
+"""Persons of the further terminals, all linked, of those runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +134,8 @@ class Plan:
 
 def draw(seed: int) -> Plan:
     """The plan of a seed. Which faults there are, and how many, is drawn first."""
+    if (thief := random.Random(f"thief {seed}")).random() < THIEVES_SHARE:
+        return _robbed(thief, seed)
     chance = random.Random(f"plan {seed}")
     fresh = chance.random() < 0.25
     relay = chance.random() < 0.35
@@ -244,6 +253,59 @@ def _stolen(chance: random.Random, plan: Plan) -> list[list[Step]]:
         step = Step("recover", chance.choice((victim, chance.choice(own))), victim, 1)
         parts.append([replace(step, pause=chance.choice(PAUSES))])
     return parts
+
+
+def _robbed(chance: random.Random, seed: int) -> Plan:
+    """Of the first person a device, an image or words are stolen, and the thief acts between other steps."""
+    kind, persons, devices = chance.randrange(4), chance.choice((2, 3, 3)), chance.choice(ROBBED)
+    colluding = 2 if persons == 3 and chance.random() < 0.7 else 0
+    relay = chance.random() < 0.15
+    share = chance.choice((0.0, 0.0, 0.2))
+    faults = tuple(
+        one
+        for one in FAULTS
+        if one not in ("old_copy", "clock")
+        and (relay or not one.startswith("relay"))
+        and chance.random() < share
+    )
+    plan = Plan(
+        seed=seed,
+        persons=persons,
+        devices=tuple(devices),
+        linked=len(devices),
+        relay=relay,
+        latency=chance.choice(LATENCIES[:4]),
+        jitter=chance.choice((0.0, 0.001, 0.02)),
+        faults=faults,
+    )
+    own = [one for one in range(plan.terminals) if plan.owner(one) == 0]
+    # The newest device, the oldest one, or any.
+    victim = chance.choice((own[-1], own[-1], 0, chance.choice(own)))
+    honest = [step for _ in range(chance.choice((3, 6))) for step in _honest(chance, plan)]
+    acts = [
+        Step("act", chance.randrange(99), chance.randrange(99), chance.randrange(99), pause=_while(chance))
+        for _ in range(chance.choice((4, 9)))
+    ]
+    steps = [Step("steal", victim, colluding, kind, pause=_while(chance)), *honest]
+    if kind == 3 or chance.random() < 0.3:
+        steps.append(Step("cure", pause=_while(chance)))
+    elif kind == 2:
+        steps.append(Step("wake", pause=_while(chance)))
+    mixed = [*acts, *(step for _ in range(chance.choice((2, 4))) for step in _honest(chance, plan))]
+    chance.shuffle(mixed)
+    first = [step for _ in range(chance.choice((0, 2))) for step in _honest(chance, plan)]
+    wakes = [Step("wake", pause=_while(chance))] if kind == 3 else []
+    return replace(plan, steps=(*first, *steps, *wakes, *mixed))
+
+
+def _honest(chance: random.Random, plan: Plan) -> list[Step]:
+    if plan.faults and chance.random() < 0.2:
+        return _somewhere(chance, plan)
+    return [_operation(chance, plan)]
+
+
+def _while(chance: random.Random) -> float:
+    return chance.choice((0.02, 0.3, 1.3, 4.5, 11.0, 70.0))
 
 
 def _begin(chance: random.Random, plan: Plan) -> list[Step]:

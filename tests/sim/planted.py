@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from chat.interface import EntryAdded, EntryChanged, EntryState, Event
 from chat.network.links import Links, LinkSet, LiveLink, Peer
-from chat.service import person_logs, state, sync
+from chat.service import own_log, person_logs, signing, state, sync, views
 from chat.service.comparison import Comparison
 from chat.service.contacts import People
 from chat.service.events import EventBus
@@ -24,15 +24,17 @@ from chat.service.notes import Written
 from chat.service.own_log import OwnLog
 from chat.service.sync import Inbound, Outbound
 from chat.service.verification import Verification
-from chat.storage import entries, expiry
+from chat.storage import contacts, entries, expiry, quarantine
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
 from chat.storage.entries import EntryRow, Position
 from chat.storage.keys import OwnRow
+from protocol import entries_and_receipts, limits
 from protocol.entries_and_receipts import READ, ParsedEntry, receipt_for
+from protocol.errors import Untrusted
 from protocol.hotpath import FastSending
-from protocol.identity.log import Remove, parse_operation
-from protocol.identity.reduction import NO_PINS, PersonState, Pins, reduce
+from protocol.identity.log import Remove, Renew, parse_operation
+from protocol.identity.reduction import NO_PINS, PersonState, Pins, Reduction, Standing, reduce
 from protocol.messages import PassedReceipt, Receipt
 from tests.support.engines.planted import receipt_before_commit
 
@@ -253,6 +255,102 @@ def spare_links_kept() -> None:
     LinkSet.answered = none  # type: ignore[method-assign]
 
 
+def thief_keeps_what_it_added() -> None:
+    """A removal keeps all that the removed device signed before it."""
+
+    def last_known(
+        reduction: Reduction, removed: bytes, signer: bytes, confirmed: Collection[bytes]
+    ) -> tuple[bytes, ...]:
+        graph = reduction.graph
+        own = graph.by_author.get(removed, 0) & reduction.counting
+        return graph.ids(graph.tips(own))[: limits.KEEP_MAX]
+
+    signing.default_keep = last_known  # type: ignore[attr-defined]
+
+
+def fallen_secrets_used() -> None:
+    """What a removed device drew is as good as what others drew."""
+    standing = Reduction._standing
+
+    def lenient(self: Reduction, index: int, live: set[bytes]) -> Standing:
+        return max(Standing.COUNTS, standing(self, index, live))
+
+    Reduction._standing = lenient  # type: ignore[method-assign]
+
+
+def late_words_count() -> None:
+    """No rule leaves out what a removed device wrote."""
+
+    def nothing(db: Database, rule: Any, number: int) -> bool:
+        return False
+
+    quarantine._leave_out = nothing
+
+
+def accomplice_trusted() -> None:
+    """A contact stays one in full, by any device that paired it."""
+    counting = contacts._COUNTING
+    select = contacts._SELECT_CONTACTS.replace(counting, "1")
+    contacts._SELECT_CONTACTS = select  # type: ignore[misc]
+
+
+def cut_by_anybody() -> None:
+    """A cut by any device counts, and of any device."""
+    follow = quarantine._follow
+
+    def in_force(db: Database, conversation: int, author: int) -> list[int]:
+        named = (
+            "SELECT k.entry FROM cuts AS k WHERE k.conversation = ?"
+            " AND k.terminal = (SELECT terminal FROM terminals WHERE number = ?)"
+        )
+        return [entry for (entry,) in db.rows(named, conversation, author)]
+
+    def following(db: Database, conversation: int, author: int, *, is_live: bool | None = None) -> list[Any]:
+        cut = bool(in_force(db, conversation, author))
+        return follow(db, conversation, author, is_live=False if cut else is_live)
+
+    quarantine._in_force, quarantine._follow = in_force, following
+
+
+def copy_shut_out() -> None:
+    """A device that may have been copied is linked with no more."""
+    may_link = Keyring.may_link
+
+    def wary(self: Keyring, peer: Peer) -> bool:
+        own = peer.person == self.own.person
+        contact = self.contacts.get(peer.person)
+        log = self.own_log if own else contact.state if contact is not None else None
+        copied = log is not None and any(
+            log.live[one].static == peer.static for one in log.copied.keys() & log.live
+        )
+        return may_link(self, peer) and not copied
+
+    Keyring.may_link = wary  # type: ignore[method-assign]
+
+
+def unsealed_ends_links() -> None:
+    """A Renew that hands this device nothing counts as a violation of the protocol."""
+    opened = own_log.opened  # type: ignore[attr-defined]
+
+    def strict(operations: Iterable[bytes], pins: Pins, own: OwnRow, new: Sequence[bytes]) -> Any:
+        found = opened(operations, pins, own, new)
+        signed = [one for one in map(parse_operation, new) if isinstance(one.operation, Renew)]
+        if len(found) < sum(one.author != own.terminal for one in signed):
+            raise Untrusted("a Renew without a secret for this device")
+        return found
+
+    own_log.opened = strict  # type: ignore[attr-defined]
+
+
+def any_self_tag() -> None:
+    """What is said to be by an own device is taken as that."""
+
+    def own(*_: object) -> bool:
+        return True
+
+    entries_and_receipts.is_own = views.is_own = own  # type: ignore[attr-defined,assignment]
+
+
 PLANTED: Final[dict[str, Callable[[], None]]] = {
     "receipt before commit": receipt_before_commit,
     "nothing resent": nothing_resent,
@@ -273,4 +371,12 @@ PLANTED: Final[dict[str, Callable[[], None]]] = {
     "removal ends all links": removal_ends_all_links,
     "read here alone": read_here_alone,
     "spare links kept": spare_links_kept,
+    "thief keeps what it added": thief_keeps_what_it_added,
+    "fallen secrets used": fallen_secrets_used,
+    "late words count": late_words_count,
+    "accomplice trusted": accomplice_trusted,
+    "cut by anybody": cut_by_anybody,
+    "copy shut out": copy_shut_out,
+    "unsealed ends links": unsealed_ends_links,
+    "any self tag": any_self_tag,
 }

@@ -73,16 +73,20 @@ def outcome(plan: Plan) -> tuple[str, str, str]:
     return ended.law, ended.how, ended.digest
 
 
-def first_failure(seeds: Iterable[int], planted: str, *, several: bool = False) -> tuple[int, str]:
+def first_failure(
+    seeds: Iterable[int], planted: str, *, several: bool = False, thieves: bool = False
+) -> tuple[int, str]:
     """In such a process: the first of the seeds that finds a planted bug, and the law; 0 and nothing in vain.
 
-    `several`: only where somebody has several terminals can the bug show, and only these are run.
+    `several`: only where somebody has several terminals can the bug show, and only these are run. `thieves`:
+    only where somebody has a thief, and else only where nobody has one.
     """
     from tests.sim.runner import run
 
     _plant(planted)
     for plan in map(draw, seeds):
-        if (plan.devices or not several) and (law := run(plan).law):
+        meets = thieves == any(step.kind == "steal" for step in plan.steps)
+        if meets and (plan.devices or not several) and (law := run(plan).law):
             return plan.seed, law
     return 0, ""
 

@@ -12,6 +12,7 @@ from chat.interface import DeletionScope, NearbyChanged
 from tests.sim.disk import copied
 from tests.sim.network import corrupt, drop, repeat, swap
 from tests.sim.plan import LIES, Step
+from tests.sim.thieves import Thief
 from tests.sim.world import CRASH_WITHIN, Copy, Host, World
 from tests.support.fakes.network import Pipe
 
@@ -21,8 +22,8 @@ SEEN_WITHIN: Final = 30.0
 
 def _ready(world: World, step: Step) -> bool:
     """Whether a terminal is up whose person has that of the other one as a contact."""
-    if max(step.who, step.other) >= len(world.hosts):
-        return False  # nothing was stolen
+    if max(step.who, step.other) >= len(world.hosts) or world.laws.sides[step.who].thief:
+        return False  # nothing was stolen, or it acts as its thief does
     one, other = world.hosts[step.who], world.hosts[step.other]
     person = world.laws.persons[other.owner]
     if not world.laws.sides[step.who].runs or not person:
@@ -216,7 +217,7 @@ def _pair(world: World, step: Step) -> None:
 
 def _link(world: World, step: Step) -> None:
     """`number` odd: synced or not; of 2 and 3: at an address. What is no contact by then would be none."""
-    if max(step.who, step.other) >= len(world.hosts):
+    if max(step.who, step.other) >= len(world.hosts) or world.laws.sides[step.who].thief:
         return
     host, new = world.hosts[step.who], world.hosts[step.other]
     if (
@@ -231,7 +232,7 @@ def _link(world: World, step: Step) -> None:
 def _remove(world: World, step: Step) -> None:
     """`number` odd: synced or not."""
     host, other = world.hosts[step.who], world.laws.sides[step.other]
-    if host.up and host.owner == other.owner and other.terminal:
+    if host.up and host.owner == other.owner and other.terminal and not world.side(host).thief:
         work = partial(host.person.engine.remove_terminal, other.terminal.hex())
         world.spawn(host, "remove", work)
 
@@ -248,6 +249,29 @@ def _theft(world: World, step: Step) -> None:
     copied(host.person.folder, thief.person.folder)
     thief.made = True
     world.start(thief)
+
+
+def _steal(world: World, step: Step) -> None:
+    """`number`: of thieves.DEVICE to WORDS. `other`: the contact who colludes, 0 for none."""
+    host = world.hosts[step.who]
+    others = len({one.owner for one in world.hosts}) > step.other
+    if world.thief is None and host.up and others and world.all_paired(host.owner):
+        world.thief = world.laws.thief = Thief(world, host, step.number, step.other)
+
+
+def _act(world: World, step: Step) -> None:
+    if world.thief is not None:
+        world.thief.act(step.number, step.who, step.other)
+
+
+def _wake(world: World, step: Step) -> None:
+    if world.thief is not None:
+        world.thief.wake()
+
+
+def _cure(world: World, step: Step) -> None:
+    if world.thief is not None:
+        world.thief.cure()
 
 
 def _recover(world: World, step: Step) -> None:
@@ -433,6 +457,10 @@ STEPS: Final[dict[str, Callable[[World, Step], None]]] = {
     "remove": _remove,
     "theft": _theft,
     "recover": _recover,
+    "steal": _steal,
+    "act": _act,
+    "wake": _wake,
+    "cure": _cure,
     "slow": _slow,
     "cut": _cut,
     "part": _part,

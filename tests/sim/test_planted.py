@@ -36,13 +36,30 @@ AMONG_SEVERAL = {
 }
 """Those that only a person with several terminals can meet."""
 
+WITH_A_THIEF = {
+    "thief keeps what it added": ("cured", 41),
+    "fallen secrets used": ("cured", 41),
+    "late words count": ("cured", 1),
+    "accomplice trusted": ("cured", 1),
+    "cut by anybody": ("cured", 202),
+    "copy shut out": ("together", 41),
+    "unsealed ends links": ("together", 41),
+    "any self tag": ("own", 91),
+}
+"""Those that only a person of whom something was stolen can meet."""
+
+THIEVES_WITHIN = 1_000
+"""Seeds that are tried for these: one of eight has a thief."""
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize("bug", [*FOUND_BY, *AMONG_SEVERAL])
+@pytest.mark.parametrize("bug", [*FOUND_BY, *AMONG_SEVERAL, *WITH_A_THIEF])
 def test_the_planted_bug_is_found(bug: str) -> None:
-    law, known = (FOUND_BY | AMONG_SEVERAL)[bug]
-    seeds = [known, *range(1, WITHIN + 1)]
+    law, known = (FOUND_BY | AMONG_SEVERAL | WITH_A_THIEF)[bug]
+    within = THIEVES_WITHIN if bug in WITH_A_THIEF else WITHIN
+    seeds, kinds = [known, *range(1, within + 1)], (bug in AMONG_SEVERAL, bug in WITH_A_THIEF)
     with pool(1) as processes:
-        found = processes.submit(first_failure, seeds, bug, several=bug in AMONG_SEVERAL).result()
-    assert found[0], f"not found in {WITHIN} runs"
+        work = processes.submit(first_failure, seeds, bug, several=kinds[0], thieves=kinds[1])
+        found = work.result()
+    assert found[0], f"not found in {within} seeds"
     assert found[1] == law

@@ -33,6 +33,7 @@ from tests.sim.loop import LIFE, Life, SimLoop
 from tests.sim.network import LyingRelay, SimDiscovery, SimNetwork
 from tests.sim.plan import Plan, Step
 from tests.sim.seals import SEALS
+from tests.sim.thieves import Thief
 from tests.support.engines.devices import begin
 from tests.support.engines.engines import Person
 from tests.support.fakes.network import MemoryTransport
@@ -61,7 +62,7 @@ LONG: Final = "🙂" * 16_000
 def label(plan: Plan, number: int) -> str:
     """The name of a terminal: of its person, and which of that one's it is."""
     if number >= plan.terminals:
-        return "the copy"
+        return "the copy" if number == plan.terminals else f"machine {number - plan.terminals}"
     owner = plan.owner(number)
     place = sum(plan.owner(one) == owner for one in range(number))
     return NAMES[owner] if place == 0 else f"{NAMES[owner]}-{place + 1}"
@@ -138,7 +139,10 @@ class World:
         self.recovers: dict[int, int] = {}
         """The terminal of each person that uses them, so that there are no two recoveries at a time."""
         self.stolen_from: Host | None = None
-        self._changes = any(step.kind in ("link", "remove", "theft", "recover") for step in plan.steps)
+        self.thief: Thief | None = None
+        self._changes = any(
+            step.kind in ("link", "remove", "theft", "recover", "steal") for step in plan.steps
+        )
         for number in range(plan.terminals):
             self.add_host(plan.owner(number))
         self.relay = self._relay() if plan.relay else None
@@ -153,7 +157,9 @@ class World:
         number = len(self.hosts)
         name = label(self.plan, number)
         folder, seed = self.folder / name, self.plan.seed * 1_000 + number
-        person = SimPerson(NAMES[owner], f"10.0.0.{number + 1}", folder, self.network, CONFIG, seed)
+        person = SimPerson(
+            NAMES[owner % len(NAMES)], f"10.0.0.{number + 1}", folder, self.network, CONFIG, seed
+        )
         side = Side(number, name, owner)
         self.laws.sides.append(side)
         self.laws.watch(person, number)
@@ -253,7 +259,9 @@ class World:
             own = host.person.engine._use_cases.keyring.own
             side.person, side.terminal = own.person, own.terminal
             self.laws.persons[host.owner] = own.person
-            if self._changes:
+            if self.thief is not None and side.thief:
+                self.thief.arm(host)
+            if self._changes and not side.thief:
                 await self._as_its_person(host)
             if self.relay is not None and step == "init":
                 self.spawn(host, step, partial(host.person.engine.add_relay, str(self.relay.address)))
@@ -387,10 +395,11 @@ class World:
         if not self.side(host).stolen:
             await self.confirm_own(host)
 
-    @staticmethod
-    async def confirm_own(host: Host) -> None:
+    async def confirm_own(self, host: Host) -> None:
+        made = self.thief.made if self.thief is not None else ()
         for question in await host.person.engine.questions():
-            await host.person.engine.confirm_own(question.operation)
+            if bytes.fromhex(question.operation) not in made:
+                await host.person.engine.confirm_own(question.operation)
 
     def _answer(self, host: Host, event: object) -> None:
         """Every pairing is answered with yes."""
@@ -453,7 +462,9 @@ class World:
         async def recovers() -> None:
             # Also after a failure the profile may have other keys.
             try:
-                await self._use_words(host, words, self.side(removed).terminal.hex())
+                terminal, keyring = self.side(removed).terminal, host.person.engine._use_cases.keyring
+                named = self.thief is None or terminal in {keyring.own.terminal, *keyring.own_log.live}
+                await self._use_words(host, words, (terminal.hex(),) if named else ())  # else it is gone
             finally:
                 own = host.person.engine._use_cases.keyring.own
                 self.side(host).terminal = own.terminal
@@ -461,7 +472,7 @@ class World:
         self.spawn(host, "remove", recovers)
 
     @staticmethod
-    async def _use_words(host: Host, words: list[tuple[str, ...]], removed: str) -> None:
+    async def _use_words(host: Host, words: list[tuple[str, ...]], removed: tuple[str, ...]) -> None:
         """Recover by the words in force, which a crash may have kept from being replaced, and by new ones."""
         engine = host.person.engine
         for used in tuple(words):
@@ -469,7 +480,7 @@ class World:
                 await engine.check_recovery(used)
                 view = await engine.begin_recovery()
                 words.insert(0, view.words)
-                await engine.recover(used, (removed,), tuple(view.words[place] for place in view.asked))
+                await engine.recover(used, removed, tuple(view.words[place] for place in view.asked))
                 return
 
     def all_paired(self, owner: int) -> bool:
@@ -527,17 +538,20 @@ class World:
                     await asyncio.sleep(30.0)
         if self.stolen_from is not None:
             await self._end_theft(self.stolen_from)
-        if self.recovers or self.stolen_from is not None or self.counts["old copies"]:
+        if self.thief is not None:
+            await self.thief.end()
+        if self.recovers or self.thief or self.stolen_from is not None or self.counts["old copies"]:
             await asyncio.sleep(30.0)
             await self._pair_with_the_deaf()
         await asyncio.sleep(1.0)  # what was begun last is in the database
-        within = COPY_CONVERGES_WITHIN if self.counts["old copies"] else CONVERGES_WITHIN
+        slow = self.counts["old copies"] or self.thief is not None
+        within = COPY_CONVERGES_WITHIN if slow else CONVERGES_WITHIN
         until = self.loop.time() + within
         while missing := self.laws.missing():
             self._check()
             if self.loop.time() > until:
                 raise Broken("liveness", missing)
-            if self.recovers:
+            if self.recovers or self.thief is not None:
                 await self._compare_numbers()
             await asyncio.sleep(1.0 if within == CONVERGES_WITHIN else 10.0)
         await asyncio.sleep(10.0)
@@ -547,6 +561,8 @@ class World:
             self._check()
         self.counts["entries written"] += sum(sent.acknowledged for sent in self.laws.sent.values())
         self.counts["entries confirmed"] += sum(len(side.seen.confirmed) for side in self.laws.sides)
+        if self.thief is not None:
+            self.thief.ended()
         if silent := self.laws.silent():
             raise Broken("announced", silent)
 
@@ -596,13 +612,13 @@ class World:
                 await asyncio.sleep(30.0)
 
     async def _compare_numbers(self) -> None:
-        """Persons answer what terminals ask, and compare the number with one who has recovered, at each."""
+        """Persons answer what terminals ask, and compare the number with whom a terminal holds back."""
         everybody = [side for person in range(self.plan.persons) for side in self.laws.live(person)]
         live = [side for side in everybody if side.runs]
         for side in live:
             with suppress(ParlourError):  # an earlier answer may have met a fault
                 await self.confirm_own(self.hosts[side.number])
-        for person in self.recovers:
+        for person in range(self.plan.persons):
             for side in live:
                 if side.owner != person:
                     with suppress(ParlourError):
@@ -611,7 +627,8 @@ class World:
     async def _compare_number(self, side: Side, person: int) -> None:
         assert side.engine is not None
         wanted = self.laws.persons[person].hex()
-        held = [view for view in await side.engine.engine.contacts() if view.person == wanted and view.held]
+        views = [view for view in await side.engine.engine.contacts() if view.person == wanted]
+        held = any(view.held or view.unvouched for view in views)
         for one in self.laws.live(person) if held else ():
             if one.engine is None:
                 continue

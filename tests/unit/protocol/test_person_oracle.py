@@ -1,6 +1,7 @@
 """The person log against an independent model of its rules, which PARLOUR_MODELS names (SPEC §7.3).
 
-PARLOUR_MODEL_SETS and PARLOUR_MODEL_FREE set the number of random sets and of concurrent operations.
+PARLOUR_MODEL_SETS and PARLOUR_MODEL_FREE set the number of random sets and of concurrent operations, and
+PARLOUR_MODEL_SEED which sets are drawn, so that several ranges can run at one time.
 A long run needs `-o faulthandler_timeout=0`.
 """
 
@@ -28,6 +29,7 @@ from tests.support.protocol.random_logs import (
 )
 
 SETS = int(os.environ.get("PARLOUR_MODEL_SETS", "2000"))
+SEED = int(os.environ.get("PARLOUR_MODEL_SEED", "20"))
 FREE = int(os.environ.get("PARLOUR_MODEL_FREE", "2"))
 
 
@@ -68,7 +70,7 @@ def agree(models: Models, growing: Growing, pins: Pins = NO_PINS) -> PersonState
 
 
 def test_random_logs_come_to_what_the_model_says_in_any_order_of_arrival(models: Models) -> None:
-    random = Random(20)
+    random = Random(SEED)
     seen = {"copied": 0, "contested": 0, "removed": 0, "recovered": 0, "fallen": 0}
     for number in range(SETS):
         growing, pins = grow_at_random(random, random.randint(1, 12), recoveries=number % 2 == 0)
