@@ -151,6 +151,8 @@ SIGNED: Final[tuple[tuple[bytes, tuple[Part, ...]], ...]] = (
     (labels.SIGN_OPERATION, (("operation_id", 32),)),
     (labels.SIGN_RECORD, (("role", 1), ("t", 32), ("core", 32), ("proof", 32))),
     (labels.SIGN_NEW, (("role", 1), ("t", 32), ("new_core", 32), ("new_proof", 32))),
+    (labels.SIGN_ENTRY, (("entry_id", 32),)),
+    (labels.SIGN_TAKEN, (("entry_id", 32),)),
 )
 
 
