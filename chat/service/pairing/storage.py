@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from msgspec.structs import replace
 
+from chat.network.links import Peer
 from chat.ports import Clock
 from chat.service import views
 from chat.service.events import ContactReleased, ContactsChanged, EventBus
@@ -89,6 +90,9 @@ class PendingContacts:
         """
         keys = self._keyring.contacts.get(opened.person or b"")
         if keys is None or opened.contact_psk is None or len(keys.pairings) < 2:
+            return
+        # A thief that was removed may alone hold a later pairing, and others of its person the earlier ones.
+        if not self._keyring.may_link(Peer(keys.state.person, opened.peer_static)):
             return
         psk, initiates = opened.contact_psk, opened.role is Role.INITIATOR
         person, pairs = keys.state.person, self._keyring.pairs(keys.state.person)

@@ -216,6 +216,10 @@ async def test_earlier_pairings_are_forgotten_when_a_link_opened_under_the_newes
     assert (it.stored, it.calls()) == ([], [])
     newest.opened.assert_called_once_with(psk, initiates=role is Role.INITIATOR)
     older.opened.assert_called_once_with(psk, initiates=role is Role.INITIATOR)
+    it.keyring.may_link = lambda peer: peer != (b"person", b"static")
+    await retire(b"person", 2, psk, True)
+    assert (it.stored, it.calls()) == ([], []), "a link of a terminal that was removed"
+    it.keyring.may_link = lambda peer: peer == (b"person", b"static")
     await retire(b"person", 2, psk, True)
     assert it.stored == [(b"person", b"of root")]
     assert it.notes.write.mock_calls == [mock.call(it.database, *sharing.retiring([b"of root"]))]
