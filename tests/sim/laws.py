@@ -293,7 +293,10 @@ class Laws:
             talk = (side.owner, other) if view.own or view.claimed else (other, side.owner)
             if sent is None or (self.sides[sent.author].owner, sent.to) != talk:
                 self._break("sent", f"{side.name} shows what nobody sent")
-            elif side.terminal in sent.not_for and side.number != sent.author:
+            # A thief hands on what it likes.
+            elif side.terminal in sent.not_for and not (
+                side.number == sent.author or self.sides[sent.author].thief
+            ):
                 self._break("stolen", f"{side.name} shows what was written after its removal")
         if view.id in side.seen.deleted and (view.kind == "text" or view.text):
             self._break("deleted", f"{side.name} shows again what it deleted")
