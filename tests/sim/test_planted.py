@@ -16,7 +16,7 @@ FOUND_BY = {
     "order by arrival": ("order", 2),
     "delivered without receipt": ("delivered", 2),
     "read without shown": ("read", 2),
-    "deleted comes back": ("deleted", 53),
+    "deleted comes back": ("deleted", 139),
     "expired stays": ("expired", 24),
     "nonce reused": ("nonce", 2),
     "verified in memory only": ("verified", 12),
@@ -42,7 +42,7 @@ WITH_A_THIEF = {
     "late words count": ("cured", 1),
     "accomplice trusted": ("cured", 1),
     "cut by anybody": ("cured", 202),
-    "copy shut out": ("together", 41),
+    "copy shut out": ("together", 58),
     "unsealed ends links": ("together", 41),
     "any self tag": ("own", 91),
 }
