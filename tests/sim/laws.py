@@ -239,8 +239,9 @@ class Laws:
             for other in self.others(side):
                 views = self.views(side, other)
                 self._check_conversation(side, other, views)
-                # An entry whose ancestor is still missing may stand elsewhere until that comes.
-                if all(view.kind != "missing" for view in views):
+                # An entry whose ancestor is still missing may stand elsewhere until that comes, and a claim
+                # moves nothing: its author's own order is another one.
+                if all(view.kind != "missing" and not view.claimed for view in views):
                     ids = [view.id for view in views]
                     shown.setdefault(frozenset((side.owner, other)), []).append((side, ids))
             self._check_verified(side)
@@ -374,6 +375,8 @@ class Laws:
 
     def _check_verified(self, side: Side) -> None:
         assert side.engine is not None
+        if side.engine.engine._use_cases.keyring.is_removed:
+            return  # it vouches for nobody any more
         shown = {view.person for view in side.engine.engine._use_cases.views.contacts() if view.verified}
         for number in side.seen.verified - side.paired_again - side.undone:
             if self.persons[number].hex() not in shown:
@@ -484,8 +487,8 @@ class Laws:
         pairs = [pair for person in keyring.contacts for pair in keyring.pairs(person)]
         return {frozenset((own.share, one.share)) for p in pairs for own in p.own for one in p.theirs}
 
-    def missing(self) -> str:
-        """What has not arrived yet, empty when all has."""
+    def missing(self, *, quarantined: bool = True) -> str:
+        """What has not arrived yet, empty when all has. `quarantined`: what a cut leaves out, too."""
         there = [side for side in self.sides if not (side.gone or side.stolen) and side.person]
         for side in there:
             if not side.runs:
@@ -499,9 +502,9 @@ class Laws:
         for one, two in combinations(live, 2):
             if frozenset((one, two)) in apart:
                 continue
-            missing = self._missing_between(one, two, live) or self._missing_between(two, one, live)
-            if missing:
-                return missing
+            for pair in ((one, two), (two, one)):
+                if missing := self._missing_between(*pair, live, quarantined=quarantined):
+                    return missing
         logs = (self._missing_of_log(number, truth, live, apart) for number, truth in truths.items())
         shared = map(self._differently_marked, live.values())
         return next((missing for missing in (*logs, *shared) if missing), "")
@@ -543,10 +546,14 @@ class Laws:
                 if (*log.live,) != (*truth.live,) or {*log.removed} != {*truth.removed}:
                     self._break("log", f"{side.name} reads the log of {self.of(number)[0].name} otherwise")
 
-    def _missing_between(self, person: int, other: int, live: dict[int, list[Side]]) -> str:
+    def _missing_between(
+        self, person: int, other: int, live: dict[int, list[Side]], *, quarantined: bool
+    ) -> str:
         """What is missing of that which a person's terminals show of the conversation with another one."""
         pages = {side.number: self.views(side, other) for side in live[person]}
         pages |= {side.number: self.views(side, person) for side in live[other]}
+        if not quarantined:
+            pages = {number: [v for v in views if not v.quarantined] for number, views in pages.items()}
         for side in live[person]:
             mine = pages[side.number]
             waits = [v for v in mine if self._has_to_arrive(v) and v.state not in CONFIRMED]
@@ -632,7 +639,9 @@ class Laws:
             return f"{side.name} and {one.name} show other words of one entry"
         held = {view.id for view in theirs}
         lacks = [v for v in mine if v.id not in held and (self._has_to_arrive(v) or not v.own)]
-        lacks = [v for v in lacks if v.claimed != "contact"]  # which no own terminal passes on
+        lacks = [view for view in lacks if not view.claimed]  # which no terminal passes on but the contact's
+        # A claim without its words is passed over, and words that a cut leaves out come as claims.
+        lacks = [view for view in lacks if view.kind == "text" or not view.quarantined]
         lacks = [view for view in lacks if not self._is_of_lost_keys(side, bytes.fromhex(view.id))]
         if side.owner != one.owner:  # what is uncovered counts as not held towards a contact (SPEC §11.2)
             doubted = "SELECT e.id FROM uncovered AS u JOIN entries AS e ON e.number = u.entry"

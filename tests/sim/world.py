@@ -545,15 +545,17 @@ class World:
             await self._pair_with_the_deaf()
         await asyncio.sleep(1.0)  # what was begun last is in the database
         slow = self.counts["old copies"] or self.thief is not None
-        within = COPY_CONVERGES_WITHIN if slow else CONVERGES_WITHIN
-        until = self.loop.time() + within
+        soon = self.loop.time() + CONVERGES_WITHIN
+        late = self.loop.time() + COPY_CONVERGES_WITHIN
         while missing := self.laws.missing():
             self._check()
-            if self.loop.time() > until:
+            # What a cut leaves out waits for no comparison: it comes with the next link.
+            waits = self.loop.time() <= soon or slow or not self.laws.missing(quarantined=False)
+            if not waits or self.loop.time() > late:
                 raise Broken("liveness", missing)
             if self.recovers or self.thief is not None:
                 await self._compare_numbers()
-            await asyncio.sleep(1.0 if within == CONVERGES_WITHIN else 10.0)
+            await asyncio.sleep(1.0 if self.loop.time() <= soon and not slow else 10.0)
         await asyncio.sleep(10.0)
         self._check()
         if self.laws.ending():  # what ended last may still be there for so long
