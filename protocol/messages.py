@@ -347,13 +347,6 @@ class PassedReceipt(Wire, frozen=True, tag=36):
     ids: Annotated[list[B32], Meta(min_length=1, max_length=limits.RECEIPT_IDS_MAX)]
 
 
-class DrawnSecret(Unprinted, frozen=True, tag=37):
-    """The secret that an operation (id) of the person log draws, for an own terminal that may lack it."""
-
-    operation: B32
-    secret: B32
-
-
 class RenewedShare(Unprinted, frozen=True, tag=38):
     """The sender's share, from the secret of an operation (id), in a pairing; `pairing` names its root."""
 
@@ -471,7 +464,7 @@ Message = (
     (Confirm | Ping | Pong | Close | Features)
     | (Commit | Reveal | Open | Record | Accept)
     | (NewTerminal | SharedPairing | LinkState | Addition | Consent)
-    | (LogHeads | LogOperations | Reachable | Digests | PassedReceipt | DrawnSecret | RenewedShare)
+    | (LogHeads | LogOperations | Reachable | Digests | PassedReceipt | RenewedShare)
     | SignedEntry
     | (HeadsHash | Heads | Entry | Receipt | Typing)
     | (AskPieces | Piece | PiecesEnd | StopPieces | WholeFile)

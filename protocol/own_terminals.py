@@ -16,7 +16,6 @@ from protocol.identity.reduction import PersonState
 from protocol.limits import RECEIPT_IDS_MAX
 from protocol.messages import (
     Digests,
-    DrawnSecret,
     HeadsHash,
     Message,
     PassedReceipt,
@@ -104,7 +103,7 @@ class Passed(Enum):
 
 def check_place(message: Message, *, own: bool) -> None:
     """Unexpected unless it may come on a link of own terminals, or on one with a contact (V-MS-05)."""
-    if isinstance(message, Digests | PassedReceipt | DrawnSecret | SignedEntry):
+    if isinstance(message, Digests | PassedReceipt | SignedEntry):
         misplaced = not own
     else:
         told = isinstance(message, Receipt) and message.kind == READ

@@ -33,12 +33,11 @@ from chat.tasks import Runtime
 from protocol.entries_and_receipts import conversation_of_two
 from protocol.errors import LimitExceeded
 from protocol.identity.author import NewTerminal, create_terminal, rename_operation
-from protocol.identity.drawing import are_committed
 from protocol.identity.exchange import Extension, changes, extend, in_messages, missing
 from protocol.identity.log import Add, parse_operation, sign_add, sign_operation
 from protocol.identity.names import is_name
 from protocol.identity.reduction import CauseKind, PersonState, Pins, Standing
-from protocol.messages import DrawnSecret, LogOperations, SharedDrawn
+from protocol.messages import LogOperations, SharedDrawn
 from protocol.primitives import Random
 
 LOG_FULL = phrase("Your identity has reached its limit of changes: the name cannot be changed any more.")
@@ -204,22 +203,6 @@ class OwnLog:
         left = {one.terminal for one in removals if one.terminal == one.author}
         takes_over = this.terminal == next(iter(after.live)) and not left.isdisjoint(gone)
         return (gone if takes_over else []), False
-
-    async def take_drawn(self, told: DrawnSecret) -> None:
-        """Store what another own terminal has of a Renew that was not sealed to this one (SPEC §5.14.3).
-
-        What is held already, or what no operation of the log commits to, is passed over.
-        """
-        async with self._turn:
-            one, own = SharedDrawn(told.operation, told.secret), self._keyring.own
-            log, confirmed = self._keyring.own_log, self._keyring.own_confirmed
-            if one.operation not in log.drawn or any(held.operation == one.operation for held in own.drawn):
-                return
-            if await self._worker.run(are_committed, (await self._held()).operations, [one]):
-                await self._store.write(keys.add_drawn, [one])
-                self._keyring.hold([one])
-                self._keyring.follow_own_log(log, confirmed)
-                self._bus.signal(OwnLogGrew())
 
     def _follow(self, log: PersonState, pins: Pins, own: OwnRow | None = None) -> None:
         # In one step: what was made here must not be asked about in between.

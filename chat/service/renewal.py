@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from chat.network.driver import Driver
 from chat.network.limits import Buckets
 from chat.network.links import LiveLink, Peer
 from chat.service.events import ContactsChanged, EventBus, SecretsRenewed
@@ -21,13 +20,13 @@ from chat.tasks import Runtime
 from protocol.identity.reduction import PersonState
 from protocol.limits import SHARES_HELD_MAX
 from protocol.link.states import LinkOpen
-from protocol.messages import DrawnSecret, RenewedShare
+from protocol.messages import RenewedShare
 from protocol.pairing.contact_secret import Pair, pairing_id
 
 RENEWALS_AT_ONCE: Final = 256.0
 RENEWALS_A_SECOND: Final = 32.0
-"""Rate of shares and drawn secrets per terminal, of which each may cause a write. More of them delay the
-reading of their link."""
+"""Rate of shares per terminal, of which each may cause a write. More of them delay the reading of
+their link."""
 
 
 class Renewals:
@@ -64,20 +63,6 @@ class Renewals:
                 store = partial(_take, row, ShareRow(message.operation, message.share), contact.state)
                 if await self._store.write(store):
                     await self._reload(peer.person)
-
-    async def take_drawn(self, peer: Peer, message: DrawnSecret) -> None:
-        """Store a secret that an own terminal hands on."""
-        await self._affords(peer)
-        await self._own.take_drawn(message)
-
-    async def send_drawn(self, driver: Driver, peer: Peer) -> None:
-        """A terminal that was linked while another one renewed the keys was sealed nothing."""
-        drawn = self._keyring.own_log.drawn
-        for one in self._keyring.own.drawn:
-            if one.operation in drawn and one.operation != self._keyring.own.person:
-                if not self._keyring.may_link(peer):
-                    return
-                await driver.send(DrawnSecret(one.operation, one.secret))
 
     async def keyed(self, opened: LinkOpen) -> None:
         """A contact's terminal holds the shares under which its link opened.

@@ -70,7 +70,6 @@ from protocol.link.states import Event, LinkOpen, MessageReceived
 from protocol.messages import (
     AskPieces,
     Digests,
-    DrawnSecret,
     Entry,
     Heads,
     HeadsHash,
@@ -347,8 +346,6 @@ class Synchronizer:
         if self._workers.get(link) is worker:  # it may have ended meanwhile
             worker.task = self._runtime.tasks.spawn(worker.outbound.run())
             self._transfers.opened(link, outgoing)
-            if link in self._forwarding.links:
-                self._runtime.tasks.spawn(self._renewals.send_drawn(link.driver, link.peer))
 
     async def ended(self, link: LiveLink) -> None:
         worker = self._workers.pop(link, None)
@@ -445,9 +442,6 @@ class Synchronizer:
                     worker.waiting = []
                     for one in waiting:  # each may be a longest text
                         await self._take(link, [one])
-            case DrawnSecret():
-                check_place(message, own=link in self._forwarding.links)
-                await self._renewals.take_drawn(link.peer, message)
             case RenewedShare():
                 check_place(message, own=link in self._forwarding.links)
                 await self._renewals.take(link.peer, message)

@@ -37,16 +37,6 @@ def share_name(share: bytes, operation: bytes = b"") -> bytes:
     return b2b(operation, personal=labels.SHARE_NAME, key=share, size=16)
 
 
-def are_committed(operations: Iterable[bytes], drawn: Iterable[SharedDrawn]) -> bool:
-    """Whether operations of a log commit to each of these secrets."""
-    committed = {
-        one.id: one.operation.drawn
-        for one in map(log.parse_operation, operations)
-        if isinstance(one.operation, log.Genesis | log.Renew)
-    }
-    return all(equal(committed.get(one.operation, b""), commitment(one.secret)) for one in drawn)
-
-
 def check_drawn(operations: Iterable[bytes], person: bytes, drawn: Sequence[SharedDrawn]) -> None:
     """Check the secrets that come with a log.
 
@@ -56,7 +46,12 @@ def check_drawn(operations: Iterable[bytes], person: bytes, drawn: Sequence[Shar
     check_ascending([one.operation for one in drawn])
     if all(one.operation != person for one in drawn):
         raise Malformed("no secret of the genesis")
-    if not are_committed(operations, drawn):
+    committed = {
+        one.id: one.operation.drawn
+        for one in map(log.parse_operation, operations)
+        if isinstance(one.operation, log.Genesis | log.Renew)
+    }
+    if not all(equal(committed.get(one.operation, b""), commitment(one.secret)) for one in drawn):
         raise Untrusted("a secret that no operation of the log draws")
 
 

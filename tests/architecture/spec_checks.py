@@ -219,8 +219,8 @@ def numbers_are_used_or_reserved(text: str) -> list[str]:
     )
     wrong = []
     for column, taken in enumerate(used, 1):
-        ranges = [re.findall(r"\d+", row[column]) for row in rows]
-        kept = [one for low, high in filter(None, ranges) for one in range(int(low), int(high) + 1)]
+        ranges = [one for row in rows for one in re.findall(r"(\d+)(?: to (\d+))?", row[column])]
+        kept = [one for low, high in ranges for one in range(int(low), int(high or low) + 1)]
         every = sorted([*kept, *(one for one in taken if one is not None)])
         wrong += different(every, range(every[0], every[-1] + 1)) + doubles(map(str, every))
     return wrong

@@ -193,7 +193,6 @@ def _messages() -> Iterator[Wire]:
     marks = marks_hash(CONVERSATION, [EXAMPLE_MARK])
     yield m.Digests([m.Digest(CONVERSATION, heads_hash(CONVERSATION, [head]), marks, 1, 0, answered=False)])
     yield passed_receipts(CONVERSATION, [EXAMPLE_MARK])[0]
-    yield m.DrawnSecret(FIRST.person, FIRST.drawn)
     yield sign_entry(entry, FIRST.signing_seed).passed()
     yield example_renewal()
     yield m.HeadsHash(CONVERSATION, heads_hash(CONVERSATION, [head]))

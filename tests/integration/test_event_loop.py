@@ -248,7 +248,6 @@ def refused(log: Log) -> list[m.Message]:
             [m.Digest(bytes([number]) * 32, bytes(32), bytes(32), 0, 0, False) for number in range(256)]
         ),
         m.PassedReceipt(bytes(32), bytes(32), 1, heads),
-        m.DrawnSecret(bytes(32), bytes(32)),
         m.SignedEntry(*(b"", b"", b""), bytes(32), bytes(64)),
         m.Confirm(bytes(16), []),
         m.Pong(2**32 - 1),

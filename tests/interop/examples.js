@@ -88,7 +88,7 @@ const MESSAGES = [
   'LogHeads',
   'Reachable',
 ];
-const MORE = ['Digests', 'PassedReceipt', 'DrawnSecret', 'RenewedShare', 'SignedEntry', 'HeadsHash', 'Heads', 'Receipt', 'Typing', 'LogOperations'];
+const MORE = ['Digests', 'PassedReceipt', 'RenewedShare', 'SignedEntry', 'HeadsHash', 'Heads', 'Receipt', 'Typing', 'LogOperations'];
 MORE.push('AskPieces', 'Piece', 'PiecesEnd', 'StopPieces', 'WholeFile');
 const LINKING = ['NewTerminal', 'SharedPairing', 'LinkState', 'Addition', 'Consent'];
 const OPERATIONS = ['Genesis', 'Add', 'Rename'];

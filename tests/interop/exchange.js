@@ -51,10 +51,6 @@ class Exchange {
     this.waiting.splice(0).forEach((message) => this.takeEntry(message));
   }
 
-  takeDrawnSecret(message) {
-    if (this.terminal.takeDrawn(message)) this.told({ is: 'new self key' });
-  }
-
   takeEntry(message) {
     const entry = this.terminal.takeEntry(message, this.carrier);
     if (entry === 'unknown') this.wait(message);

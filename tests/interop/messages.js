@@ -74,7 +74,6 @@ export const MESSAGES = {
   Reachable: [34, { port: int(1, 65535) }],
   Digests: [35, { digests: list(1, 256, Digest) }],
   PassedReceipt: [36, { conversation: id, terminal: id, kind: int(1, 4), ids: list(1, 1024, id) }],
-  DrawnSecret: [37, { operation: id, secret: id }],
   RenewedShare: [38, { pairing: id, operation: id, share: id }],
   SignedEntry: [
     39,

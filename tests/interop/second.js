@@ -86,14 +86,6 @@ export class SecondTerminal {
     }
   }
 
-  // Whether a secret that an own terminal hands on is new here, and what an operation of the log draws.
-  takeDrawn({ operation, secret }) {
-    const node = this.log.drawn.map(({ node: one }) => one).find(({ id }) => id.equals(operation));
-    if (this.drawn.has(key(operation)) || !node?.op.drawn.equals(commitmentTo(secret))) return false;
-    this.drawn.set(key(operation), secret);
-    return true;
-  }
-
   // The log that is held of a person, or null.
   logOf(person) {
     return person.equals(this.person) ? this.log : (this.contacts.get(key(person))?.log ?? null);

@@ -121,6 +121,6 @@ export function checkPlace(message, own) {
   const read = message.is === 'Receipt' && message.kind === 2;
   const misplaced = own
     ? read || ['HeadsHash', 'Typing', 'RenewedShare'].includes(message.is)
-    : ['Digests', 'PassedReceipt', 'DrawnSecret', 'SignedEntry'].includes(message.is);
+    : ['Digests', 'PassedReceipt', 'SignedEntry'].includes(message.is);
   must(!misplaced, 'unexpected', 'V-MS-05');
 }

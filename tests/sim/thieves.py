@@ -35,7 +35,7 @@ from protocol.identity.author import create_terminal
 from protocol.identity.exchange import extend, in_messages
 from protocol.identity.reduction import Reduction
 from protocol.limits import LINK_SECONDS_MAX
-from protocol.messages import CutHead, DrawnSecret, Entry, Message
+from protocol.messages import CutHead, Entry, Message
 from protocol.primitives import KEY_SIZE
 from tests.sim.disk import Reader, copied
 from tests.sim.laws import Broken, Side
@@ -555,10 +555,7 @@ class Thief:
         self._do(host, recovers)
 
     def _lie(self, host: Host, target: Host) -> None:
-        """Hand own devices a secret that is none, and say that other devices wrote what it made up."""
-        drawn = [*host.person.engine._use_cases.keyring.own_log.drawn]
-        wrong = DrawnSecret(drawn[self._number % len(drawn)], self.random.randbytes(KEY_SIZE))
-        self._do(host, partial(self._send, host, [wrong], own=True))
+        """Say that other devices wrote what it made up."""
         if SIGNED:
             self._do(host, partial(self._in_anothers_name, host, host, target, old=False))
 

@@ -86,7 +86,6 @@ def _of_contacts(drawn: Drawn) -> Iterator[m.Message]:
     yield m.Reachable(4747)
     yield m.Digests([m.Digest(conversation, drawn("hash"), drawn("marks"), 9_000, 1, True)])
     yield m.PassedReceipt(conversation, drawn("terminal"), 2, [id_])
-    yield m.DrawnSecret(drawn("operation"), drawn("secret"))
     yield m.RenewedShare(drawn("pairing"), drawn("operation"), drawn("share"))
     header, salt, body = drawn("header", 200), drawn("salt", 16), drawn("body", 40)
     yield m.SignedEntry(header, salt, body, drawn("terminal"), drawn("signature", 64))

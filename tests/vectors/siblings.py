@@ -14,7 +14,6 @@ from protocol.limits import DIGESTS_MAX, RECEIPT_IDS_MAX
 from protocol.messages import (
     Digest,
     Digests,
-    DrawnSecret,
     HeadsHash,
     PassedReceipt,
     Receipt,
@@ -284,10 +283,10 @@ def _places(seed: Seed) -> Group:
     passed = PassedReceipt(bytes(32), bytes(32), 1, [bytes(32)])
     hashed, typing = HeadsHash(bytes(32), bytes(32)), Typing(bytes(32), True)
     stored, read = Receipt(STORED, [bytes(32)]), Receipt(READ, [bytes(32)])
-    secret, share = DrawnSecret(bytes(32), bytes(32)), RenewedShare(*[bytes(32)] * 3)
+    share = RenewedShare(*[bytes(32)] * 3)
     for link, fits, others in (
-        ("own", (digests, passed, secret, stored), (hashed, typing, read, share)),
-        ("contact", (hashed, typing, stored, read, share), (digests, passed, secret)),
+        ("own", (digests, passed, stored), (hashed, typing, read, share)),
+        ("contact", (hashed, typing, stored, read, share), (digests, passed)),
     ):
         for message in fits:
             given = {"link": link, "message": encode(message).hex()}
