@@ -130,6 +130,34 @@ def _callers(seed: Seed) -> Group:
     return group
 
 
+def _brought_in_for_nothing(seed: Seed) -> Group:
+    """Ben removes a tablet that added two terminals and adds a third. Two recoveries contest each other."""
+    ben = Person(seed, "ben", "Ben")
+    tablet, kept, felled, late = (ben.terminal(name) for name in ("tablet", "kept", "felled", "late"))
+    rivals = [ben.terminal(name) for name in ("one", "other")]
+    ben.add("tablet", ben.first, tablet)
+    ben.add("kept", tablet, kept)
+    before = list(ben.log)
+    ben.add("felled", tablet, felled)
+    ben.remove("no tablet", ben.first, tablet, upon=before)
+    removed = list(ben.log)
+    ben.add("late", tablet, late)
+    for name, new in zip(("one", "other"), rivals, strict=True):
+        ben.recover(name, {}, new, upon=removed)
+    group = Group("7.8.2", {"log": list(ben.named().values())})
+    for comment, static in (
+        ("whose Add does not count and is in the past of a removal", kept.static),
+        ("whose Add does not count and is not kept", felled.static),
+        ("whose Add is not valid", late.static),
+        ("of a recovery that is not in force", rivals[0].static),
+    ):
+        for whose, own in (("own", ben.first.static), ("contact", X25519Pair(seed.bytes("contact")).public)):
+            given = {"whose": whose, "own_static": own.hex(), "static": static.hex(), "confirmed": []}
+            steps = one_step(ACTIONS, group.inputs, "standing", **given)
+            group.add(f"a terminal {comment}, {whose}", ["Caller"], SUCCESS, steps)
+    return group
+
+
 def _farewells(seed: Seed) -> Group:
     """Ada's desk removed the phone while her laptop removed the tablet."""
     ada = Person(seed, "ada", "Ada")
@@ -305,5 +333,6 @@ def build(phrase: str) -> Json:
     makers = (
         *(_secret, _callers, _farewells),
         *(_marks, _digests, _passed, _kept, _places),
+        _brought_in_for_nothing,
     )
     return build_file(seed, NOTES, [make(seed) for make in makers])
