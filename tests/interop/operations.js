@@ -5,7 +5,7 @@ import { commitmentTo, selfKeyOf } from './drawing.js';
 import { Rejected, must } from './errors.js';
 import { ascending, isName } from './messages.js';
 import { ascii, checkEd25519, checkX25519, dh, ed25519Pair, hash } from './primitives.js';
-import { join, mldsaPair, random, sign } from './primitives.js';
+import { join, mldsaPair, random, sign, signMldsa } from './primitives.js';
 
 const OPERATION_MOST = 1024;
 const MOST = { Renew: 4096, Recover: 8192 };
@@ -80,6 +80,13 @@ export function make(operation, signers) {
   const name = operationId(operation, raw);
   const signatures = signers.map((pair) => sign(pair, signedText(name)));
   return { id: name, raw: encode(Signed, { operation: raw, signatures }) };
+}
+
+// The signatures of an encoded Recover, given the seed of the key in force and the pair of a new terminal, if any.
+export function signRecover(raw, seed, newcomers) {
+  const { ed25519, mldsa } = recoveryKey(seed);
+  const text = signedText(operationIdOf(raw));
+  return [sign(ed25519, text), signMldsa(mldsa, text), ...newcomers.map((pair) => sign(pair, text))];
 }
 
 // A new person with its first terminal: pairs `signing`, `fixed`; a log of Genesis and Rename.

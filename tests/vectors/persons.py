@@ -188,9 +188,13 @@ def _signed(person: Person) -> Group:
         signed = script.take("sign", **given)["signed"]
         script.take("parse", signed=signed)
         group.add(comment, ["Operation"], SUCCESS, script.steps)
+    second = {"a Recover alone": [], "a Recover with all its parts": [person.terminal("second").seed.hex()]}
     for comment, recover in _recovers(person).items():
-        steps = one_step(ACTIONS, group.inputs, "parse", signed=recover.hex())
-        group.add(comment, ["Operation"], SUCCESS, steps)
+        script, operation = Script(ACTIONS, group.inputs), parse_operation(recover).operation
+        seeds = {"recovery_seed": person.recoveries[person.id].hex(), "terminal_seeds": second[comment]}
+        script.take("sign_recover", operation=encode(operation).hex(), **seeds)
+        script.take("parse", signed=recover.hex())
+        group.add(comment, ["Operation"], SUCCESS, script.steps)
     return group
 
 
