@@ -10,7 +10,7 @@ import { join, mldsaPair, random, sign, signMldsa } from './primitives.js';
 const OPERATION_MOST = 1024;
 const MOST = { Renew: 4096, Recover: 8192 };
 const id = bytes(32);
-const parents = list(0, 16, id);
+const parents = list(1, 16, id);
 const authored = { person: id, author: id, parents };
 const keep = list(0, 4, id);
 const Removal = struct({ terminal: id, keep });
@@ -128,7 +128,6 @@ function checkStatic(key) {
 }
 
 function checkForm(op) {
-  must(op.is === 'Genesis' || op.parents.length, 'malformed', 'V-OG-03');
   const removed = op.removed ?? [];
   const kept = [op, ...removed].map((removal) => removal.keep ?? []);
   const lists = [op.parents ?? [], removed.map((removal) => removal.terminal), ...kept];

@@ -258,7 +258,7 @@ def _wrong_later_ones(person: Person) -> Iterator[Wrong]:
         "a parent of 31 bytes": _later_bytes(person, 200, parents=[bytes(31)]),
     }.items():
         yield "V-OG-02", f"of a later version: {comment}", signed
-    yield "V-OG-03", "of a later version: no parents", _later_bytes(person, 200, parents=[])
+    yield "V-OG-02", "of a later version: no parents", _later_bytes(person, 200, parents=[])
     yield (
         "V-OG-04",
         "of a later version: parents descending",
@@ -353,8 +353,8 @@ def _encodings(person: Person) -> Iterator[Wrong]:
 
 def _places(person: Person) -> Iterator[Wrong]:
     low, high = _ids(person, 2)
-    yield "V-OG-03", "no parents", _rename(person, parents=[])
-    yield "V-OG-03", "a recovery without parents", _recover(person, parents=[])
+    yield "V-OG-02", "no parents", _rename(person, parents=[])
+    yield "V-OG-02", "a recovery without parents", _recover(person, parents=[])
     yield "V-OG-04", "parents descending", _rename(person, parents=[high, low])
     yield "V-OG-04", "a parent twice", _rename(person, parents=[low, low])
     yield (
