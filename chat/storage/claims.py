@@ -169,7 +169,7 @@ _HELD: Final = (
 # --- What makes one an own entry ---
 
 _COUNTS: Final = (
-    "c.author = e.author AND c.sequence > e.sequence AND c.number NOT IN (SELECT entry FROM claims)"
+    "c.author = e.author AND c.number NOT IN (SELECT entry FROM claims)"
     f" AND NOT EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = c.number)"
 )
 _FOLLOWED: Final = (
