@@ -224,6 +224,8 @@ DIALOGS: Final = (
             *at("History: to the message box", "ctrl+up", "escape"),
             *dialog("QuestionDialog", "alt+y"),
             *dialog("DevicesDialog", "alt+d"),
+            *dialog("RemoveDialog", "alt+d", "down", "d", enter=False),
+            *at("RemoveDialog: the other answer", "alt+d", "down", "d", "e", "up", "enter", "escape"),
             *dialog("AddDialog", "alt+d", "a"),
             *at("DevicesDialog", "escape"),
             *dialog("RecoveryDialog", "alt+w"),

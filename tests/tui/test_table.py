@@ -176,7 +176,15 @@ def test_escape_loses_nothing_that_was_typed(everything: All) -> None:
 
 
 def _is_a_base(kind: type) -> bool:
-    return kind.__name__ in ("Dialog", "Finder", "FieldsDialog", "HeldScreen", "LinkingDialog", "WordsDialog")
+    return kind.__name__ in (
+        "ChoiceDialog",
+        "Dialog",
+        "Finder",
+        "FieldsDialog",
+        "HeldScreen",
+        "LinkingDialog",
+        "WordsDialog",
+    )
 
 
 def _places(row: Row) -> list[str]:

@@ -46,7 +46,7 @@ from tui.actions import ACTIONS, command, shown_key
 from tui.messages import PairWith
 from tui.screens.backup import LostDialog, RestoreDialog
 from tui.screens.devices import AddDialog, DevicesDialog, LinkDialog, LinkingDialog
-from tui.screens.dialog import Dialog, QuitDialog, SaveDialog
+from tui.screens.dialog import Dialog, QuitDialog, RemoveDialog, SaveDialog
 from tui.screens.links import OpenLinkDialog
 from tui.screens.pairing import BeginDialog, PairingDialog
 from tui.screens.recovery import NewWordsDialog
@@ -244,6 +244,7 @@ async def test_every_action_and_what_it_opens() -> None:
             *(SaveDialog("2026", "/1"), SendDialog("2026", "/1")),
             OpenLinkDialog(("http://1", "https://2")),
             QuitDialog(unfinished_lines("2026", ("1",))),
+            RemoveDialog("2026", "1"),
             *(LostDialog(), RestoreDialog(FakeDoor(messenger), new=True)),
             *(NewWordsDialog(view), NewWordsDialog(view, keeps=True)),
         ):
