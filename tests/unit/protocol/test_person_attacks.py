@@ -146,6 +146,32 @@ def test_words_that_were_replaced_open_nothing_any_more(anna: Person) -> None:
     assert reduce(anna.operations, Pins(confirmed=frozenset([own]))).newest == id_of(following)
 
 
+def test_case_c3_the_thief_of_the_words_takes_part_in_nothing_after_one_recovery_with_a_new_seed(
+    anna: Person,
+) -> None:
+    """The thief is the first to use them, and goes on upon the recovery of the owner and upon the genesis."""
+    leaked, founding, new = anna.new.recovery_seed, upto(anna, 3), TerminalKeys(THIRD.signing, THIRD.static)
+    anna.recover({anna.first: [], SECOND: []}, THIEF, upon=founding, seeds=(leaked, THIEF.seed))
+    assert [*anna.state.live] == [THIEF.id], "until the cure"
+    cure = id_of(anna.recover({anna.first: []}, FOURTH, upon=founding, seeds=(leaked, NEW_SEED)))
+    pins = Pins(confirmed=frozenset([cure]))
+    cured = reduce(anna.operations, pins)
+    assert FOURTH.id in cured.live
+    for number in range(4):
+        for following in (leaked, Terminal.named(f"of the thief {number}").seed):
+            upon = Reduction(load(anna.operations), pins)
+            theft = recover_operation(upon, leaked, following, {FOURTH.id: []}, new)
+            with pytest.raises(AuthenticationFailed):
+                extend(anna.operations, [sign_recovery(theft, leaked, THIRD.seed)], pins)
+            sibling = Terminal.named(f"sibling {number} {following.hex()}")
+            anna.recover({SECOND: []}, sibling, upon=founding, seeds=(leaked, following))
+        state = reduce(anna.operations, pins)
+        assert (state.path, state.live, state.contested) == (cured.path, cured.live, False)
+        assert state.recovery == recovery_key(NEW_SEED)
+    again = id_of(anna.recover(upon=Reduction(load(anna.operations), pins), seeds=(NEW_SEED, NEW_SEED)))
+    assert reduce(anna.operations, pins).newest == again
+
+
 def test_a_recovery_has_both_signatures_of_the_key_that_the_one_before_names(anna: Person) -> None:
     old, new = anna.new.recovery_seed, NEW_SEED
     made = recover_operation(anna.now, old, new, {})
