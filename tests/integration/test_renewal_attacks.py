@@ -79,6 +79,8 @@ async def test_a_false_share_that_comes_first_leaves_both_under_an_earlier_one(t
         assert link.psk is not None
         assert link.psk.own == pair_of(desk, ben).own[0].name
         await talk(desk, ben, "under the last")
+        await talk(ben, desk, "and back under the last")
+        assert not {"under the last", "and back under the last"} & {*await phone.texts(ben)}
 
 
 @in_virtual_time(limit=3600)

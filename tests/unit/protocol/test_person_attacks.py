@@ -696,6 +696,31 @@ def test_case_94_to_check_a_log_takes_as_much_for_each_operation(
     assert next(asked) <= 2 * (len(made) + 3)
 
 
+@pytest.mark.parametrize("chained", [False, True])
+def test_what_counts_is_decided_anew_once_at_most_for_each_removal(
+    chained: bool, anna: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Terminals that remove themselves, at once or each upon the one before: no cube of the log."""
+    made, heads, counting, decided = list[bytes](), list(anna.state.heads), Reduction._counting, list[int]()
+    machines = [Terminal.named(f"machine {number}") for number in range(60)]
+    for one in machines:
+        add = Add(anna.id, anna.first.id, heads, one.signing, one.static, "machine")
+        made.append(sign_operation(add, anna.first.seed, one.seed))
+        heads = [id_of(made[-1])]
+    for one in machines:
+        made.append(sign_operation(Remove(anna.id, one.id, heads, one.id, []), one.seed))
+        heads = [id_of(made[-1])] if chained else heads
+
+    def counted(self: Reduction, context: int, denying: int = -1) -> int:
+        decided.append(context)
+        return counting(self, context, denying)
+
+    monkeypatch.setattr(Reduction, "_counting", counted)
+    state = Reduction(load([*anna.operations, *made])).state()
+    assert {one.id for one in machines} <= state.removed
+    assert len(decided) <= 8 + chained * len(machines)
+
+
 def test_the_last_operation_of_a_live_terminal_is_named_before_what_a_copy_made_after_it(
     anna: Person,
 ) -> None:
