@@ -15,6 +15,8 @@ from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec.structs import replace
+
 from chat.interface import DeletionScope, ParlourError
 from chat.network.links import LiveLink
 from chat.service.drawing import renew_upon
@@ -24,8 +26,12 @@ from protocol.entries_and_receipts import (
     KIND_CUT,
     KIND_TEXT,
     EntryPlace,
+    ParsedEntry,
+    Signed,
+    conversation_of,
     conversation_of_two,
     cut_body,
+    take_entry,
     text_body,
     write_entry,
 )
@@ -34,9 +40,10 @@ from protocol.identity import log
 from protocol.identity.author import create_terminal
 from protocol.identity.exchange import extend, in_messages
 from protocol.identity.reduction import Reduction
+from protocol.labels import SIGN_ENTRY
 from protocol.limits import LINK_SECONDS_MAX
 from protocol.messages import CutHead, Entry, Message
-from protocol.primitives import KEY_SIZE
+from protocol.primitives import KEY_SIZE, ed25519_sign
 from tests.sim.disk import Reader, copied
 from tests.sim.laws import Broken, Side
 
@@ -53,9 +60,8 @@ MACHINES_MOST: Final = 3
 PAUSES: Final = (3.0, 20.0, 45.0, 120.0)
 """Seconds between its acts after the cure."""
 
-SIGNED: Final = False
-"""Whether a signature with each entry of own devices, and the newest self key alone, say who wrote it (SPEC
-§11.1). Then a thief also writes in the name of other devices, and a contact under older self keys."""
+LIES_IN_NOTES: Final = 3
+"""The last of the ways in which it says that another device wrote something."""
 
 
 class Thief:
@@ -555,9 +561,26 @@ class Thief:
         self._do(host, recovers)
 
     def _lie(self, host: Host, target: Host) -> None:
-        """Say that other devices wrote what it made up."""
-        if SIGNED:
-            self._do(host, partial(self._in_anothers_name, host, host, target, old=False))
+        """Say on links of own devices that another one wrote what it made up.
+
+        Without a signature, with one of its own in that one's name, or as what it took; or in the notes.
+        """
+        keyring, how = host.person.engine._use_cases.keyring, self._number % (LIES_IN_NOTES + 1)
+        own = keyring.own
+        other = self.owner if how == LIES_IN_NOTES else 1
+
+        async def lies() -> None:
+            entry = self._made_up(host, host, other, keyring.self_keys[0])
+            if entry is None:
+                return
+            if how == 1:
+                made = ed25519_sign(own.signing_seed, SIGN_ENTRY + entry.id)
+                entry = replace(entry, signed=Signed(entry.header.author, made))
+            elif how > 1:
+                entry = replace(entry, signed=take_entry(entry.id, own.terminal, own.signing_seed))
+            await self._send(host, [entry.passed()], own=True)
+
+        self._do(host, lies)
 
     async def _send(self, host: Host, messages: Iterable[Message], *, own: bool = False) -> None:
         """On each link with the person's devices, or with contacts as well."""
@@ -605,28 +628,50 @@ class Thief:
             self._do(colluding, partial(self._send, colluding, rows[-8:]))
 
     def _forge(self, host: Host, target: Host) -> None:
-        """The contact makes up what a device of the person wrote, under a self key that is none."""
-        assert self.colluding is not None
-        if self.colluding.up:
-            old = SIGNED and self._number % 2 == 0 and self.before is not None
-            self._do(self.colluding, partial(self._in_anothers_name, self.colluding, host, target, old=old))
+        """The contact makes up what a device of the person wrote, under a self key that the thief has.
 
-    async def _in_anothers_name(self, sender: Host, host: Host, target: Host, *, old: bool) -> None:
-        """An entry of the person's first device. `old`: under a self key that the thief held before."""
-        keyring = host.person.engine._use_cases.keyring
-        other = sender.owner if sender is self.colluding else 1
-        conversation = conversation_of_two(self.person, self.world.laws.persons[other])
-        author = self.world.side(self.world.hosts[self.owner]).terminal
-        if sender is not self.colluding or old:
-            key = keyring.self_keys[0]
-        else:
-            key = self.random.randbytes(KEY_SIZE)
-        draw = self.random.randbytes
-        place = EntryPlace(conversation, author, draw(8), None, [], list(keyring.own_log.heads))
+        Before the cure that is the newest one, so it takes one that is none. After it the devices that hold
+        the cure get the entry.
+        """
+        colluding = self.colluding
+        assert colluding is not None
+        if not colluding.up:
+            return
+        keys = host.person.engine._use_cases.keyring.self_keys
+        old = self._number % 2 == 0 and self.before is not None
+        key = keys[self._number // 2 % len(keys)] if old else self.random.randbytes(KEY_SIZE)
+
+        async def forges() -> None:
+            entry = self._made_up(colluding, host, colluding.owner, key)
+            for link in colluding.person.engine._use_cases.links.of(self.person):
+                if entry is not None and (not old or self._is_cured(link)):
+                    await self._say(link, [entry.message()])
+
+        self._do(colluding, forges)
+
+    def _is_cured(self, link: LiveLink) -> bool:
+        """Whether a device of the person at the other end of a link holds the cure."""
+        own = (side for side in self.world.laws.of(self.owner) if side.runs and not side.thief)
+        for side in own:
+            assert side.engine is not None
+            ring = side.engine.engine._use_cases.keyring
+            if ring.identity.static.public == link.peer.static:
+                return bool(self.cures(side) & ring.own_log.counting)
+        return False
+
+    def _made_up(self, sender: Host, host: Host, other: int, key: bytes) -> ParsedEntry | None:
+        """A text of an honest device in the conversation with a person or in the notes, tagged with a key."""
+        laws, person, draw = self.world.laws, self.person, self.random.randbytes
+        honest = [one for one in laws.of(self.owner) if one.terminal not in self.terminals and not one.thief]
+        if not honest:
+            return None
+        heads = [*host.person.engine._use_cases.keyring.own_log.heads]
+        conversation = conversation_of(person, laws.persons[other])
+        place = EntryPlace(conversation, self.random.choice(honest).terminal, draw(8), None, [], heads)
         body = text_body(f"nobody wrote {self.random.randrange(1 << 30)}")
         entry = write_entry(place, sender.person.clock.wall(), KIND_TEXT, body, key, draw)
-        self.world.laws.unsigned.add(entry.id.hex())
-        await self._send(sender, [entry.message()], own=True)
+        laws.made_up(entry.id, notes=other == self.owner)
+        return entry
 
 
 _INCARNATIONS: Final = "SELECT incarnation, id FROM entries"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import sys
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -668,6 +669,35 @@ def test_case_94_to_check_a_log_takes_as_much_for_each_operation(
     monkeypatch.setattr("protocol.identity.log.terminal_id", identify)
     load([*anna.operations, *made])
     assert next(asked) <= 2 * (len(made) + 3)
+
+
+def calls_to_reduce(operations: Sequence[bytes]) -> int:
+    graph, calls = load(operations), itertools.count()
+
+    def count(*_: object) -> None:
+        next(calls)
+
+    sys.setprofile(count)
+    try:
+        Reduction(graph).state()
+    finally:
+        sys.setprofile(None)
+    return next(calls)
+
+
+def left(anna: Person, count: int) -> list[bytes]:
+    """A log in which the first terminal adds so many, one after the other, and then each removes itself."""
+    added, made = [Terminal.named(f"number {number}") for number in range(count)], list(anna.operations)
+    for one in added:
+        add = Add(anna.id, anna.first.id, [id_of(made[-1])], one.signing, one.static, "laptop")
+        made.append(sign_operation(add, anna.first.seed, one.seed))
+    last = [id_of(made[-1])]
+    return made + [sign_operation(Remove(anna.id, one.id, last, one.id, []), one.seed) for one in added]
+
+
+def test_to_reduce_a_log_of_removals_takes_as_much_for_each_operation(anna: Person) -> None:
+    """A Record brings as many operations as the bounds allow before anybody has compared words."""
+    assert calls_to_reduce(left(anna, 400)) < 5 * calls_to_reduce(left(anna, 100))
 
 
 def test_the_last_operation_of_a_live_terminal_is_named_before_what_a_copy_made_after_it(
