@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from protocol.entries_and_receipts import ParsedEntry
+from protocol.entries_and_receipts import READABLE, ParsedEntry
 from protocol.history import order
 from protocol.limits import UNREAD_SECONDS_MAX
 from protocol.messages import EntryHeader
@@ -31,6 +31,11 @@ def ends(header: EntryHeader, stored: int, *, own: bool) -> Ends:
 def read_at(found: Ends, header: EntryHeader, read: int) -> Ends:
     """The end once a person has read the entry on one of its terminals at a time (milliseconds)."""
     return found._replace(due=min(found.due, read + header.timer * 1_000))
+
+
+def is_read_by_nobody(entry: ParsedEntry) -> bool:
+    """Whether an entry is held with its body and is of an unknown kind: it counts as read when that comes."""
+    return entry.has_body and entry.header.kind not in READABLE
 
 
 def timer_of(held: Iterable[ParsedEntry], left_out: Collection[bytes] = ()) -> int:

@@ -170,8 +170,6 @@ LINKED_RELAYS_MAX: Final = 8
 """Relays that a new terminal gets (SPEC §7.8.1)."""
 LINKED_CONTACTS_MAX: Final = 4_096
 """Contacts that a new terminal gets (SPEC §7.8.1)."""
-LINKED_OPERATIONS_MAX: Final = 65_536
-"""Operations of all logs that a new terminal gets (SPEC §7.8.1)."""
 LINKED_PAIRINGS_MAX: Final = 4
 """Pairings with one contact that a new terminal gets: two newest and two oldest (SPEC §7.8.1)."""
 VOUCHERS_MAX: Final = 64

@@ -27,7 +27,7 @@ from chat.service.notes import Notes, Written
 from chat.service.state import ContactBook
 from chat.service.sync import Synchronizer
 from chat.service.views import Views, deleted_by
-from chat.storage import amendments, contacts, entries, expiry, files, persons, quarantine, receipts
+from chat.storage import amendments, claims, contacts, entries, expiry, files, persons, quarantine, receipts
 from chat.storage.database import Database, Store
 from chat.storage.entries import EntryRow
 from chat.storage.errors import SendUnsure, StorageUnsure
@@ -372,7 +372,7 @@ class Messages:
                 continue
             body = one.body
             if body is None:
-                body = cut_body(one.terminal, quarantine.held(database, one.conversation, one.terminal))
+                body = cut_body(one.terminal, claims.cut_heads(database, one.conversation, one.terminal))
             cuts.append((person, self._commit(database, person, KIND_CUT, body)))
             quarantine.written(database, one.conversation, one.terminal)
         return cuts, awaited

@@ -23,7 +23,8 @@ from chat.storage.database import Database, Row
 from chat.storage.entries import BY_OWN, Stored, check_header
 from chat.storage.expiry import Moment
 from protocol.entries_and_receipts import ParsedEntry, is_own, parse_entry, sign_entry, take_entry
-from protocol.messages import ENTRY_HEADER, Entry, Head
+from protocol.limits import CUT_HEADS_MAX
+from protocol.messages import ENTRY_HEADER, CutHead, Entry, Head
 
 CLAIMS_MAX: Final = 4_096
 """Claims of one contact that are kept. The contact alone fills it, and its later ones are passed over."""
@@ -130,10 +131,45 @@ def ends(db: Database, conversation: bytes) -> list[Head]:
     return [Head(author, sequence, entry) for author, sequence, entry, _ in rows if entry not in followed]
 
 
+def cut_heads(db: Database, conversation: bytes, terminal: bytes) -> list[CutHead]:
+    """The ends of all that is held of a removed terminal (id), ascending; of more than CUT_HEADS_MAX the last.
+
+    What the contact alone has of it is among them where it is under a self key that is held: it is a claim
+    only because the removal renewed that key. What a terminal took that is live no more is not.
+    """
+    last = (
+        "SELECT e.id FROM claims AS k JOIN entries AS e ON e.number = k.entry"
+        " JOIN terminals AS t ON t.number = e.author JOIN conversations AS c ON c.number = k.conversation"
+        " WHERE NOT k.own AND k.opens AND c.id = ? AND t.terminal = ?"
+        " ORDER BY e.sequence DESC, e.id DESC LIMIT ?"
+    )
+    found = {one.id for one in quarantine.held(db, conversation, terminal)}
+    found |= {entry for (entry,) in db.rows(last, conversation, terminal, CUT_HEADS_MAX)}
+    ends, followed = dict[bytes, CutHead](), set[bytes]()
+    for entry in found:
+        while (row := db.row(_HELD, entry)) is not None:
+            incarnation, sequence, taken, header = row
+            before = ENTRY_HEADER.decode(header).previous
+            if not taken:
+                ends[entry] = CutHead(incarnation, sequence, entry)
+                followed.add(before)
+                break
+            entry = before
+    left = [end for entry, end in ends.items() if entry not in followed]
+    return sorted(left, key=lambda end: (end.sequence, end.id))[-CUT_HEADS_MAX:]
+
+
+_HELD: Final = (
+    "SELECT e.incarnation, e.sequence, EXISTS (SELECT 1 FROM signatures AS s"
+    " LEFT JOIN person_terminals AS p ON p.terminal = s.terminal AND p.live"
+    " WHERE s.entry = e.number AND s.taken AND p.terminal IS NULL), e.header FROM entries AS e WHERE e.id = ?"
+)
+
+
 # --- What makes one an own entry ---
 
 _COUNTS: Final = (
-    "c.author = e.author AND c.sequence > e.sequence AND c.number NOT IN (SELECT entry FROM claims)"
+    "c.author = e.author AND c.number NOT IN (SELECT entry FROM claims)"
     f" AND NOT EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = c.number)"
 )
 _FOLLOWED: Final = (

@@ -16,8 +16,8 @@ from chat.storage.aside import Aside
 from chat.storage.database import Database
 from chat.storage.removal import REMOVED
 from chat.storage.secure_deletion import at_once, destroy_all
-from protocol.entries_and_receipts import KIND_TIMER, READABLE, ParsedEntry
-from protocol.expiry import ends
+from protocol.entries_and_receipts import KIND_TIMER, ParsedEntry
+from protocol.expiry import ends, is_read_by_nobody
 
 EXPIRED: Final = 3
 """What `entries.destroyed` says of an entry that ended."""
@@ -63,9 +63,8 @@ def kept(number: int, entry: ParsedEntry, moment: Moment, *, own: bool) -> Kept:
 
 
 def _unread_end(entry: ParsedEntry, moment: Moment, due: int) -> int:
-    """The end of an entry. Nobody reads one of an unknown kind: it counts as read when it comes."""
-    readable = entry.header.kind in READABLE or not entry.salt
-    return due if readable else min(due, moment.age + entry.header.timer * 1_000)
+    """The end of an entry that nobody has read so far."""
+    return min(due, moment.age + entry.header.timer * 1_000) if is_read_by_nobody(entry) else due
 
 
 def is_over(entry: ParsedEntry, moment: Moment, *, own: bool) -> bool:

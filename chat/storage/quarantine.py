@@ -29,7 +29,7 @@ PIECE: Final = 256
 QUARANTINED: Final = (
     "quarantine AS q JOIN rules AS r ON r.number = q.rule AND r.decides"
     " AND NOT EXISTS (SELECT 1 FROM signatures AS s JOIN person_terminals AS p ON p.terminal = s.terminal"
-    " AND p.live AND p.person IN (SELECT person FROM own) WHERE s.entry = q.entry AND s.taken)"
+    " AND p.live AND p.person = (SELECT person FROM own WHERE id = 1) WHERE s.entry = q.entry AND s.taken)"
 )
 """The entries `q.entry` that do not count. What a live terminal of this person took does."""
 

@@ -14,10 +14,11 @@ from protocol import labels, limits, primitives
 from protocol.codec import Beginning, Codec, Wire, check_ascending, encode
 from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed, Untrusted
 from protocol.identity.names import check_name
-from protocol.messages import B32, B48, Ids, Name, Optional32, TerminalName
+from protocol.messages import B32, B48, Name, Optional32, TerminalName
 
 MlDsaKey = Annotated[bytes, Meta(min_length=1952, max_length=1952)]
 Signature = Annotated[bytes, Meta(min_length=64, max_length=3309)]
+Parents = Annotated[list[B32], Meta(min_length=1, max_length=limits.PARENTS_MAX)]
 Keep = Annotated[list[B32], Meta(max_length=limits.KEEP_MAX)]
 """Operations of a removed terminal, ascending: what they have in `upto` still counts."""
 
@@ -54,7 +55,7 @@ class Add(Wire, frozen=True, tag=1):
 
     person: B32
     author: B32
-    parents: Ids
+    parents: Parents
     signing: B32
     static: B32
     name: TerminalName
@@ -65,7 +66,7 @@ class Remove(Wire, frozen=True, tag=2):
 
     person: B32
     author: B32
-    parents: Ids
+    parents: Parents
     terminal: B32
     keep: Keep
 
@@ -75,7 +76,7 @@ class Rename(Wire, frozen=True, tag=3):
 
     person: B32
     author: B32
-    parents: Ids
+    parents: Parents
     name: Name
 
 
@@ -89,7 +90,7 @@ class Recover(Wire, frozen=True, tag=4):
     person: B32
     previous: B32
     mldsa: MlDsaKey
-    parents: Ids
+    parents: Parents
     recovery: RecoveryKey
     removed: Annotated[list[Removal], Meta(max_length=limits.RECOVER_REMOVED_MAX)]
     signing: Optional32
@@ -105,7 +106,7 @@ class Renew(Wire, frozen=True, tag=5):
 
     person: B32
     author: B32
-    parents: Ids
+    parents: Parents
     drawn: B32
     once: B32
     sealed: Annotated[list[B48], Meta(max_length=limits.SEALED_MAX)]
@@ -284,8 +285,8 @@ def read_operation(encoded: bytes) -> Operation | Unknown:
     if elements < _COMMON_FIELDS or number > limits.NUMBER_MAX:
         raise Malformed("no operation of a later version")
     person, author, parents = beginning.id(), beginning.id(), beginning.array()
-    if parents > limits.PARENTS_MAX:
-        raise Malformed("too many parents")
+    if not 1 <= parents <= limits.PARENTS_MAX:
+        raise Malformed("no parents, or too many")
     return Unknown(number, person, author, [beginning.id() for _ in range(parents)])
 
 
@@ -297,8 +298,6 @@ def _check_form(logged: LoggedOperation) -> None:
     operation = logged.operation
     if isinstance(operation, Genesis):
         return
-    if not operation.parents:
-        raise Malformed("an operation without parents")
     check_ascending(operation.parents)
     check_ascending([removal.terminal for removal in logged.removals])
     for removal in logged.removals:

@@ -55,7 +55,6 @@ class HandoverReader:
     def __init__(self, name: str) -> None:
         self._name = name
         self._before: list[bytes] = []
-        self._operations = 0
         self._own: tuple[tuple[bytes, ...], LinkState] | None = None
         self._contacts: dict[bytes, SharedContact] = {}
         self._log: PersonState | None = None
@@ -82,9 +81,6 @@ class HandoverReader:
                 self._add(message)
 
     def _gather(self, message: LogOperations) -> None:
-        self._operations += len(message.operations)
-        if self._operations > limits.LINKED_OPERATIONS_MAX:
-            raise LimitExceeded("more operations than a new terminal reads")
         self._before.extend(message.operations)
         if len(self._before) > limits.LOG_HELD_MAX:
             raise LimitExceeded("a log of more operations than are read")

@@ -23,7 +23,7 @@ from protocol.entries_and_receipts import (
     text_body,
     write_entry,
 )
-from protocol.expiry import ends, read_at, timer_of
+from protocol.expiry import ends, is_read_by_nobody, read_at, timer_of
 from protocol.history import (
     claims,
     cuts_in_force,
@@ -293,10 +293,10 @@ def _bot(inputs: Json, step: Json) -> Json:
 
 
 def _ends(inputs: Json, step: Json) -> Json:
-    header = read_entry(inputs["entries"][step["entry"]]).header
-    found = ends(header, step["stored"], own=step["own"])
-    if step["read"] is not None:
-        found = read_at(found, header, step["read"])
+    entry = read_entry(inputs["entries"][step["entry"]])
+    found = ends(entry.header, step["stored"], own=step["own"])
+    for read in (step["read"], step["stored"] if is_read_by_nobody(entry) else None):
+        found = found if read is None else read_at(found, entry.header, read)
     return found._asdict()
 
 

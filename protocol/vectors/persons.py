@@ -6,14 +6,15 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from protocol.codec import Codec, encode
-from protocol.identity.author import read_recovery_words, recovery_key, recovery_words
+from protocol.identity.author import read_recovery_words, recovery_key, recovery_words, sign_recovery
 from protocol.identity.drawing import open_renew
 from protocol.identity.exchange import extend, missing, owner_named
-from protocol.identity.log import Operation, load, parse_operation, sign_operation, terminal_id
+from protocol.identity.log import Operation, Recover, load, parse_operation, sign_operation, terminal_id
 from protocol.identity.reduction import Pins, Reduction, Terminal
+from protocol.labels import SIGN_OPERATION
 from protocol.limits import RECOVER_BYTES_MAX
 from protocol.messages import MESSAGE, LogHeads, LogOperations
-from protocol.primitives import ed25519_from_seed, x25519_public
+from protocol.primitives import ed25519_from_seed, mldsa_verify, x25519_public
 from protocol.vectors.frame import Action, Json, VectorMismatch, run_steps
 
 AREA: Final = "persons"
@@ -54,6 +55,17 @@ def _sign(_: Json, step: Json) -> Json:
     operation = _OPERATION.decode(bytes.fromhex(step["operation"]))
     signed = sign_operation(operation, *(bytes.fromhex(seed) for seed in step["signing_seeds"]))
     return {"signed": signed.hex()}
+
+
+def _sign_recover(_: Json, step: Json) -> Json:
+    operation = _OPERATION.decode(bytes.fromhex(step["operation"]))
+    if not isinstance(operation, Recover):
+        raise VectorMismatch("another operation than a Recover")
+    seeds = (bytes.fromhex(seed) for seed in (step["recovery_seed"], *step["terminal_seeds"]))
+    logged = parse_operation(sign_recovery(operation, *seeds))
+    first, drawn, *others = logged.signatures  # each ML-DSA-65 signature is another one
+    mldsa_verify(operation.mldsa, SIGN_OPERATION + logged.id, drawn)
+    return {"ed25519_signatures": _hex([first, *others])}
 
 
 def _parse(_: Json, step: Json) -> Json:
@@ -161,6 +173,7 @@ ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "recovery_words": _recovery_words,
     "read_recovery_words": _read_recovery_words,
     "sign": _sign,
+    "sign_recover": _sign_recover,
     "parse": _parse,
     "reduce": _reduce,
     "open_renew": _open_renew,

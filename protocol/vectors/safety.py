@@ -22,7 +22,7 @@ def _operations(inputs: Json, step: Json, whose: str) -> list[bytes]:
 
 def _safety_number(inputs: Json, step: Json) -> Json:
     """What a terminal asks its person, and the numbers that it shows, that of the branch in force first."""
-    own_pins = Pins(confirmed=_ids(step, "own_confirmed"))
+    own_pins = Pins(_ids(step, "own_seen"), _ids(step, "own_confirmed"))
     own = reduce(_operations(inputs, step, "own"), own_pins)
     questions = open_questions(own, own_pins.confirmed)
     shows = not questions and bytes.fromhex(step["terminal"]) in own.live

@@ -6,7 +6,7 @@ import ast
 import importlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import signature
 from itertools import pairwise
 from pathlib import Path
@@ -243,14 +243,23 @@ def messages_have_their_states(text: str) -> list[str]:
 
 def shapes_are_those_of_the_code(text: str) -> list[str]:
     """Name, number, type and size of every field of every struct."""
-    said = {
-        table.header[0]: [row[:3] for row in table.rows]
-        for table in spec_document.tables(text)
-        if table.header[1:] == ("type", "bytes", "contents")
-    }
+    said: dict[str, list[Row]] = {}
+    for table in spec_document.tables(text):
+        if table.header[1:] == ("type", "bytes", "contents"):
+            said[table.header[0]] = [one for row in table.rows for one in _rows_of(row, said)]
     true = {_titled(name, struct): list(fields(struct)) for name, struct in STRUCTS.items()}
     wrong = [f"{name}: {different(said[name], true[name])}" for name in said if name in true]
     return different(said, true) + [line for line in wrong if not line.endswith(": []")]
+
+
+def _rows_of(row: Row, before: Mapping[str, list[Row]]) -> Iterator[Row]:
+    """The row of a field, or those that a row without a type names "as in" a table before it."""
+    if row[1]:
+        yield row[:3]
+        return
+    named, like = re.findall(r"\w+", row[0]), row[3].removeprefix("as in ")
+    (rows,) = (rows for title, rows in before.items() if title.split(" ")[0] == like)
+    yield from (one for one in rows if one[0] in named)
 
 
 def _titled(name: str, struct: type[Wire]) -> str:
@@ -517,7 +526,7 @@ def relay_endings_are_those_of_the_code(text: str) -> list[str]:
     return different(said, [(str(place), reason.value) for place, reason in enumerate(END_REASONS)])
 
 
-_AFTER_A_GAP: Final = ("V-RC-08", "V-HS-07", "V-ET-07", "V-OG-06", "V-LG-06", "V-LG-12")
+_AFTER_A_GAP: Final = ("V-RC-08", "V-HS-07", "V-ET-07", "V-OG-04", "V-OG-06", "V-LG-06", "V-LG-12")
 
 
 def rules_have_one_id_each(text: str) -> list[str]:

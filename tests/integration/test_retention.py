@@ -446,5 +446,5 @@ async def test_what_a_removed_keeper_held_comes_back_from_contacts(tmp_path: Pat
         assert [view.unread for view in await desk.engine.contacts()] == [1], "the young one"
         assert (await desk.engine.retention()).keeper == ""
         await asyncio.sleep(3_700)
-        assert await kinds(desk, ben) == ["text"] * 3
+        assert await kinds(desk, ben) == ["text"] * 3 + ["cut"]
         await checked(desk)

@@ -112,8 +112,9 @@ function checkTimer({ time, kind, timer, until }) {
 }
 
 // The end of an entry with a timer in Unix milliseconds: as far as it is known, and at the latest. `read` is
-// the time of the first reading, or null.
-export function ends({ time, timer, until }, { stored, read, own }) {
+// the time of the first reading, or null: nobody reads an entry of an unknown kind.
+export function ends({ header: { kind, time, timer, until }, hasBody }, { stored, read: at, own }) {
+  const read = hasBody && !BODIES.has(kind) ? stored : at;
   const last = Math.min(until, stored + timer * 1000 + FOUR_WEEKS_MS);
   const written = own ? Math.min(time, stored) + timer * 1000 : last;
   const seen = read === null ? last : read + timer * 1000;

@@ -14,7 +14,6 @@ import { readAddress } from './relay_address.js';
 const MESSAGE_MOST = 256;
 const BYTES_MOST = 262_144;
 const LOG_MOST = 2048;
-const OPERATIONS_MOST = 65_536;
 const INITIATOR = Buffer.from([0]);
 
 const bare = (message) => ({ ...message, proof: Buffer.alloc(32), signature: Buffer.alloc(64) });
@@ -87,7 +86,7 @@ class Linking {
 export class BeingAdded extends Linking {
   constructor(link, pairs, name, nonce) {
     super(link, 'initiator', name, nonce);
-    Object.assign(this, { pairs, state: 'COMMITTED', before: [], count: 0, contacts: [], shared: [] });
+    Object.assign(this, { pairs, state: 'COMMITTED', before: [], contacts: [], shared: [] });
     this.out.push({ is: 'Commit', commitment: commitmentOf(this.t, nonce), name });
   }
 
@@ -110,9 +109,8 @@ export class BeingAdded extends Linking {
 
   takeLogOperations({ operations }, next) {
     if (next === 'READY') return this.takeAdd(operations);
-    this.count += operations.length;
     this.before.push(...operations);
-    must(this.count <= OPERATIONS_MOST && this.before.length <= LOG_MOST, 'limit', 'V-LS-03');
+    must(this.before.length <= LOG_MOST, 'limit', 'V-LS-03');
   }
 
   // The log that has come before what is said about it.

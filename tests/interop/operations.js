@@ -5,12 +5,12 @@ import { commitmentTo, selfKeyOf } from './drawing.js';
 import { Rejected, must } from './errors.js';
 import { ascending, isName } from './messages.js';
 import { ascii, checkEd25519, checkX25519, dh, ed25519Pair, hash } from './primitives.js';
-import { join, mldsaPair, random, sign } from './primitives.js';
+import { join, mldsaPair, random, sign, signMldsa } from './primitives.js';
 
 const OPERATION_MOST = 1024;
 const MOST = { Renew: 4096, Recover: 8192 };
 const id = bytes(32);
-const parents = list(0, 16, id);
+const parents = list(1, 16, id);
 const authored = { person: id, author: id, parents };
 const keep = list(0, 4, id);
 const Removal = struct({ terminal: id, keep });
@@ -82,6 +82,13 @@ export function make(operation, signers) {
   return { id: name, raw: encode(Signed, { operation: raw, signatures }) };
 }
 
+// The signatures of an encoded Recover, given the seed of the key in force and the pair of a new terminal, if any.
+export function signRecover(raw, seed, newcomers) {
+  const { ed25519, mldsa } = recoveryKey(seed);
+  const text = signedText(operationIdOf(raw));
+  return [sign(ed25519, text), signMldsa(mldsa, text), ...newcomers.map((pair) => sign(pair, text))];
+}
+
 // A new person with its first terminal: pairs `signing`, `fixed`; a log of Genesis and Rename.
 export function newLog({ signing, fixed }, name, { seed, drawn } = { seed: random(32), drawn: random(32) }) {
   const recovery = recoveryKey(seed);
@@ -121,7 +128,6 @@ function checkStatic(key) {
 }
 
 function checkForm(op) {
-  must(op.is === 'Genesis' || op.parents.length, 'malformed', 'V-OG-03');
   const removed = op.removed ?? [];
   const kept = [op, ...removed].map((removal) => removal.keep ?? []);
   const lists = [op.parents ?? [], removed.map((removal) => removal.terminal), ...kept];

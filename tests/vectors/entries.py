@@ -1369,6 +1369,7 @@ def _uncovered(seed: Seed) -> Group:
     talk.write("names", "own", parents=["d"], ms=5)
     talk.write("rival", "their", "b", ms=6)
     talk.write("other rival", "their", "b", ms=7)
+    talk.write("after a", "their second", "a", ms=8)
     group = Group("11.2", {"entries": talk.named()})
     chain = ["a", "b", "c", "d"]
     for comment, names, passed_on, heads in (
@@ -1385,6 +1386,7 @@ def _uncovered(seed: Seed) -> Group:
         ("nor do two of them", ["a", "b", "rival", "other rival"], ["rival", "other rival"], []),
         ("of three the two that are covered", [*chain, "rival", "other rival"], ["rival"], []),
         ("an entry that the contact names is evidence", [*chain, "rival"], ["rival"], ["rival"]),
+        ("an entry of another author covers nothing that it names as previous", ["a", "after a"], ["a"], []),
     ):
         given = {"entries": names, "passed_on": passed_on, "heads": heads}
         group.add(comment, ["Uncovered"], SUCCESS, one_step(ACTIONS, group.inputs, "uncovered", **given))
@@ -1492,6 +1494,8 @@ def _ends(seed: Seed) -> Group:
     talk.write("year", "their", "minute", timer=TIMER_SECONDS_MAX)
     talk.write("ahead", "their", "minute", ms=86_400_000, timer=60)
     talk.bears("minute", "short", until=TIME + 60_000)
+    talk.bears("ahead", "later kind", kind=200)
+    talk.entries["header"] = parse_entry(Entry(talk.entries["later kind"].header_bytes, b"", b""))
     group = Group("11.9", {"entries": talk.named()})
     for comment, entry, stored, read, own in (
         ("of another person, unread", "minute", 5, None, False),
@@ -1504,6 +1508,8 @@ def _ends(seed: Seed) -> Group:
         ("of this person", "minute", 0, None, True),
         ("of this person, and from another terminal", "minute", 40_000, None, True),
         ("of this person, and the clock was ahead", "ahead", 5, None, True),
+        ("of another person, of an unknown kind", "later kind", 5, None, False),
+        ("of another person, of an unknown kind, without its body", "header", 5, None, False),
     ):
         given = {"entry": entry, "stored": TIME + stored, "read": read and TIME + read, "own": own}
         group.add(comment, ["End"], SUCCESS, one_step(ACTIONS, group.inputs, "ends", **given))

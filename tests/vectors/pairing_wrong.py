@@ -20,7 +20,7 @@ from protocol.messages import Accept, Commit, LogHeads, LogOperations, Open, Rev
 from protocol.pairing.invitation import invitation_check
 from protocol.pairing.record import accept_tag
 from protocol.primitives import ed25519_sign
-from protocol.vectors.frame import Json
+from protocol.vectors.frame import SUCCESS, Json
 from tests.vectors.files import Group, Seed
 from tests.vectors.pairing_ends import Course, Making, end, facts, log_of, record, remade, transcript_of
 from tests.vectors.persons_log import Person, Terminal
@@ -420,6 +420,25 @@ def _after_words(group: Group, agreed: Json, anna: Person, bob: Person) -> None:
     steps = course.refusing("initiator", course.waiting("responder"))
     comment = "a removed terminal, as the log that is held says"
     group.add(comment, ["Again"], "untrusted", steps, rule="V-RC-05", **ends)
+    ends = {"initiator": end(anna, "nearby", held=_held_rival(bob)), "responder": _recovered(bob)}
+    course = Course(inputs | ends).words_shown().confirms("initiator", "responder").arrives("initiator")
+    comment = "a terminal of a recovery, of which a rival is held"
+    group.add(comment, ["Again"], SUCCESS, course.steps, rule="", **ends)
+
+
+def _held_rival(bob: Person) -> list[str]:
+    """What is held of a person of whom a thief has recovered."""
+    later = Person(bob.seed, bob.label, bob.name, {})
+    later.recover("rival", {}, later.terminal("thief"), following=bob.seed.bytes("thief"))
+    return [signed.hex() for signed in later.log.values()]
+
+
+def _recovered(bob: Person) -> Json:
+    """An end that its own person's recovery brought in."""
+    later, new = Person(bob.seed, bob.label, bob.name, {}), bob.terminal("recovered")
+    later.recover("recover", {}, new)
+    keys = {"signing_seed": new.seed.hex(), "static_secret": new.secret.hex()}
+    return end(later, "nearby") | keys | {"terminal": new.id.hex()}
 
 
 def _before_removal(bob: Person, held: Json) -> Json:

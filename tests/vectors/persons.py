@@ -188,9 +188,13 @@ def _signed(person: Person) -> Group:
         signed = script.take("sign", **given)["signed"]
         script.take("parse", signed=signed)
         group.add(comment, ["Operation"], SUCCESS, script.steps)
+    second = {"a Recover alone": [], "a Recover with all its parts": [person.terminal("second").seed.hex()]}
     for comment, recover in _recovers(person).items():
-        steps = one_step(ACTIONS, group.inputs, "parse", signed=recover.hex())
-        group.add(comment, ["Operation"], SUCCESS, steps)
+        script, operation = Script(ACTIONS, group.inputs), parse_operation(recover).operation
+        seeds = {"recovery_seed": person.recoveries[person.id].hex(), "terminal_seeds": second[comment]}
+        script.take("sign_recover", operation=encode(operation).hex(), **seeds)
+        script.take("parse", signed=recover.hex())
+        group.add(comment, ["Operation"], SUCCESS, script.steps)
     return group
 
 
@@ -254,7 +258,7 @@ def _wrong_later_ones(person: Person) -> Iterator[Wrong]:
         "a parent of 31 bytes": _later_bytes(person, 200, parents=[bytes(31)]),
     }.items():
         yield "V-OG-02", f"of a later version: {comment}", signed
-    yield "V-OG-03", "of a later version: no parents", _later_bytes(person, 200, parents=[])
+    yield "V-OG-02", "of a later version: no parents", _later_bytes(person, 200, parents=[])
     yield (
         "V-OG-04",
         "of a later version: parents descending",
@@ -349,8 +353,8 @@ def _encodings(person: Person) -> Iterator[Wrong]:
 
 def _places(person: Person) -> Iterator[Wrong]:
     low, high = _ids(person, 2)
-    yield "V-OG-03", "no parents", _rename(person, parents=[])
-    yield "V-OG-03", "a recovery without parents", _recover(person, parents=[])
+    yield "V-OG-02", "no parents", _rename(person, parents=[])
+    yield "V-OG-02", "a recovery without parents", _recover(person, parents=[])
     yield "V-OG-04", "parents descending", _rename(person, parents=[high, low])
     yield "V-OG-04", "a parent twice", _rename(person, parents=[low, low])
     yield (

@@ -289,6 +289,10 @@ def _rivals(seed: Seed) -> Group:
         anna.recover(f"rival {n}", {}, anna.terminal(f"rival {n}"), base)
     flood = [*both, *(f"rival {n}" for n in range(LOG_RIVALS_MAX + 2))]
     history.reads("of many rivals the first eight are kept", "Rival", flood, seen=["recover"])
+    for n in range(LOG_RIVALS_MAX + 2):
+        anna.recover(f"later rival {n}", {}, anna.terminal(f"later rival {n}"), one)
+    later = [*flood, *(f"later rival {n}" for n in range(LOG_RIVALS_MAX + 2))]
+    history.reads("and of those that follow a later one as many", "Rival", later, seen=["recover"])
     return history.done()
 
 

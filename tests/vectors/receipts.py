@@ -47,6 +47,7 @@ def _talk(seed: Seed) -> Talk:
     talk.write("a2 copied", "their", "a1", ms=2_000, incarnation=copied)
     talk.write("b1 elsewhere", "own", conversation=seed.bytes("another conversation"))
     talk.write("a4", "their", "a3", ms=5_000)
+    talk.write("b after a1", "own", "a1", ms=6_000)
     return talk
 
 
@@ -87,6 +88,7 @@ def _asking_group(seed: Seed) -> Group:
         ("one whose previous entry is not held", ["a1", "b1", "a3"], ["a3"]),
         ("on one branch of a fork: the branch that ends before it stays", [*_CHAIN, "a2 copied"], ["a3"]),
         ("at the root of a fork: no branch is named", [*_CHAIN, "a2 copied"], ["a1"]),
+        ("one whose previous entry is of another author", ["a1", "a2", "b after a1"], ["b after a1"]),
     ):
         steps = one_step(ACTIONS, group.inputs, "heads", held=names, wanted=wanted)
         group.add(comment, ["Missing"], SUCCESS, steps)

@@ -204,8 +204,27 @@ def _own_changes(seed: Seed) -> Group:
     return pair.done()
 
 
+def _two_contests(seed: Seed) -> Group:
+    """Two recoveries follow Anna's genesis, and two the one of these that was seen first."""
+    pair = Pair(seed, "two contests")
+    anna = pair.anna
+    one, other, third, fourth = (anna.terminal(name) for name in ("one", "other", "third", "fourth"))
+    founding = ["genesis", "rename"]
+    anna.recover("recovers", {}, one, founding)
+    _second_recovery(anna, "the thief recovers", seed.bytes("thief"), other)
+    upon = [*founding, "recovers"]
+    anna.recover("recovers again", {}, third, upon)
+    anna.recover("and again", {}, fourth, upon)
+    both = ["recovers", "the thief recovers", "recovers again", "and again"]
+    seen = [anna.id_of(name) for name in ("recovers", "and again")]
+    pair.compares("of two contests the first asks", "OwnChange", anna=both, own_seen=seen)
+    pair.own(anna, ["recovers"])
+    pair.compares("once that is confirmed the second one asks", "OwnChange", anna=both, own_seen=seen)
+    return pair.done()
+
+
 def build(phrase: str) -> Json:
     """The whole file of this area."""
     seed = Seed(phrase, AREA)
-    groups = (_simple, _zeros, _terminals, _frozen, _recoveries, _branches, _own_changes)
+    groups = (_simple, _zeros, _terminals, _frozen, _recoveries, _branches, _own_changes, _two_contests)
     return build_file(seed, NOTES, [make(seed) for make in groups])

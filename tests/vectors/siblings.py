@@ -179,6 +179,25 @@ def _farewells(seed: Seed) -> Group:
     return group
 
 
+def _farewells_of_several(seed: Seed) -> Group:
+    """Zoe's laptop removes her phone and keeps what that added. Her desk removes it, keeping nothing."""
+    zoe = Person(seed, "zoe", "Zoe")
+    laptop, phone, tablet = (zoe.terminal(name) for name in ("laptop", "phone", "tablet"))
+    zoe.add("laptop", zoe.first, laptop)
+    zoe.add("phone", laptop, phone)
+    zoe.add("tablet", phone, tablet)
+    zoe.remove("no phone", laptop, phone, ["tablet"])
+    zoe.remove("no phone again", zoe.first, phone)
+    group = Group("7.6", {"log": zoe.named()})
+    for comment, static in (
+        ("one that was removed twice hears of the first removal", phone.static),
+        ("one whose adder was removed hears of that", tablet.static),
+    ):
+        steps = one_step(ACTIONS, group.inputs, "farewell", static=static.hex())
+        group.add(comment, ["Farewell"], SUCCESS, steps)
+    return group
+
+
 def _mark(entry: int, terminal: int, kind: int) -> Json:
     return {"entry": bytes([entry]).hex() * 32, "terminal": bytes([terminal]).hex() * 32, "kind": kind}
 
@@ -334,5 +353,6 @@ def build(phrase: str) -> Json:
         *(_secret, _callers, _farewells),
         *(_marks, _digests, _passed, _kept, _places),
         _brought_in_for_nothing,
+        _farewells_of_several,
     )
     return build_file(seed, NOTES, [make(seed) for make in makers])

@@ -182,7 +182,7 @@ const RUN = {
   claims,
   timer,
   bot,
-  ends: (step, inputs) => entries.ends(read(inputs.entries[step.entry]).header, step),
+  ends: (step, inputs) => entries.ends(read(inputs.entries[step.entry]), step),
 };
 
 const run = (table) => (inputs, steps) =>

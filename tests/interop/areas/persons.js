@@ -3,8 +3,9 @@ import { openRenew } from '../drawing.js';
 import { operationsBeyond, ownerNamed, readLog, receiveLog, removalsOf } from '../log.js';
 import { encode } from '../codec.js';
 import { decodeMessage, encodeMessage } from '../messages.js';
-import { Signed, readOperation, recoveryKey, signedText, terminalId, personId } from '../operations.js';
-import { ed25519Pair, empty, hash, sign, x25519Pair } from '../primitives.js';
+import { Signed, decodeOperation, operationIdOf, readOperation, recoveryKey } from '../operations.js';
+import { personId, signRecover, signedText, terminalId } from '../operations.js';
+import { checkMldsaSignature, ed25519Pair, empty, hash, sign, x25519Pair } from '../primitives.js';
 import { readRecoveryWords, recoveryWords } from '../recovery.js';
 import { expectSame, hex } from './expect.js';
 
@@ -20,6 +21,18 @@ function signOperation(step) {
   const name = genesis ? personId(raw) : hash('parlour.log.op', [raw]);
   const signatures = step.signing_seeds.map((seed) => sign(ed25519Pair(hex(seed)), signedText(name)));
   expectSame(step, 'gives', { signed: encode(Signed, { operation: raw, signatures }) });
+}
+
+// The ML-DSA-65 signature is another one each time.
+function signRecovery(step) {
+  const raw = hex(step.operation);
+  const [first, drawn, ...others] = signRecover(
+    raw,
+    hex(step.recovery_seed),
+    step.terminal_seeds.map((seed) => ed25519Pair(hex(seed))),
+  );
+  checkMldsaSignature(decodeOperation(raw).mldsa, signedText(operationIdOf(raw)), drawn);
+  expectSame(step, 'gives', { ed25519_signatures: [first, ...others] });
 }
 
 function parse(step) {
@@ -77,6 +90,7 @@ export function persons({ operations = {} }, steps) {
     recovery_words: (step) => expectSame(step, 'gives', { words: recoveryWords(hex(step.seed)) }),
     read_recovery_words: (step) => expectSame(step, 'gives', { seed: readRecoveryWords(step.text) }),
     sign: signOperation,
+    sign_recover: signRecovery,
     parse,
     reduce: (step) => expectSame(step, 'gives', reduced(readLog(raws(step.operations), step))),
     open_renew: (step) => openDrawn(readLog(raws(step.operations)), hex(operations[step.renew]), step),

@@ -42,7 +42,7 @@ export const profile = (inputs, steps) => steps.map((step) => () => PROFILE[step
 export function safety({ operations }, steps) {
   const raws = (names) => names.map((name) => hex(operations[name]));
   return steps.map((step) => () => {
-    const own = readLog(raws(step.own), { confirmed: step.own_confirmed });
+    const own = readLog(raws(step.own), { seen: step.own_seen, confirmed: step.own_confirmed });
     const questions = openQuestions(own, step.own_confirmed.map(hex));
     const live = own.live.some(({ terminal }) => terminal.equals(hex(step.terminal)));
     const logs = live && !questions.length ? branchesOf(raws(step.theirs), step) : [];

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from protocol import limits
 from protocol.codec import encode
 from protocol.errors import LimitExceeded, LocalMisuse
 from protocol.identity.author import add_operation
@@ -19,7 +18,6 @@ from protocol.identity.reduction import reduce
 from protocol.link.states import Role
 from protocol.messages import Addition, Close, Consent, LinkState, LogOperations, Message, NewTerminal, Open
 from protocol.pairing.comparison import WordsReady
-from protocol.pairing.handover import HandoverReader
 from protocol.pairing.linking import (
     AddDue,
     Linked,
@@ -206,13 +204,3 @@ def test_in_every_order_a_profile_comes_only_with_an_add_that_both_have_signed(m
     assert len(made) <= len(both.old.told(AddDue)) <= 1
     for end in (both.new, both.old):
         assert len(end.told(LinkingFailed)) <= 1
-
-
-def test_a_new_terminal_reads_a_bounded_number_of_operations() -> None:
-    reader = HandoverReader("Anna")
-    for number in range(limits.LINKED_OPERATIONS_MAX // 256):
-        if number % 8 == 0:
-            reader._before.clear()  # as a contact's message ends its log
-        reader.take(LogOperations([b""] * 256))
-    with pytest.raises(LimitExceeded, match="more operations than a new terminal reads"):
-        reader.take(LogOperations([b""]))

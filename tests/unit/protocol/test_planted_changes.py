@@ -33,15 +33,6 @@ UNSEEN = {
         "it bounds what a terminal computes, which test_safety.py counts",
     ),
     **dict.fromkeys(
-        (
-            "LINKED_OPERATIONS_MAX + 1",
-            "LINKED_OPERATIONS_MAX - 1",
-            "pairing/handover.py:            "
-            'raise LimitExceeded("more operations than a new terminal reads")',
-        ),
-        "a vector would need sixty-five thousand operations, which test_linking.py counts",
-    ),
-    **dict.fromkeys(
         ("EARLY_MARKS_MAX + 1", "EARLY_MARKS_MAX - 1"),
         "it bounds what a terminal remembers, which test_marks.py counts",
     ),
