@@ -69,6 +69,8 @@ async def test_a_false_share_that_comes_first_leaves_both_under_an_earlier_one(t
         await asyncio.sleep(2 * LINK_SECONDS_MAX)
         assert pair_of(ben, desk).theirs[0].share == bytes(32)
         assert pair_of(desk, ben).own[0].operation == operation
+        assert linked(desk, ben)
+        assert linked(laptop, ben)
         await talk(desk, ben, "under the first")
         await talk(ben, laptop, "and back")
         await desk.engine.remove_terminal(terminal_of(phone))
