@@ -272,9 +272,12 @@ async def test_what_a_removed_terminal_drew_is_used_by_nobody(tmp_path: Path, ba
         await asyncio.sleep(60)
         own, key = keyring(desk).own, keyring(desk).self_keys[0]
         operations = before if backdated else await store.read(persons.operations_of, person)
-        late, drawn = renew_upon(operations, NO_PINS, replace(keyring(phone).own, drawn=own.drawn), bytes)
+        thief, made = replace(keyring(phone).own, drawn=own.drawn), list[bytes]()
+        for _ in range(3 if backdated else 0):  # it is to be deeper than what the desk drew
+            made.append(renew_upon([*operations, *made], NO_PINS, thief, bytes)[0])
+        late, drawn = renew_upon([*operations, *made], NO_PINS, thief, bytes)
         for one, other in ((laptop, desk), (ben, desk), (ben, laptop)):
-            await current(one, other).driver.send(LogOperations([late]))
+            await current(one, other).driver.send(LogOperations([*made, late]))
         secret = best(desk, ben)
         told = RenewedShare(pairing_id(pair_of(desk, ben).root), parse_operation(late).id, bytes(32))
         renewed = list[SecretsRenewed]()

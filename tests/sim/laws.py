@@ -162,6 +162,12 @@ class Laws:
     def watch(self, person: Person, number: int) -> None:
         person.watch(partial(self._event, number))
 
+    def is_recovered(self, person: int) -> None:
+        """A person, or a thief of its words, has recovered: what was compared before may count no more."""
+        self.recovered.add(person)
+        for side in self.sides:
+            side.paired_again.add(person)
+
     def made_up(self, entry: bytes, *, notes: bool) -> None:
         """A thief or a contact has an entry, by id, in the name of a device that did not write it."""
         self.unsigned.add(entry.hex())
@@ -333,7 +339,9 @@ class Laws:
             known = side.seen.removed.setdefault(person, set())
             if back := known & log.live.keys():
                 self._break("removed", f"{side.name} takes {len(back)} removed terminals for live again")
-            known.update(log.removed)
+            # What leaked words remove is live again where the person's own recovery takes their place.
+            if self.thief is None or self.thief.made.isdisjoint(log.path):
+                known.update(log.removed)
 
     @staticmethod
     def logs(side: Side) -> dict[bytes, PersonState]:

@@ -401,6 +401,25 @@ def replaced_keys_count() -> None:
     Keyring._order_drawn = all_of_them  # type: ignore[method-assign]
 
 
+def stale_key_counts() -> None:
+    """A tag counts under the best key that is held, though somebody who was removed may know it."""
+
+    def best(self: PersonState) -> bytes:
+        return next(iter(self.drawn), b"")
+
+    PersonState.fresh = property(best)  # type: ignore[assignment,method-assign]
+
+
+def leaked_words_stay() -> None:
+    """A recovery names the key of the words that it uses, and not that of the new ones."""
+    recover = signing.recover_operation  # type: ignore[attr-defined]
+
+    def same(reduction: Reduction, present: bytes, following: bytes, *more: Any) -> Any:
+        return recover(reduction, present, present, *more)
+
+    signing.recover_operation = same  # type: ignore[attr-defined,assignment]
+
+
 PLANTED: Final[dict[str, Callable[[], None]]] = {
     "receipt before commit": receipt_before_commit,
     "nothing resent": nothing_resent,
@@ -429,6 +448,8 @@ PLANTED: Final[dict[str, Callable[[], None]]] = {
     "copy shut out": copy_shut_out,
     "unsealed ends links": unsealed_ends_links,
     "any self tag": any_self_tag,
+    "leaked words stay": leaked_words_stay,
+    "stale key counts": stale_key_counts,
     "unsigned is own": unsigned_is_own,
     "signed by anybody": signed_by_anybody,
     "taken of the live": taken_of_the_live,

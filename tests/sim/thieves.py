@@ -37,7 +37,13 @@ from protocol.entries_and_receipts import (
 )
 from protocol.errors import ProtocolError
 from protocol.identity import log
-from protocol.identity.author import create_terminal
+from protocol.identity.author import (
+    create_terminal,
+    read_recovery_words,
+    recover_operation,
+    recovery_key,
+    sign_recovery,
+)
 from protocol.identity.exchange import extend, in_messages
 from protocol.identity.reduction import Reduction
 from protocol.labels import SIGN_ENTRY
@@ -50,12 +56,15 @@ from tests.sim.laws import Broken, Side
 if TYPE_CHECKING:
     from tests.sim.world import Host, World
 
-DEVICE, COPY, IMAGE, WORDS = range(4)
-"""What is stolen: a device, a copy that runs at once, an image that goes on later, or an image and
-the recovery words, which the person then replaces."""
+DEVICE, COPY, IMAGE, WORDS, LEAKED = range(5)
+"""What is stolen: a device, a copy that runs at once, an image that goes on later, an image and the recovery
+words, which the person then replaces, or words in force alone, and a contact who colludes has the log."""
 
 MACHINES_MOST: Final = 3
 """Machines of the thief, with those that it adds."""
+
+RECOVERIES_MOST: Final = 3
+"""Recoveries that leaked words sign."""
 
 PAUSES: Final = (3.0, 20.0, 45.0, 120.0)
 """Seconds between its acts after the cure."""
@@ -75,12 +84,11 @@ class Thief:
     def __init__(self, world: World, victim: Host, kind: int, colluding: int) -> None:
         self.world, self.owner, self.kind = world, victim.owner, kind
         self.colluding = world.hosts[colluding] if colluding else None
-        self.stolen = world.side(victim).terminal
-        self.terminals = {self.stolen}
+        self.stolen = world.side(victim).terminal if kind != LEAKED else b""
+        self.terminals = {self.stolen} - {b""}
         self.made: set[bytes] = set()
-        self.known = {
-            log.parse_operation(one).id for one in world.laws.operations(world.side(victim))[self.owner]
-        }
+        self._log_then = world.laws.operations(world.side(victim))[self.owner]
+        self.known = {log.parse_operation(one).id for one in self._log_then}
         self.incarnations: set[bytes] = set()
         self.held: dict[int, set[str]] = {}
         """What each honest terminal held when it learned of the cure."""
@@ -92,13 +100,13 @@ class Thief:
         self._parsed: dict[bytes, log.LoggedOperation] = {}
         self.victim = victim
         state = world.laws.logs(world.side(victim))[world.laws.persons[self.owner]]
-        self.is_junior = next(iter(state.live), b"") != self.stolen
+        self.is_junior = next(iter(state.live), b"") != self.stolen and kind != LEAKED
         self.words = [*world.words.get(self.owner, ())]
         self.sleeps = kind in (IMAGE, WORDS)
         if kind == DEVICE:
             self._take(victim)
             self.arm(victim)
-        else:
+        elif kind != LEAKED:
             machine = world.add_host(self.owner)
             self._take(machine)
             side, there = world.side(machine), world.side(victim)
@@ -114,6 +122,8 @@ class Thief:
 
     def wake(self) -> None:
         """The image goes on."""
+        if not self.machines:
+            return
         host, self.sleeps = self.machines[0], False
         if not host.made:
             host.made = True
@@ -203,7 +213,8 @@ class Thief:
         at = senior if senior is not None else own[0]
         if world.recovers.get(self.owner, at.number) != at.number:
             world.recovers[self.owner] = at.number  # the device that used them before is removed
-        world.recover(world.hosts[at.number], self.victim)
+        # Who holds what leaked words signed takes nothing from the devices that these remove.
+        world.recover(world.hosts[at.number], world.hosts[at.number] if self.kind == LEAKED else self.victim)
 
     async def end(self) -> None:
         """Before the cure the thief parts nobody; then comes the cure, after which it goes on.
@@ -231,7 +242,7 @@ class Thief:
 
     async def _go_on(self) -> None:
         """To the end of the run: first the contact who colludes gets words, and hands them over."""
-        if self.colluding is not None and self.machines[0].up:
+        if self.colluding is not None and self.machines and self.machines[0].up:
             self._write(self.machines[0], self.colluding)
             await asyncio.sleep(PAUSES[0])
             self._pass_on(self.machines[0], self.colluding)
@@ -353,6 +364,8 @@ class Thief:
 
     def act(self, which: int, who: int, other: int) -> None:
         """One of its acts, at one of its machines, towards another terminal."""
+        if self.kind == LEAKED:
+            self._use_leaked(removes=bool(which % 2))
         if self.sleeps:
             return
         there = [host for host in self.machines if host.up]
@@ -559,6 +572,35 @@ class Thief:
             self._learn(host)
 
         self._do(host, recovers)
+
+    def _use_leaked(self, *, removes: bool) -> None:
+        """Sign a recovery upon the log as the contact has it, which hands it to the person's devices.
+
+        It brings in a machine that only the log names, and removes all devices or none. Words that were
+        replaced sign upon the log of before.
+        """
+        colluding = self.colluding
+        if colluding is None or not colluding.up:
+            return
+        held = colluding.person.engine._use_cases.keyring.held(self.person)
+        if self.words and len(self.made) < RECOVERIES_MOST:
+            seed, new = read_recovery_words(self.words[0]), create_terminal(self.random.randbytes)
+            both = (Reduction(log.load(one)) for one in (held, self._log_then))
+            upon = next((one for one in both if one.state().recovery == recovery_key(seed)), None)
+            if upon is None:
+                return
+            removed = dict[bytes, Sequence[bytes]]((one, ()) for one in upon.state().live if removes)
+            following = self.random.randbytes(KEY_SIZE)
+            brings = log.TerminalKeys(new.signing, new.static)
+            made = recover_operation(upon, seed, following, removed, brings)
+            signed = sign_recovery(made, seed, new.signing_seed)
+            parsed = log.parse_operation(signed)
+            self.made.add(parsed.id)
+            self._parsed[signed] = parsed
+            self.terminals.add(new.id)
+            self.world.laws.is_recovered(self.owner)
+        graph = log.load([*{*held, *self._parsed}])
+        self._do(colluding, partial(self._send, colluding, in_messages([one.signed for one in graph.order])))
 
     def _lie(self, host: Host, target: Host) -> None:
         """Say on links of own devices that another one wrote what it made up.
