@@ -262,7 +262,7 @@ def _robbed(chance: random.Random, seed: int) -> Plan:
     """Of the first person a device, an image or words are stolen, and the thief acts between other steps."""
     kind, persons, devices = chance.randrange(4), chance.choice((2, 3, 3)), chance.choice(ROBBED)
     colluding = 2 if persons == 3 and chance.random() < 0.7 else 0
-    if random.Random(f"leaked words {seed}").random() < LEAKED_SHARE:
+    if random.Random(f"leaked {seed}").random() < LEAKED_SHARE:
         kind, colluding = 4, persons - 1
     relay = chance.random() < 0.15
     share = chance.choice((0.0, 0.0, 0.2))
