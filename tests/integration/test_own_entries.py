@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -57,12 +58,28 @@ def forged(
     person: bytes = b"",
     incarnation: bytes = b"forged!!",
     back: int = 0,
+    parents: Sequence[bytes] = (),
 ) -> ParsedEntry:
     """What a thief with a copy of a device writes in the name of a device, to a person or into the notes."""
     own = thief.own
     conversation = conversation_of(own.person, person or own.person)
-    place = EntryPlace(conversation, author, incarnation, None, [], thief.own_log.heads)
+    place = EntryPlace(conversation, author, incarnation, None, parents, thief.own_log.heads)
     return write_entry(place, desk.clock.wall() - back, kind, body, thief.self_keys[0], os.urandom)
+
+
+async def last_notes(person: Person) -> list[bytes]:
+    """The notes that come last: what follows them rules."""
+    notes = conversation_of(person.peer.person, person.peer.person)
+
+    def read(database: Database) -> list[bytes]:
+        rows = database.rows(
+            "SELECT e.id FROM entries AS e JOIN conversations AS c ON c.number = e.conversation"
+            " WHERE c.id = ? ORDER BY e.rank DESC LIMIT 3",
+            notes,
+        )
+        return sorted(row[0] for row in rows)
+
+    return await person.engine._use_cases.store.read(read)
 
 
 async def view(person: Person, other: Person, entry: str) -> EntryView | None:
@@ -137,10 +154,10 @@ async def test_a_stolen_device_writes_nothing_in_the_name_of_another_one(tmp_pat
         thief, desk_id = keyring(phone), bytes.fromhex(terminal_of(desk))
         blocks = [StateWrite(Register.BLOCKED, subject(ben.peer.person), encode(SwitchValue(on=True)))]
         deletes = [StateWrite(Register.DELETED, bytes.fromhex(victim), b"")]
-        notes = [
-            forged(thief, desk, desk_id, KIND_STATE, state_body(writes), incarnation=os.urandom(8))
-            for writes in (blocks, deletes)
-        ]
+        notes, last = list[ParsedEntry](), await last_notes(laptop)
+        for writes in (blocks, deletes):
+            body, drawn = state_body(writes), os.urandom(8)
+            notes.append(forged(thief, desk, desk_id, KIND_STATE, body, incarnation=drawn, parents=last))
         debt = forged(
             thief, desk, desk_id, KIND_TEXT, text_body("IOU, in the desk's name"), person=ben.peer.person
         )

@@ -69,6 +69,8 @@ async def test_a_false_share_that_comes_first_leaves_both_under_an_earlier_one(t
         await asyncio.sleep(2 * LINK_SECONDS_MAX)
         assert pair_of(ben, desk).theirs[0].share == bytes(32)
         assert pair_of(desk, ben).own[0].operation == operation
+        assert linked(desk, ben)
+        assert linked(laptop, ben)
         await talk(desk, ben, "under the first")
         await talk(ben, laptop, "and back")
         await desk.engine.remove_terminal(terminal_of(phone))
@@ -79,6 +81,8 @@ async def test_a_false_share_that_comes_first_leaves_both_under_an_earlier_one(t
         assert link.psk is not None
         assert link.psk.own == pair_of(desk, ben).own[0].name
         await talk(desk, ben, "under the last")
+        await talk(ben, desk, "and back under the last")
+        assert not {"under the last", "and back under the last"} & {*await phone.texts(ben)}
 
 
 @in_virtual_time(limit=3600)

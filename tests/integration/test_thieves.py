@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from tests.integration.steps import current, in_touch, number_of, say, seed_in
 from tests.integration.test_accomplices import say_yes
 from tests.integration.test_own_terminals import LAPTOP, linked, terminal_of
 from tests.integration.test_renewal import keyring, three_and_ben
-from tests.support.engines.engines import Person, in_virtual_time, pair, people, recover, talk
+from tests.support.engines.engines import Person, in_virtual_time, recover, talk
 from tests.support.engines.terminals import add_terminal
 from tests.support.fakes.network import Network
 
@@ -74,35 +73,6 @@ async def test_a_machine_that_the_stolen_first_device_added_falls_with_a_recover
             await asyncio.sleep(120)
             assert not any(has(one, added, desk) for one in (laptop, ben))
             assert keyring(laptop).self_keys[0] not in keyring(machine).self_keys
-
-
-@in_virtual_time(limit=3_600)
-async def test_an_operation_upon_an_older_image_is_shown_as_a_copy_and_shuts_nobody_out(
-    tmp_path: Path,
-) -> None:
-    """Mallory is the first whom the image meets, and says nothing of what Ada signed later."""
-    async with people(tmp_path, "Ada", "Ben", "Mallory") as (network, (ada, ben, mallory)):
-        await pair(ada, ben)
-        await pair(ada, mallory)
-        await ada.stop()
-        image = tmp_path / "image"
-        shutil.copytree(ada.folder, image, ignore=shutil.ignore_patterns("*.sock"))
-        await ada.start()
-        await ada.engine.rename_self("Ada B.")
-        await asyncio.sleep(20)
-        await ada.stop()
-        shutil.rmtree(ada.folder)
-        shutil.copytree(image, ada.folder)
-        for one in (ben, mallory):
-            network.part(ada.host, one.host)
-        await ada.start()
-        await ada.engine.rename_self("Ada C.")
-        network.join(ada.host, ben.host)
-        await asyncio.sleep(200)
-        log = keyring(ben).log(ada.peer.person)
-        assert [*log.live] == [*log.copied] == [keyring(ada).own.terminal]
-        await talk(ada, ben, "as before")
-        await talk(ben, ada, "and back")
 
 
 @in_virtual_time(limit=3_600)

@@ -146,6 +146,32 @@ def test_words_that_were_replaced_open_nothing_any_more(anna: Person) -> None:
     assert reduce(anna.operations, Pins(confirmed=frozenset([own]))).newest == id_of(following)
 
 
+def test_case_c3_the_thief_of_the_words_takes_part_in_nothing_after_one_recovery_with_a_new_seed(
+    anna: Person,
+) -> None:
+    """The thief is the first to use them, and goes on upon the recovery of the owner and upon the genesis."""
+    leaked, founding, new = anna.new.recovery_seed, upto(anna, 3), TerminalKeys(THIRD.signing, THIRD.static)
+    anna.recover({anna.first: [], SECOND: []}, THIEF, upon=founding, seeds=(leaked, THIEF.seed))
+    assert [*anna.state.live] == [THIEF.id], "until the cure"
+    cure = id_of(anna.recover({anna.first: []}, FOURTH, upon=founding, seeds=(leaked, NEW_SEED)))
+    pins = Pins(confirmed=frozenset([cure]))
+    cured = reduce(anna.operations, pins)
+    assert FOURTH.id in cured.live
+    for number in range(4):
+        for following in (leaked, Terminal.named(f"of the thief {number}").seed):
+            upon = Reduction(load(anna.operations), pins)
+            theft = recover_operation(upon, leaked, following, {FOURTH.id: []}, new)
+            with pytest.raises(AuthenticationFailed):
+                extend(anna.operations, [sign_recovery(theft, leaked, THIRD.seed)], pins)
+            sibling = Terminal.named(f"sibling {number} {following.hex()}")
+            anna.recover({SECOND: []}, sibling, upon=founding, seeds=(leaked, following))
+        state = reduce(anna.operations, pins)
+        assert (state.path, state.live, state.contested) == (cured.path, cured.live, False)
+        assert state.recovery == recovery_key(NEW_SEED)
+    again = id_of(anna.recover(upon=Reduction(load(anna.operations), pins), seeds=(NEW_SEED, NEW_SEED)))
+    assert reduce(anna.operations, pins).newest == again
+
+
 def test_a_recovery_has_both_signatures_of_the_key_that_the_one_before_names(anna: Person) -> None:
     old, new = anna.new.recovery_seed, NEW_SEED
     made = recover_operation(anna.now, old, new, {})
@@ -668,6 +694,31 @@ def test_case_94_to_check_a_log_takes_as_much_for_each_operation(
     monkeypatch.setattr("protocol.identity.log.terminal_id", identify)
     load([*anna.operations, *made])
     assert next(asked) <= 2 * (len(made) + 3)
+
+
+@pytest.mark.parametrize("chained", [False, True])
+def test_what_counts_is_decided_anew_once_at_most_for_each_removal(
+    chained: bool, anna: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Terminals that remove themselves, at once or each upon the one before: no cube of the log."""
+    made, heads, counting, decided = list[bytes](), list(anna.state.heads), Reduction._counting, list[int]()
+    machines = [Terminal.named(f"machine {number}") for number in range(60)]
+    for one in machines:
+        add = Add(anna.id, anna.first.id, heads, one.signing, one.static, "machine")
+        made.append(sign_operation(add, anna.first.seed, one.seed))
+        heads = [id_of(made[-1])]
+    for one in machines:
+        made.append(sign_operation(Remove(anna.id, one.id, heads, one.id, []), one.seed))
+        heads = [id_of(made[-1])] if chained else heads
+
+    def counted(self: Reduction, context: int, denying: int = -1) -> int:
+        decided.append(context)
+        return counting(self, context, denying)
+
+    monkeypatch.setattr(Reduction, "_counting", counted)
+    state = Reduction(load([*anna.operations, *made])).state()
+    assert {one.id for one in machines} <= state.removed
+    assert len(decided) <= 8 + chained * len(machines)
 
 
 def test_the_last_operation_of_a_live_terminal_is_named_before_what_a_copy_made_after_it(
