@@ -723,7 +723,9 @@ class TerminalView(Struct, frozen=True):
     `name` is the one that it was added with; the first terminal and one that a recovery brought have none.
     `added_by` is the id of the terminal that added it, empty for those two. `removed_by` is the id of the one
     that removed it, empty if the recovery key did, or nobody. `present`: this one has a link with it.
-    `seen`: when a link with it last lived, None where none did since this one keeps that.
+    `seen`: when a link with it last lived, None where none did since this one keeps that. `left`: it was
+    removed, and added devices that are in use, which this person did not confirm here. Another removal of it
+    takes these away.
     """
 
     terminal: str
@@ -734,11 +736,17 @@ class TerminalView(Struct, frozen=True):
     removed_by: str = ""
     present: bool = False
     seen: datetime | None = None
+    left: bool = False
 
     @property
     def is_live(self) -> bool:
         """Whether it was not removed."""
         return self.state is not TerminalState.REMOVED
+
+    @property
+    def removable(self) -> bool:
+        """Whether a removal of it changes anything."""
+        return self.is_live or self.left
 
 
 class AddedView(Struct, frozen=True):

@@ -22,7 +22,7 @@ from click.shell_completion import (
 
 from chat.cli.output import find, labels, one_line, talks, timestamp
 from chat.cli.session import Call, UnicodeText, command
-from chat.interface import EntryKind, EntryView, Messenger, ParlourError, TerminalState
+from chat.interface import EntryKind, EntryView, Messenger, ParlourError
 
 PROGRAM: Final = "parlour"
 VARIABLE: Final = "_PARLOUR_COMPLETE"
@@ -125,14 +125,14 @@ class Relay(UnicodeText):
 
 
 class Device(UnicodeText):
-    """The id of a device of this person that was not removed."""
+    """The id of a device of this person that can be removed."""
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
         async def look(opened: Messenger) -> Items:
             return [
                 CompletionItem(view.terminal, help=one_line(view.name) or None)
                 for view in await opened.terminals()
-                if view.state is not TerminalState.REMOVED
+                if view.removable
             ]
 
         return offered(ctx, look, incomplete)

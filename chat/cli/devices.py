@@ -55,6 +55,10 @@ NOT_TOLD: Final = "Nothing was removed: say whether it was stolen, with --stolen
 
 LINK_AGAIN: Final = "What falls is shut out, too. Is it yours? Then link it again, as a new device."
 
+LEFT: Final = (
+    "Devices that it added are in use, and you did not confirm them here: remove it again, and they go, too."
+)
+
 _NAMED: Final = "device."
 """Beginning of the preferences that name devices, before the terminal's id."""
 
@@ -89,6 +93,7 @@ async def _list_terminals(call: Call) -> None:
                 "removed_by": view.removed_by,
                 "present": view.present,
                 "seen": timestamp(view.seen) if view.seen is not None else None,
+                "left": view.left,
             }
             line = terminal_line(view)
             if view.this and kept.days:
@@ -127,7 +132,9 @@ def terminal_line(view: TerminalView) -> str:
     added = f", added by {view.added_by[:SHORT]}" if view.added_by else ""
     seen = f", last seen {timestamp(view.seen)}" if view.seen is not None else ""
     seen = ", online" if view.present else seen
-    return f"{view.terminal[:SHORT]}{name}  {state}{', this device' if view.this else ''}{added}{seen}"
+    left = f". {LEFT}" if view.left else ""
+    this = ", this device" if view.this else ""
+    return f"{view.terminal[:SHORT]}{name}  {state}{this}{added}{seen}{left}"
 
 
 def added_text(view: RemovalView, devices: Iterable[TerminalView]) -> list[str]:
@@ -430,7 +437,7 @@ async def remove(call: Call, device: str, yes: bool, stolen: bool | None) -> Non
     broken those count, too, that a contact has when this device meets it next.
     """
     async with messenger(call) as opened:
-        devices = [view for view in await named_devices(opened) if view.is_live]
+        devices = [view for view in await named_devices(opened) if view.removable]
         view = device_of(devices, device)
         called = _called(view)
         if (following := next_first(devices, view.terminal)) is not None:

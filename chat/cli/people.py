@@ -472,9 +472,11 @@ def _question_text(question: QuestionView, *, confirmed: bool) -> str:
     head = f"{question.operation[:SHORT]}  {what}{device}{signed}."
     if confirmed:
         return f"{head} You said that this was you."
+    by = question.author[:SHORT]
+    remove = f"'parlour terminal remove {by}' shuts out both. If that is refused, " if added and by else ""
     return (
         f"{head} Was that you? If so, run 'parlour verify --own {question.operation[:SHORT]}'."
-        " If not, someone has your keys: run 'parlour recovery use'."
+        f" If not, {remove}someone has your keys: run 'parlour recovery use'."
     )
 
 

@@ -121,7 +121,7 @@ async def use_recovery(
     Your contacts are warned, and hold their messages until they compared words or the safety number with you.
     """
     async with messenger(call) as opened:
-        devices = [view for view in await opened.terminals() if view.is_live]
+        devices = [view for view in await opened.terminals() if view.removable]
         before = (await opened.me()).terminal
         chosen = list(dict.fromkeys(device_of(devices, name) for name in removed))
         with passing_screen():

@@ -33,7 +33,7 @@ from chat.tasks import Runtime
 from protocol.entries_and_receipts import conversation_of_two
 from protocol.errors import LimitExceeded
 from protocol.identity.author import NewTerminal, create_terminal, rename_operation
-from protocol.identity.exchange import Extension, changes, extend, in_messages, missing
+from protocol.identity.exchange import Extension, changes, extend, in_messages, left_behind, missing
 from protocol.identity.log import Add, parse_operation, sign_add, sign_operation
 from protocol.identity.names import is_name
 from protocol.identity.reduction import CauseKind, PersonState, Pins, Standing
@@ -153,7 +153,7 @@ class OwnLog:
         new = {parse_operation(one).id for one in found.new}
         secrets = {one.operation: one for one in (*fresh, *drawn) if one.operation in new}
 
-        gone, signs = self._to_cut(found.state, stolen, own)
+        gone, signs = self._to_cut(found.state, operations, stolen, own)
 
         def store(database: Database) -> Pins:
             if gone:
@@ -189,16 +189,18 @@ class OwnLog:
         return found
 
     def _to_cut(
-        self, after: PersonState, stolen: bool | None, own: OwnRow | None
+        self, after: PersonState, operations: Sequence[bytes], stolen: bool | None, own: OwnRow | None
     ) -> tuple[list[bytes], bool]:
         """The terminals that are live no more `after`, and of which this one writes cuts; whether it removed
         them. Of one that removed itself the most senior terminal that is left does (SPEC §11.2)."""
-        gone = [one for one in self._keyring.own_log.live if one not in after.live]
-        this = own or self._keyring.own
+        before, this = self._keyring.own_log, own or self._keyring.own
+        gone = [one for one in before.live if one not in after.live]
         if this.terminal not in after.live:
             return [], False
         if stolen is not None:
-            return gone, True
+            named = {one.terminal for each in operations for one in parse_operation(each).removals}
+            left = left_behind(before, self._keyring.own.terminal, self._keyring.own_confirmed)
+            return [*gone, *sorted(named & left)], True
         removals = [one for one in after.causes if one.kind is CauseKind.REMOVED]
         left = {one.terminal for one in removals if one.terminal == one.author}
         takes_over = this.terminal == next(iter(after.live)) and not left.isdisjoint(gone)

@@ -22,7 +22,7 @@ from protocol.identity.author import (
     rename_operation,
     sign_recovery,
 )
-from protocol.identity.exchange import before_recovery, default_keep
+from protocol.identity.exchange import before_recovery, default_keep, left_behind
 from protocol.identity.log import (
     Add,
     Recover,
@@ -97,6 +97,8 @@ def plan_removal(held: Held, own: OwnRow, removed: bytes, random: Random) -> Sig
     if own.terminal not in state.live:
         raise NotPermitted(NOT_LIVE)
     target = state.live.get(removed)
+    if target is None and removed in left_behind(state, own.terminal, held.pins.confirmed):
+        target = state.gone[removed]  # it has removed itself, and kept what it added
     if target is None:
         raise UsageError(NO_DEVICE)
     if target.id != own.terminal and target.rank < state.live[own.terminal].rank:
@@ -121,7 +123,8 @@ def plan_recovery(
     in the `new` one: what was removed never comes back, and a copied key is somebody else's, too.
     """
     state, pins = reduce(held.operations, held.pins), held.pins
-    if not {own.terminal, *state.live}.issuperset(removed):
+    left = left_behind(state, own.terminal, pins.confirmed)
+    if not {own.terminal, *state.live, *left}.issuperset(removed):
         raise UsageError(NO_DEVICE)
     copied = own.terminal in {*state.copied, *removed} or _made_by_a_copy(
         held.operations, open_questions(state, pins.confirmed), own.terminal

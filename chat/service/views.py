@@ -68,6 +68,7 @@ from protocol.entries_and_receipts import (
     read_timer,
 )
 from protocol.expiry import ends
+from protocol.identity.exchange import left_behind
 from protocol.identity.reduction import Cause, CauseKind, PersonState
 from protocol.messages import BotBody, EntryHeader, FileBody
 
@@ -412,6 +413,7 @@ class Views:
         own, log, seen = self._keyring.own.terminal, self._keyring.own_log, self._book.seen
         removed_by = {one.terminal: one.author for one in log.causes if one.kind is CauseKind.REMOVED}
         added_by = {one.terminal: one.author for one in log.causes if one.kind is CauseKind.ADDED}
+        left = left_behind(log, own, self._keyring.own_confirmed)
 
         def state(terminal: bytes) -> TerminalState:
             if terminal not in log.live:
@@ -428,6 +430,7 @@ class Views:
                 removed_by.get(one.id, b"").hex(),
                 self._links.is_heard(Peer(log.person, one.static)) and one.id in log.live,
                 utc(seen[one.id]) if one.id in seen else None,
+                one.id in left,
             )
             for one in sorted(log.terminals(), key=lambda each: each.rank)
         )

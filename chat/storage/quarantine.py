@@ -146,9 +146,11 @@ def plan(db: Database, gone: Collection[bytes], *, stolen: bool, handed_over: bo
     """
     # A device that holds nothing would leave out all that its contacts and the other devices have.
     stolen = stolen and bool(db.value("SELECT EXISTS (SELECT 1 FROM entries)"))
+    # One that had removed itself may be due at what a comparison brings, and turn out to be stolen.
     add = (
-        "INSERT OR IGNORE INTO cuts_due (conversation, terminal, body)"
+        "INSERT INTO cuts_due (conversation, terminal, body)"
         " SELECT ?, number, ? FROM terminals WHERE terminal = ?"
+        " ON CONFLICT DO UPDATE SET body = coalesce(body, excluded.body)"
     )
     talks = db.rows(f"SELECT c.number, c.id FROM conversations AS c WHERE {_OWN_TALKS} ORDER BY c.number")
     for number, conversation in talks:

@@ -65,7 +65,7 @@ def renew_operation(
     """
     secret, once = x25519_generate(random)
     heads, terminals = list(reduction.heads()), reduction.terminals()
-    # A thief alone has more terminals, which it adds. What is sealed for none of the own is used by none.
+    # A thief alone has more terminals. It adds them, so they are the most junior ones.
     statics = [terminals[one].static for one in reduction.live_upto(heads)[: limits.SEALED_MAX]]
     keys = [_key(first_self_key, secret, static, once, static) for static in statics]
     sealed = [CHACHA20POLY1305.seal(key, _NONCE, b"", drawn) for key in keys]

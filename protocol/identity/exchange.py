@@ -236,6 +236,26 @@ def default_keep(
     return graph.ids(graph.tips(kept))[: limits.KEEP_MAX]
 
 
+def left_behind(state: PersonState, signer: bytes, confirmed: Set[bytes]) -> set[bytes]:
+    """The terminals (ids) that are gone, and added live ones which a removal by `signer` would take away now.
+
+    `confirmed`: as in `default_keep`. What brought the signer in stays in any case.
+    """
+    terminals, way = {one.id: one for one in state.terminals()}, set[bytes]()
+    above = terminals.get(signer)
+    while above is not None:
+        way.add(above.operation)
+        above = terminals.get(above.adder)
+    found = set[bytes]()
+    for live in state.live.values():
+        one: Terminal | None = live
+        while one is not None:
+            if one.adder in state.gone and one.operation not in confirmed and one.operation not in way:
+                found.add(one.adder)
+            one = terminals.get(one.adder)
+    return found
+
+
 def changes(before: PersonState, after: PersonState) -> tuple[Cause, ...]:
     """Changes between two states of one person, to display.
 

@@ -279,8 +279,11 @@ class Reduction:
         }
 
     def live_upto(self, operations: Iterable[bytes]) -> list[bytes]:
-        """The terminals that are live in operations (ids) and their past, ascending."""
-        return sorted(self._live_in(self._upto_all(operations)))
+        """The terminals that are live in operations (ids) and their past, the most senior there first."""
+        context = self._upto_all(operations)
+        counting = self._counting(context)
+        ranks = (self._rank(one, counting) for one in self._live_in(context))
+        return [terminal for *_, terminal in sorted(filter(None, ranks))]
 
     # Recoveries.
 

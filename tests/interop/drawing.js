@@ -19,8 +19,8 @@ export function checkDrawn(operations, person, drawn) {
   }
 }
 
-// What a Renew (`op`) hands to a terminal; null where it hands it nothing that fits. `live`: the ids, ascending, of
-// the terminals that are live after its parents. `fixed`: the static pair of the terminal.
+// What a Renew (`op`) hands to a terminal; null where it hands it nothing that fits. `live`: the ids of the
+// terminals that are live after its parents, the most senior there first. `fixed`: the static pair of the terminal.
 export function openRenew(op, live, terminal, firstSelfKey, fixed) {
   const sealed = op.sealed[live.findIndex((one) => one.equals(terminal))];
   if (!sealed) return null;

@@ -145,11 +145,12 @@ export class Reduction {
     return this.terminals.filter((one) => isThere(one) && !this.removals(one, denying).length);
   }
 
-  // The ids, ascending, of those that are live after these operations.
+  // The ids of those that are live after these operations, the most senior there first.
   liveAfter(ids) {
     const named = ids.map((id) => this.nodes.get(key(id)));
     const context = new Set(named.flatMap((node) => [nameOf(node), ...node.past]));
-    return this.liveIn(context).sort().map((name) => Buffer.from(name, 'hex'));
+    const ranks = this.liveIn(context).map((name) => this.rank(name, this.counting(context, context)));
+    return ranks.sort(byRank).map(({ terminal }) => terminal);
   }
 
   walk() {

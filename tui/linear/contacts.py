@@ -119,7 +119,10 @@ class Contacts:
         """
         answer, _space, place = typed.casefold().partition(" ")
         if answer == "no":
-            await self.output.say(not_me(_("/recovery use")))
+            await self.output.say(
+                _("If a device of yours added another one, /devices remove NUMBER shuts out both."),
+                not_me(_("/recovery use")),
+            )
         elif answer == "yes":
             shown = self._changes_shown
             if not place.isascii() or not place.isdecimal() or not 1 <= int(place) <= len(shown):

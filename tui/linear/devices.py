@@ -24,6 +24,7 @@ from tui.linear.state import Question, Questions, State
 from tui.linear.wording import in_digits, listed
 from tui.text.formatting import (
     DEVICE_DIGITS,
+    LEFT,
     device_name,
     moving_line,
     removal_of_first,
@@ -173,7 +174,8 @@ def _line(view: TerminalView, devices: Sequence[TerminalView], zone: tzinfo | No
     parts += [_("this device")] if view.this else []
     parts.append(_(_STANDS[view.state]))
     parts += [seen] if (seen := seen_line(view, zone)) else []
-    return _("{device}…, {how}").format(device=view.terminal[:DEVICE_DIGITS], how=listed(parts))
+    line = _("{device}…, {how}").format(device=view.terminal[:DEVICE_DIGITS], how=listed(parts))
+    return f"{line}. {_(LEFT)}" if view.left else line
 
 
 def _words(view: LinkingView) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from chat.interface import (
     ContactView,
     DetailsView,
     EntryState,
+    OwnChange,
     QuestionView,
     ReceiptView,
     TerminalView,
@@ -226,7 +227,10 @@ def _standing(contact: ContactView) -> str:
 
 
 class QuestionDialog(Dialog[str]):
-    """Asks of one change of the own identity whether its person made it. The operation: yes; None: no yes."""
+    """Asks of one change of the own identity whether its person made it. The operation: yes; None: no yes.
+
+    The id of the device that added another one: no, so its person may remove both.
+    """
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "verify.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -247,4 +251,8 @@ class QuestionDialog(Dialog[str]):
         self.end(self._question.operation)
 
     def action_no(self) -> None:
-        self.fail(not_me(action("use_recovery").key))
+        author = next((one for one in self._devices if one.terminal == self._question.author), None)
+        if self._question.change is OwnChange.ADDED and author is not None and not author.this:
+            self.end(author.terminal)
+        else:
+            self.fail(not_me(action("use_recovery").key))

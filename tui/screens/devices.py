@@ -28,7 +28,7 @@ from tui.actions import action, with_keys
 from tui.messages import Problem, attempt, start_worker
 from tui.screens.dialog import WHOLE_FROM, CSSPath, Dialog, plain
 from tui.screens.pairing import compared, digits_hint
-from tui.text.formatting import DEVICE_DIGITS, parse_address, removal_of_first, seen_line, without_words
+from tui.text.formatting import DEVICE_DIGITS, LEFT, parse_address, removal_of_first, seen_line, without_words
 from tui.text.safe import safe_line, safe_name
 from tui.text.translation import N_, _, filled, told
 from tui.widgets.controls import Field
@@ -116,7 +116,7 @@ class DevicesDialog(Dialog[str]):
     def action_remove(self) -> None:
         option = self.query_one(Devices).highlighted_option
         chosen = self.find(option.id or "") if option is not None else None
-        if chosen is None or chosen.state is TerminalState.REMOVED:
+        if chosen is None or not chosen.removable:
             self.fail(_("This device was removed already."))
         else:
             self.end(chosen.terminal)
@@ -405,7 +405,8 @@ def _row(view: TerminalView, devices: Sequence[TerminalView], zone: tzinfo | Non
     elif view.state is TerminalState.REMOVED:
         by.append(_("removed with your recovery words"))
     below = [("\n  " + "  ".join(by), "$quiet")] if by else []
-    return Content.assemble(*parts, *below)
+    left = [(f"\n  {_(LEFT)}", "$error")] if view.left else []
+    return Content.assemble(*parts, *below, *left)
 
 
 def _called(view: TerminalView, devices: Sequence[TerminalView]) -> str:

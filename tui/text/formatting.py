@@ -114,6 +114,9 @@ def question_lines(question: QuestionView, devices: Iterable[TerminalView] = ())
     return [said.format(author=author, device=device), _("This device did not do that. Was it you?"), waits]
 
 
+LEFT: Final = N_("Devices that it added are in use, unconfirmed here: remove it again, and they go, too.")
+
+
 def not_me(key: str) -> str:
     """What to do about a change of the own identity that is somebody else's. `key`: what recovers it."""
     said = _("Then somebody has your keys. Recover your identity now with your recovery words ({key}).")

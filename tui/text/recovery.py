@@ -96,7 +96,7 @@ def device_lines(devices: Sequence[TerminalView]) -> list[str]:
 
 def removable_devices(devices: Iterable[TerminalView]) -> list[TerminalView]:
     """The devices that a recovery can remove, this one last."""
-    present = [one for one in devices if one.is_live]
+    present = [one for one in devices if one.removable]
     return sorted(present, key=lambda view: view.this)
 
 

@@ -196,12 +196,12 @@ class FakeMessenger(Files):
     async def remove_terminal(self, terminal: str, stolen: bool = True) -> None:
         self._live(terminal)
         self.other_terminals = tuple(
-            replace(view, state=TerminalState.REMOVED) if view.terminal == terminal else view
+            replace(view, state=TerminalState.REMOVED, left=False) if view.terminal == terminal else view
             for view in self.other_terminals
         )
 
     def _live(self, terminal: str) -> None:
-        if not [view for view in self._terminals() if view.terminal == terminal and view.is_live]:
+        if not [view for view in self._terminals() if view.terminal == terminal and view.removable]:
             raise UsageError(phrase("No such device: 'parlour terminal list' shows them."))
 
     async def foresee_removal(self, terminal: str) -> RemovalView:

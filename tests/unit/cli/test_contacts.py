@@ -255,6 +255,7 @@ def test_verify_own_lists_changes_and_confirms_the_named_ones(line: Line) -> Non
     text = line.run("verify", "--own").out
     assert "Was that you? If so, run 'parlour verify --own a1a1a1a1a1a1a1a1'" in text
     assert "If not, someone has your keys: run 'parlour recovery use'." in text
+    assert "If not, 'parlour terminal remove c3c3c3c3c3c3c3c3' shuts out both." in text
     for unclear in ("a", "a1a1a1a", "ff", ""):
         assert line.run("verify", "--own", unclear).status == (64 if unclear else 0)
     refused = line.run("verify", "--own", "a1a1a1a1", "--no")

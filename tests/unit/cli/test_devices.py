@@ -43,7 +43,20 @@ def test_a_line_says_what_a_device_is_called_and_who_added_it(line: Line) -> Non
         "removed_by": "",
         "present": False,
         "seen": None,
+        "left": False,
     }
+
+
+def test_a_device_that_is_gone_and_left_others_behind_says_so_and_is_removed_again(line: Line) -> None:
+    gone = TerminalView(LAPTOP, False, TerminalState.REMOVED, "laptop")
+    line.messenger.other_terminals = (gone,)
+    assert "remove it again" not in line.run("terminal").out
+    assert "terminal list" in line.run("terminal", "remove", "laptop", "--yes").failed(64)
+    line.messenger.other_terminals = (replace(gone, left=True),)
+    assert "Devices that it added are in use" in line.run("terminal").out.splitlines()[1]
+    assert line.run("terminal", "list", "--json").objects[1]["left"]
+    assert line.run("terminal", "remove", "laptop", "--yes").status == 0
+    assert line.messenger.called("remove_terminal") == [(LAPTOP, True)]
 
 
 def test_a_line_says_when_a_device_was_last_seen(line: Line) -> None:

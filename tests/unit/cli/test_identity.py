@@ -214,5 +214,6 @@ def test_the_devices_of_the_identity_are_listed(line: Line) -> None:
             "removed_by": "",
             "present": False,
             "seen": None,
+            "left": False,
         }
     assert line.run("terminal", "list").out == f"{line.messenger._me.terminal[:16]}  live, this device\n"

@@ -731,3 +731,19 @@ def test_the_last_operation_of_a_live_terminal_is_named_before_what_a_copy_made_
     heads = anna.state.heads
     assert len(heads) == limits.PARENTS_MAX
     assert last in heads
+
+
+def test_a_renew_reaches_the_senior_terminals_however_many_a_thief_adds_whatever_their_ids(
+    anna: Person,
+) -> None:
+    anna.add(anna.first, THIEF)
+    machines = [Terminal.named(f"machine {number}") for number in range(limits.SEALED_MAX)]
+    assert min(one.id for one in machines) < SECOND.id < max(one.id for one in machines)
+    for machine in machines:
+        anna.add(THIEF, machine)
+    reduction = Reduction(load(anna.operations))
+    live = reduction.live_upto(reduction.heads())
+    assert live[: limits.SEALED_MAX] == list(anna.state.live)[: limits.SEALED_MAX]
+    renew = renew_operation(reduction, anna.first.id, bytes(32), bytes(32), bytes)
+    assert len(renew.sealed) == limits.SEALED_MAX
+    assert {anna.first.id, SECOND.id, THIEF.id} == set(live[:3])

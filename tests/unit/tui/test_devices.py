@@ -137,6 +137,24 @@ async def test_a_device_is_removed_after_a_question_and_a_refusal_is_said() -> N
         assert messenger.other_terminals[0].state is TerminalState.REMOVED
 
 
+async def test_a_device_that_is_gone_is_removed_again_only_where_it_left_others_behind() -> None:
+    async with with_bob_open() as (pilot, messenger, _bob):
+        gone = replace(DESK, state=TerminalState.REMOVED)
+        messenger.other_terminals = (gone,)
+        await opened(pilot, "alt+d", DevicesDialog)
+        await pilot.press("down", "d")
+        await until_shown(pilot, "This device was removed already.")
+        await pilot.press("escape")
+        messenger.other_terminals = (replace(gone, left=True),)
+        await opened(pilot, "alt+d", DevicesDialog)
+        await until_shown(pilot, "Devices that it added are in use")
+        await pilot.press("down", "d")
+        await until_shown(pilot, "It never comes back.")
+        await pilot.press("y")
+        await until_shown(pilot, "The device was removed.")
+        assert messenger.called("remove_terminal") == [(DESK.terminal, True)]
+
+
 async def test_the_removal_of_the_first_device_names_the_next_one() -> None:
     async with with_bob_open() as (pilot, messenger, _bob):
         messenger.other_terminals = (PHONE, DESK)

@@ -115,6 +115,26 @@ async def test_of_the_numbers_of_contradicting_recoveries_the_one_that_is_shown_
         await until(pilot, lambda: messenger.called("verify") == [(bob.person, numbers[1])])
 
 
+async def test_a_no_to_a_device_that_another_one_added_leads_to_the_removal_of_that_one() -> None:
+    """Also where that one has removed itself."""
+    async with with_bob_open() as (pilot, messenger, _):
+        for state in (TerminalState.LIVE, TerminalState.REMOVED):
+            adder = TerminalView("c3" * 32, False, state, "phone", left=state is TerminalState.REMOVED)
+            messenger.other_terminals = (adder,)
+            messenger.ask(QuestionView("a1" * 32, OwnChange.ADDED, "b2" * 32, "c3" * 32))
+            await until_shown(pilot, "Was that you?")
+            await pilot.press("alt+y")
+            await until_shown(pilot, "Yes, that was me")
+            await pilot.press("n")
+            await until_shown(pilot, "Remove this device?")
+            await pilot.press("y")
+            await until_shown(pilot, "The device was removed.")
+            await pilot.press("escape")
+            await on_top(pilot, ChatScreen)
+        assert messenger.called("remove_terminal") == [("c3" * 32, True)] * 2
+        assert not messenger.called("confirm_own")
+
+
 async def test_a_change_of_the_own_identity_stays_on_the_screen_until_it_is_answered() -> None:
     line = "Your identity has changed. Was that you?"
     async with with_bob_open() as (pilot, messenger, _):

@@ -164,10 +164,11 @@ class ChatScreen(HeldScreen):
         self.files = FilesController(*shared, self.composer, options)
         self.pairing = PairingController(*shared, options, self.open_conversation)
         self.contact_actions = ContactActions(*shared, options)
-        self.profile_dialogs = ProfileDialogs(
-            messenger, surface, preferences, self.people.me_changed, self.people.show_header, options
-        )
         self.devices = DevicesController(messenger, surface, options.zone)
+        self.profile_dialogs = ProfileDialogs(
+            *(messenger, surface, preferences, self.people.me_changed, self.people.show_header, options),
+            self.devices.remove,
+        )
         panes = (self.people.view, self._view, self.composer.view)
         self.finding = FindingController(*shared, options, self.history, panes, self.open_conversation)
         self.actions = self._actions()

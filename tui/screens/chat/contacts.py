@@ -15,6 +15,7 @@ from chat.interface import (
     ContactView,
     DiagnosisView,
     Messenger,
+    QuestionView,
     RelayView,
     SelfView,
 )
@@ -214,7 +215,10 @@ class ContactActions:
 
 @dataclass
 class ProfileDialogs:
-    """`show_me` takes in what is known of this person, `show_header` shows the open conversation."""
+    """`show_me` takes in what is known of this person, `show_header` shows the open conversation.
+
+    `remove_device` asks whether a device (id) is to be removed.
+    """
 
     messenger: Messenger
     surface: Surface
@@ -222,6 +226,7 @@ class ProfileDialogs:
     show_me: Callable[[SelfView], None]
     show_header: Callable[[], None]
     options: Options
+    remove_device: Callable[[str], None]
     question_line: QuestionLine = field(init=False, default_factory=QuestionLine)
     alert_line: AlertLine = field(init=False, default_factory=AlertLine)
 
@@ -238,12 +243,17 @@ class ProfileDialogs:
         self.question_line.show(questions)
         if questions:
             devices = await self.surface.ask(self.messenger.terminals()) or ()
-            self.surface.choose(QuestionDialog(questions[0], devices), self._confirm)
+            question = questions[0]
+            answered = partial(self._answered, question)
+            self.surface.choose(QuestionDialog(question, devices), answered)
         else:
             self.surface.say(_("Your identity has no change that waits for your answer."))
 
-    def _confirm(self, operation: str) -> None:
-        self.surface.call("dialogs", self.messenger.confirm_own, operation)
+    def _answered(self, question: QuestionView, chosen: str) -> None:
+        if chosen == question.operation:
+            self.surface.call("dialogs", self.messenger.confirm_own, chosen)
+        else:
+            self.remove_device(chosen)
 
     async def read(self) -> None:
         """Show what waits for this person."""

@@ -71,6 +71,18 @@ class DevicesController:
             asked = view, among.named(view), among.removal_of_first(view)
             self.surface.run("dialogs", self._ask_to_remove, *asked, exclusive=True)
 
+    def remove(self, terminal: str) -> None:
+        """Ask whether a device is to be removed that did what its person says was somebody else."""
+        self.surface.run("dialogs", self._remove_asked_about, terminal, exclusive=True)
+
+    async def _remove_asked_about(self, terminal: str) -> None:
+        from tui.screens.devices import DevicesDialog
+
+        devices = await self.surface.ask(self.messenger.terminals())
+        me = await self.surface.ask(self.messenger.me())
+        if devices is not None and me is not None:
+            self._chosen(DevicesDialog(devices, me, self.zone), terminal)
+
     def _add(self) -> None:
         from tui.screens.devices import AddDialog
 
