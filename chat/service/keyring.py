@@ -132,7 +132,8 @@ class Keyring:
     """network.links.Directory from memory. `found` and `remembered`: addresses of contacts' terminals.
 
     `own` and `own_log`: this person's keys and log. `self_keys`: of this person, the best first, with which
-    its entries are tagged, and `newest_keys` the newest, or none where it is not held. `own_confirmed`: the
+    its entries are tagged, and `newest_keys` the newest, or none where it is not held or somebody knows it
+    who was removed. `own_confirmed`: the
     ids of its operations that this terminal made or this person confirmed. `own_terminals`: the ids of this
     person's terminals, former ones included: what they wrote is never shown as a contact's words.
     `own_signing`: their Ed25519 keys, by id. `is_removed`: this terminal knows that it was removed, and sends
@@ -283,8 +284,8 @@ class Keyring:
         held = {one.operation: one for one in self.own.drawn}
         self._drawn = tuple(held[one] for one in best_first(held, self.own_log))
         self.self_keys = tuple(self_key(one.secret) for one in self._drawn)
-        newest = next(iter(self.own_log.drawn), b"")
-        self.newest_keys = (self_key(held[newest].secret),) if newest in held else ()
+        fresh = self.own_log.fresh
+        self.newest_keys = (self_key(held[fresh].secret),) if fresh in held else ()
 
     # Pairings (SPEC §7.6).
 

@@ -132,7 +132,7 @@ def ends(db: Database, conversation: bytes) -> list[Head]:
 
 
 def cut_heads(db: Database, conversation: bytes, terminal: bytes) -> list[CutHead]:
-    """The ends of all that is held of a removed terminal (id), ascending; of more than CUT_HEADS_MAX the last.
+    """The ends of all that is held of a removed terminal (id), ascending; the last CUT_HEADS_MAX of them.
 
     What the contact alone has of it is among them where it is under a self key that is held: it is a claim
     only because the removal renewed that key. What a terminal took that is live no more is not.

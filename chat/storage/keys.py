@@ -124,9 +124,8 @@ def self_keys(db: Database) -> tuple[bytes, ...]:
 
 
 def newest_self_keys(db: Database, state: PersonState) -> tuple[bytes, ...]:
-    """The self key of the best operation of the own log that draws one, none where that is not held."""
-    best = next(iter(state.drawn), b"")
-    secret = db.value("SELECT secret FROM drawn WHERE operation = ?", best)
+    """The newest self key by the own log, none where it is not held or somebody knows it who was removed."""
+    secret = db.value("SELECT secret FROM drawn WHERE operation = ?", state.fresh)
     return () if secret is None else (self_key(secret),)
 
 

@@ -114,6 +114,12 @@ class PersonState(Struct, frozen=True):
         """How many recoveries are in force."""
         return len(self.path)
 
+    @property
+    def fresh(self) -> bytes:
+        """The best operation that draws keys where nobody who is not live knows them, else b""."""
+        best = next(iter(self.drawn), b"")
+        return best if self.drawn.get(best) is Standing.FRESH else b""
+
     def terminals(self) -> tuple[Terminal, ...]:
         """All terminals, the live ones first."""
         return (*self.live.values(), *self.gone.values())

@@ -40,12 +40,23 @@ from protocol.entries_and_receipts import (
     write_entry,
 )
 from protocol.identity.author import recovery_words
-from protocol.messages import CutHead, Entry, Message, SignedEntry, StateWrite, SwitchValue
+from protocol.identity.log import Remove, sign_operation
+from protocol.messages import (
+    CutHead,
+    Entry,
+    LogOperations,
+    Message,
+    SignedEntry,
+    StateWrite,
+    SwitchValue,
+)
 from protocol.notes import Register, state_body, subject
-from tests.integration.steps import current, seed_in
-from tests.integration.test_own_terminals import linked, terminal_of
-from tests.integration.test_renewal import copied, keyring, three_and_ben
+from tests.integration.steps import current, in_touch, seed_in
+from tests.integration.test_accomplices import say_yes
+from tests.integration.test_own_terminals import LAPTOP, linked, terminal_of
+from tests.integration.test_renewal import PHONE, copied, keyring, three_and_ben
 from tests.support.engines.engines import Person, in_virtual_time, recover, talk
+from tests.support.engines.terminals import add_terminal
 
 
 def forged(
@@ -263,3 +274,48 @@ async def test_what_a_contact_alone_has_from_before_a_removal_is_taken_by_one_ac
         shown = await view(laptop, ben, first)
         assert shown is not None
         assert (shown.own, shown.quarantined) == (True, True)
+
+
+@in_virtual_time(limit=3_600)
+async def test_a_backdated_removal_of_the_drawer_brings_no_replaced_key_back(tmp_path: Path) -> None:
+    """The thief of the first device knows the earlier keys, and expels the device that drew the newest one.
+
+    A contact passes that removal to the device that is left, which draws then, and words before and after.
+    """
+    async with in_touch(tmp_path) as (_, desk, ben):
+        laptop = await add_terminal(desk, LAPTOP)
+        await asyncio.sleep(10)
+        phone = await add_terminal(laptop, PHONE)
+        await asyncio.sleep(10)
+        await say_yes(laptop)
+        thief, words = copied(desk), recovery_words(await seed_in(desk))
+        await desk.stop()
+        await recover(laptop, tuple(words), (terminal_of(desk),))
+        await asyncio.sleep(60)
+        await say_yes(phone)
+        await asyncio.sleep(120)
+        own, drawn = keyring(phone).own, keyring(phone).self_keys[0]
+        added = keyring(phone).own_log.live[own.terminal].operation
+        assert drawn == keyring(laptop).self_keys[0] not in thief.self_keys
+        # What it keeps of the laptop is the adding of the phone alone.
+        heads = list(thief.own_log.heads)
+        remove = Remove(own.person, thief.own.terminal, heads, keyring(laptop).own.terminal, [added])
+        expels = sign_operation(remove, thief.own.signing_seed)
+        debts = [
+            forged(
+                *(thief, phone, own.terminal, KIND_TEXT, text_body(text)),
+                person=ben.peer.person,
+                incarnation=os.urandom(8),
+            )
+            for text in ("I owe Ben", "I owe Ben more")
+        ]
+        link = current(ben, phone)
+        for message in (debts[0].message(), LogOperations([expels]), debts[1].message()):
+            await link.driver.send(message)
+        await asyncio.sleep(300)
+        assert [*keyring(phone).own_log.live] == [own.terminal]
+        assert keyring(phone).self_keys[0] not in {drawn, *thief.self_keys}
+        for debt in debts:
+            assert await is_claim(phone, ben, debt)
+        for one in (laptop, phone):
+            await one.engine.close()

@@ -23,6 +23,14 @@ from chat.service.drawing import renew_upon
 from chat.service.events import SecretsRenewed
 from chat.service.keyring import Keyring
 from chat.storage import keys, persons
+from protocol.entries_and_receipts import (
+    KIND_TEXT,
+    EntryPlace,
+    conversation_of,
+    text_body,
+    write_entry,
+)
+from protocol.identity.drawing import self_key
 from protocol.identity.log import parse_operation
 from protocol.identity.reduction import NO_PINS
 from protocol.limits import LINK_SECONDS_MAX
@@ -38,6 +46,8 @@ from tests.support.fakes.network import Network
 
 PHONE = "10.0.0.7"
 RELAY = bytes(32)
+CONTACT = "contact"
+"""Who claims an entry."""
 
 
 @asynccontextmanager
@@ -251,17 +261,23 @@ async def test_a_removal_goes_on_after_a_crash_before_anything_was_sent(tmp_path
         assert linked(desk, ben)
 
 
+@pytest.mark.parametrize("backdated", [False, True])
 @in_virtual_time(limit=1800)
-async def test_what_a_removed_terminal_drew_is_used_by_nobody(tmp_path: Path) -> None:
-    """The thief knows of its removal, and has a live terminal and a contact pass on what it drew."""
+async def test_what_a_removed_terminal_drew_is_used_by_nobody(tmp_path: Path, backdated: bool) -> None:
+    """A live terminal and a contact pass on what it drew upon its removal or before, and words under that."""
     async with three_and_ben(tmp_path) as (_, desk, laptop, phone, ben):
+        person, store = keyring(desk).own.person, desk.engine._use_cases.store
+        before = await store.read(persons.operations_of, person)
         await desk.engine.remove_terminal(terminal_of(phone))
         await asyncio.sleep(60)
         own, key = keyring(desk).own, keyring(desk).self_keys[0]
-        operations = await desk.engine._use_cases.store.read(persons.operations_of, own.person)
-        late, _ = renew_upon(operations, NO_PINS, replace(keyring(phone).own, drawn=own.drawn), bytes)
-        for one, other in ((laptop, desk), (ben, desk)):
-            await current(one, other).driver.send(LogOperations([late]))
+        operations = before if backdated else await store.read(persons.operations_of, person)
+        thief, made = replace(keyring(phone).own, drawn=own.drawn), list[bytes]()
+        for _ in range(3 if backdated else 0):  # it is to be deeper than what the desk drew
+            made.append(renew_upon([*operations, *made], NO_PINS, thief, bytes)[0])
+        late, drawn = renew_upon([*operations, *made], NO_PINS, thief, bytes)
+        for one, other in ((laptop, desk), (ben, desk), (ben, laptop)):
+            await current(one, other).driver.send(LogOperations([*made, late]))
         secret = best(desk, ben)
         told = RenewedShare(pairing_id(pair_of(desk, ben).root), parse_operation(late).id, bytes(32))
         renewed = list[SecretsRenewed]()
@@ -270,7 +286,17 @@ async def test_what_a_removed_terminal_drew_is_used_by_nobody(tmp_path: Path) ->
             await current(one, ben).driver.send(told)
         await asyncio.sleep(20)
         assert renewed == [], "what is passed over would announce everybody again"
-        assert keyring(desk).self_keys[0] == keyring(laptop).self_keys[0] == key
+        place = EntryPlace(
+            conversation_of(person, ben.peer.person), own.terminal, b"invented", None, [], [person]
+        )
+        tagged = self_key(drawn.secret)
+        words = write_entry(place, desk.clock.wall(), KIND_TEXT, text_body("I owe Ben"), tagged, bytes)
+        for one in (desk, laptop):
+            await current(ben, one).driver.send(words.message())
+        await asyncio.sleep(60)
+        for one in (desk, laptop):
+            assert keyring(one).self_keys[0] == key
+            assert [view.claimed for view in await one.history(ben) if view.text == "I owe Ben"] == [CONTACT]
         assert bytes(32) not in {one.secret for one in keyring(desk).own.drawn}
         assert best(desk, ben) == best(laptop, ben) == best(ben, desk) == secret
         assert linked(desk, laptop)

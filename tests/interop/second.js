@@ -189,7 +189,8 @@ export class SecondTerminal {
   // The self key under which a contact's word counts, none where it is not held.
   get newestKeys() {
     const [best] = this.log.drawn;
-    return best && this.drawn.has(key(best.node.id)) ? [selfKeyOf(this.drawn.get(key(best.node.id)))] : [];
+    const secret = best?.standing === 'fresh' ? this.drawn.get(key(best.node.id)) : undefined;
+    return secret ? [selfKeyOf(secret)] : [];
   }
 
   // The values in force in the notes. No terminal of this person is ever removed here, so every write counts.

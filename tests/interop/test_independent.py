@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterable
 from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
@@ -12,14 +13,21 @@ from random import Random
 import pytest
 
 from protocol.identity.log import Graph
-from protocol.identity.reduction import Reduction
+from protocol.identity.reduction import NO_PINS, Pins, Reduction
 from protocol.identity.safety import WordList, word_list
 from protocol.vectors.persons import meaning
 from tests.support.e2e.people import Person
 from tests.support.e2e.programs import PATIENCE, Station, invited, listening
 from tests.support.lab.programs import Program
 from tests.support.machine import needs_node_packages, needs_tmux
-from tests.support.protocol.random_logs import grow_at_random
+from tests.support.protocol.random_logs import (
+    FREE,
+    SETS,
+    Growing,
+    every_log,
+    every_order,
+    random_logs,
+)
 from tests.support.relay.processes import relay
 
 pytestmark = pytest.mark.slow
@@ -28,6 +36,7 @@ _HERE = Path(__file__).parent
 _VECTORS = _HERE.parents[1] / "protocol" / "vectors"
 _NO_AREAS = ("schema.json", "kem.json", "mldsa.json")
 _WAIT = 120.0
+_LONG = 900.0
 _SETS = 10_000
 
 
@@ -110,21 +119,30 @@ def test_an_example_with_another_byte_fails(tmp_path: Path, name: str) -> None:
     assert told.stdout.startswith(f"{name}: ")
 
 
-def test_random_logs_mean_the_same_to_the_second_implementation() -> None:
-    """The sets that the engine is compared with the model by (tests/unit/protocol/test_person_oracle.py)."""
-    random, given, meant = Random(20), list[str](), list[object]()
-    for number in range(_SETS):
-        growing, pins = grow_at_random(random, random.randint(1, 12), recoveries=number % 2 == 0)
+def _means_the_same(logs: Iterable[tuple[Growing, Pins, list[bytes]]]) -> int:
+    """The number of logs that the second implementation was given, each in its order of arrival."""
+    given, meant = list[str](), list[object]()
+    for growing, pins, order in logs:
         meant.append(meaning(Reduction(Graph(growing.log), pins)))
-        order = [logged.signed.hex() for logged in growing.log.values()]
-        random.shuffle(order)
+        signed = [growing.log[one].signed.hex() for one in order]
         pinned = {kind: [one.hex() for one in getattr(pins, kind)] for kind in ("seen", "confirmed")}
-        given.append(json.dumps({"operations": order, **pinned}))
+        given.append(json.dumps({"operations": signed, **pinned}))
     command = ["node", str(_HERE / "logs.js")]
     told = subprocess.run(
-        command, input="\n".join(given), capture_output=True, text=True, check=True, timeout=300
+        command, input="\n".join(given), capture_output=True, text=True, check=True, timeout=_LONG
     )
     assert [json.loads(line) for line in told.stdout.splitlines()] == meant
+    return len(given)
+
+
+def test_random_logs_mean_the_same_to_the_second_implementation() -> None:
+    """The sets that the engine is compared with the model by (tests/unit/protocol/test_person_oracle.py)."""
+    assert _means_the_same(random_logs(_SETS)) == (SETS or _SETS)
+
+
+def test_every_order_of_concurrent_operations_means_the_same_to_the_second_implementation() -> None:
+    logs = ((growing, NO_PINS, order) for growing in every_log(FREE) for order in every_order(growing))
+    assert _means_the_same(logs) > 2_000
 
 
 def _node(program: str, *arguments: Path | int | str, given: str = "") -> Program:

@@ -149,6 +149,8 @@ class Laws:
         """Persons who used their recovery words."""
         self.unsigned: set[str] = set()
         """Entries in the name of a device that did not write them, by their ids."""
+        self._notes: set[str] = set()
+        """Those of them that are notes."""
         self.thief: Thief | None = None
         self._reductions: dict[frozenset[bytes], PersonState] = {}
 
@@ -159,6 +161,18 @@ class Laws:
 
     def watch(self, person: Person, number: int) -> None:
         person.watch(partial(self._event, number))
+
+    def is_recovered(self, person: int) -> None:
+        """A person, or a thief of its words, has recovered: what was compared before may count no more."""
+        self.recovered.add(person)
+        for side in self.sides:
+            side.paired_again.add(person)
+
+    def made_up(self, entry: bytes, *, notes: bool) -> None:
+        """A thief or a contact has an entry, by id, in the name of a device that did not write it."""
+        self.unsigned.add(entry.hex())
+        if notes:
+            self._notes.add(entry.hex())
 
     def copy_is_back(self, number: int, seen: Seen) -> None:
         side = self.sides[number]
@@ -233,9 +247,11 @@ class Laws:
         for side in self.sides:
             if not side.runs:
                 continue
-            self.ids(side)
+            held = self.ids(side)
             if side.thief:
                 continue
+            if held & self._notes:
+                self._break("own", f"{side.name} holds a note that its author did not sign")
             for other in self.others(side):
                 views = self.views(side, other)
                 self._check_conversation(side, other, views)
@@ -323,7 +339,9 @@ class Laws:
             known = side.seen.removed.setdefault(person, set())
             if back := known & log.live.keys():
                 self._break("removed", f"{side.name} takes {len(back)} removed terminals for live again")
-            known.update(log.removed)
+            # What leaked words remove is live again where the person's own recovery takes their place.
+            if self.thief is None or self.thief.made.isdisjoint(log.path):
+                known.update(log.removed)
 
     @staticmethod
     def logs(side: Side) -> dict[bytes, PersonState]:

@@ -53,6 +53,9 @@ MANY: Final = ((0,), (0,), (0,), (1,), (0, 0), (0, 1), (0, 0, 0), (0, 0, 1))
 THIEVES_SHARE: Final = 0.12
 """Of the runs in which the first person has a thief, who is an adversary (thieves.py)."""
 
+LEAKED_SHARE: Final = 0.15
+"""Of these the runs in which words alone have leaked."""
+
 ROBBED: Final = ((0,), (0,), (0, 0), (0, 0), (0, 1), (0, 0, 1))
 """Persons of the further terminals, all linked, of those runs."""
 
@@ -259,6 +262,8 @@ def _robbed(chance: random.Random, seed: int) -> Plan:
     """Of the first person a device, an image or words are stolen, and the thief acts between other steps."""
     kind, persons, devices = chance.randrange(4), chance.choice((2, 3, 3)), chance.choice(ROBBED)
     colluding = 2 if persons == 3 and chance.random() < 0.7 else 0
+    if random.Random(f"leaked words {seed}").random() < LEAKED_SHARE:
+        kind, colluding = 4, persons - 1
     relay = chance.random() < 0.15
     share = chance.choice((0.0, 0.0, 0.2))
     faults = tuple(

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from chat.interface import EntryAdded, EntryChanged, EntryState, Event
 from chat.network.links import Links, LinkSet, LiveLink, Peer
-from chat.service import own_log, person_logs, signing, state, sync, views
+from chat.service import notes, own_log, person_logs, signing, state, sync, views
 from chat.service.comparison import Comparison
 from chat.service.contacts import People
 from chat.service.events import EventBus
@@ -30,7 +30,7 @@ from chat.storage.database import Database
 from chat.storage.entries import EntryRow, Position
 from chat.storage.keys import OwnRow
 from protocol import entries_and_receipts, limits
-from protocol.entries_and_receipts import READ, ParsedEntry, receipt_for
+from protocol.entries_and_receipts import READ, Author, ParsedEntry, receipt_for
 from protocol.errors import Untrusted
 from protocol.hotpath import FastSending
 from protocol.identity.log import Remove, Renew, parse_operation
@@ -351,6 +351,75 @@ def any_self_tag() -> None:
     entries_and_receipts.is_own = views.is_own = own  # type: ignore[attr-defined,assignment]
 
 
+def unsigned_is_own() -> None:
+    """What comes on a link of own devices is taken as own without a signature of its author."""
+
+    def shown(*_: object) -> bool:
+        return True
+
+    entries_and_receipts._is_signed = shown  # type: ignore[assignment]
+
+
+def signed_by_anybody() -> None:
+    """A signature by any own device says that another one wrote an entry."""
+
+    def nothing(*_: object) -> None:
+        return
+
+    entries_and_receipts.check_signature = nothing  # type: ignore[assignment]
+
+
+def taken_of_the_live() -> None:
+    """A device takes as own what it says that another one wrote which is live."""
+    is_signed = entries_and_receipts._is_signed
+
+    def lenient(entry: ParsedEntry, facts: entries_and_receipts.Facts) -> bool:
+        return is_signed(entry, facts) or entry.signed is not None
+
+    entries_and_receipts._is_signed = lenient
+
+
+def unsigned_notes() -> None:
+    """A note needs no signature of its author."""
+    accept = notes.accept_entry  # type: ignore[attr-defined]
+
+    def accepts(entry: ParsedEntry, facts: entries_and_receipts.Facts) -> Author:
+        known = accept(entry, facts)
+        return Author.LIVE if known is Author.CLAIMED else known
+
+    notes.accept_entry = accepts  # type: ignore[attr-defined]
+
+
+def replaced_keys_count() -> None:
+    """A tag under any self key that was ever drawn shows that this person wrote what a contact passes."""
+    order = Keyring._order_drawn
+
+    def all_of_them(self: Keyring) -> None:
+        order(self)
+        self.newest_keys = self.self_keys  # type: ignore[assignment]
+
+    Keyring._order_drawn = all_of_them  # type: ignore[method-assign]
+
+
+def stale_key_counts() -> None:
+    """A tag counts under the best key that is held, though somebody who was removed may know it."""
+
+    def best(self: PersonState) -> bytes:
+        return next(iter(self.drawn), b"")
+
+    PersonState.fresh = property(best)  # type: ignore[assignment,method-assign]
+
+
+def leaked_words_stay() -> None:
+    """A recovery names the key of the words that it uses, and not that of the new ones."""
+    recover = signing.recover_operation  # type: ignore[attr-defined]
+
+    def same(reduction: Reduction, present: bytes, following: bytes, *more: Any) -> Any:
+        return recover(reduction, present, present, *more)
+
+    signing.recover_operation = same  # type: ignore[attr-defined,assignment]
+
+
 PLANTED: Final[dict[str, Callable[[], None]]] = {
     "receipt before commit": receipt_before_commit,
     "nothing resent": nothing_resent,
@@ -379,4 +448,11 @@ PLANTED: Final[dict[str, Callable[[], None]]] = {
     "copy shut out": copy_shut_out,
     "unsealed ends links": unsealed_ends_links,
     "any self tag": any_self_tag,
+    "leaked words stay": leaked_words_stay,
+    "stale key counts": stale_key_counts,
+    "unsigned is own": unsigned_is_own,
+    "signed by anybody": signed_by_anybody,
+    "taken of the live": taken_of_the_live,
+    "unsigned notes": unsigned_notes,
+    "replaced keys count": replaced_keys_count,
 }

@@ -252,7 +252,7 @@ def _theft(world: World, step: Step) -> None:
 
 
 def _steal(world: World, step: Step) -> None:
-    """`number`: of thieves.DEVICE to WORDS. `other`: the contact who colludes, 0 for none."""
+    """`number`: of thieves.DEVICE to LEAKED. `other`: the contact who colludes, 0 for none."""
     host = world.hosts[step.who]
     others = len({one.owner for one in world.hosts}) > step.other
     if world.thief is None and host.up and others and world.all_paired(host.owner):

@@ -44,7 +44,14 @@ WITH_A_THIEF = {
     "cut by anybody": ("cured", 202),
     "copy shut out": ("together", 58),
     "unsealed ends links": ("together", 41),
-    "any self tag": ("own", 91),
+    "leaked words stay": ("cured", 263),
+    "any self tag": ("own", 58),
+    "unsigned is own": ("own", 58),
+    "signed by anybody": ("own", 185),
+    "taken of the live": ("own", 58),
+    "unsigned notes": ("own", 512),
+    "replaced keys count": ("own", 184),
+    "stale key counts": ("own", 962),
 }
 """Those that only a person of whom something was stolen can meet."""
 

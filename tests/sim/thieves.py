@@ -15,6 +15,8 @@ from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec.structs import replace
+
 from chat.interface import DeletionScope, ParlourError
 from chat.network.links import LiveLink
 from chat.service.drawing import renew_upon
@@ -24,38 +26,51 @@ from protocol.entries_and_receipts import (
     KIND_CUT,
     KIND_TEXT,
     EntryPlace,
+    ParsedEntry,
+    Signed,
+    conversation_of,
     conversation_of_two,
     cut_body,
+    take_entry,
     text_body,
     write_entry,
 )
 from protocol.errors import ProtocolError
 from protocol.identity import log
-from protocol.identity.author import create_terminal
+from protocol.identity.author import (
+    create_terminal,
+    read_recovery_words,
+    recover_operation,
+    recovery_key,
+    sign_recovery,
+)
 from protocol.identity.exchange import extend, in_messages
 from protocol.identity.reduction import Reduction
+from protocol.labels import SIGN_ENTRY
 from protocol.limits import LINK_SECONDS_MAX
 from protocol.messages import CutHead, Entry, Message
-from protocol.primitives import KEY_SIZE
+from protocol.primitives import KEY_SIZE, ed25519_sign
 from tests.sim.disk import Reader, copied
 from tests.sim.laws import Broken, Side
 
 if TYPE_CHECKING:
     from tests.sim.world import Host, World
 
-DEVICE, COPY, IMAGE, WORDS = range(4)
-"""What is stolen: a device, a copy that runs at once, an image that goes on later, or an image and
-the recovery words, which the person then replaces."""
+DEVICE, COPY, IMAGE, WORDS, LEAKED = range(5)
+"""What is stolen: a device, a copy that runs at once, an image that goes on later, an image and the recovery
+words, which the person then replaces, or words in force alone, and a contact who colludes has the log."""
 
 MACHINES_MOST: Final = 3
 """Machines of the thief, with those that it adds."""
 
+RECOVERIES_MOST: Final = 3
+"""Recoveries that leaked words sign."""
+
 PAUSES: Final = (3.0, 20.0, 45.0, 120.0)
 """Seconds between its acts after the cure."""
 
-SIGNED: Final = False
-"""Whether a signature with each entry of own devices, and the newest self key alone, say who wrote it (SPEC
-§11.1). Then a thief also writes in the name of other devices, and a contact under older self keys."""
+LIES_IN_NOTES: Final = 3
+"""The last of the ways in which it says that another device wrote something."""
 
 
 class Thief:
@@ -69,12 +84,11 @@ class Thief:
     def __init__(self, world: World, victim: Host, kind: int, colluding: int) -> None:
         self.world, self.owner, self.kind = world, victim.owner, kind
         self.colluding = world.hosts[colluding] if colluding else None
-        self.stolen = world.side(victim).terminal
-        self.terminals = {self.stolen}
+        self.stolen = world.side(victim).terminal if kind != LEAKED else b""
+        self.terminals = {self.stolen} - {b""}
         self.made: set[bytes] = set()
-        self.known = {
-            log.parse_operation(one).id for one in world.laws.operations(world.side(victim))[self.owner]
-        }
+        self._log_then = world.laws.operations(world.side(victim))[self.owner]
+        self.known = {log.parse_operation(one).id for one in self._log_then}
         self.incarnations: set[bytes] = set()
         self.held: dict[int, set[str]] = {}
         """What each honest terminal held when it learned of the cure."""
@@ -86,13 +100,13 @@ class Thief:
         self._parsed: dict[bytes, log.LoggedOperation] = {}
         self.victim = victim
         state = world.laws.logs(world.side(victim))[world.laws.persons[self.owner]]
-        self.is_junior = next(iter(state.live), b"") != self.stolen
+        self.is_junior = next(iter(state.live), b"") != self.stolen and kind != LEAKED
         self.words = [*world.words.get(self.owner, ())]
         self.sleeps = kind in (IMAGE, WORDS)
         if kind == DEVICE:
             self._take(victim)
             self.arm(victim)
-        else:
+        elif kind != LEAKED:
             machine = world.add_host(self.owner)
             self._take(machine)
             side, there = world.side(machine), world.side(victim)
@@ -108,6 +122,8 @@ class Thief:
 
     def wake(self) -> None:
         """The image goes on."""
+        if not self.machines:
+            return
         host, self.sleeps = self.machines[0], False
         if not host.made:
             host.made = True
@@ -197,7 +213,8 @@ class Thief:
         at = senior if senior is not None else own[0]
         if world.recovers.get(self.owner, at.number) != at.number:
             world.recovers[self.owner] = at.number  # the device that used them before is removed
-        world.recover(world.hosts[at.number], self.victim)
+        # Who holds what leaked words signed takes nothing from the devices that these remove.
+        world.recover(world.hosts[at.number], world.hosts[at.number] if self.kind == LEAKED else self.victim)
 
     async def end(self) -> None:
         """Before the cure the thief parts nobody; then comes the cure, after which it goes on.
@@ -225,7 +242,7 @@ class Thief:
 
     async def _go_on(self) -> None:
         """To the end of the run: first the contact who colludes gets words, and hands them over."""
-        if self.colluding is not None and self.machines[0].up:
+        if self.colluding is not None and self.machines and self.machines[0].up:
             self._write(self.machines[0], self.colluding)
             await asyncio.sleep(PAUSES[0])
             self._pass_on(self.machines[0], self.colluding)
@@ -347,6 +364,8 @@ class Thief:
 
     def act(self, which: int, who: int, other: int) -> None:
         """One of its acts, at one of its machines, towards another terminal."""
+        if self.kind == LEAKED:
+            self._use_leaked(removes=bool(which % 2))
         if self.sleeps:
             return
         there = [host for host in self.machines if host.up]
@@ -554,10 +573,56 @@ class Thief:
 
         self._do(host, recovers)
 
+    def _use_leaked(self, *, removes: bool) -> None:
+        """Sign a recovery upon the log as the contact has it, which hands it to the person's devices.
+
+        It brings in a machine that only the log names, and removes all devices or none. Words that were
+        replaced sign upon the log of before.
+        """
+        colluding = self.colluding
+        if colluding is None or not colluding.up:
+            return
+        held = colluding.person.engine._use_cases.keyring.held(self.person)
+        if self.words and len(self.made) < RECOVERIES_MOST:
+            seed, new = read_recovery_words(self.words[0]), create_terminal(self.random.randbytes)
+            both = (Reduction(log.load(one)) for one in (held, self._log_then))
+            upon = next((one for one in both if one.state().recovery == recovery_key(seed)), None)
+            if upon is None:
+                return
+            removed = dict[bytes, Sequence[bytes]]((one, ()) for one in upon.state().live if removes)
+            following = self.random.randbytes(KEY_SIZE)
+            brings = log.TerminalKeys(new.signing, new.static)
+            made = recover_operation(upon, seed, following, removed, brings)
+            signed = sign_recovery(made, seed, new.signing_seed)
+            parsed = log.parse_operation(signed)
+            self.made.add(parsed.id)
+            self._parsed[signed] = parsed
+            self.terminals.add(new.id)
+            self.world.laws.is_recovered(self.owner)
+        graph = log.load([*{*held, *self._parsed}])
+        self._do(colluding, partial(self._send, colluding, in_messages([one.signed for one in graph.order])))
+
     def _lie(self, host: Host, target: Host) -> None:
-        """Say that other devices wrote what it made up."""
-        if SIGNED:
-            self._do(host, partial(self._in_anothers_name, host, host, target, old=False))
+        """Say on links of own devices that another one wrote what it made up.
+
+        Without a signature, with one of its own in that one's name, or as what it took; or in the notes.
+        """
+        keyring, how = host.person.engine._use_cases.keyring, self._number % (LIES_IN_NOTES + 1)
+        own = keyring.own
+        other = self.owner if how == LIES_IN_NOTES else 1
+
+        async def lies() -> None:
+            entry = self._made_up(host, host, other, keyring.self_keys[0])
+            if entry is None:
+                return
+            if how == 1:
+                made = ed25519_sign(own.signing_seed, SIGN_ENTRY + entry.id)
+                entry = replace(entry, signed=Signed(entry.header.author, made))
+            elif how > 1:
+                entry = replace(entry, signed=take_entry(entry.id, own.terminal, own.signing_seed))
+            await self._send(host, [entry.passed()], own=True)
+
+        self._do(host, lies)
 
     async def _send(self, host: Host, messages: Iterable[Message], *, own: bool = False) -> None:
         """On each link with the person's devices, or with contacts as well."""
@@ -605,28 +670,50 @@ class Thief:
             self._do(colluding, partial(self._send, colluding, rows[-8:]))
 
     def _forge(self, host: Host, target: Host) -> None:
-        """The contact makes up what a device of the person wrote, under a self key that is none."""
-        assert self.colluding is not None
-        if self.colluding.up:
-            old = SIGNED and self._number % 2 == 0 and self.before is not None
-            self._do(self.colluding, partial(self._in_anothers_name, self.colluding, host, target, old=old))
+        """The contact makes up what a device of the person wrote, under a self key that the thief has.
 
-    async def _in_anothers_name(self, sender: Host, host: Host, target: Host, *, old: bool) -> None:
-        """An entry of the person's first device. `old`: under a self key that the thief held before."""
-        keyring = host.person.engine._use_cases.keyring
-        other = sender.owner if sender is self.colluding else 1
-        conversation = conversation_of_two(self.person, self.world.laws.persons[other])
-        author = self.world.side(self.world.hosts[self.owner]).terminal
-        if sender is not self.colluding or old:
-            key = keyring.self_keys[0]
-        else:
-            key = self.random.randbytes(KEY_SIZE)
-        draw = self.random.randbytes
-        place = EntryPlace(conversation, author, draw(8), None, [], list(keyring.own_log.heads))
+        Before the cure that is the newest one, so it takes one that is none. After it the devices that hold
+        the cure get the entry.
+        """
+        colluding = self.colluding
+        assert colluding is not None
+        if not colluding.up:
+            return
+        keys = host.person.engine._use_cases.keyring.self_keys
+        old = self._number % 2 == 0 and self.before is not None
+        key = keys[self._number // 2 % len(keys)] if old else self.random.randbytes(KEY_SIZE)
+
+        async def forges() -> None:
+            entry = self._made_up(colluding, host, colluding.owner, key)
+            for link in colluding.person.engine._use_cases.links.of(self.person):
+                if entry is not None and (not old or self._is_cured(link)):
+                    await self._say(link, [entry.message()])
+
+        self._do(colluding, forges)
+
+    def _is_cured(self, link: LiveLink) -> bool:
+        """Whether a device of the person at the other end of a link holds the cure."""
+        own = (side for side in self.world.laws.of(self.owner) if side.runs and not side.thief)
+        for side in own:
+            assert side.engine is not None
+            ring = side.engine.engine._use_cases.keyring
+            if ring.identity.static.public == link.peer.static:
+                return bool(self.cures(side) & ring.own_log.counting)
+        return False
+
+    def _made_up(self, sender: Host, host: Host, other: int, key: bytes) -> ParsedEntry | None:
+        """A text of an honest device in the conversation with a person or in the notes, tagged with a key."""
+        laws, person, draw = self.world.laws, self.person, self.random.randbytes
+        honest = [one for one in laws.of(self.owner) if one.terminal not in self.terminals and not one.thief]
+        if not honest:
+            return None
+        heads = [*host.person.engine._use_cases.keyring.own_log.heads]
+        conversation = conversation_of(person, laws.persons[other])
+        place = EntryPlace(conversation, self.random.choice(honest).terminal, draw(8), None, [], heads)
         body = text_body(f"nobody wrote {self.random.randrange(1 << 30)}")
         entry = write_entry(place, sender.person.clock.wall(), KIND_TEXT, body, key, draw)
-        self.world.laws.unsigned.add(entry.id.hex())
-        await self._send(sender, [entry.message()], own=True)
+        laws.made_up(entry.id, notes=other == self.owner)
+        return entry
 
 
 _INCARNATIONS: Final = "SELECT incarnation, id FROM entries"

@@ -455,9 +455,7 @@ class World:
             return
         if self.recovers.setdefault(host.owner, host.number) != host.number:
             return
-        for side in self.laws.sides:
-            side.paired_again.add(host.owner)
-        self.laws.recovered.add(host.owner)
+        self.laws.is_recovered(host.owner)
 
         async def recovers() -> None:
             # Also after a failure the profile may have other keys.

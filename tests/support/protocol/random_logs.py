@@ -1,13 +1,18 @@
-"""Person logs that grow at random or by every choice, without signatures, and the same logs for the model."""
+"""Person logs that grow at random or by every choice, without signatures, and the same logs for the model.
+
+PARLOUR_MODEL_SETS and PARLOUR_MODEL_FREE set the number of random sets and of concurrent operations, and
+PARLOUR_MODEL_SEED which sets are drawn, so that several ranges can run at one time.
+"""
 
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from protocol.codec import encode
 from protocol.identity.exchange import take
@@ -32,6 +37,11 @@ from protocol.primitives import b2b
 from tests.vectors.persons_log import LATER
 
 Log = dict[bytes, LoggedOperation]
+SETS: Final = int(os.environ.get("PARLOUR_MODEL_SETS", "0"))
+"""Random sets, 0 for what a test draws by default."""
+
+SEED: Final = int(os.environ.get("PARLOUR_MODEL_SEED", "20"))
+FREE: Final = int(os.environ.get("PARLOUR_MODEL_FREE", "2"))
 
 
 @cache
@@ -139,8 +149,25 @@ class Growing:
         return sorted(one for one in past if self.log[one].author == author)
 
 
-def grow_at_random(random: Random, steps: int, recoveries: bool) -> tuple[Growing, Pins]:
-    """A log with this many operations upon the base, and pins of one recovery or none."""
+def random_logs(count: int) -> Iterator[tuple[Growing, Pins, list[bytes]]]:
+    """So many logs, pins of one recovery or none, and an order of arrival. Each test draws the same ones."""
+    random = Random(SEED)
+    for number in range(SETS or count):
+        growing, pins = _grow_at_random(random, random.randint(1, 12), recoveries=number % 2 == 0)
+        order = list(growing.log)
+        random.shuffle(order)
+        yield growing, pins, order
+
+
+def every_order(growing: Growing) -> Iterator[list[bytes]]:
+    """The base, and the others in each order of arrival."""
+    ids = list(growing.log)
+    for order in itertools.permutations(ids[growing.base :]):
+        yield [*ids[: growing.base], *order]
+
+
+def _grow_at_random(random: Random, steps: int, recoveries: bool) -> tuple[Growing, Pins]:
+    """A log with this many operations upon the base."""
     growing = Growing()
     for number in range(steps):
         _step(growing, random, recoveries, number)

@@ -1,17 +1,12 @@
 """The person log against an independent model of its rules, which PARLOUR_MODELS names (SPEC §7.3).
 
-PARLOUR_MODEL_SETS and PARLOUR_MODEL_FREE set the number of random sets and of concurrent operations, and
-PARLOUR_MODEL_SEED which sets are drawn, so that several ranges can run at one time.
-A long run needs `-o faulthandler_timeout=0`.
+tests/support/protocol/random_logs.py says how many sets are drawn.
 """
 
 from __future__ import annotations
 
 import importlib
-import itertools
-import os
 from collections.abc import Iterator
-from random import Random
 from types import ModuleType
 
 import pytest
@@ -20,17 +15,17 @@ from protocol.identity.log import Unknown
 from protocol.identity.reduction import NO_PINS, PersonState, Pins, Standing
 from tests.support import machine
 from tests.support.protocol.random_logs import (
+    FREE,
     Growing,
     at_once,
     every_log,
+    every_order,
     for_the_model,
-    grow_at_random,
     one_by_one,
+    random_logs,
 )
 
-SETS = int(os.environ.get("PARLOUR_MODEL_SETS", "2000"))
-SEED = int(os.environ.get("PARLOUR_MODEL_SEED", "20"))
-FREE = int(os.environ.get("PARLOUR_MODEL_FREE", "2"))
+SETS = 2_000
 
 
 @pytest.fixture(scope="module")
@@ -70,28 +65,23 @@ def agree(models: Models, growing: Growing, pins: Pins = NO_PINS) -> PersonState
 
 
 def test_random_logs_come_to_what_the_model_says_in_any_order_of_arrival(models: Models) -> None:
-    random = Random(SEED)
-    seen = {"copied": 0, "contested": 0, "removed": 0, "recovered": 0, "fallen": 0}
-    for number in range(SETS):
-        growing, pins = grow_at_random(random, random.randint(1, 12), recoveries=number % 2 == 0)
+    count, seen = 0, {"copied": 0, "contested": 0, "removed": 0, "recovered": 0, "fallen": 0}
+    for growing, pins, order in random_logs(SETS):
         state = agree(models, growing, pins)
-        order = list(growing.log)
-        random.shuffle(order)
         assert one_by_one(growing, order, pins) == state
         seen["copied"] += bool(state.copied)
         seen["fallen"] += Standing.FALLEN in state.drawn.values()
         seen["contested"] += state.contested
         seen["removed"] += bool(state.removed)
         seen["recovered"] += state.recoveries > 1
-    assert min(seen.values()) > SETS // 100, seen
+        count += 1
+    assert min(seen.values()) > count // 100, seen
 
 
 def test_every_order_of_concurrent_operations_comes_to_what_the_model_says(models: Models) -> None:
     count = 0
     for growing in every_log(FREE):
         state = agree(models, growing)
-        free = list(growing.log)[growing.base :]
-        for order in itertools.permutations(free):
-            assert one_by_one(growing, [*list(growing.log)[: growing.base], *order]) == state
+        assert all(one_by_one(growing, order) == state for order in every_order(growing))
         count += 1
     assert count > 1_000
