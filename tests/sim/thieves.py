@@ -69,6 +69,9 @@ RECOVERIES_MOST: Final = 3
 PAUSES: Final = (3.0, 20.0, 45.0, 120.0)
 """Seconds between its acts after the cure."""
 
+UNHEARD: Final = 40.0
+"""Seconds for which half of the cures reach nobody, while the thief writes to all."""
+
 LIES_IN_NOTES: Final = 3
 """The last of the ways in which it says that another device wrote something."""
 
@@ -209,12 +212,35 @@ class Thief:
             host = world.hosts[senior.number]
             remove = partial(host.person.engine.remove_terminal, self.stolen.hex())
             world.spawn(host, "remove", remove)
+            self._write_unheard(host)
             return
         at = senior if senior is not None else own[0]
         if world.recovers.get(self.owner, at.number) != at.number:
             world.recovers[self.owner] = at.number  # the device that used them before is removed
         # Who holds what leaked words signed takes nothing from the devices that these remove.
         world.recover(world.hosts[at.number], world.hosts[at.number] if self.kind == LEAKED else self.victim)
+        self._write_unheard(world.hosts[at.number])
+
+    def _write_unheard(self, host: Host) -> None:
+        """The terminal that cures reaches nobody for a while, and the thief writes to all others."""
+        world, network, here = self.world, self.world.network, host.person.host
+        if world.plan.apart or world.plan.seed % 2:
+            return
+        others = [one.person.host for one in world.hosts if one is not host]
+        for other in others:
+            network.part(here, other)
+
+        async def writes() -> None:
+            await asyncio.sleep(UNHEARD / 2)
+            for machine in self.machines:
+                if machine.up and not self.sleeps:
+                    for target in world.hosts[1 : world.plan.persons]:
+                        self._write(machine, target)
+            await asyncio.sleep(UNHEARD / 2)
+            for other in others:
+                network.join(here, other)
+
+        world.loop.create_task(writes(), context=Context())
 
     async def end(self) -> None:
         """Before the cure the thief parts nobody; then comes the cure, after which it goes on.
