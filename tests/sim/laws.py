@@ -598,13 +598,13 @@ class Laws:
         return author
 
     def is_uncut(self, side: Side, entry: bytes) -> bool:
-        """Whether no cut says which entries of its removed author count, edits too.
+        """Whether no cut says which entries of its author count that is live no more, edits too.
 
         Then each terminal counts what it held when it learned of the removal (SPEC §11.2).
         """
         author = self._author(side, entry)
-        removed = any(author in log.removed for log in self.logs(side).values())
-        return removed and not Reader(side.database()).rows("SELECT 1 FROM cuts WHERE terminal = ?", author)
+        live = any(author in log.live for log in self.logs(side).values())
+        return not live and not Reader(side.database()).rows("SELECT 1 FROM cuts WHERE terminal = ?", author)
 
     def _is_of_lost_keys(self, side: Side, entry: bytes) -> bool:
         """Whether its author is in a log alone, or no live terminal of its person holds its self key.

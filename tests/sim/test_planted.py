@@ -39,7 +39,7 @@ AMONG_SEVERAL = {
 WITH_A_THIEF = {
     "thief keeps what it added": ("cured", 41),
     "fallen secrets used": ("cured", 41),
-    "late words count": ("cured", 1),
+    "late words count": ("cured", 54),
     "accomplice trusted": ("cured", 1),
     "cut by anybody": ("cured", 202),
     "copy shut out": ("together", 58),
