@@ -222,9 +222,12 @@ class Thief:
         self._write_unheard(world.hosts[at.number])
 
     def _write_unheard(self, host: Host) -> None:
-        """The terminal that cures reaches nobody for a while, and the thief writes to all others."""
+        """The terminal that cures reaches nobody for a while, and the thief writes to all others.
+
+        A thief with words would recover first, and who has not heard of the other recovery confirms neither.
+        """
         world, network, here = self.world, self.world.network, host.person.host
-        if world.plan.apart or world.plan.seed % 2:
+        if world.plan.apart or world.plan.seed % 2 or self.kind in (WORDS, LEAKED):
             return
         others = [one.person.host for one in world.hosts if one is not host]
         for other in others:
