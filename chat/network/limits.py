@@ -28,10 +28,10 @@ class Bucket(Struct):
         self.level -= 1.0
         return True
 
-    def reserve(self, now: float) -> float:
-        """Take one token, be it one still to come; returns the seconds until it is there."""
+    def reserve(self, now: float, tokens: int = 1) -> float:
+        """Take tokens, be they still to come; returns the seconds until they are there."""
         self._fill(now)
-        self.level -= 1.0
+        self.level -= tokens
         return max(0.0, -self.level / self.rate)
 
     def owed(self, now: float) -> float:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
+from msgspec import field
+
 from chat.network.limits import Bucket, Turns
 from chat.network.links import Links, LiveLink, Peer
 from chat.service import views
@@ -25,6 +27,7 @@ from protocol.errors import LimitExceeded, Malformed
 from protocol.identity.exchange import Extension, changes, extend, in_messages, missing, owner_named
 from protocol.identity.log import parse_operation
 from protocol.identity.reduction import NO_PINS, Pins
+from protocol.limits import LOG_MESSAGE_BYTES, LOG_OPERATIONS_MAX
 from protocol.messages import LogHeads, LogOperations
 
 LOGS_A_SECOND: Final = 1.0
@@ -33,10 +36,39 @@ LOGS_AT_ONCE: Final = 8.0
 What comes more often delays the reading of that link. A removal that was ignored would leave a thief's
 terminal live, and one that waited for a rate of the terminal would wait for the copies of its key."""
 
+REFUSED_BYTES: Final = 16 * LOG_MESSAGE_BYTES
+"""Operations of one link that wait for what follows on it. The terminal at its other end fills it."""
 
-def log_budget(now: float) -> Bucket:
-    """What a link that opens may have worked on."""
-    return Bucket(LOGS_A_SECOND, LOGS_AT_ONCE, LOGS_AT_ONCE, now)
+
+class Intake(Bucket):
+    """What a link may have worked on, and what came on it that the bounds of its log had no room for.
+
+    A thief shows each holder of a log other operations, up to the bounds. The removal that makes room for
+    those of another holder follows them, in a message of its own.
+    """
+
+    refused: dict[bytes, list[bytes]] = field(default_factory=dict)
+    """By person, the operations in the order in which they came."""
+
+    def cost(self, message: LogOperations) -> int:
+        """How many messages of operations are worked on with this one."""
+        waiting = sum(map(len, self.refused.values()))
+        return 1 + (waiting + len(message.operations)) // LOG_OPERATIONS_MAX if waiting else 1
+
+    def joined(self, person: bytes, operations: Sequence[bytes]) -> list[bytes]:
+        """Operations after those that wait, which wait no more."""
+        return list(dict.fromkeys((*self.refused.pop(person, ()), *operations)))
+
+    def keep(self, person: bytes, operations: list[bytes]) -> None:
+        """These wait. Those of the persons of whom they came first go where there is no room."""
+        self.refused[person] = operations
+        while sum(len(one) for each in self.refused.values() for one in each) > REFUSED_BYTES:
+            del self.refused[next(iter(self.refused))]
+
+
+def log_intake(now: float) -> Intake:
+    """That of a link that opens."""
+    return Intake(LOGS_A_SECOND, LOGS_AT_ONCE, LOGS_AT_ONCE, now)
 
 
 class PersonLogs:
@@ -78,7 +110,7 @@ class PersonLogs:
             message = newest()
             return await self.named(link.peer, message.person, message.heads) if granted else []
 
-    async def store(self, link: LiveLink, message: LogOperations, budget: Bucket) -> None:
+    async def store(self, link: LiveLink, message: LogOperations, intake: Intake) -> None:
         """Store what is new of the operations, in their turn, after the delay that they cost.
 
         Raises ProtocolError.
@@ -86,10 +118,10 @@ class PersonLogs:
         goes_on = partial(self._links.keeps, link)
         if not goes_on():  # so links that give way leave no more work than one message each
             return
-        await link.delay(budget.reserve(self._clock.monotonic()))
+        await link.delay(intake.reserve(self._clock.monotonic(), intake.cost(message)))
         async with self._turns.turn(link.person, link.address, goes_on, outlives=True) as granted:
             if granted:
-                await self.received(link.peer, message.operations)
+                await self.received(link.peer, message.operations, intake)
 
     def are_current(self, peer: Peer, message: LogHeads) -> bool:
         """Whether nothing is to be done: these are the heads of a log as it is held here, or nobody's here.
@@ -136,14 +168,15 @@ class PersonLogs:
             return []
         return in_messages(await self._worker.run(missing, contact.operations, heads, contact.pins))
 
-    async def received(self, peer: Peer, operations: Sequence[bytes]) -> None:
+    async def received(self, peer: Peer, operations: Sequence[bytes], intake: Intake) -> None:
         """Store the new operations of a contact's log or of the own one, one call at a time.
 
-        What exceeds the bounds is passed over, and what follows it: a thief can fill a log, which must not
-        end the links of the owner's terminals. Raises ProtocolError.
+        What exceeds the bounds waits for what follows it, and is passed over in the end: a thief can fill a
+        log, which must not end the links of the owner's terminals. Raises ProtocolError.
         """
         try:
             person, own = parse_operation(operations[0]).person, self._keyring.own.person
+            operations = intake.joined(person, operations)
             if person == own:
                 whole = await self.own.received(operations)
             elif peer.person != own:
@@ -160,6 +193,7 @@ class PersonLogs:
         else:
             if not whole:
                 self._refused.add(peer)
+                intake.keep(person, operations)
 
     async def _take_in(self, person: bytes, operations: Sequence[bytes]) -> bool:
         """The log of a contact of another own terminal; whether there is room for all."""

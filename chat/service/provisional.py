@@ -12,10 +12,9 @@ from typing import Final
 
 from chat.errors import ParlourError
 from chat.network.driver import Driver, Handler
-from chat.network.limits import Bucket
 from chat.network.links import LiveLink, Peer
 from chat.service.keyring import Keyring
-from chat.service.person_logs import PersonLogs, log_budget
+from chat.service.person_logs import Intake, PersonLogs, log_intake
 from chat.storage import persons
 from chat.storage.database import Store
 from chat.tasks import Runtime
@@ -55,7 +54,7 @@ class Provisional:
             oldest = next(iter(self._links))
             self._links.pop(oldest)
             oldest.abort()
-        self._links[driver] = handler = _OnlyLogs(self, peer, log_budget(self._now()))
+        self._links[driver] = handler = _OnlyLogs(self, peer, log_intake(self._now()))
         self._runtime.tasks.spawn(self._greet(driver, peer))
         return handler
 
@@ -87,13 +86,14 @@ class Provisional:
         log = self._keyring.log(peer.person)
         await driver.send(LogHeads(log.person, list(log.heads)))
 
-    async def delay(self, budget: Bucket) -> None:
-        await asyncio.sleep(budget.reserve(self._now()))
-
-    async def received(self, driver: Driver, peer: Peer, message: LogHeads | LogOperations) -> None:
+    async def received(
+        self, driver: Driver, peer: Peer, message: LogHeads | LogOperations, intake: Intake
+    ) -> None:
         """Answer heads of the log, and store operations of it. Raises ProtocolError, ParlourError."""
+        cost = intake.cost(message) if isinstance(message, LogOperations) else 1
+        await asyncio.sleep(intake.reserve(self._now(), cost))
         if isinstance(message, LogOperations):
-            await self._logs.received(peer, message.operations)
+            await self._logs.received(peer, message.operations, intake)
         elif message.person == peer.person:
             for operations in await self._logs.named(peer, message.person, message.heads):
                 await driver.send(operations)
@@ -108,17 +108,16 @@ class Provisional:
 class _OnlyLogs:
     """network.driver.Handler of a provisional link: every other message is passed over."""
 
-    def __init__(self, links: Provisional, peer: Peer, budget: Bucket) -> None:
-        self._links, self.peer, self._budget = links, peer, budget
+    def __init__(self, links: Provisional, peer: Peer, intake: Intake) -> None:
+        self._links, self.peer, self._intake = links, peer, intake
 
     async def on_events(self, driver: Driver, events: Sequence[Event]) -> None:
         for event in events:
             if isinstance(event, LinkClosed):
                 self._links.ended(driver)
             elif isinstance(event, MessageReceived) and isinstance(event.message, LogHeads | LogOperations):
-                await self._links.delay(self._budget)
                 try:
-                    await self._links.received(driver, self.peer, event.message)
+                    await self._links.received(driver, self.peer, event.message, self._intake)
                 except (ProtocolError, ParlourError):
                     driver.abort()
 

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from chat.interface import EntryAdded, EntryChanged, EntryState, EntryView, Notice, ParlourError
 from chat.network.driver import Driver, Handler, Outgoing
-from chat.network.limits import Bucket, Buckets
+from chat.network.limits import Buckets
 from chat.network.links import Links, LiveLink, Peer
 from chat.network.read_ahead import ReadAhead
 from chat.service.amending import Amendments, Changed, follow
@@ -35,7 +35,7 @@ from chat.service.marks import Marks
 from chat.service.moving import Carried
 from chat.service.notes import Notes
 from chat.service.pairing.storage import PendingContacts
-from chat.service.person_logs import PersonLogs, log_budget, owner_of
+from chat.service.person_logs import Intake, PersonLogs, log_intake, owner_of
 from chat.service.provisional import Provisional
 from chat.service.renewal import Renewals
 from chat.service.settings import Privacy
@@ -131,7 +131,7 @@ DONE: Final = 0
 class _Worker(Struct):
     """What goes out on a link. `task` is None, and messages wait, until the link's opening is stored.
 
-    `logs`: its budget of messages that are computed from a whole log.
+    `logs`: what may be worked on of messages that are computed from a whole log.
     `waiting` are entries whose author no log names yet; `asked` whether operations were asked for them.
     `log_heads`: the heads of this person's log that the other side has, None until it has named them.
     `theirs`: the same of the log of a contact at the other side.
@@ -139,7 +139,7 @@ class _Worker(Struct):
     """
 
     outbound: Outgoing
-    logs: Bucket
+    logs: Intake
     task: asyncio.Task[None] | None = None
     waiting: list[Message] = field(default_factory=list)
     asked: bool = False
@@ -340,7 +340,7 @@ class Synchronizer:
         outgoing: Outgoing | None = self._forwarding.opened(link, self.deleted)
         if outgoing is None:
             outgoing = self._outbounds[link] = self._outbound(link, self.deleted)
-        worker = self._workers[link] = _Worker(outgoing, log_budget(link.opened_at))
+        worker = self._workers[link] = _Worker(outgoing, log_intake(link.opened_at))
         if link in self._outbounds:
             await self._inbound.proved(link)
         if self._workers.get(link) is worker:  # it may have ended meanwhile

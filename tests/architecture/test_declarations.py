@@ -35,6 +35,7 @@ CHANGED: Final = {
     "chat.service.keyring.ContactKeys",
     "chat.service.keyring.OpenInvitation",
     "chat.service.moving._Move",
+    "chat.service.person_logs.Intake",
     "chat.service.sync._Worker",
     "chat.service.transfers._End",
     "chat.service.transfers._Serving",

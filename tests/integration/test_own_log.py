@@ -14,7 +14,7 @@ import pytest
 from chat.interface import IdentityChanged, Notice, NotPermitted, OwnLogChanged, TerminalState, UsageError
 from chat.network.links import Peer
 from chat.service.events import OwnLogChanged as Signal
-from chat.service.person_logs import PersonLogs
+from chat.service.person_logs import Intake, PersonLogs, log_intake
 from chat.storage import keys
 from protocol.identity.author import add_operation, rename_operation
 from protocol.identity.exchange import in_view
@@ -252,7 +252,9 @@ async def test_operations_without_their_ancestors_end_the_link_of_who_exceeded_n
                 rename = Rename(own.person, own.terminal, parents, f"name {number}")
                 operations.append(sign_operation(rename, own.signing_seed))
                 parents = [parse_operation(operations[-1]).id]
-            await logs.received(Peer(ben.peer.person, SECOND.static), operations[:LOG_OPERATIONS_MAX])
+            await logs.received(
+                Peer(ben.peer.person, SECOND.static), operations[:LOG_OPERATIONS_MAX], log_intake(0.0)
+            )
             there = presence(ada, present=True)
             gone = presence(ada, present=False)
             await current(ben, ada).driver.send(LogOperations(operations[-1:]))
@@ -310,10 +312,10 @@ async def test_a_contact_gets_of_a_new_name_the_operations_that_it_lacks(
         own, received = ada.engine._use_cases.keyring.own.person, list[int]()
         logs, original = ben.engine._use_cases.sync._logs, PersonLogs.received
 
-        async def noted(self: PersonLogs, peer: Peer, operations: Sequence[bytes]) -> None:
+        async def noted(self: PersonLogs, peer: Peer, operations: Sequence[bytes], intake: Intake) -> None:
             if self is logs and peer.person == own:
                 received.append(len(operations))
-            await original(self, peer, operations)
+            await original(self, peer, operations, intake)
 
         monkeypatch.setattr(PersonLogs, "received", noted)
         await renamed(ada, ben, "Adele")

@@ -22,6 +22,7 @@ from chat.interface import (
     WordsReplaced,
 )
 from chat.service.keyring import REMOVED
+from chat.service.person_logs import log_intake
 from chat.service.recovery import seed_of
 from chat.storage import keys, persons, secure_deletion
 from protocol.errors import ProtocolError
@@ -271,7 +272,7 @@ async def test_who_has_leaked_old_words_counts_for_nothing_at_who_confirmed_the_
         for upon in (await own_log(ada), founding):
             theft = recovery(upon, leaked, {own.terminal: []}, SECOND)
             with suppress(ProtocolError):
-                await ben.engine._use_cases.sync._logs.received(ada.peer, [theft])
+                await ben.engine._use_cases.sync._logs.received(ada.peer, [theft], log_intake(0.0))
             state = ben.engine._use_cases.keyring.log(ada.peer.person)
             assert (state.newest, [*state.live], state.contested) == (log.newest, [own.terminal], False)
         await talk(ben, ada, "not held")
@@ -570,7 +571,7 @@ async def test_who_has_nobody_that_could_answer_recovers_at_once(tmp_path: Path,
         else:
             own = ben.engine._use_cases.keyring.own
             left = removal(await own_log(ben), own.terminal, own.signing_seed, own.terminal)
-            await ada.engine._use_cases.sync._logs.received(ben.peer, [left])
+            await ada.engine._use_cases.sync._logs.received(ben.peer, [left], log_intake(0.0))
         await ada.stop()
         await ada.start()
         await recover(ada, words, ())

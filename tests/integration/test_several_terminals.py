@@ -11,6 +11,7 @@ import pytest
 
 from chat.interface import ContactChanged, EntryAdded, EntryChanged, EntryState
 from chat.network.links import LiveLink
+from chat.service.person_logs import log_intake
 from protocol.entries_and_receipts import (
     KIND_TEXT,
     STORED,
@@ -305,7 +306,7 @@ async def test_case_99_what_a_former_own_terminal_in_a_contacts_log_writes_is_a_
         signing, static = ed25519_from_seed(former.signing_seed), X25519Pair(former.static_secret).public
         claim = add_operation(bens.keyring.own_log, bens.keyring.own.terminal, signing, static, "laptop")
         added = sign_operation(claim, bens.keyring.own.signing_seed, former.signing_seed)
-        await parts.sync._logs.received(ben.peer, [added])
+        await parts.sync._logs.received(ben.peer, [added], log_intake(0.0))
         state = parts.keyring.log(ben.peer.person)
         assert former.terminal in state.live
         conversation = conversation_of_two(ada.peer.person, ben.peer.person)

@@ -22,8 +22,9 @@ from protocol.entries_and_receipts import (
 )
 from protocol.identity.author import recovery_words
 from protocol.identity.drawing import self_key
+from protocol.identity.log import Rename, parse_operation, sign_operation
 from protocol.identity.reduction import NO_PINS, Standing
-from protocol.limits import LINK_SECONDS_MAX
+from protocol.limits import LINK_SECONDS_MAX, LOG_OPERATIONS_MAX
 from protocol.link.states import LinkOpen
 from protocol.messages import LogHeads, LogOperations, Message, RenewedShare, StateWrite, SwitchValue
 from protocol.notes import Register, state_body, subject
@@ -187,6 +188,33 @@ async def test_case_c5_a_contact_that_says_it_holds_nothing_of_the_log_shuts_nob
         for friend in (ben, mallory):
             await talk(ada, friend, "as before")
             await talk(friend, ada, "and back")
+
+
+@in_virtual_time(limit=3_600)
+async def test_a_thief_that_shows_each_holder_another_full_log_is_removed_at_all(tmp_path: Path) -> None:
+    """What the removal follows has no room with what the others hold, and fills a message before it."""
+    async with three_and_ben(tmp_path) as (_, desk, laptop, phone, ben):
+        own, chains = keyring(phone).own, list[list[bytes]]()
+        for word in ("a", "b"):
+            heads, made = keyring(phone).own_log.heads, list[bytes]()
+            for number in range(LOG_OPERATIONS_MAX):
+                rename = Rename(own.person, own.terminal, list(heads), f"{word}{number}")
+                made.append(sign_operation(rename, own.signing_seed))
+                heads = (parse_operation(made[-1]).id,)
+            chains.append(made)
+        shown = ((desk, chains[0]), (laptop, chains[1]), (ben, chains[1]))
+        sent = (current(phone, one).driver.send(LogOperations(made)) for one, made in shown)
+        await asyncio.gather(*sent)
+        await asyncio.sleep(60)
+        names = [keyring(one).log(own.person).name for one in (desk, laptop, ben)]
+        assert names == ["a255", "b255", "b255"]
+        await desk.engine.remove_terminal(terminal_of(phone))
+        await asyncio.sleep(LINK_SECONDS_MAX)
+        for one in (desk, laptop, ben):
+            assert own.terminal not in keyring(one).log(own.person).live
+        await talk(ben, laptop, "for Ada alone")
+        await asyncio.sleep(60)
+        assert "for Ada alone" not in await phone.texts(ben)
 
 
 def say_nothing_of(liar: Person, other: Person) -> list[LogHeads]:
