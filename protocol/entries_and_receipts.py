@@ -278,7 +278,7 @@ def write_entry(
 ) -> ParsedEntry:
     """A new entry at a Unix time in milliseconds. `self_key` is the self-tag key of the author's person.
 
-    It names at most 16 of `place.parents`, those with the lowest ids. The rest remain tips. `timer`: seconds
+    It names at most 16 of `place.parents`, the first of them. The rest remain tips. `timer`: seconds
     from its reading to its end, 0 for none, which cuts and entries that set a timer need.
     """
     sequence, previous = place.previous or (0, b"")
@@ -289,7 +289,7 @@ def write_entry(
         incarnation=place.incarnation,
         sequence=sequence + 1,
         previous=previous,
-        parents=sorted(set(place.parents) - {previous})[:PARENTS_MAX],
+        parents=sorted([tip for tip in place.parents if tip != previous][:PARENTS_MAX]),
         membership=sorted(set(place.membership)),
         time=time_ms,
         kind=kind,

@@ -39,10 +39,13 @@ def order(entries: Entries, *, clocked: bool = True) -> list[bytes]:
     return sorted(entries, key=lambda entry: (found[entry], entry))
 
 
-def tips(entries: Entries) -> list[bytes]:
-    """Ids, ascending, of the entries that no held entry names."""
+def tips(entries: Entries, *, clocked: bool = True) -> list[bytes]:
+    """Ids of the entries that no held entry names, those first that are shown last.
+
+    `clocked`: as for `ranks`.
+    """
     named = {one for header in entries.values() for one in _named(header)}
-    return sorted(entry for entry in entries if entry not in named)
+    return [entry for entry in reversed(order(entries, clocked=clocked)) if entry not in named]
 
 
 def heads(entries: Entries) -> list[Head]:

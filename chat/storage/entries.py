@@ -695,10 +695,12 @@ def next_place(
 
 
 def tips(db: Database, conversation: bytes) -> list[bytes]:
-    """Ids of the entries that no held entry names, ascending."""
+    """Ids of the entries that no held entry names, those first that are shown last."""
     rows = db.rows(
         "SELECT e.id FROM tips AS p JOIN entries AS e ON e.number = p.entry"
-        " WHERE p.conversation = (SELECT number FROM conversations WHERE id = ?) ORDER BY e.id",
+        " LEFT JOIN raises AS r ON r.entry = e.number"
+        " WHERE p.conversation = (SELECT number FROM conversations WHERE id = ?)"
+        " ORDER BY ifnull(r.least, e.rank) DESC, e.id DESC",
         conversation,
     )
     return list(itertools.chain.from_iterable(rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +17,12 @@ from protocol.codec import encode
 from protocol.entries_and_receipts import (
     KIND_STATE,
     KIND_TEXT,
+    EntryPlace,
     ParsedEntry,
+    conversation_of,
     sign_entry,
     text_body,
+    write_entry,
 )
 from protocol.identity.author import recovery_words
 from protocol.identity.drawing import self_key
@@ -215,6 +219,41 @@ async def test_a_thief_that_shows_each_holder_another_full_log_is_removed_at_all
         await talk(ben, laptop, "for Ada alone")
         await asyncio.sleep(60)
         assert "for Ada alone" not in await phone.texts(ben)
+
+
+@in_virtual_time(limit=3_600)
+async def test_what_the_owner_writes_after_a_removal_comes_after_all_that_the_thief_wrote(
+    tmp_path: Path,
+) -> None:
+    """The thief's last note comes after a long chain, and is one of more tips than a note can name."""
+    async with three_and_ben(tmp_path) as (_, desk, laptop, phone, ben):
+        keys, place = keyring(phone), None
+        notes = conversation_of(keys.own.person, keys.own.person)
+
+        def note(kind: int, body: bytes, previous: tuple[int, bytes] | None = None) -> ParsedEntry:
+            drawn = b"chained!" if previous else os.urandom(8)
+            upon = EntryPlace(notes, keys.own.terminal, drawn, previous, (), keys.own_log.heads)
+            made = write_entry(upon, phone.clock.wall(), kind, body, keys.self_keys[0], os.urandom)
+            return sign_entry(made, keys.own.signing_seed)
+
+        written = list[ParsedEntry]()
+        for _ in range(64):
+            written.append(note(KIND_TEXT, text_body("x"), place))
+            place = (written[-1].header.sequence, written[-1].id)
+        blocks = [StateWrite(Register.BLOCKED, subject(ben.peer.person), encode(SwitchValue(on=True)))]
+        last = note(KIND_STATE, state_body(blocks), place)
+        while last.id[0] < 0xE0:  # by no chance among the lowest ids
+            last = note(KIND_STATE, state_body(blocks), place)
+        written += [last, *(note(KIND_TEXT, text_body("y")) for _ in range(64))]
+        for one in written:
+            await current(phone, desk).driver.send(one.passed())
+        await asyncio.sleep(60)
+        await desk.engine.remove_terminal(terminal_of(phone))
+        await asyncio.sleep(60)
+        assert await blocked(desk, laptop) == [True, True]
+        await desk.engine.block(await desk.contact(ben), False)
+        await asyncio.sleep(60)
+        assert await blocked(desk, laptop) == [False, False]
 
 
 def say_nothing_of(liar: Person, other: Person) -> list[LogHeads]:

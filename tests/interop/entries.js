@@ -222,13 +222,14 @@ function isSigned(entry, view, alone) {
   return !alone && isLive(signer) && !isLive(entry.header.author);
 }
 
-// Sequence, previous and parents after {sequence, id} of the author's newest entry, or null for the first.
+// Sequence, previous and parents after {sequence, id} of the author's newest entry, or null for the first. The tips
+// are the last one in the order first.
 export function placeAfter(newest, tips) {
   const previous = newest?.id ?? empty;
   const parents = tips
     .filter((tip) => !tip.equals(previous))
-    .sort(order)
-    .slice(0, 16);
+    .slice(0, 16)
+    .sort(order);
   return { sequence: (newest?.sequence ?? 0) + 1, previous, parents };
 }
 
@@ -321,12 +322,13 @@ export class Conversation {
     return this.entries().sort((a, b) => rank(a) - rank(b) || order(a.id, b.id));
   }
 
+  // Those first that are shown last.
   tips() {
     const ended = new Set(this.entries().flatMap(named).map(key));
-    return this.entries()
+    return this.ordered()
       .filter((entry) => !ended.has(key(entry.id)))
       .map((entry) => entry.id)
-      .sort(order);
+      .reverse();
   }
 
   nextInChain({ header: { author, sequence, previous } }) {

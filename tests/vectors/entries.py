@@ -276,7 +276,7 @@ def _written(seed: Seed) -> Group:
         ("an answer to another's entry", {"tips": tips[:1], "reply": tips[0], "text": "小雨 🎈"}),
         ("a later entry, its previous one a tip as well",
          {"previous": previous, "tips": [*tips[:2], previous["id"]]}),
-        ("of twenty tips the sixteen lowest are named", {"previous": previous, "tips": tips}),
+        ("of twenty tips, the last one first, sixteen are named", {"previous": previous, "tips": tips}),
         ("two heads, given in no order", {"membership": [seed.bytes(f"head {n}").hex() for n in range(3)]}),
         ("a timer of an hour", {"timer": 3_600}),
         ("the longest timer", {"timer": TIMER_SECONDS_MAX}),
