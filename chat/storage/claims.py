@@ -135,7 +135,8 @@ def cut_heads(db: Database, conversation: bytes, terminal: bytes) -> list[CutHea
     """The ends of all that is held of a removed terminal (id), ascending; the last CUT_HEADS_MAX of them.
 
     What the contact alone has of it is among them where it is under a self key that is held: it is a claim
-    only because the removal renewed that key. What a terminal took that is live no more is not.
+    only because the removal renewed that key. What a terminal took is not: a thief's may
+    be removed later.
     """
     last = (
         "SELECT e.id FROM claims AS k JOIN entries AS e ON e.number = k.entry"
@@ -161,8 +162,7 @@ def cut_heads(db: Database, conversation: bytes, terminal: bytes) -> list[CutHea
 
 _HELD: Final = (
     "SELECT e.incarnation, e.sequence, EXISTS (SELECT 1 FROM signatures AS s"
-    " LEFT JOIN person_terminals AS p ON p.terminal = s.terminal AND p.live"
-    " WHERE s.entry = e.number AND s.taken AND p.terminal IS NULL), e.header FROM entries AS e WHERE e.id = ?"
+    " WHERE s.entry = e.number AND s.taken), e.header FROM entries AS e WHERE e.id = ?"
 )
 
 

@@ -277,6 +277,37 @@ async def test_what_a_contact_alone_has_from_before_a_removal_is_taken_by_one_ac
 
 
 @in_virtual_time(limit=3_600)
+async def test_the_cut_of_a_lost_device_names_nothing_that_a_thief_took_in_its_name(tmp_path: Path) -> None:
+    """The thief's device is live, and Ben away, until the cut of the lost device is written."""
+    async with three_and_ben(tmp_path) as (network, desk, laptop, phone, ben):
+        tablet = await add_terminal(desk, "10.0.0.77")
+        await asyncio.sleep(20)
+        honest, lost = await talk(tablet, ben, "honest text of the tablet"), terminal_of(tablet)
+        await asyncio.sleep(20)
+        await tablet.engine.close()
+        for one in (desk, laptop, phone):
+            network.part(one.host, ben.host)
+        await asyncio.sleep(40)
+        await desk.engine.remove_terminal(lost, stolen=False)
+        await asyncio.sleep(60)
+        thief, author = keyring(phone), bytes.fromhex(lost)
+        bare = forged(thief, desk, author, KIND_TEXT, text_body("I owe Ben"), person=ben.peer.person)
+        taken = replace(bare, signed=take_entry(bare.id, thief.own.terminal, thief.own.signing_seed))
+        await current(phone, desk).driver.send(taken.passed())
+        await asyncio.sleep(30)
+        for one in (desk, laptop):
+            network.join(one.host, ben.host)
+        await asyncio.sleep(300)
+        await desk.engine.remove_terminal(terminal_of(phone))
+        await asyncio.sleep(300)
+        for device, other in ((desk, ben), (laptop, ben), (ben, desk)):
+            invented, genuine = [await view(device, other, one) for one in (bare.id.hex(), honest)]
+            assert invented is None or invented.quarantined
+            assert genuine is not None
+            assert not genuine.quarantined
+
+
+@in_virtual_time(limit=3_600)
 async def test_a_backdated_removal_of_the_drawer_brings_no_replaced_key_back(tmp_path: Path) -> None:
     """The thief of the first device knows the earlier keys, and expels the device that drew the newest one.
 
