@@ -494,6 +494,9 @@ class Engine:
     async def take_earlier(self, contact: str) -> int:
         return await self._open.claims.take(self._person(contact))
 
+    async def takeable(self, contact: str) -> int:
+        return await self._open.claims.takeable(self._person(contact))
+
     async def entry(self, contact: str, id: str) -> EntryView | None:
         return await self._open.history.entry(self._partner(contact), id)
 

@@ -843,6 +843,9 @@ class Messenger(Protocol):
         Raises NotPermitted (this terminal was removed).
         """
 
+    async def takeable(self, contact: str) -> int:
+        """How many entries `take_earlier` would take now; 0 on a terminal that was removed."""
+
     async def clean(self) -> None:
         """Wait until nothing that was deleted is in the file any more; begins at once.
 

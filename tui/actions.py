@@ -168,7 +168,7 @@ _CONTACT: Final = (
     Action(
         "take",
         "",
-        N_("Take as yours"),
+        N_("Take earlier messages"),
         N_("Take what this contact has of you from before a removal or recovery as yours."),
     ),
     Action("clear", "", N_("Clear"), N_("Delete your copy of all messages in this conversation.")),
@@ -369,8 +369,10 @@ _HERE: Final = {
     "recovery use": ("use_recovery", ""),
     "terminal add": ("devices", N_("Add a device")),
     "terminal list": ("devices", ""),
+    "contacts take": ("contact", N_("Take earlier messages")),
 }
 """Commands of the shell: the action that does the same here, and its label where that is not the action's."""
+TAKE: Final = "'parlour contacts take'"
 _OF_THE_SHELL: Final = re.compile(f"['「]parlour ({'|'.join(_HERE)})['」]")
 
 _CHARACTERS: Final = {_character_to_key(chr(code)): chr(code) for code in range(0x20, 0x7F)}

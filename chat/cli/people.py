@@ -282,6 +282,9 @@ async def _pin(call: Call, name: str, *, on: bool) -> None:
         call.result({"name": view.label, "pinned": view.pinned}, f"{view.label}  ({said})")
 
 
+NONE_TO_TAKE: Final = "Nothing to take here. What another device of yours wrote is taken on that device."
+
+
 @contacts.command("take")
 @click.argument("name", type=CONTACT)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
@@ -296,12 +299,15 @@ async def take(call: Call, name: str, yes: bool) -> None:
         raise UsageError("Confirmation needs a terminal: use --yes to take them without it.")
     async with messenger(call) as opened:
         label, contact = find(await opened.contacts(), name)
-        question = f"Take your earlier messages, as {label} has them, as yours? It cannot be undone. [y/n]"
-        if not yes and not await confirmed(call.lines, question):
+        taken = await opened.takeable(contact.person)
+        messages = "1 earlier message" if taken == 1 else f"{taken} earlier messages"
+        question = f"Take {messages}, as {label} has {'it' if taken == 1 else 'them'}, as yours?"
+        if taken and not yes and not await confirmed(call.lines, f"{question} It cannot be undone. [y/n]"):
             raise Stopped("Nothing was changed: answer y to take them.")
-        taken = await opened.take_earlier(contact.person)
+        if taken:
+            taken = await opened.take_earlier(contact.person)
         said = "1 message counts as yours now." if taken == 1 else f"{taken} messages count as yours now."
-        call.result({"name": label, "taken": taken}, said)
+        call.result({"name": label, "taken": taken}, said if taken else NONE_TO_TAKE)
 
 
 @contacts.command("mute")

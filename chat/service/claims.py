@@ -70,6 +70,13 @@ class Claims:
             self._bus.signal(ClaimsTaken(person))
         return taken
 
+    async def takeable(self, person: bytes) -> int:
+        """How many entries `take` would sign; 0 where it would refuse. Raises a storage failure."""
+        if self._keyring.is_removed:
+            return 0
+        own = self._keyring.own
+        return await self._store.read(claims.takeable, conversation_of_two(own.person, person), own.terminal)
+
     async def settle(self) -> bool:
         """Decide about a piece of the claims that are due; whether any was. Raises a storage failure.
 

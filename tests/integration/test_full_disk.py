@@ -76,7 +76,7 @@ OTHERS: Final = """
     edit set_timer declare_bot withdraw_bot declared_bot typing settings change_settings preferences
     relays add_relay remove_relay change_passphrase back_up export history_root retention
     choose_keeper diagnose
-    handed_out take_earlier clients follow permit client_of take_turn arrivals acknowledge
+    handed_out take_earlier takeable clients follow permit client_of take_turn arrivals acknowledge
 """
 """Calls that free nothing."""
 

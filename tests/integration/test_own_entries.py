@@ -258,7 +258,9 @@ async def test_what_a_contact_alone_has_from_before_a_removal_is_taken_by_one_ac
             assert (shown.own, shown.claimed) == (False, "earlier")
             assert shown.before is not None
             assert await view(laptop, ben, entry) is None  # what a contact claims goes to no other device
+        assert await desk.engine.takeable(friend) == 2
         assert await desk.engine.take_earlier(friend) == 2
+        assert await desk.engine.takeable(friend) == 0
         assert await desk.engine.take_earlier(friend) == 0
         await asyncio.sleep(120)
         for device in (desk, laptop):

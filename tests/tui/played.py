@@ -54,7 +54,7 @@ _READING = frozenset(
         *("me", "contacts", "nearby", "history", "latest", "entry", "first_unread", "entry_at", "details"),
         *("search", "mark_read", "typing", "settings", "preferences", "verification", "questions", "alerts"),
         *("dismiss_alerts", "diagnose", "state", "attach", "relays", "kept", "retention", "terminals"),
-        *("recovery_words", "begin_recovery", "foresee_removal", "foresee_recovery"),
+        *("recovery_words", "begin_recovery", "foresee_removal", "foresee_recovery", "takeable"),
     )
 )
 _KEPT_BY_THE_WAY = ("draft.", "reply.", "sending.", "open.", "words")

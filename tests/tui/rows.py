@@ -85,6 +85,11 @@ def _stolen(fake: FakeMessenger) -> None:
     )
 
 
+def _remember(fake: FakeMessenger) -> None:
+    """Bob has what this person wrote before a removal."""
+    fake.claim(person(fake), "from before", "earlier")
+
+
 def _contest(fake: FakeMessenger) -> None:
     """Bob was recovered twice."""
     bob = person(fake)
@@ -208,6 +213,15 @@ DIALOGS: Final = (
             *dialog("HelpDialog", "f1"),
             *dialog("DoctorDialog", "f9"),
         ),
+    ),
+    Row(
+        "Earlier messages",
+        (
+            *at("MenuDialog: with what can be taken", "ctrl+o", "end", "up", "enter", "enter"),
+            *at("ConfirmDialog: to take it", "ctrl+o", "end", "up", "enter", "y"),
+            *at("Take earlier messages, where none is left", "ctrl+p", Text("take"), "enter"),
+        ),
+        before=_remember,
     ),
     Row(
         "Dialogs of a message and of one's identity",

@@ -14,6 +14,7 @@ from tui.linear.wording import number_lines, plain_name, presence_line, self_lin
 from tui.preferences import Options, Preferences
 from tui.recent import last_line
 from tui.text.formatting import (
+    NONE_TO_TAKE,
     comparison_lines,
     not_me,
     question_lines,
@@ -182,7 +183,11 @@ class Contacts:
         async def take() -> None:
             await self.output.say(taken_line(await self.messenger.take_earlier(view.person)))
 
-        await self.questions.confirm(view.person, taking_lines(self.state.name_of(view.person)), take)
+        if takeable := await self.messenger.takeable(view.person):
+            lines = taking_lines(self.state.name_of(view.person), takeable)
+            await self.questions.confirm(view.person, lines, take)
+        else:
+            await self.output.say(_(NONE_TO_TAKE))
 
     async def block(self, typed: str) -> None:
         view = self.state.other()

@@ -326,7 +326,7 @@ def details_lines(
     if details.uncovered:
         lines.append(uncovered_cause())
     if details.claimed:
-        lines.append(claim_cause(details.claimed))
+        lines.append(claim_cause(details.claimed, "/take"))
     if details.conflicts:
         lines.append(conflict_cause())
         lines += [

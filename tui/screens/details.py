@@ -23,7 +23,7 @@ from chat.interface import (
     TerminalView,
     VerificationView,
 )
-from tui.actions import action
+from tui.actions import TAKE, action, with_keys
 from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.text.formatting import (
     claim_cause,
@@ -80,7 +80,7 @@ class DetailsDialog(Dialog[None]):
             *(_fact(_("not confirmed"), self._device(one)) for one in told.awaited),
             *([plain(quarantine_cause(), classes="section")] if told.quarantined else []),
             *([plain(uncovered_cause(), classes="section")] if told.uncovered else []),
-            *([plain(claim_cause(told.claimed), classes="section")] if told.claimed else []),
+            *([plain(claim_cause(told.claimed, with_keys(TAKE)), classes="section")] if told.claimed else []),
             *self._conflicts(),
             *self._versions(),
             plain(_("Identifiers"), classes="section"),

@@ -384,14 +384,14 @@ def uncovered_cause() -> str:
     )
 
 
-def claim_cause(claimed: str) -> str:
-    """Why an entry does not count as one's own."""
+def claim_cause(claimed: str, take: str) -> str:
+    """Why an entry does not count as one's own. `take`: what takes earlier ones, as one does it here."""
     if claimed == "earlier":
         return _(
-            "It is under a key that a removal or recovery has replaced. You probably wrote it, but who had a "
-            "device of yours before can have invented it with the contact's help. You can take such messages "
+            "It is from before a removal or recovery of yours. You probably wrote it, but somebody who had a "
+            "device of yours then can have invented it with the contact's help. {take} takes such messages "
             "of this contact as yours."
-        )
+        ).format(take=take)
     if claimed == "device":
         return _(
             "Another device of yours passed this on as a message that you wrote, and no signature shows it. "
@@ -403,20 +403,27 @@ def claim_cause(claimed: str) -> str:
     )
 
 
-def taking_lines(name: str) -> tuple[str, str]:
-    """The question before earlier messages are taken as one's own, and what that means."""
-    question = _("Take your earlier messages, as {name} has them, as yours?").format(name=name)
-    consequence = _(
-        "They are under a key that a removal or recovery has replaced. Who had a device of yours before can "
-        "have invented some with {name}'s help. This cannot be undone."
+NONE_TO_TAKE: Final = N_("Nothing to take here. What another device of yours wrote is taken on that device.")
+
+
+def taking_lines(name: str, number: int) -> tuple[str, str]:
+    """The question before so many earlier messages are taken as one's own, and what that means."""
+    question = _n(
+        "Take {number} earlier message, as {name} has it, as yours?",
+        "Take {number} earlier messages, as {name} has them, as yours?",
+        number,
     )
-    return question, consequence.format(name=name)
+    consequence = _(
+        "They are from before a removal or recovery of yours. Read them first: somebody who had a device of "
+        "yours then can have invented some with {name}'s help. This cannot be undone."
+    )
+    return question.format(name=name, number=f"{number:,}"), consequence.format(name=name)
 
 
 def taken_line(number: int) -> str:
     """How many messages were taken as one's own."""
     if not number:
-        return _("There is no message to take.")
+        return _(NONE_TO_TAKE)
     said = _n("{number} message counts as yours now.", "{number} messages count as yours now.", number)
     return said.format(number=number)
 

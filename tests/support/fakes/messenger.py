@@ -478,6 +478,9 @@ class FakeMessenger(Files):
                 taken += 1
         return taken
 
+    async def takeable(self, contact: str) -> int:
+        return sum(one.claimed == "earlier" for one in self._conversation(contact).entries)
+
     async def clear(self, contact: str) -> None:
         conversation = self._conversation(contact)
         for entry in [

@@ -448,9 +448,10 @@ class Others:
         self._conversations[person].uncovered.add(entry.id)
         return entry
 
-    def claim(self, person: str, text: str, by: str = "contact") -> EntryView:
+    def claim(self, person: str, text: str, by: str = "contact", before: datetime | None = None) -> EntryView:
         """A contact, or another device, passes an entry that it says this person wrote."""
-        entry = replace(self._entry(self._contacts[person], text, own=False, time=None), claimed=by)
+        entry = self._entry(self._contacts[person], text, own=False, time=None)
+        entry = replace(entry, claimed=by, before=before)
         if by == "device":
             entry = replace(entry, author=self._me.name)
         self._conversations[person].entries.append(entry)

@@ -254,6 +254,14 @@ def _unvouch(fake: FakeMessenger) -> None:
     fake.change_contact(_ben(fake), held=True, unvouched=True, verified=False)
 
 
+def _remember(fake: FakeMessenger) -> None:
+    """Ben has what this person wrote before a removal, and says of one message more that it wrote it."""
+    before = datetime(2026, 11, 20, 17, 30, tzinfo=UTC)
+    fake.claim(_ben(fake), "I bring the chairs, and the long table for the food.", "earlier", before)
+    fake.claim(_ben(fake), "And the music.", "earlier", before)
+    fake.claim(_ben(fake), "I pay for all of it.")
+
+
 def _contest(fake: FakeMessenger) -> None:
     """Ben has a device more, and was recovered twice."""
     ben = _ben(fake)
@@ -364,9 +372,9 @@ TALKING = (
         "It holds for new messages only. “Clear” deletes those that are there.",
         keys("ctrl+o"),
         Seen("Rename"),
-        keys("end", "up", "up", "up", "enter"),
+        keys("end", "up", "up", "enter"),
     ),
-    talk("file-size", "Next field", keys("ctrl+o"), Seen("Rename"), keys("end", "up", "up", "enter")),
+    talk("file-size", "Next field", keys("ctrl+o"), Seen("Rename"), keys("end", "up", "enter")),
     talk("clear", "Are you sure?", keys("ctrl+o"), Seen("Rename"), keys("end", "enter")),
     dialog("block", "f7", "Are you sure?"),
     dialog("remove", "f8", "Are you sure?"),
@@ -555,6 +563,17 @@ ON_THE_FAKE = (
     acted("contested", "Safety number", _contest, keys("ctrl+t")),
     acted("unvouched", "not verified", _unvouch),
     acted("unvouched-compared", "Safety number", _unvouch, keys("ctrl+t")),
+    acted("claimed", "says that you wrote this", _remember),
+    acted("claimed-details", "Details", _remember, keys("ctrl+up", "up", "i")),
+    acted("claimed-menu", "Take earlier messages", _remember, keys("ctrl+o")),
+    acted(
+        "claimed-taken",
+        "Are you sure?",
+        _remember,
+        keys("ctrl+o"),
+        Seen("Rename"),
+        keys("end", "up", "enter"),
+    ),
     acted("asked", "Your identity has changed. Was that you? Press {key} or click here.", _ask),
     acted("question", "Was that you?", _ask, keys("alt+y")),
     acted("not-me", "No", _ask, keys("alt+y"), Seen("Was that you?"), keys("n")),

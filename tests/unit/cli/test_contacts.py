@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 
+from chat.cli import people
 from chat.cli.output import find, label_among, labels
 from chat.errors import phrase
 from chat.interface import (
@@ -157,6 +158,19 @@ def test_pin_and_mute_print_what_is_now_and_pinned_ones_are_listed_first(line: L
     assert line.run("contacts", "mute", "notes").status == 64
     assert line.run("contacts", "pin", "Dan").status == 64
     assert all(call[0] != ben.person for call in line.messenger.called("mute"))
+
+
+def test_earlier_messages_are_taken_after_a_yes_and_only_where_there_are_some(line: Line) -> None:
+    ben = line.messenger.add_contact("Ben")
+    line.patch.setattr(people, "is_interactive", lambda: True)
+    assert line.run("contacts", "take", "Ben").out.startswith("Nothing to take here.")
+    assert line.run("contacts", "take", "Ben", "--json").objects[0] == {"name": "Ben", "taken": 0}
+    line.messenger.claim(ben.person, "from before", "earlier")
+    refused = line.run("contacts", "take", "Ben", typed="\n")
+    assert "Take 1 earlier message, as Ben has it, as yours? It cannot be undone. [y/n]" in refused.err
+    assert refused.status == 1
+    assert line.messenger.called("take_earlier") == []
+    assert line.run("contacts", "take", "Ben", typed="y\n").out == "1 message counts as yours now.\n"
 
 
 def test_the_notes_are_pinned_by_their_name_whatever_a_contact_is_called(line: Line) -> None:

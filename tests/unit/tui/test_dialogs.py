@@ -317,6 +317,28 @@ async def test_menus_do_what_is_chosen(key: str, words: str) -> None:
         await until_shown(pilot, "Paste the invitation" if key == "ctrl+n" else "The name that you see")
 
 
+async def test_earlier_messages_are_offered_only_where_there_are_some() -> None:
+    async with with_bob_open() as (pilot, messenger, bob):
+        await pilot.press("ctrl+o")
+        await until_shown(pilot, "Timer")
+        assert "Take earlier messages" not in shown(pilot)
+        await pilot.press("escape", "ctrl+p")
+        await until_shown(pilot, "Type a command")
+        await pilot.press(*"take", "enter")
+        await until_shown(pilot, "Nothing to take here.")
+        for number in range(2):
+            messenger.claim(bob.person, f"word {number}", "earlier")
+        for answer, said in (("enter", "Bob"), ("y", "2 messages count as yours now.")):
+            await pilot.press("ctrl+o")
+            await until_shown(pilot, "Take earlier messages")
+            await pilot.press("end", "up", "enter")
+            await until_shown(pilot, "Take 2 earlier messages, as Bob has them, as yours?")
+            await pilot.press(answer)
+            await until_shown(pilot, said)
+            assert len(messenger.called("take_earlier")) == (answer == "y")
+        assert all(entry.own for entry in messenger._conversations[bob.person].entries[-2:])
+
+
 async def test_help_opens_over_anything_and_closes_by_its_key() -> None:
     async with with_bob_open() as (pilot, _messenger, _):
         await pilot.press("f3", "f1")

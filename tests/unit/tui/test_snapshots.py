@@ -35,7 +35,8 @@ OTHERWISE: dict[View, str] = {
     " details relays-named relay-damaged relayed pinned bot use-recovery-devices device-words",
     View(language=CHINESE): "first-run pinned alone conversation away commands search held words help"
     " delete deleting relays-named relayed use-recovery-devices use-recovery-sure"
-    " devices device-add link bot device-remove-first devices-without-words unvouched unvouched-compared",
+    " devices device-add link bot device-remove-first devices-without-words unvouched unvouched-compared"
+    " claimed claimed-details",
     View(LARGE, Theme.LIGHT, CHINESE): "bot conversation invitation settings",
 }
 CASES = [

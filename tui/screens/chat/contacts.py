@@ -25,7 +25,7 @@ from tui.preferences import AMOUNTS, Options, Preferences, amount
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.dialog import ConfirmDialog, RemoveDialog, RenameDialog, TimerDialog
 from tui.screens.filesizes import FilesDialog
-from tui.text.formatting import GONE, OWN_NAME, place, taken_line, taking_lines
+from tui.text.formatting import GONE, NONE_TO_TAKE, OWN_NAME, place, taken_line, taking_lines
 from tui.text.people import block_lines, called_lines, clearing_line, removal_line
 from tui.text.profile import OLD_HEADER, SEALED, SEALING
 from tui.text.recovery import (
@@ -51,6 +51,9 @@ if TYPE_CHECKING:
     from tui.screens.relays import RelaysDialog
 
 
+_NOT_OF_NOTES = frozenset(("verify", "rename", "block", "remove", "mute", "timer", "files", "take"))
+
+
 @dataclass(repr=False)
 class ContactActions:
     """Verifies, renames, blocks, removes, pins, mutes, times and clears the open conversation's contact."""
@@ -63,9 +66,15 @@ class ContactActions:
     _turning: dict[tuple[str, str], bool] = field(init=False, default_factory=dict)  # what is on its way
 
     def contact(self, view: ContactView) -> None:
-        useless = {"verify", "rename", "block", "remove", "mute", "timer", "files", "take"}
-        useless = useless if view.notes else set()
-        self.surface.offer("contact", Group.CONTACT, useless)
+        if view.notes:
+            self.surface.offer("contact", Group.CONTACT, _NOT_OF_NOTES)
+        else:
+            self.surface.run("contact", self._offer, view)
+
+    async def _offer(self, view: ContactView) -> None:
+        takeable = await self.surface.ask(self.messenger.takeable(view.person))
+        if takeable is not None:
+            self.surface.offer("contact", Group.CONTACT, set() if takeable else {"take"})
 
     def verify(self, view: ContactView) -> None:
         self.surface.run("contact", self._verify, view, exclusive=True)
@@ -178,14 +187,21 @@ class ContactActions:
         self._turn("pin", view.person, view.pinned, self.messenger.pin, (pinned, _("Unpinned.")))
 
     def take(self, view: ContactView) -> None:
-        question, consequence = taking_lines(self.state.named(view))
+        self.surface.run("contact", self._ask_to_take, view)
 
-        async def take() -> None:
-            taken = await self.surface.ask(self.messenger.take_earlier(view.person))
-            if taken is not None:
-                self.surface.say(taken_line(taken))
+    async def _ask_to_take(self, view: ContactView) -> None:
+        takeable = await self.surface.ask(self.messenger.takeable(view.person))
+        if takeable:
+            question, consequence = taking_lines(self.state.named(view), takeable)
+            take = partial(self.surface.run, "contact", self._take, view)
+            self.surface.confirm(question, consequence, take)
+        elif takeable is not None:
+            self.surface.say(_(NONE_TO_TAKE))
 
-        self.surface.confirm(question, consequence, partial(self.surface.run, "contact", take))
+    async def _take(self, view: ContactView) -> None:
+        taken = await self.surface.ask(self.messenger.take_earlier(view.person))
+        if taken is not None:
+            self.surface.say(taken_line(taken))
 
     def mute(self, view: ContactView) -> None:
         muted = _("Muted. New messages do not ring the bell or count in the title.")

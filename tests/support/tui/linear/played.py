@@ -150,6 +150,7 @@ ACTS: Final[dict[str, Act]] = {
     "conflicts": lambda on, name, _text: on.messenger.conflict(on.person(name)),
     "relates": lambda on, name, text: on.messenger.pass_on(on.person(name), text),
     "claims": lambda on, name, text: on.messenger.claim(on.person(name), text),
+    "remembers": lambda on, name, text: on.messenger.claim(on.person(name), text, "earlier"),
     "vouches": lambda on, name, text: on.messenger.claim(on.person(name), text, "device"),
     "is-left-out": lambda on, name, _text: on.messenger.leave_out(on.person(name)),
     "haunts": lambda on, name, text: on.messenger.quarantine(on.person(name), text),

@@ -856,6 +856,26 @@ async def test_pinned_ones_are_listed_first_and_say_so_and_muted_ones_are_not_an
     assert messenger.called("mute") == [(carla, True), (carla, False)]
 
 
+async def test_earlier_messages_are_taken_after_a_yes_and_only_where_there_are_some() -> None:
+    said, messenger = await talk(
+        *(
+            "> /open Ben",
+            "> /take",
+            "> /yes",
+            "* Ben remembers one",
+            "* Ben remembers two",
+            "> /take",
+            "> /no",
+        ),
+        *("> /take", "> /yes", "> /take", "> /quit"),
+    )
+    nothing = "Nothing to take here. What another device of yours wrote is taken on that device."
+    assert said.count(nothing) == 2
+    assert said.count("Take 2 earlier messages, as Ben has them, as yours?") == 2
+    assert said.count("2 messages count as yours now.") == 1
+    assert len(messenger.called("take_earlier")) == 1
+
+
 async def test_the_passphrase_is_sent_to_nobody_where_it_was_not_asked_for() -> None:
     for begin in ("> correct horse", "> /write|> correct horse  |> and more|> .", "> /edit 1 correct horse"):
         messenger = FakeMessenger("Ada")
