@@ -769,11 +769,15 @@ class AddedView(Struct, frozen=True):
 class RemovalView(Struct, frozen=True):
     """What a removal or a recovery would do to others than those that it removes.
 
-    `name`: this person's, where it is signed again because it falls; else empty.
+    `name`: this person's, where it is signed again because it falls; else empty. `held`: the contacts (person
+    ids) that only what is removed has paired, so that nothing is sent to them until this person has compared.
+    `unverified`: those that only it has compared with, which are paired still.
     """
 
     added: tuple[AddedView, ...]
     name: str = ""
+    held: tuple[str, ...] = ()
+    unverified: tuple[str, ...] = ()
 
 
 def first_device(devices: Iterable[TerminalView]) -> TerminalView | None:

@@ -367,6 +367,7 @@ _SHOWN: Final = {
 _HERE: Final = {
     "verify --own": ("own_changes", ""),
     "recovery use": ("use_recovery", ""),
+    "recovery": ("recovery", ""),
     "terminal add": ("devices", N_("Add a device")),
     "terminal list": ("devices", ""),
     "contacts take": ("contact", N_("Take earlier messages")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import Final
 
@@ -20,6 +20,7 @@ from chat.interface import (
     KEPT_DAYS_MAX,
     AddedView,
     CannotCreate,
+    ContactView,
     ConversationRoot,
     DoorState,
     HistoryRoot,
@@ -49,11 +50,19 @@ NOBODY_REACHED: Final = (
     "No contact was reached yet. They learn of it while Parlour, or 'parlour listen', is open here and there."
 )
 
-ADDED_TOO: Final = "Devices that were added by what is removed, directly or through others:"
+ADDED_TOO: Final = "Devices that came in through what you remove:"
 HOW_GONE: Final = "Was it stolen (s), or lost, sold or broken (l)? [s/l]"
 NOT_TOLD: Final = "Nothing was removed: say whether it was stolen, with --stolen or --lost."
 
-LINK_AGAIN: Final = "What falls is shut out, too. Is it yours? Then link it again, as a new device."
+LINK_AGAIN: Final = "If one that is removed is yours, link it again as a new device."
+
+RENEWED: Final = "Your contacts shut it out, and the keys that it knew are renewed."
+RENEWED_ELSEWHERE: Final = "Open Parlour on another device of yours, which renews the keys."
+HELD: Final = (
+    "Only what you remove has paired with {names}: Parlour sends nothing there until you compare the safety"
+    " number."
+)
+UNVERIFIED: Final = "Only what you remove has compared with {names}: compare again to have them verified."
 
 LEFT: Final = (
     "Devices that it added are in use, and you did not confirm them here: remove it again, and they go, too."
@@ -102,9 +111,9 @@ async def _list_terminals(call: Call) -> None:
 
 
 WITHOUT_WORDS: Final = (
-    "This is not your first device, and your recovery words are not known to be written down. If {first} is"
-    " lost or stolen, nothing here removes it. Write the words down on the device that made your identity:"
-    " 'parlour recovery'."
+    "Your first device is {first}, and no other one can remove it. If it is stolen, only your recovery words"
+    " end that, and they are not known to be written down. Write them down on the device that made your"
+    " identity: 'parlour recovery'."
 )
 OTHER_FIRST: Final = (
     "To make another one first, run 'parlour recovery use' there, and let it remove that device itself, too:"
@@ -137,8 +146,10 @@ def terminal_line(view: TerminalView) -> str:
     return f"{view.terminal[:SHORT]}{name}  {state}{this}{added}{seen}{left}"
 
 
-def added_text(view: RemovalView, devices: Iterable[TerminalView]) -> list[str]:
-    """What a removal or a recovery does to devices that were added by what it removes, and to the name."""
+def foreseen_text(
+    view: RemovalView, devices: Iterable[TerminalView], contacts: Collection[ContactView]
+) -> list[str]:
+    """What a removal or a recovery does to others than what it removes, and to the name."""
     names = {one.terminal: one_line(one.name) for one in devices if one.name}
 
     def called(terminal: str) -> str:
@@ -148,14 +159,19 @@ def added_text(view: RemovalView, devices: Iterable[TerminalView]) -> list[str]:
         by = f"  added by {one.added_by[:SHORT]}" if one.added_by else "  brought in by a recovery"
         since = f", known here since {timestamp(one.since)}" if one.since is not None else ""
         yes = "confirmed" if one.confirmed else "not confirmed"
-        return f"  {'stays' if one.stays else 'falls'}  {called(one.terminal)}{by}{since}, {yes}"
+        return f"  {'stays' if one.stays else 'is removed'}  {called(one.terminal)}{by}{since}, {yes}"
 
     lines = [ADDED_TOO, *map(line, view.added)] if view.added else []
     lines += [LINK_AGAIN] if not all(one.stays for one in view.added) else []
-    return [*lines, *([f"Your name is signed again: {one_line(view.name)}."] if view.name else [])]
+    for persons, said in ((view.held, HELD), (view.unverified, UNVERIFIED)):
+        known = sorted(label_among(contacts, person) for person in persons)
+        lines += [said.format(names=", ".join(known))] if known else []
+    if view.name:
+        lines.append(f"Your name stays {one_line(view.name)}: this device signs it again.")
+    return lines
 
 
-def added_fields(view: RemovalView) -> dict[str, object]:
+def foreseen_fields(view: RemovalView) -> dict[str, object]:
     """The same for programs."""
     added = [
         {
@@ -168,7 +184,12 @@ def added_fields(view: RemovalView) -> dict[str, object]:
         }
         for one in view.added
     ]
-    return {"added": added, "name_signed_again": view.name}
+    return {
+        "added": added,
+        "name_signed_again": view.name,
+        "held": list(view.held),
+        "unverified": list(view.unverified),
+    }
 
 
 def other_devices(devices: Iterable[TerminalView]) -> str:
@@ -445,17 +466,19 @@ async def remove(call: Call, device: str, yes: bool, stolen: bool | None) -> Non
             if view.this and (await opened.me()).keeps_seed:
                 note(WORDS_GO)
         foreseen = await opened.foresee_removal(view.terminal)
-        for line in added_text(foreseen, devices):
+        for line in foreseen_text(foreseen, devices, await opened.contacts()):
             note(line)
         asked = f"Remove {called}{', this device' if view.this else ''}? It never comes back. [y/n]"
+        if view.left:
+            asked = f"{called} was removed already. Remove it again, with what it added? [y/n]"
         if not yes and not await confirmed(call.lines, asked):
             raise Stopped("Nothing was removed.")
         if stolen is None and not yes and not view.this:
             stolen = await asked_stolen(call)
         await opened.remove_terminal(view.terminal, stolen is not False)
         await handed_out(opened)
-    said = "Your contacts shut it out, and the keys that it knew are renewed."
-    fields = {"removed": view.terminal, **added_fields(foreseen)}
+    said = RENEWED_ELSEWHERE if view.this else RENEWED
+    fields = {"removed": view.terminal, **foreseen_fields(foreseen)}
     call.result(fields, f"The device {called} was removed. {said}")
 
 

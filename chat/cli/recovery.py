@@ -8,10 +8,10 @@ from typing import Final
 import click
 
 from chat.cli.devices import (
-    added_fields,
-    added_text,
     asked_stolen,
     device_of,
+    foreseen_fields,
+    foreseen_text,
     handed_out,
     how_gone,
     terminal_line,
@@ -132,7 +132,8 @@ async def use_recovery(
             chosen = await _chosen(call, sorted(devices, key=lambda view: view.this))
         ids = tuple(view.terminal for view in chosen)
         foreseen = await opened.foresee_recovery(typed, ids, not_mine)
-        for line in (*added_text(foreseen, devices), *([RIVAL] if not_mine else ())):
+        falls = foreseen_text(foreseen, devices, await opened.contacts())
+        for line in (*falls, *([RIVAL] if not_mine else ())):
             note(line)
         if asks and not removed:
             await _confirm(call, len(ids))
@@ -149,7 +150,7 @@ async def use_recovery(
     said = [used, "Your contacts are warned.", SAME_WORDS if same_words else OLD_OPEN_NOTHING]
     said += [NEW_KEYS] if new_keys else []
     fields = {"recovered": True, "removed": list(ids), "new_keys": new_keys, "same_words": same_words}
-    call.result({**fields, **added_fields(foreseen)}, " ".join(said))
+    call.result({**fields, **foreseen_fields(foreseen)}, " ".join(said))
 
 
 async def _replace(

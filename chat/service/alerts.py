@@ -52,7 +52,8 @@ TEXTS: Final[dict[AlertKind, Phrase]] = {
     AlertKind.OTHER_TWICE: phrase(
         "Another device of yours runs twice: a copy of its profile is in use at the same time, gets your "
         "messages and can write in your name. If the copy is yours, close one of them there, and delete it "
-        "with 'parlour wipe'. If not, somebody copied that device: remove it here, and link it again."
+        "with 'parlour wipe'. If not, somebody copied that device: remove it here and link it again, or use "
+        "your recovery words."
     ),
     AlertKind.REMOVED: REMOVED,
     AlertKind.WORDS: phrase(

@@ -20,7 +20,7 @@ from chat.service.maintenance import Cleaner
 from chat.service.own_log import OwnLog
 from chat.service.signing import NO_DEVICE, Foreseen, Words
 from chat.service.views import utc
-from chat.storage import keys, persons
+from chat.storage import contacts, keys, persons
 from chat.storage.database import Store
 from chat.tasks import Runtime
 from protocol.errors import Malformed
@@ -128,7 +128,11 @@ class Recovery:
 
         added = [view(one, stays=False) for one in found.falls]
         added += [view(one, stays=True) for one in found.stays]
-        return RemovalView(tuple(added), found.name)
+        held, unverified = await self._store.read(contacts.losing, found.live, found.renewed)
+        return RemovalView(
+            *(tuple(added), found.name),
+            *(tuple(person.hex() for person in some) for some in (held, unverified)),
+        )
 
     async def use(
         self,

@@ -229,6 +229,8 @@ def named_again(operations: Sequence[bytes], pins: Pins, own: OwnRow, name: str)
 class Foreseen(Struct, frozen=True):
     """What a removal or a recovery would do. `name`: signed again, empty where it stays.
 
+    `live`: the ids of the devices that are in use after it. `renewed`: this one, if it gets new keys.
+
     `stays` and `falls` are the live devices that those which are removed have added, directly or through
     others, and those that a recovery brought in which does not count any more.
     """
@@ -236,6 +238,8 @@ class Foreseen(Struct, frozen=True):
     stays: tuple[Terminal, ...]
     falls: tuple[Terminal, ...]
     name: str
+    live: tuple[bytes, ...]
+    renewed: bytes
 
 
 def foresee(held: Held, signed: Signed, removed: Iterable[bytes], own: OwnRow) -> Foreseen:
@@ -249,7 +253,8 @@ def foresee(held: Held, signed: Signed, removed: Iterable[bytes], own: OwnRow) -
     stays = [one for one in before.live.values() if one.id in after.live and _is_below(one, gone, known)]
     falls = [one for one in before.live.values() if one.id not in {*after.live, *gone}]
     name = next((one.operation.name for one in made if isinstance(one.operation, Rename)), "")
-    return Foreseen(tuple(stays), tuple(falls), name)
+    renewed = own.terminal if signed.keyed is not None else b""
+    return Foreseen(tuple(stays), tuple(falls), name, tuple(after.live), renewed)
 
 
 def _is_below(terminal: Terminal, above: Container[bytes], known: dict[bytes, Terminal]) -> bool:

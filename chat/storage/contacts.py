@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from itertools import groupby
 from typing import Final
 
 from msgspec import Struct
@@ -324,6 +325,30 @@ def vouchers(db: Database, person: bytes) -> list[tuple[bytes, bool]]:
         person,
     )
     return [(terminal, bool(compared)) for terminal, compared, _ in rows]
+
+
+def losing(db: Database, live: Collection[bytes], renewed: bytes = b"") -> tuple[list[bytes], list[bytes]]:
+    """The contacts for which nobody would vouch any more once these terminals (ids) alone are live.
+
+    And the others that would be verified no more. Persons, ascending; a blocked one is none of them.
+    `renewed`: the id of this terminal, if new keys take over what it did (`carry_over`).
+    """
+    left = {*((one, other) for one in live for other in live), (renewed, renewed)}
+    rows = db.rows(
+        f"SELECT v.person, v.terminal, v.source, c.verified AND v.compared, {_COUNTING} FROM vouchers AS v"
+        " JOIN contacts AS c ON c.person = v.person AND c.state = ? AND NOT c.blocked ORDER BY v.person",
+        PAIRED,
+    )
+    held, unverified = list[bytes](), list[bytes]()
+    for person, some in groupby(rows, key=lambda row: bytes(row[0])):
+        said = list(some)
+        before = {bool(compared) for *_, compared, counts in said if counts}
+        after = {bool(compared) for _, *by, compared, _ in said if tuple(by) in left}
+        if before and not after:
+            held.append(person)
+        elif True in before and True not in after:
+            unverified.append(person)
+    return held, unverified
 
 
 def carry_over(db: Database, former: bytes, terminal: bytes) -> None:

@@ -61,6 +61,8 @@ TRUSTED, PAIRED, HELD_BACK = (True, False, False), (False, False, False), (False
 async def test_case_c9_whom_a_removed_phone_paired_is_held_back_until_one_comparison(tmp_path: Path) -> None:
     async with stolen_phone(tmp_path) as (desk, phone, ben, mallory):
         assert await standing(desk, mallory) == TRUSTED
+        foreseen = await desk.engine.foresee_removal(terminal_of(phone))
+        assert (foreseen.held, foreseen.unverified) == ((await desk.contact(mallory),), ())
         await desk.engine.remove_terminal(terminal_of(phone))
         await asyncio.sleep(60)
         assert await standing(desk, mallory) == HELD_BACK
@@ -122,6 +124,8 @@ async def test_a_comparison_by_a_removed_device_alone_verifies_no_more(tmp_path:
         await laptop.engine.verify(await laptop.contact(ben), await number_of(laptop, ben))
         await asyncio.sleep(SETTLED)
         assert await standing(desk, ben) == TRUSTED
+        foreseen = await desk.engine.foresee_removal(terminal_of(laptop))
+        assert (foreseen.held, foreseen.unverified) == ((), (await desk.contact(ben),))
         await desk.engine.remove_terminal(terminal_of(laptop))
         await asyncio.sleep(60)
         assert await standing(desk, ben) == PAIRED

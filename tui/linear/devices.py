@@ -31,7 +31,7 @@ from tui.text.formatting import (
     seen_line,
     without_words,
 )
-from tui.text.recovery import added_lines, gone_lines, picked_devices
+from tui.text.recovery import foreseen_lines, gone_lines, picked_devices, removal_lines, removed_line
 from tui.text.safe import safe_line, safe_name
 from tui.text.translation import N_, _, told
 
@@ -121,18 +121,17 @@ class Devices:
         (view,) = picked
         foreseen = await self.messenger.foresee_removal(view.terminal)
         first = removal_of_first(await self.messenger.me(), self._shown, view, "/recovery")
-        asked = *first, _("Remove this device? It never comes back."), _line(view, self._shown)
+        question, consequence = removal_lines(view, self._shown)
         otherwise = _("If it was lost, sold or broken, type /no, and the same with lost behind the number.")
         counts = () if view.this else gone_lines(not lost, otherwise)
-        lines = *asked, *added_lines(foreseen, self._shown, self.zone), *counts
+        falls = foreseen_lines(foreseen, self._shown, self.state.name_of, self.zone)
+        lines = *question.split("\n"), consequence, *first, *falls, *counts
         await self.questions.confirm(_ABOUT, lines, partial(self._remove, view, not lost))
 
     async def _remove(self, view: TerminalView, stolen: bool) -> None:
         await self.output.say(_("Signing…"))
         await self.messenger.remove_terminal(view.terminal, stolen and not view.this)
-        await self.output.say(
-            _("The device was removed. Your contacts shut it out, and the keys that it knew are renewed.")
-        )
+        await self.output.say(removed_line(view))
 
     async def changed(self, event: LinkingChanged) -> None:
         view = event.linking

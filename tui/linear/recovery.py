@@ -38,9 +38,9 @@ from tui.text.recovery import (
     RECOVERY_RIVAL,
     RECOVERY_USE,
     RECOVERY_WARNS,
-    added_lines,
     device_line,
     device_lines,
+    foreseen_lines,
     gone_lines,
     numbered_words,
     picked_devices,
@@ -129,7 +129,7 @@ class Recovery:
         )
         lines = (
             *(asked.format(number=len(picked)), *map(device_line, picked)),
-            *added_lines(foreseen, known, self.options.zone),
+            *foreseen_lines(foreseen, known, self.state.name_of, self.options.zone),
             *(gone_lines(chosen.stolen, otherwise) if picked else ()),
             *(_(RECOVERY_WARNS), *([_(RECOVERY_RIVAL)] if chosen.not_mine else [])),
         )

@@ -74,7 +74,7 @@ class DevicesDialog(Dialog[str]):
     def body(self) -> list[Widget]:
         about = _("All of them are you. Your contacts see which ones you have.")
         lacking = without_words(self._me, self._devices)
-        warned = [plain(lacking, classes="strong")] if lacking else []
+        warned = [plain(with_keys(lacking), classes="strong")] if lacking else []
         return [plain(about, classes="quiet"), *warned, Devices(id="devices", markup=False, compact=True)]
 
     def follow(self, devices: Sequence[TerminalView]) -> None:
@@ -96,12 +96,6 @@ class DevicesDialog(Dialog[str]):
         shown.set_options(options)
         at = [option.id for option in options]
         shown.highlighted = at.index(before) if before is not None and before in at else 0
-
-    def named(self, view: TerminalView) -> str:
-        """A device in a few words: its name, and its id where that is not all."""
-        called = _called(view, self._devices)
-        named = _("{name}, {device}").format(name=called, device=_short(view))
-        return called if called == _short(view) else named
 
     def removal_of_first(self, view: TerminalView) -> list[str]:
         """What the removal of a device changes among all, if it is the first one."""

@@ -196,7 +196,8 @@ class Dialog(ModalScreen[T | None]):
         problem.display = bool(text)
 
     def set_hints(self, hints: tuple[tuple[str, str], ...]) -> None:
-        self.query_one(Hints).show(hints)
+        for shown in self.query(Hints):  # none where it was closed meanwhile
+            shown.show(hints)
 
     def action_scroll_body(self, by: int) -> None:
         """Move what does not fit into sight, where nothing in the body takes the arrows."""
@@ -204,6 +205,11 @@ class Dialog(ModalScreen[T | None]):
             return
         for body in self.query("#body").results(VerticalScroll):
             body.scroll_relative(y=by, animate=False)
+
+    @property
+    def overflows(self) -> bool:
+        """Whether a part of the body is out of sight."""
+        return any(body.max_scroll_y > 0 for body in self.query("#body").results(VerticalScroll))
 
     def action_leave(self) -> None:
         typed = {one.id or "": one.value for one in self.query(Field) if one.id in self.KEPT}
@@ -272,6 +278,13 @@ class ConfirmDialog(Dialog[bool]):
     def body(self) -> list[Widget]:
         return [plain(self._question, classes="strong"), plain(self._consequence, classes="quiet")]
 
+    def draw(self) -> None:
+        self.call_after_refresh(self._show_keys)
+
+    def _show_keys(self) -> None:
+        more = (("↑ ↓", _("Scroll")),) if self.overflows else ()
+        self.set_hints((*((key, _(words)) for key, words in self.hints), *more))
+
     def action_answer(self, yes: bool) -> None:
         self.end(yes)
 
@@ -297,6 +310,8 @@ class ChoiceDialog(Dialog[T]):
         Binding("n,enter", "leave"),
         Binding("e,down", "other(1)"),
         Binding("up", "other(-1)"),
+        Binding("pagedown", "scroll_body(5)", show=False),
+        Binding("pageup", "scroll_body(-5)", show=False),
     ]
     heading = N_("Are you sure?")
 
@@ -308,16 +323,20 @@ class ChoiceDialog(Dialog[T]):
     def body(self) -> list[Widget]:
         return [
             plain(self._question, classes="strong"),
-            *([plain(self._about, classes="quiet")] if self._about else []),
             plain("", id="choices"),
             plain("", id="consequence", classes="quiet"),
+            *([plain(self._about, classes="quiet")] if self._about else []),
         ]
 
     def draw(self) -> None:
         lines = [f"{'●' if one is self._chosen else '○'} {ways[0]}" for one, ways in self._choices.items()]
         self.query_one("#choices", Static).update("\n".join(lines))
         self.query_one("#consequence", Static).update(self._choices[self._chosen][1])
-        self.set_hints((("y", _("Yes")), ("n", _("No")), ("e", _("Other choice"))))
+        self.call_after_refresh(self._show_keys)
+
+    def _show_keys(self) -> None:
+        more = (("pagedown", _("Scroll")),) if self.overflows else ()
+        self.set_hints((("y", _("Yes")), ("n", _("No")), ("e", _("Other choice")), *more))
 
     def action_choose(self) -> None:
         self.end(self._chosen)

@@ -207,7 +207,10 @@ class SettingsDialog(Dialog[str]):
         return _choice(one.name, label, values, _amount_of(chosen, one))
 
     def _what_leaves(self) -> str:
-        note = _("Older messages leave this device once your keeper, one for all your devices, holds them.")
+        note = _(
+            "Older messages leave this device once your keeper holds them. All your devices have the same "
+            "keeper."
+        )
         if self._kept.days and not self._kept.keeper:
             note = _(STAYS)
         if gone := self._kept.elsewhere:

@@ -114,7 +114,7 @@ def question_lines(question: QuestionView, devices: Iterable[TerminalView] = ())
     return [said.format(author=author, device=device), _("This device did not do that. Was it you?"), waits]
 
 
-LEFT: Final = N_("Devices that it added are in use, unconfirmed here: remove it again, and they go, too.")
+LEFT: Final = N_("Devices that it added are in use: remove it again, with them.")
 
 
 def not_me(key: str) -> str:
@@ -580,9 +580,9 @@ def is_decided(view: RelayView) -> bool:
 OWN_NAME: Final = N_("The name that your contacts see.")
 
 WITHOUT_WORDS: Final = N_(
-    "This is not your first device, and your recovery words are not known to be written down. If that one "
-    "({name}) is lost or stolen, nothing here removes it. Write the words down on the device that made your "
-    "identity."
+    "Your first device is {name}, and no other one can remove it. If it is stolen, only your recovery words "
+    "end that, and they are not known to be written down. Write them down on the device that made your "
+    "identity: 'parlour recovery'."
 )
 NEXT_FIRST: Final = N_(
     "This is your first device, which no other one can remove. {name} becomes the first one."

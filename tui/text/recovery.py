@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import tzinfo
 from typing import Final
 
 from chat.interface import AddedView, RemovalView, TerminalState, TerminalView, UsageError
 from tui.text.formatting import DEVICE_DIGITS, quoted_device
 from tui.text.safe import safe_name
-from tui.text.translation import N_, _
+from tui.text.translation import N_, _, _n
+
+_NAMED: Final = 8
+"""Contacts that one line names."""
 
 RECOVERY: Final = N_(
     "Write these words on paper, in this order. If a device of yours is stolen, 'parlour recovery use' "
@@ -42,7 +45,7 @@ RECOVERY_RIVAL: Final = N_(
     "This contradicts the recovery that you confirmed here: contacts who confirmed that one, too, have to "
     "compare with you again."
 )
-RECOVERY_STOPPED: Final = N_("Nothing was signed: your recovery words are those of before.")
+RECOVERY_STOPPED: Final = N_("Nothing was signed: your old recovery words still hold.")
 OLD_WORDS_END: Final = N_("The old words open nothing any more.")
 KEEP_WORDS: Final = N_("Keep the recovery words that you typed?")
 KEEP_ONLY: Final = N_("Do so only if nobody else has seen them: they open your identity as before.")
@@ -57,10 +60,19 @@ RECOVERY_DUE: Final = N_(
 def how_gone() -> dict[bool, tuple[str, str]]:
     """How a device that is removed is gone, by whether it was stolen: its name, and what it does."""
     return {
-        True: (_("It was stolen"), _("Only those of its messages count that this device has now.")),
+        True: (
+            _("It was stolen"),
+            _(
+                "Only messages from it that this device has now count. Others are marked as from a removed "
+                "device."
+            ),
+        ),
         False: (
             _("It was lost, sold or broken"),
-            _("Its messages count that a contact has when this device meets it next."),
+            _(
+                "When this device next connects to a contact, or to another device of yours, messages from "
+                "it that they have count, too."
+            ),
         ),
     }
 
@@ -111,8 +123,84 @@ def picked_devices(typed: str, devices: Sequence[TerminalView]) -> list[Terminal
     return list(picked.values())
 
 
-def added_lines(view: RemovalView, devices: Iterable[TerminalView], zone: tzinfo | None = None) -> list[str]:
-    """What a removal or a recovery does to devices that were added by what it removes, and to the name."""
+def removal_lines(view: TerminalView, devices: Iterable[TerminalView]) -> tuple[str, str]:
+    """The question before a device is removed, and what follows for it."""
+    called = device_called(view, devices)
+    if view.left:
+        again = _("Remove this device again, with what it added?")
+        return f"{again}\n{called}", _("It was removed already, and devices that it added are in use.")
+    question = f"{_('Remove this device? It never comes back.')}\n{called}"
+    if view.this:
+        return question, _(
+            "Your contacts shut out the device that you use now: you cannot write on it any more. Its "
+            "messages stay on it. Your other devices renew the keys once they hear of this: open Parlour on "
+            "one of them."
+        )
+    return question, _(
+        "Your contacts shut it out, and the keys that it has are renewed. It keeps the messages that it has."
+    )
+
+
+def removed_line(view: TerminalView) -> str:
+    """What is said once a device was removed."""
+    if view.this:
+        return _("This device was removed. Open Parlour on another device of yours, which renews the keys.")
+    return _("The device was removed. Your contacts shut it out, and the keys that it knew are renewed.")
+
+
+def device_called(view: TerminalView, devices: Iterable[TerminalView]) -> str:
+    """A device in a few words: its name, and how its id begins."""
+    device = _("{device}…").format(device=view.terminal[:DEVICE_DIGITS])
+    called = safe_name(view.name)
+    if not view.name and sum(not one.name for one in devices) == 1:
+        called = _("first device")
+    return _("{name}, {device}").format(name=called, device=device) if called else device
+
+
+def foreseen_lines(
+    view: RemovalView,
+    devices: Iterable[TerminalView],
+    name_of: Callable[[str], str],
+    zone: tzinfo | None = None,
+) -> list[str]:
+    """What a removal or a recovery does to others than what it removes, and to the name.
+
+    `name_of` names a contact (person id) in a safe line.
+    """
+    lines = _added_lines(view, devices, zone)
+    for persons, said in (
+        (
+            view.held,
+            _(
+                "Only what you remove has paired with {names}: Parlour sends nothing there until you compare "
+                "the safety number."
+            ),
+        ),
+        (
+            view.unverified,
+            _("Only what you remove has compared with {names}: compare again to have them verified."),
+        ),
+    ):
+        lines += [said.format(names=_some(map(name_of, persons)))] if persons else []
+    if view.name:
+        lines.append(
+            _("Your name stays {name}: this device signs it again.").format(name=safe_name(view.name))
+        )
+    return lines
+
+
+def _some(names: Iterable[str]) -> str:
+    """The first names, and how many more there are."""
+    ordered = sorted(names)
+    shown, more = _(", ").join(ordered[:_NAMED]), len(ordered) - _NAMED
+    if more <= 0:
+        return shown
+    return _n("{names} and {number} more", "{names} and {number} more", more).format(
+        names=shown, number=f"{more:,}"
+    )
+
+
+def _added_lines(view: RemovalView, devices: Iterable[TerminalView], zone: tzinfo | None) -> list[str]:
     names = {one.terminal: one.name for one in devices}
 
     def line(one: AddedView) -> str:
@@ -123,13 +211,11 @@ def added_lines(view: RemovalView, devices: Iterable[TerminalView], zone: tzinfo
                 _("known here since {time}").format(time=f"{one.since.astimezone(zone):%Y-%m-%d %H:%M}")
             )
         said.append(_("confirmed") if one.confirmed else _("not confirmed"))
-        whole = _("{device} stays: {said}.") if one.stays else _("{device} falls: {said}.")
+        whole = _("{device} stays: {said}.") if one.stays else _("{device} is removed, too: {said}.")
         return whole.format(device=quoted_device(one.terminal, one.name), said=_(", ").join(said))
 
-    lines = [_("Devices that were added by what you remove:")] if view.added else []
+    lines = [_("Devices that came in through what you remove:")] if view.added else []
     lines += map(line, view.added)
     if not all(one.stays for one in view.added):
-        lines.append(_("What falls is shut out, too. If it is yours, link it again as a new device."))
-    if view.name:
-        lines.append(_("Your name is signed again: {name}.").format(name=safe_name(view.name)))
+        lines.append(_("If one that is removed is yours, link it again as a new device."))
     return lines

@@ -172,7 +172,8 @@ class FakeMessenger(Files):
         return self._terminals()
 
     def _terminals(self) -> tuple[TerminalView, ...]:
-        return (TerminalView(self._me.terminal, True, TerminalState.LIVE), *self.other_terminals)
+        this = TerminalView(self._me.terminal, True, TerminalState.LIVE, self.device_name)
+        return (*self.senior_terminals, this, *self.other_terminals)
 
     async def add_terminal(self) -> LinkingView:
         return self.move_linking(LinkingStage.VISIBLE)
@@ -206,13 +207,13 @@ class FakeMessenger(Files):
 
     async def foresee_removal(self, terminal: str) -> RemovalView:
         self._live(terminal)
-        return RemovalView(self.added, self._me.name if self.added else "")
+        return RemovalView(self.added, self._me.name if self.added else "", *self.paired_by_others)
 
     async def foresee_recovery(
         self, typed: tuple[str, ...], removed: tuple[str, ...], not_mine: bool = False
     ) -> RemovalView:
         self._check_words(typed, not_mine=not_mine)
-        return RemovalView(self.added, self._me.name if self.added else "")
+        return RemovalView(self.added, self._me.name if self.added else "", *self.paired_by_others)
 
     async def rename_self(self, name: str) -> None:
         if not is_name(name):

@@ -231,8 +231,11 @@ class Others:
         self.send_ids: list[str] = []  # of every call of `send`
         self._sent_with: dict[tuple[str, str, str], EntryView] = {}
         self.other_terminals: tuple[TerminalView, ...] = ()
+        self.senior_terminals: tuple[TerminalView, ...] = ()
+        self.device_name = ""  # this device has one where another one added it
         self.words_replaced = False
         self.added: tuple[AddedView, ...] = ()
+        self.paired_by_others: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
         self.device_nearby = True
         self.linking = LinkingView("", LinkingStage.FAILED)
         self.diagnosis = DIAGNOSIS

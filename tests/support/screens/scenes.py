@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 from unittest.mock import patch
@@ -22,6 +23,7 @@ from chat.interface import (
     PASSPHRASES_DIFFER,
     SHORT_PASSPHRASE,
     AddedView,
+    AlertKind,
     BotCommand,
     DoorState,
     FileState,
@@ -32,6 +34,7 @@ from chat.interface import (
     PictureView,
     QuestionView,
     RelayStanding,
+    RetentionView,
     TerminalState,
     TerminalView,
     Unreachable,
@@ -45,7 +48,7 @@ from protocol.identity.reduction import Cause, CauseKind
 from protocol.relay.rendezvous import RelayAddress
 from tests.support.fakes.demo import demo
 from tests.support.fakes.messenger import NO_DEVICE, WRONG, FakeDoor, FakeMessenger
-from tests.support.fakes.others import START, WORDS
+from tests.support.fakes.others import START, WORDS, alert
 from tests.support.screens.pictures import Picture, of_strips
 from tests.support.tui.driving import OPTIONS, chat, history, running, shown, until
 from tui.preferences import Theme
@@ -193,9 +196,38 @@ def _several(fake: FakeMessenger) -> None:
     )
 
 
+def _thief(fake: FakeMessenger) -> None:
+    """A thief of the desk has linked a tablet, paired a contact and compared with another one."""
+    _several(fake)
+    desk = "b4" * 32
+    since = datetime(2026, 11, 24, 21, 5, tzinfo=UTC)
+    fake.added = (
+        AddedView("d" * 64, "tablet", desk, since, False, False),
+        AddedView("e" * 64, "laptop", desk, None, True, True),
+    )
+    ben, *others = fake._contacts
+    fake.paired_by_others = ((ben,), tuple(others[:1]))
+
+
+def _left(fake: FakeMessenger) -> None:
+    """The phone was removed, and a device that it added is in use."""
+    _several(fake)
+    desk, phone = fake.other_terminals
+    fake.other_terminals = (desk, replace(phone, left=True))
+    since = datetime(2026, 11, 24, 21, 5, tzinfo=UTC)
+    fake.added = (AddedView("d" * 64, "tablet", phone.terminal, since, False, False),)
+
+
+def _keep(fake: FakeMessenger) -> None:
+    """The desk holds all messages."""
+    _several(fake)
+    fake._retention = RetentionView(30, fake.other_terminals[0].terminal, 412)
+
+
 def _junior(fake: FakeMessenger) -> None:
     """Nothing on this device ends what a thief of the first one does."""
-    _several(fake)
+    desk = TerminalView("b4" * 32, False, TerminalState.LIVE)
+    fake.senior_terminals, fake.device_name = (desk,), "laptop"
     fake._me = replace(fake._me, without_words=True)
 
 
@@ -282,6 +314,10 @@ def _change(fake: FakeMessenger) -> None:
     fake.edit_as_them(ben, last, "Three copies, one in colour.")
     fake.delete_as_them(ben, first)
     fake.tidy()
+
+
+def _alarm(kind: AlertKind, fake: FakeMessenger) -> None:
+    fake.alarm(alert(kind))
 
 
 def _ask(fake: FakeMessenger) -> None:
@@ -544,6 +580,22 @@ ON_THE_FAKE = (
     dialog("device-words", "alt+d", "They match", *_ADDS, Others(_device)),
     acted("device-remove", "Are you sure?", _several, keys("alt+d"), Seen("Your devices"), keys("down", "d")),
     acted("device-remove-first", "Are you sure?", _several, keys("alt+d"), Seen("Your devices"), keys("d")),
+    acted(
+        "device-remove-thief", "Are you sure?", _thief, keys("alt+d"), Seen("Your devices"), keys("down", "d")
+    ),
+    acted("devices-left", "Your devices", _left, keys("alt+d")),
+    acted(
+        "device-remove-again", "Are you sure?", _left, keys("alt+d"), Seen("Your devices"), keys("end", "d")
+    ),
+    acted("keeper", "Settings", _keep, keys("f12"), Seen("Appearance and keys"), keys(*["down"] * 13)),
+    *(
+        acted(
+            f"alert-{kind.value.replace('_', '-')}",
+            alert(kind).text,
+            partial(_alarm, kind),
+        )
+        for kind in (AlertKind.TWO_COPIES, AlertKind.OTHER_TWICE, AlertKind.WORDS, AlertKind.REMOVED)
+    ),
     acted("devices-without-words", "Your devices", _junior, keys("alt+d")),
     acted("relayed", "⇄ relay", lambda fake: fake.change_contact(_ben(fake), relayed=True)),
     acted("changed", "(deleted by its author)", _change),

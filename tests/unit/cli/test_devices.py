@@ -135,7 +135,7 @@ def test_nothing_is_removed_without_a_yes(line: Line) -> None:
     assert line.messenger.called("remove_terminal") == []
     (said,) = line.run("terminal", "remove", "laptop", "--json", typed="y\nl\n").objects
     assert line.messenger.called("remove_terminal") == [(LAPTOP, False)]
-    assert said == {"removed": LAPTOP, "added": [], "name_signed_again": ""}
+    assert said == {"removed": LAPTOP, "added": [], "name_signed_again": "", "held": [], "unverified": []}
 
 
 def test_the_removal_of_the_first_device_names_the_next_one(line: Line) -> None:
@@ -153,7 +153,7 @@ def test_the_list_says_what_it_means_to_have_neither_the_first_device_nor_words(
     assert line.run("terminal").err == ""
     line.messenger._me = replace(line.messenger._me, without_words=True)
     own = line.messenger._me.terminal
-    assert f"If {own[:16]} is lost or stolen, nothing here removes it." in line.run("terminal").err
+    assert f"Your first device is {own[:16]}, and no other one can remove it." in line.run("terminal").err
 
 
 def test_a_device_is_added_after_its_words_were_compared(line: Line) -> None:

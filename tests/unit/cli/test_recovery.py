@@ -124,6 +124,8 @@ def test_the_words_are_read_in_lines_and_devices_removed_by_id(line: Line) -> No
         "same_words": False,
         "added": [],
         "name_signed_again": "",
+        "held": [],
+        "unverified": [],
     }
     assert line.messenger.called("recover") == [replaced((other,))]
     line.messenger.words_replaced = False
@@ -239,6 +241,8 @@ def test_what_removed_devices_added_is_listed_before_anything_is_signed(line: Li
         AddedView(FALLEN, "tablet\x1b[2J", other, since, False, False),
         AddedView(KEPT, "", other, None, True, True),
     )
+    ben, cleo = (line.messenger.add_contact(name) for name in ("Ben", "Cleo"))
+    line.messenger.paired_by_others = ((ben.person,), (cleo.person,))
     if command == "recovery":
         typed = " ".join(WORDS) + "\n"
         outcome = line.run("recovery", "use", "--remove", other, "--same-words", "--json", typed=typed)
@@ -252,13 +256,14 @@ def test_what_removed_devices_added_is_listed_before_anything_is_signed(line: Li
     assert [one["since"] for one in said["added"]] == ["2026-11-25T09:30:00.000Z", None]
     assert said["name_signed_again"] == "Ann"
     told = outcome.err
-    falls = (
-        f"falls  {FALLEN[:16]}  tablet[2J  added by {other[:16]}, known here since 2026-11-25T09:30:00.000Z"
-    )
-    assert f"{falls}, not confirmed" in told
+    falls = f"is removed  {FALLEN[:16]}  tablet[2J  added by {other[:16]}, known here since"
+    assert f"{falls} 2026-11-25T09:30:00.000Z, not confirmed" in told
     assert f"stays  {KEPT[:16]}  added by {other[:16]}, confirmed" in told
     assert "link it again" in told
-    assert "Your name is signed again: Ann." in told
+    assert "Your name stays Ann: this device signs it again." in told
+    assert (said["held"], said["unverified"]) == ([ben.person], [cleo.person])
+    assert "has paired with Ben: Parlour sends nothing there until you compare" in told
+    assert "has compared with Cleo: compare again" in told
 
 
 def test_no_word_is_an_argument(line: Line) -> None:

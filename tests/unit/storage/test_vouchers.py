@@ -113,6 +113,42 @@ def test_new_keys_take_over_what_was_done_here_and_nothing_that_came(database: D
     assert sorted(rows) == sorted([(LAPTOP, LAPTOP), (DESK, PHONE)])
 
 
+@pytest.mark.parametrize("gone", [(PHONE,), (PHONE, LAPTOP), (DESK, PHONE), (LAPTOP,), ()])
+@pytest.mark.parametrize(
+    "vouchers",
+    [
+        [(PHONE, PHONE, True)],
+        [(PHONE, PHONE, True), (LAPTOP, LAPTOP, False)],
+        [(PHONE, PHONE, True), (LAPTOP, LAPTOP, True)],
+        [(PHONE, PHONE, True), (LAPTOP, PHONE, True), (PHONE, LAPTOP, False)],
+        [(DESK, DESK, False), (PHONE, PHONE, True)],
+        [],
+    ],
+)
+def test_what_a_removal_takes_is_foreseen(
+    database: Database, vouchers: list[tuple[bytes, bytes, bool]], gone: tuple[bytes, ...]
+) -> None:
+    for terminal, source, compared in vouchers:
+        vouch(database, terminal, source, compared=compared)
+    left = [one for one in DEVICES if one not in gone]
+    held, unverified = contacts.losing(database, left, DESK)
+    before, _ = standing(database)
+    if DESK in gone:  # by the recovery words, so that this device has other keys
+        with database.transaction():
+            contacts.carry_over(database, DESK, blob("new keys"))
+            keys.replace_terminal(database, blob("new keys"), blob("seed"), blob("secret"))
+            rows = [
+                TerminalRow(ME.person, one, blob(one.hex()), one in (*left, blob("new keys")), at)
+                for at, one in enumerate((*DEVICES, blob("new keys")))
+            ]
+            persons.replace_terminals(database, ME.person, rows)
+    else:
+        live(database, *left)
+    verified, waits = standing(database)
+    assert held == [BEN.person] * waits
+    assert unverified == [BEN.person] * (before and not verified and not waits)
+
+
 def note(device: Device, *, verified: bool, newest: bytes = BEN.person) -> list[ParsedEntry]:
     return [
         device.write(write(Register.CONTACT, BEN.person, ContactValue(BEN.person, 1))),

@@ -126,7 +126,7 @@ async def test_a_device_is_removed_after_a_question_and_a_refusal_is_said() -> N
         for said in ("This device is newer.", "The device was removed."):
             await pilot.press("down", "d")
             assert "desk" in await until_shown(pilot, "It never comes back.")
-            assert "● It was stolen" in await until_shown(pilot, "Only those of its messages count")
+            assert "● It was stolen" in await until_shown(pilot, "Only messages from it that this device has")
             if said == "The device was removed.":
                 await pilot.press("e")
                 await until_shown(pilot, "● It was lost, sold or broken")
@@ -149,7 +149,8 @@ async def test_a_device_that_is_gone_is_removed_again_only_where_it_left_others_
         await opened(pilot, "alt+d", DevicesDialog)
         await until_shown(pilot, "Devices that it added are in use")
         await pilot.press("down", "d")
-        await until_shown(pilot, "It never comes back.")
+        await until_shown(pilot, "Remove this device again, with what it added?")
+        await until_shown(pilot, "It was removed already, and devices that it added are in use.")
         await pilot.press("y")
         await until_shown(pilot, "The device was removed.")
         assert messenger.called("remove_terminal") == [(DESK.terminal, True)]
@@ -171,12 +172,29 @@ async def test_the_removal_of_the_first_device_names_the_next_one() -> None:
         assert "first one" not in await until_shown(pilot, "It keeps the messages that it has.")
 
 
+async def test_who_removes_the_device_in_use_hears_where_the_keys_are_renewed() -> None:
+    async with with_bob_open() as (pilot, messenger, _bob):
+        messenger.other_terminals = (DESK,)
+        own = messenger._me.terminal
+        await opened(pilot, "alt+d", DevicesDialog)
+        await pilot.press("d")
+        await until_shown(pilot, "the device that you use now")
+        await pilot.press("enter")
+        await on_top(pilot, DevicesDialog)
+        assert not messenger.called("remove_terminal")
+        await pilot.press("d")
+        await until_shown(pilot, "the device that you use now")
+        await pilot.press("y")
+        await until_shown(pilot, "Open Parlour on another device of yours, which renews")
+        assert messenger.called("remove_terminal") == [(own, False)]
+
+
 async def test_the_list_says_what_it_means_to_have_neither_the_first_device_nor_words() -> None:
     async with with_bob_open() as (pilot, messenger, _bob):
         messenger.other_terminals = (DESK,)
         messenger._me = replace(messenger._me, without_words=True)
         await opened(pilot, "alt+d", DevicesDialog)
-        await until_shown(pilot, "This is not your first device")
+        await until_shown(pilot, "Your first device is ")
 
 
 async def test_a_removal_says_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

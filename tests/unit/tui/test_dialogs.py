@@ -126,7 +126,8 @@ async def test_a_no_to_a_device_that_another_one_added_leads_to_the_removal_of_t
             await pilot.press("alt+y")
             await until_shown(pilot, "Yes, that was me")
             await pilot.press("n")
-            await until_shown(pilot, "Remove this device?")
+            gone = state is TerminalState.REMOVED
+            await until_shown(pilot, "Remove this device again" if gone else "Remove this device?")
             await pilot.press("y")
             await until_shown(pilot, "The device was removed.")
             await pilot.press("escape")

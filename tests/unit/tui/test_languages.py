@@ -235,6 +235,7 @@ ALLOWED = frozenset(
         *("PgUp", "PgDn", "Esc"),  # as they stand on keyboards
         *("Parlour", "English", "parlour: ", "/whole "),  # the same in each language, or typed
         *("verify --own", "recovery use", "terminal add", "terminal list"),
+        *("contacts take", "'parlour contacts take'"),
         "asdfghjklqwertyuiopzxcvbnm1234567890ASDFGHJKLQWERTYUIOPZXCVBNM",
     )
 )

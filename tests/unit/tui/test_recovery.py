@@ -251,7 +251,7 @@ async def test_replaced_words_are_used_once_enter_says_that_the_recovery_was_not
 
 @pytest.mark.parametrize("way", ["recovery", "devices"])
 async def test_what_falls_and_what_stays_is_shown_before_the_answer(way: str) -> None:
-    async with with_bob_open() as (pilot, messenger, _bob):
+    async with with_bob_open() as (pilot, messenger, bob):
         phone, tablet = "b" * 64, "c" * 64
         messenger.other_terminals = (
             TerminalView(phone, False, TerminalState.LIVE, "phone"),
@@ -262,6 +262,7 @@ async def test_what_falls_and_what_stays_is_shown_before_the_answer(way: str) ->
             AddedView(tablet, "tablet\x1b[2J", phone, since, False, False),
             AddedView("d" * 64, "desk", phone, None, True, True),
         )
+        messenger.paired_by_others = ((bob.person,), ("f" * 64,))
         if way == "recovery":
             dialog = await opened(pilot, "alt+u", UseRecoveryDialog)
             dialog.query_one("#word", Field).value = " ".join(WORDS)
@@ -271,11 +272,27 @@ async def test_what_falls_and_what_stays_is_shown_before_the_answer(way: str) ->
         else:
             await opened(pilot, "alt+d", DevicesDialog)
             await pilot.press("down", "d")
-        said = " ".join((await until_shown(pilot, "Devices that were added by what you remove:")).split())
-        said = said.replace("│ │ ", "").replace("┃ ┃ ", "")
-        assert "“tablet[2J” (cccccccc…) falls" in said
-        assert "known here since 2026-11-25" in said
-        assert "“desk” (dddddddd…) stays" in said
+
+        def read() -> str:
+            shows = " ".join(shown(pilot).split())
+            return shows.replace("│ │ ", "").replace("┃ ┃ ", "")
+
+        await until_shown(pilot, "● It was stolen")
+        assert "Only messages from it that this device has now count." in read()
+        await until_shown(pilot, "PgDn Scroll")
+        seen = read()
+        await pilot.press("pagedown", "pagedown")
+        await until_shown(pilot, "this device signs it again")
+        seen += read()
+        for line in (
+            *("Devices that came in through what you remove:", "“tablet[2J” (cccccccc…) is removed, too"),
+            *("known here since 2026-11-25", "“desk” (dddddddd…) stays"),
+            "Only what you remove has paired with Bob: Parlour sends nothing there until",
+            "Only what you remove has compared with someone who is not a contact",
+        ):
+            assert line in seen, line
+        await pilot.press("pageup", "pageup")
+        await until_shown(pilot, "● It was stolen")
 
 
 async def test_enter_alone_that_was_typed_before_the_devices_were_shown_removes_nobody() -> None:

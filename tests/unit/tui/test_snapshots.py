@@ -36,7 +36,8 @@ OTHERWISE: dict[View, str] = {
     View(language=CHINESE): "first-run pinned alone conversation away commands search held words help"
     " delete deleting relays-named relayed use-recovery-devices use-recovery-sure"
     " devices device-add link bot device-remove-first devices-without-words unvouched unvouched-compared"
-    " claimed claimed-details",
+    " claimed claimed-details device-remove-thief device-remove-again devices-left keeper new-recovery-words"
+    " alert-two-copies alert-other-twice alert-words",
     View(LARGE, Theme.LIGHT, CHINESE): "bot conversation invitation settings",
 }
 CASES = [

@@ -38,8 +38,8 @@ from tui.text.recovery import (
     RECOVERY_RIVAL,
     RECOVERY_STOPPED,
     RECOVERY_WARNS,
-    added_lines,
     device_line,
+    foreseen_lines,
     removable_devices,
 )
 from tui.text.safe import safe_name
@@ -354,7 +354,7 @@ class ProfileDialogs:
         question = _n("Remove {number} device?", "Remove {number} devices?", len(removed))
         asked = (question.format(number=len(removed)), *map(device_line, removed))
         warns = [_(RECOVERY_WARNS), *([_(RECOVERY_RIVAL)] if chosen.not_mine else [])]
-        warns += added_lines(foreseen, devices or (), self.options.zone)
+        warns += foreseen_lines(foreseen, devices or (), self.surface.state.name_of, self.options.zone)
         if not removed:
             self.surface.confirm("\n".join(asked), "\n".join(warns), partial(self._show_new_words, chosen))
             return

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from chat.interface import LinkingStage, LinkingView, Messenger, TerminalView
 from tui.screens.chat.surface import Surface
 from tui.screens.dialog import ConfirmDialog, RemoveDialog
-from tui.text.recovery import added_lines
+from tui.text.recovery import foreseen_lines, removal_lines, removed_line
 from tui.text.safe import safe_name
 from tui.text.translation import _
 
@@ -68,8 +68,8 @@ class DevicesController:
         if chosen == ADD:
             self._add()
         elif view is not None:
-            asked = view, among.named(view), among.removal_of_first(view)
-            self.surface.run("dialogs", self._ask_to_remove, *asked, exclusive=True)
+            first = among.removal_of_first(view)
+            self.surface.run("dialogs", self._ask_to_remove, view, first, exclusive=True)
 
     def remove(self, terminal: str) -> None:
         """Ask whether a device is to be removed that did what its person says was somebody else."""
@@ -89,26 +89,19 @@ class DevicesController:
         dialog = AddDialog(self.messenger, self.surface.state.me.addresses)
         self.surface.push(dialog, lambda _ended: self._adding_left(dialog))
 
-    async def _ask_to_remove(self, view: TerminalView, title: str, first: list[str]) -> None:
+    async def _ask_to_remove(self, view: TerminalView, first: list[str]) -> None:
         foreseen = await self.surface.ask(self.messenger.foresee_removal(view.terminal))
         devices = await self.surface.ask(self.messenger.terminals())
         if foreseen is None or devices is None:
             await self._devices()
             return
-        question = f"{_('Remove this device? It never comes back.')}\n{title}"
+        question, consequence = removal_lines(view, devices)
+        falls = foreseen_lines(foreseen, devices, self.surface.state.name_of, self.zone)
+        consequence = "\n".join((consequence, *first, *falls))
         if view.this:
-            consequence = _(
-                "Your contacts shut out the device that you use now: you cannot write on it any more. "
-                "Its messages stay on it."
-            )
+            self.surface.push(ConfirmDialog(question, consequence), partial(self._leave, view))
         else:
-            consequence = _("Your contacts shut it out. It keeps the messages that it has.")
-        consequence = "\n".join((consequence, *first, *added_lines(foreseen, devices, self.zone)))
-        if view.this:
-            left = partial(self._leave, view.terminal)
-            self.surface.push(ConfirmDialog(question, consequence), left)
-        else:
-            self.surface.push(RemoveDialog(question, consequence), partial(self._remove, view.terminal))
+            self.surface.push(RemoveDialog(question, consequence), partial(self._remove, view))
 
     def _adding_left(self, dialog: AddDialog) -> None:
         async def leave() -> None:
@@ -118,20 +111,17 @@ class DevicesController:
 
         self.surface.run("dialogs", leave, exclusive=True)
 
-    def _leave(self, terminal: str, yes: bool | None) -> None:
-        self._remove(terminal, False if yes else None)
+    def _leave(self, view: TerminalView, yes: bool | None) -> None:
+        self._remove(view, False if yes else None)
 
-    def _remove(self, terminal: str, stolen: bool | None) -> None:
+    def _remove(self, view: TerminalView, stolen: bool | None) -> None:
         if stolen is None:
             self.devices()
         else:
             self.surface.say(_("Signing…"))
-            self.surface.run("sign", self._sign_removal, terminal, stolen)
+            self.surface.run("sign", self._sign_removal, view, stolen)
 
-    async def _sign_removal(self, terminal: str, stolen: bool) -> None:
-        if await self.surface.done(self.messenger.remove_terminal(terminal, stolen)):
-            said = _(
-                "The device was removed. Your contacts shut it out, and the keys that it knew are renewed."
-            )
-            self.surface.say(said)
+    async def _sign_removal(self, view: TerminalView, stolen: bool) -> None:
+        if await self.surface.done(self.messenger.remove_terminal(view.terminal, stolen)):
+            self.surface.say(removed_line(view))
         self.devices()

@@ -63,6 +63,11 @@ class ChatState:
         """What a contact is called."""
         return safe_label(contact_label(view), cells)
 
+    def name_of(self, person: str) -> str:
+        """What the contact with an id is called."""
+        view = self.contacts.get(person)
+        return self.named(view) if view is not None else _("someone who is not a contact")
+
 
 @dataclass(repr=False)
 class Surface:

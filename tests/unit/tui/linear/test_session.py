@@ -714,6 +714,7 @@ async def test_what_a_device_added_is_said_before_it_is_removed() -> None:
         AddedView(tablet, "tablet", phone, datetime(2026, 11, 25, 9, 30, tzinfo=UTC), False, False),
         AddedView(desk, "", "", None, True, True),
     )
+    door.messenger.paired_by_others = ((next(iter(door.messenger._contacts)),), ())
     words = " ".join(recovery_words(bytes(range(32))))
     steps = [
         "> /devices",
@@ -725,14 +726,16 @@ async def test_what_a_device_added_is_said_before_it_is_removed() -> None:
     ]
     said, _status = await play(iter([UNLOCK, *steps, "> /quit"]), door, OPTIONS)
     falls = (
-        "“tablet” (cccccccc…) falls: added by “phone” (bbbbbbbb…), known here since 2026-11-25 09:30,"
-        " not confirmed."
+        "“tablet” (cccccccc…) is removed, too: added by “phone” (bbbbbbbb…),"
+        " known here since 2026-11-25 09:30, not confirmed."
     )
     for line in (
-        *("Devices that were added by what you remove:", falls),
+        *("Devices that came in through what you remove:", falls),
         "dddddddd… stays: brought in by a recovery, confirmed.",
-        "What falls is shut out, too. If it is yours, link it again as a new device.",
-        "Your name is signed again: Ada.",
+        "If one that is removed is yours, link it again as a new device.",
+        "Only what you remove has paired with Ben: Parlour sends nothing there until you compare the safety"
+        " number.",
+        "Your name stays Ada: this device signs it again.",
     ):
         assert said.count(line) == 2, line
 
@@ -789,7 +792,12 @@ async def test_the_removal_of_the_first_device_names_the_next_one() -> None:
     said, _status = await play(iter([UNLOCK, *steps]), door, OPTIONS)
     assert sum("desk becomes the first one." in line for line in said) == 1
     assert sum("To make another one first" in line for line in said) == 1
-    assert sum("nothing here removes it" in line for line in said) == 1
+    assert sum("Your first device is " in line for line in said) == 1
+    said, _status = await play(
+        iter([UNLOCK, "> /devices", "> /devices remove 1", "> /yes", "> /quit"]), door, OPTIONS
+    )
+    elsewhere = "This device was removed. Open Parlour on another device of yours, which renews the keys."
+    assert said.count(elsewhere) == 1
 
 
 async def test_the_keeper_is_chosen_and_the_setting_says_that_nothing_leaves_without_one() -> None:
